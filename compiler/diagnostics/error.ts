@@ -1,0 +1,43 @@
+import type { Code, Params } from "./codes.ts";
+import { diagnostic, diagnosticText, type Diagnostic, type Place } from "./diagnostic.ts";
+
+/**
+ * An error for the user. Kinds: `input` (a model, flag or file is wrong), `pass` (a pass could not do what was
+ * asked), `internal` (a bug of tfc).
+ */
+export class TfcError extends Error {
+  readonly kind: "input" | "pass" | "internal";
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(kind: TfcError["kind"], diagnostics: readonly Diagnostic[], options: { cause?: unknown } = {}) {
+    super(diagnostics.map((d) => diagnosticText(d)).join("\n"), options);
+    this.name = "TfcError";
+    this.kind = kind;
+    this.diagnostics = diagnostics;
+  }
+
+  /** The code of the first diagnostic. */
+  get code(): Code {
+    return this.diagnostics[0]?.code ?? "INTERNAL";
+  }
+
+  /** The status a process should exit with: 70 (EX_SOFTWARE) for a bug, 1 for anything the user can repair. */
+  get exitCode(): number {
+    return this.kind === "internal" ? 70 : 1;
+  }
+}
+
+/** An error about what the user gave. */
+export function inputError<C extends Code>(code: C, place: Place, params: Params<C>, cause?: unknown): TfcError {
+  return new TfcError("input", [diagnostic(code, place, params)], cause === undefined ? {} : { cause });
+}
+
+/** A pass that could not go on. */
+export function passError<C extends Code>(code: C, place: Place, params: Params<C>, cause?: unknown): TfcError {
+  return new TfcError("pass", [diagnostic(code, place, params)], cause === undefined ? {} : { cause });
+}
+
+/** A bug of tfc. */
+export function internalError(place: Place, what: string, cause?: unknown): TfcError {
+  return new TfcError("internal", [diagnostic("INTERNAL", place, { what })], cause === undefined ? {} : { cause });
+}

@@ -1,0 +1,40 @@
+import type { Entity, Loc } from "./entity.ts";
+import type { Func, Model } from "./model.ts";
+import type { Node } from "./node.ts";
+import type { Value } from "./value.ts";
+
+/** What a graph belongs to: the model, a function, or the node (If, Loop, …) that holds it. */
+export type Owner = Model | Func | Node;
+
+/** A graph. Only the rewriter writes the fields. Inner graphs read outer values by reference. */
+export class Graph implements Entity {
+  readonly loc: Loc;
+  readonly meta: ReadonlyMap<string, string> = new Map();
+  readonly source?: object;
+  readonly name: string;
+  readonly owner: Owner | null = null;
+  readonly inputs: readonly Value[] = [];
+  readonly outputs: readonly Value[] = [];
+  readonly initializers: ReadonlySet<Value> = new Set();
+  readonly first: Node | null = null;
+  readonly last: Node | null = null;
+  readonly size: number = 0;
+
+  constructor(loc: Loc, name: string) {
+    this.loc = loc;
+    this.name = name;
+  }
+
+  /** The nodes in order. Safe while editing: inserted nodes behind the current one are met, removed ones are not. */
+  get nodes(): Iterable<Node> {
+    return { [Symbol.iterator]: () => walk(this) };
+  }
+}
+
+function* walk(graph: Graph): Generator<Node, void, void> {
+  let node = graph.first;
+  while (node !== null) {
+    if (node.graph === graph) yield node;
+    node = node.next;
+  }
+}

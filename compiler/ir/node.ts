@@ -1,0 +1,71 @@
+import { graphsOf, type Attribute } from "./attribute.ts";
+import type { Entity, Loc } from "./entity.ts";
+import type { Graph } from "./graph.ts";
+import type { Value } from "./value.ts";
+
+/** A node. Only the rewriter writes the fields. */
+export class Node implements Entity {
+  readonly loc: Loc;
+  readonly meta: ReadonlyMap<string, string> = new Map();
+  readonly source?: object;
+  readonly domain: string;
+  readonly opType: string;
+  readonly overload: string;
+  readonly name: string | undefined;
+  /** null where an optional input is left out. */
+  readonly inputs: readonly (Value | null)[] = [];
+  /** Outputs that the model leaves out are values without a name and without uses. */
+  readonly outputs: readonly Value[] = [];
+  readonly attributes: ReadonlyMap<string, Attribute> = new Map();
+  readonly graph: Graph | null = null;
+  /** Neighbours in the graph's order; kept on removal, so that a walk can go on from a removed node. */
+  readonly next: Node | null = null;
+  readonly prev: Node | null = null;
+
+  constructor(loc: Loc, domain: string, opType: string, overload = "", name?: string) {
+    this.loc = loc;
+    this.domain = domain;
+    this.opType = opType;
+    this.overload = overload;
+    this.name = name;
+  }
+
+  /** `MatMul`, `com.microsoft::Gelu`: the key of visitors and op tables. `ai.onnx` is the default domain. */
+  get op(): string {
+    return this.domain === "" || this.domain === "ai.onnx" ? this.opType : `${this.domain}::${this.opType}`;
+  }
+
+  /** The graphs its attributes hold. */
+  get subgraphs(): readonly Graph[] {
+    if (this.attributes.size === 0) return [];
+    return [...this.attributes.values()].flatMap((attr) => graphsOf(attr));
+  }
+
+  input(index: number): Value | null {
+    return this.inputs[index] ?? null;
+  }
+
+  output(index: number): Value | null {
+    return this.outputs[index] ?? null;
+  }
+
+  int(name: string): number | undefined {
+    const attr = this.attributes.get(name);
+    return attr?.kind === "int" ? Number(attr.value) : undefined;
+  }
+
+  float(name: string): number | undefined {
+    const attr = this.attributes.get(name);
+    return attr?.kind === "float" ? attr.value : undefined;
+  }
+
+  ints(name: string): readonly number[] | undefined {
+    const attr = this.attributes.get(name);
+    return attr?.kind === "ints" ? attr.value.map(Number) : undefined;
+  }
+
+  string(name: string): string | undefined {
+    const attr = this.attributes.get(name);
+    return attr?.kind === "string" ? new TextDecoder().decode(attr.value) : undefined;
+  }
+}

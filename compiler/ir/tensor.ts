@@ -1,0 +1,87 @@
+import type { DType } from "./dtype.ts";
+
+/** Bytes of a file. `file` is an absolute path; offset and length are in bytes. */
+export interface ByteRange {
+  readonly file: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Where a tensor's bytes are. Nothing is read until {@link Tensor.bytes} is called. */
+export type Storage =
+  /** little-endian `raw_data` held in memory */
+  | { readonly kind: "memory"; readonly bytes: Uint8Array }
+  /** `raw_data` inside the model file, still on disk */
+  | { readonly kind: "inline"; readonly range: ByteRange }
+  /** external data; `range` is null when the file is missing, `location` is as the model wrote it */
+  | { readonly kind: "external"; readonly location: string; readonly range: ByteRange | null }
+  /** the typed fields of TensorProto (`float_data`, `int64_data`, …), read through `read` */
+  | { readonly kind: "typed"; readonly read: () => Uint8Array }
+  /** a string tensor */
+  | { readonly kind: "strings"; readonly strings: readonly Uint8Array[] };
+
+/** Reads a byte range; given by the importer, so that the IR itself knows no file system. */
+export type RangeReader = (range: ByteRange) => Uint8Array;
+
+/** An immutable tensor. `source` is the message it was imported from, without its bytes. */
+export class Tensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly storage: Storage;
+  readonly source?: object;
+  readonly #read: RangeReader | undefined;
+
+  constructor(
+    dtype: DType,
+    shape: readonly number[],
+    storage: Storage,
+    options: { read?: RangeReader; source?: object } = {},
+  ) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.storage = storage;
+    this.#read = options.read;
+    if (options.source !== undefined) this.source = options.source;
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return this.shape.reduce((n, d) => n * d, 1);
+  }
+
+  /** The file range that holds the bytes, if they are on disk. */
+  get at(): ByteRange | null {
+    return this.storage.kind === "inline" || this.storage.kind === "external" ? this.storage.range : null;
+  }
+
+  /** The same tensor with its bytes elsewhere. */
+  stored(storage: Storage, read = this.#read): Tensor {
+    return new Tensor(this.dtype, this.shape, storage, {
+      ...(read === undefined ? {} : { read }),
+      ...(this.source === undefined ? {} : { source: this.source }),
+    });
+  }
+
+  /**
+   * The elements as little-endian `raw_data`, read now.
+   *
+   * @throws Error when the tensor holds strings or its external file is missing; callers that may meet those
+   *   ask `storage` first.
+   */
+  bytes(): Uint8Array {
+    switch (this.storage.kind) {
+      case "memory":
+        return this.storage.bytes;
+      case "typed":
+        return this.storage.read();
+      case "inline":
+      case "external":
+        if (this.storage.range === null || this.#read === undefined) {
+          throw new Error(`the bytes of a tensor in ${JSON.stringify(this.storage)} cannot be read`);
+        }
+        return this.#read(this.storage.range);
+      case "strings":
+        throw new Error("a string tensor has no raw bytes");
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import type { DType } from "./dtype.ts";
+
+/** One dimension: known, symbolic, or unknown. */
+export type Dim = number | string | null;
+
+/**
+ * The type of a value. Objects are immutable. `source` is the message a type was imported from; it travels along
+ * so that denotations and fields this compiler does not know are emitted as they were.
+ */
+export type ValueType = (
+  | { readonly kind: "tensor" | "sparse_tensor"; readonly dtype: DType; readonly shape?: readonly Dim[] }
+  | { readonly kind: "seq" | "optional"; readonly of?: ValueType }
+  | { readonly kind: "map"; readonly key: DType; readonly of?: ValueType }
+  | { readonly kind: "opaque"; readonly domain: string; readonly name: string }
+  | { readonly kind: "none" }
+) & { readonly source?: object };
+
+export type TensorType = Extract<ValueType, { kind: "tensor" | "sparse_tensor" }>;
+
+/** A tensor type; leave `shape` out when the rank is unknown. */
+export function tensorType(dtype: DType, shape?: readonly Dim[]): ValueType {
+  return shape === undefined ? { kind: "tensor", dtype } : { kind: "tensor", dtype, shape };
+}
+
+/** The type as dense tensor, or null for anything else. */
+export function asTensor(type: ValueType | undefined): TensorType | null {
+  return type?.kind === "tensor" ? type : null;
+}
+
+/** `float[B,S,64]`, as ONNX's textual syntax writes it; an unknown dimension is `?`. */
+export function typeText(type: ValueType | undefined): string {
+  switch (type?.kind) {
+    case undefined:
+    case "none":
+      return "?";
+    case "tensor":
+      return type.dtype + shapeText(type.shape);
+    case "sparse_tensor":
+      return `sparse_tensor(${type.dtype}${shapeText(type.shape)})`;
+    case "seq":
+    case "optional":
+      return `${type.kind}(${typeText(type.of)})`;
+    case "map":
+      return `map(${type.key}, ${typeText(type.of)})`;
+    case "opaque":
+      return `opaque(${type.domain}.${type.name})`;
+  }
+}
+
+function shapeText(shape: readonly Dim[] | undefined): string {
+  // Rank unknown is `[]` in ONNX's syntax and a scalar has no brackets at all.
+  if (shape === undefined) return "[]";
+  return shape.length === 0 ? "" : `[${shape.map((d) => d ?? "?").join(",")}]`;
+}
