@@ -209,6 +209,12 @@ export const codes = {
     found: p.why,
     fix: "get the file again",
   })),
+  SAFETENSORS_UNSUPPORTED: error((p: { what: string }) => ({
+    what: "a safetensors file cannot hold these weights",
+    wanted: "tensors of a type the format names, and a header within its limit",
+    found: p.what,
+    fix: "leave the tensor out, or give it another type",
+  })),
 
   // ---- running
   RUNTIME_MISSING: error(() => ({
@@ -222,6 +228,24 @@ export const codes = {
     found: p.why,
     fix: "see the message above; `tfc dump` shows the graph",
   })),
+  RUNTIME_PROVIDER: error((p: { provider: string; why: string; fix: string }) => ({
+    what: `onnxruntime cannot run on ${p.provider} here`,
+    wanted: `the ${p.provider} execution provider`,
+    found: p.why,
+    fix: p.fix,
+  })),
+  TOKENIZER_INVALID: error((p: { why: string }) => ({
+    what: "the tokenizer cannot be loaded",
+    wanted: "a tokenizer.json that @huggingface/tokenizers understands",
+    found: p.why,
+    fix: "give the folder of the model, with the tokenizer.json it was published with",
+  })),
+  GENERATE_UNSUPPORTED: error((p: { what: string; wanted: string; found: string }) => ({
+    what: `this graph cannot generate text: ${p.what}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "give a decoder's graph exported with its KV cache, and a value for each input that is not a decoder's",
+  })),
   VERIFY_INTERFACE: error((p: { what: string; wanted: string; found: string }) => ({
     what: `the two graphs have different ${p.what}`,
     wanted: p.wanted,
@@ -233,6 +257,12 @@ export const codes = {
     wanted: "a tensor of numbers or booleans",
     found: p.type,
     fix: "compare these models by hand",
+  })),
+  VERIFY_NO_CASE: error((p: { why: string }) => ({
+    what: "the graphs were not compared: the base model ran on no input that was made up",
+    wanted: "at least one case that the base model accepts",
+    found: p.why,
+    fix: "give the sizes that the model takes, or compare these models by hand",
   })),
   OUTPUTS_DIFFER: error((p: { output: string; wanted: string; found: string }) => ({
     what: `the output "${p.output}" differs`,

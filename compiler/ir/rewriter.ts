@@ -165,6 +165,11 @@ export class Rewriter {
     return value;
   }
 
+  /** Gives a graph a value that no IR field defines: a sparse initializer, which only its source message holds. */
+  adopt(graph: Graph, value: Value): void {
+    open(value).graph = graph;
+  }
+
   /** Takes an initializer out. It must have no uses. */
   removeInitializer(value: Value): void {
     if (value.uses.size > 0) throw new Error(`cannot remove initializer "${value.name ?? ""}": it is used`);

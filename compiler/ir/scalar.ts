@@ -77,9 +77,9 @@ const readers: Partial<Record<DType, Reader>> = {
  * large, missing, or of a type that numbers do not hold. This is how passes look at constants; weights are too
  * large to be read by it.
  */
-export function elements(tensor: Tensor): readonly (number | bigint)[] | null {
+export function elements(tensor: Tensor, limit = READ_LIMIT): readonly (number | bigint)[] | null {
   const read = readers[tensor.dtype];
-  if (read === undefined || tensor.size > READ_LIMIT) return null;
+  if (read === undefined || tensor.size > limit) return null;
   if (tensor.storage.kind === "external" && tensor.storage.range === null) return null;
   const bytes = tensor.bytes();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -128,17 +128,3 @@ const writers: Partial<Record<DType, Writer>> = {
   int64: { size: 8, set: (v, at, x) => { v.setBigInt64(at, BigInt(x), true); } },
   uint64: { size: 8, set: (v, at, x) => { v.setBigUint64(at, BigInt(x), true); } },
 }; // prettier-ignore
-
-/** The text ONNX's syntax writes for the elements, one string each. */
-export function elementTexts(tensor: Tensor): readonly string[] | null {
-  return elements(tensor)?.map((x) => numberText(x)) ?? null;
-}
-
-/** A number such that parsing the text gives the number back. */
-export function numberText(x: number | bigint): string {
-  if (typeof x === "bigint") return x.toString();
-  if (Object.is(x, -0)) return "-0.0";
-  if (Number.isNaN(x)) return "nan";
-  if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
-  return x.toString();
-}

@@ -43,12 +43,18 @@ export function typeText(type: ValueType | undefined): string {
     case "map":
       return `map(${type.key}, ${typeText(type.of)})`;
     case "opaque":
-      return `opaque(${type.domain}.${type.name})`;
+      return `opaque(${type.domain === "" ? "" : `${type.domain},`}${type.name})`;
   }
 }
 
 function shapeText(shape: readonly Dim[] | undefined): string {
   // Rank unknown is `[]` in ONNX's syntax and a scalar has no brackets at all.
   if (shape === undefined) return "[]";
-  return shape.length === 0 ? "" : `[${shape.map((d) => d ?? "?").join(",")}]`;
+  return shape.length === 0 ? "" : `[${shape.map((d) => dimText(d)).join(",")}]`;
+}
+
+/** A symbolic dimension such as `past + 1` is no identifier: ONNX's syntax takes it in quotes. */
+function dimText(dim: Dim): string {
+  if (typeof dim !== "string") return dim === null ? "?" : dim.toString();
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : `"${dim.replace(/["\\\\]/g, "\\$&")}"`;
 }

@@ -155,7 +155,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
         do_sample=True,
         temperature=0.8,
         top_k=50,
-        max_length=CONTEXT,
+        max_new_tokens=200,
     )
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

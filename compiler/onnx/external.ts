@@ -1,0 +1,85 @@
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
+import { inputError } from "../diagnostics/error.ts";
+import type { ByteRange } from "../ir/tensor.ts";
+import type { Entry } from "./schema.ts";
+
+/** External data as a tensor declares it. */
+export interface ExternalData {
+  readonly location: string;
+  /** null when the file is missing. */
+  readonly range: ByteRange | null;
+}
+
+/**
+ * Finds external data. A location may not leave the model's folder, neither by its text nor through a symbolic
+ * link: a model is data from strangers, and must not make a compiler read the user's other files.
+ */
+export class ExternalResolver {
+  readonly #model: string;
+  readonly #folder: string;
+  readonly #files = new Map<string, { file: string; size: number } | null>();
+  /** Locations whose file is missing, with the number of tensors that need it. */
+  readonly missing = new Map<string, number>();
+
+  constructor(model: string) {
+    this.#model = model;
+    this.#folder = dirname(resolve(model));
+  }
+
+  /**
+   * @param bytes the size the tensor's type asks for, or null when unknown
+   * @throws TfcError EXTERNAL_PATH_ESCAPES, EXTERNAL_DATA_INVALID, EXTERNAL_DATA_SHORT
+   */
+  resolve(entries: readonly Entry[], bytes: number | null, tensor: { path: string; name: string }): ExternalData {
+    const place = { file: this.#model, ...tensor };
+    const field = (key: string): string | undefined => entries.find((e) => e.key === key)?.value ?? undefined;
+    const location = field("location") ?? "";
+    if (location === "") throw inputError("EXTERNAL_DATA_INVALID", place, { field: "location", value: location });
+    const integer = (key: string): number | undefined => {
+      const value = field(key);
+      if (value === undefined) return undefined;
+      if (!/^\d+$/.test(value) || !Number.isSafeInteger(Number(value))) {
+        throw inputError("EXTERNAL_DATA_INVALID", place, { field: key, value });
+      }
+      return Number(value);
+    };
+    const offset = integer("offset") ?? 0;
+    const length = integer("length");
+    const found = this.#find(location, place);
+    if (found === null) {
+      this.missing.set(location, (this.missing.get(location) ?? 0) + 1);
+      return { location, range: null };
+    }
+    const need = length ?? bytes ?? Math.max(0, found.size - offset);
+    if (offset + Math.max(need, bytes ?? 0) > found.size) {
+      const total = offset + Math.max(need, bytes ?? 0);
+      throw inputError("EXTERNAL_DATA_SHORT", place, { location, need: total, have: found.size });
+    }
+    return { location, range: { file: found.file, offset, length: need } };
+  }
+
+  #find(location: string, place: object): { file: string; size: number } | null {
+    const known = this.#files.get(location);
+    if (known !== undefined) return known;
+    const file = resolve(this.#folder, location);
+    if (isAbsolute(location) || !isInside(this.#folder, file)) {
+      throw inputError("EXTERNAL_PATH_ESCAPES", place, { location });
+    }
+    let found: { file: string; size: number } | null = null;
+    if (existsSync(file)) {
+      if (!isInside(realpathSync(this.#folder), realpathSync(file))) {
+        throw inputError("EXTERNAL_PATH_ESCAPES", place, { location });
+      }
+      const stat = statSync(file);
+      if (stat.isFile()) found = { file, size: stat.size };
+    }
+    this.#files.set(location, found);
+    return found;
+  }
+}
+
+function isInside(folder: string, file: string): boolean {
+  const path = relative(folder, file);
+  return path !== "" && path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path);
+}

@@ -1,0 +1,57 @@
+import type { Graph } from "../ir/graph.ts";
+import type { Value } from "../ir/value.ts";
+import { nodesDeep } from "../ir/walk.ts";
+
+/**
+ * Gives every value of a graph, and of the graphs inside it, the name it is emitted under. A value keeps its name
+ * unless another one claims it first; inputs and outputs, being the interface, claim before all others. Values
+ * without a name and without uses stay nameless: they are outputs that the model leaves out.
+ */
+export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
+  const graphs = [graph, ...[...nodesDeep(graph)].flatMap((node) => node.subgraphs)];
+  const names = new Map<Value, string>();
+  const taken = new Set<string>();
+  const later: Value[] = [];
+  for (const one of graphs) {
+    // Inner graphs may reuse each other's names: only within one graph is a second claim a clash.
+    const local = new Set<string>();
+    for (const value of definedIn(one)) {
+      if (names.has(value)) continue;
+      if (value.name !== undefined && !local.has(value.name) && !(value.loc.pass !== undefined && taken.has(value.name))) {
+        local.add(value.name);
+        taken.add(value.name);
+        names.set(value, value.name);
+      } else if (value.name !== undefined || value.uses.size > 0) {
+        later.push(value);
+      }
+    }
+  }
+  for (const value of later) {
+    const name = fresh(value.name ?? hintOf(value), taken);
+    taken.add(name);
+    names.set(value, name);
+  }
+  return names;
+}
+
+function* definedIn(graph: Graph): Generator<Value, void, void> {
+  yield* graph.inputs;
+  for (const value of graph.outputs) if (value.scope === graph) yield value;
+  yield* graph.initializers;
+  for (const node of graph.nodes) yield* node.outputs;
+}
+
+function hintOf(value: Value): string {
+  const node = value.producer;
+  if (node === null) return "value";
+  const base = node.name === undefined || node.name === "" ? node.opType.toLowerCase() : node.name;
+  return node.outputs.length === 1 ? base : `${base}_${value.index}`;
+}
+
+function fresh(hint: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(hint)) return hint;
+  for (let n = 1; ; n++) {
+    const name = `${hint}_${n}`;
+    if (!taken.has(name)) return name;
+  }
+}

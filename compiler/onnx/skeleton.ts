@@ -1,0 +1,226 @@
+import { inputError } from "../diagnostics/error.ts";
+import type { ByteRange } from "../ir/tensor.ts";
+import { fieldsOf, messageNames, type MessageName } from "./schema.ts";
+import { sourceFile, sourceNumber, type FileSource } from "./source.ts";
+
+/**
+ * A skeleton is a serialized model whose tensors' `raw_data` is replaced by a `Blob` message: the bytes themselves
+ * when few, else the range of the file where they lie. {@link compact} makes it from a file without reading the
+ * weights, {@link expand} turns one back into the bytes of a model. In between, protobufjs decodes and encodes
+ * something whose size follows the number of nodes.
+ */
+
+/** Raw data up to this many bytes is kept in the skeleton: shapes, axes, scalars. */
+const KEEP = 512;
+const RAW_DATA = 9;
+
+type Children = ReadonlyMap<number, MessageName>;
+
+/** For each message, the fields whose messages hold a tensor somewhere below. */
+const tensorBearing = ((): ReadonlyMap<MessageName, Children> => {
+  const names = new Set<string>(messageNames);
+  const bearing = new Set<MessageName>(["TensorProto"]);
+  // Messages refer to each other in cycles: repeat until nothing new is found.
+  for (let before = -1; before !== bearing.size; ) {
+    before = bearing.size;
+    for (const name of messageNames) {
+      if (fieldsOf(name).some((field) => bearing.has(field.type as MessageName))) bearing.add(name);
+    }
+  }
+  const children = (name: MessageName): Children =>
+    new Map(
+      fieldsOf(name)
+        .filter((field) => names.has(field.type) && bearing.has(field.type as MessageName))
+        .map((field) => [field.id, field.type as MessageName]),
+    );
+  return new Map([...bearing].map((name) => [name, children(name)]));
+})();
+
+interface Bytes {
+  readonly size: number;
+  byte(position: number): number;
+  slice(start: number, end: number): Uint8Array;
+}
+
+class Cursor {
+  readonly bytes: Bytes;
+  at: number;
+  readonly end: number;
+  /** A field cannot end behind `end`: at the top that is a file cut short, below it a broken message. */
+  readonly fail: (offset: number, need: number, have: number) => Error;
+
+  constructor(bytes: Bytes, at: number, end: number, fail: Cursor["fail"]) {
+    this.bytes = bytes;
+    this.at = at;
+    this.end = end;
+    this.fail = fail;
+  }
+
+  varint(start: number): number {
+    let value = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.at >= this.end) throw this.fail(start, 1, 0);
+      const byte = this.bytes.byte(this.at++);
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw this.fail(start, 0, 0);
+  }
+
+  /** Reads a field's key and, for length-delimited ones, its length; stands on the content after it. */
+  field(): { start: number; id: number; wire: number; length: number } {
+    const start = this.at;
+    const key = this.varint(start);
+    const [id, wire] = [Math.floor(key / 8), key % 8];
+    let length = 0;
+    if (wire === 0) {
+      const before = this.at;
+      this.varint(start);
+      length = this.at - before;
+      this.at = before;
+    } else if (wire === 1) length = 8;
+    else if (wire === 5) length = 4;
+    else if (wire === 2) length = this.varint(start);
+    else throw this.fail(start, 0, 0);
+    if (id === 0) throw this.fail(start, 0, 0);
+    if (this.at + length > this.end) throw this.fail(start, length, this.end - this.at);
+    return { start, id, wire, length };
+  }
+}
+
+/** Bytes to be written: in memory, or a range of a file. */
+export type Piece = Uint8Array | ByteRange;
+
+interface Built {
+  readonly pieces: Piece[];
+  size: number;
+}
+
+function push(built: Built, piece: Piece): void {
+  built.size += piece.length;
+  built.pieces.push(piece);
+}
+
+/**
+ * Rebuilds a message: fields that bear tensors are descended into, a tensor's raw data goes through `raw`,
+ * everything else is taken over byte by byte.
+ */
+function rebuild(name: MessageName, cursor: Cursor, raw: (cursor: Cursor, length: number) => Built): Built {
+  const built: Built = { pieces: [], size: 0 };
+  const children = tensorBearing.get(name);
+  let run = cursor.at;
+  const flush = (end: number): void => {
+    if (end > run) push(built, cursor.bytes.slice(run, end));
+  };
+  while (cursor.at < cursor.end) {
+    const { start, id, wire, length } = cursor.field();
+    const content = cursor.at;
+    const child = wire === 2 ? children?.get(id) : undefined;
+    const isRaw = name === "TensorProto" && id === RAW_DATA && wire === 2;
+    if (child !== undefined || isRaw) {
+      flush(start);
+      const inner = new Cursor(cursor.bytes, content, content + length, cursor.fail);
+      const part = child === undefined ? raw(inner, length) : rebuild(child, inner, raw);
+      push(built, Uint8Array.of(...varint(id * 8 + 2), ...varint(part.size)));
+      for (const piece of part.pieces) push(built, piece);
+      run = content + length;
+    }
+    cursor.at = content + length;
+  }
+  flush(cursor.end);
+  return built;
+}
+
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest >= 128) {
+    bytes.push((rest % 128) | 128);
+    rest = Math.floor(rest / 128);
+  }
+  bytes.push(rest);
+  return bytes;
+}
+
+/**
+ * Reads a model file as a skeleton.
+ *
+ * @throws TfcError FILE_EMPTY, FILE_TRUNCATED, FILE_NOT_ONNX
+ */
+export function compact(source: FileSource): Uint8Array {
+  const place = { file: source.file };
+  if (source.size === 0) throw inputError("FILE_EMPTY", place, {});
+  checkStart(source);
+  const number = sourceNumber(source.file);
+  const fail = (offset: number, need: number, have: number): Error =>
+    need > have
+      ? inputError("FILE_TRUNCATED", place, { offset, need, have })
+      : inputError("FILE_NOT_ONNX", place, { why: `no protobuf field at byte ${offset}` });
+  const built = rebuild("ModelProto", new Cursor(source, 0, source.size, fail), (cursor, length) => {
+    const blob: Built = { pieces: [], size: 0 };
+    if (length <= KEEP) {
+      push(blob, Uint8Array.of(0x0a, ...varint(length)));
+      push(blob, source.slice(cursor.at, cursor.at + length));
+    } else {
+      push(blob, rangeBlob(number, cursor.at, length));
+    }
+    return blob;
+  });
+  return concat(built);
+}
+
+/** A file that does not begin with a field of ModelProto is something else: say so before anything odder fails. */
+function checkStart(source: FileSource): void {
+  const known = new Map(fieldsOf("ModelProto").map((field) => [field.id, field.type === "int64" ? 0 : 2]));
+  const key = source.byte(0) + (source.byte(0) >= 128 && source.size > 1 ? (source.byte(1) - 1) * 128 : 0);
+  if (known.get(key >> 3) === (key & 7)) return;
+  const head = source.slice(0, Math.min(16, source.size));
+  const text = [...head].map((b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : ".")).join("");
+  throw inputError("FILE_NOT_ONNX", { file: source.file }, { why: `bytes that begin ${JSON.stringify(text)}` });
+}
+
+function rangeBlob(source: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(1 + varint(source).length + 18);
+  const view = new DataView(bytes.buffer);
+  const head = [0x10, ...varint(source)];
+  bytes.set(head);
+  view.setUint8(head.length, (3 << 3) | 1);
+  view.setFloat64(head.length + 1, offset, true);
+  view.setUint8(head.length + 9, (4 << 3) | 1);
+  view.setFloat64(head.length + 10, length, true);
+  return bytes;
+}
+
+/** Turns a skeleton back into the pieces of a model file, in order, and their size in bytes. */
+export function expand(skeleton: Uint8Array): { readonly pieces: readonly Piece[]; readonly size: number } {
+  const bytes: Bytes = {
+    size: skeleton.length,
+    byte: (position) => skeleton[position] ?? 0,
+    slice: (start, end) => skeleton.subarray(start, end),
+  };
+  const fail = (): Error => new Error("a skeleton made here is broken");
+  return rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), (cursor) => {
+    const blob: Built = { pieces: [], size: 0 };
+    let [source, offset] = [0, 0];
+    while (cursor.at < cursor.end) {
+      const { id, length } = cursor.field();
+      const view = new DataView(skeleton.buffer, skeleton.byteOffset + cursor.at, length);
+      if (id === 1) push(blob, skeleton.subarray(cursor.at, cursor.at + length));
+      else if (id === 2) source = new Cursor(bytes, cursor.at, cursor.end, fail).varint(cursor.at);
+      else if (id === 3) offset = view.getFloat64(0, true);
+      else push(blob, { file: sourceFile(source), offset, length: view.getFloat64(0, true) });
+      cursor.at += length;
+    }
+    return blob;
+  });
+}
+
+function concat(built: Built): Uint8Array {
+  const bytes = new Uint8Array(built.size);
+  let at = 0;
+  for (const piece of built.pieces) {
+    if (piece instanceof Uint8Array) bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
+}

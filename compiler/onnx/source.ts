@@ -1,0 +1,84 @@
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { inputError } from "../diagnostics/error.ts";
+import type { ByteRange } from "../ir/tensor.ts";
+
+const WINDOW = 1 << 20;
+
+/** A file read through a window, so that a walk over it costs memory for the window alone. */
+export class FileSource {
+  readonly file: string;
+  readonly size: number;
+  readonly #fd: number;
+  #window: Uint8Array = new Uint8Array(0);
+  #start = 0;
+
+  /** @throws TfcError FILE_NOT_FOUND */
+  constructor(file: string) {
+    this.file = file;
+    try {
+      this.#fd = openSync(file, "r");
+      const stat = fstatSync(this.#fd);
+      if (!stat.isFile()) throw new Error("not a file");
+      this.size = stat.size;
+    } catch (cause) {
+      throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
+    }
+  }
+
+  /** The byte at `position`, which must lie in the file. */
+  byte(position: number): number {
+    if (position < this.#start || position >= this.#start + this.#window.length) this.#load(position);
+    return this.#window[position - this.#start] ?? 0;
+  }
+
+  /** A copy of some bytes. */
+  slice(start: number, end: number): Uint8Array {
+    if (start >= this.#start && end <= this.#start + this.#window.length) {
+      return this.#window.slice(start - this.#start, end - this.#start);
+    }
+    return this.#read(start, end - start);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  #load(position: number): void {
+    this.#start = position;
+    this.#window = this.#read(position, Math.min(WINDOW, this.size - position));
+  }
+
+  #read(position: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const n = readSync(this.#fd, bytes, done, length - done, position + done);
+      if (n === 0) break;
+      done += n;
+    }
+    return bytes;
+  }
+}
+
+/** Reads a range of a file now. */
+export function readRange(range: ByteRange): Uint8Array {
+  const source = new FileSource(range.file);
+  try {
+    return source.slice(range.offset, range.offset + range.length);
+  } finally {
+    source.close();
+  }
+}
+
+const files: string[] = [];
+
+/** The number under which a {@link Blob} names a file. */
+export function sourceNumber(file: string): number {
+  const known = files.indexOf(file);
+  return known >= 0 ? known : files.push(file) - 1;
+}
+
+/** The file behind a number of {@link sourceNumber}. */
+export function sourceFile(number: number): string {
+  return files[number] ?? "";
+}

@@ -1,0 +1,32 @@
+import { readdirSync, readFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { onnx } from "onnx-proto";
+import { emitModel } from "../../compiler/onnx/emit.ts";
+import { importModel } from "../../compiler/onnx/import.ts";
+import { writePieces } from "../../compiler/onnx/output.ts";
+
+const roots = ["samples/models", "../shared/corpus"].filter((root) => existsSync(root));
+const files = roots.flatMap((root) =>
+  readdirSync(root, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".onnx"))
+    .map((name) => join(root, name)),
+);
+
+describe("import and emit", () => {
+  it.each(files)("%s comes out as it went in", (file) => {
+    const folder = mkdtempSync(join(tmpdir(), "tfc-"));
+    try {
+      const out = join(folder, "out.onnx");
+      const emitted = emitModel(importModel(file).model);
+      writePieces(out, emitted.pieces);
+      const [before, after] = [readFileSync(file), readFileSync(out)];
+      expect(after.length).toBe(before.length);
+      expect(after.equals(before)).toBe(true);
+      expect(onnx.ModelProto.decode(after)).toEqual(onnx.ModelProto.decode(before));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
