@@ -24,15 +24,18 @@ async function importOrt(): Promise<Ort> {
     if (isMissing(cause)) throw inputError("RUNTIME_MISSING", {}, {}, cause);
     throw inputError("RUNTIME_FAILED", {}, { why: ortMessage(cause) }, cause);
   }
-  // What it would log comes back as an error with the same text; stderr belongs to the caller.
-  ort.env.logLevel ??= "fatal";
+  // What it logs as an error comes back as one, with the same text: stderr belongs to the caller. A level that was
+  // chosen before stays.
+  if (ort.env.logLevel === undefined || ort.env.logLevel === "warning") ort.env.logLevel = "fatal";
   return ort;
 }
 
 function isMissing(cause: unknown): boolean {
-  if (!(cause instanceof Error)) return false;
-  const code = "code" in cause ? cause.code : undefined;
-  return (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") && cause.message.includes("onnxruntime-node");
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
+  const message = ortMessage(cause);
+  return (
+    (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") && message.includes("onnxruntime-node")
+  );
 }
 
 /** RUNTIME_FAILED about a model, with what onnxruntime said. */
@@ -46,14 +49,22 @@ const noise: readonly (readonly [RegExp, string])[] = [
   [/\u001b\[[0-9;]*m/g, ""],
   [/\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : /g, ""],
   // the place in onnxruntime's own source, and the signature of the C++ function there
-  [/\/onnxruntime_src\/\S+:\d+ (?:[\w:<>&*~, ]+\([^)]*\)(?:::<lambda\([^)]*\)>)?(?: const)? (?:\[with [^\]]*\] )?)?/g, ""],
+  [
+    /\/onnxruntime_src\/\S+:\d+ (?:[\w:<>&*~, ]+\([^)]*\)(?:::<lambda\([^)]*\)>)?(?: const)? (?:\[with [^\]]*\] )?)?/g,
+    "",
+  ],
   // the path, which the message's own place names
   [/Load model from .*? failed: ?/g, ""],
+  [
+    /^Unsupported data type: (\d+)$/,
+    "a graph input or output has element type $1 (16 is bfloat16), which JavaScript has not",
+  ],
   [/\s+/g, " "],
 ];
 
 /** What onnxruntime said, without its colours, status prefix and source positions. */
 export function ortMessage(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return noise.reduce((message, [pattern, by]) => message.replace(pattern, by), text).trim();
+  // The binding's errors may be of another realm than this module, and then no instance of its Error.
+  const text = typeof cause === "object" && cause !== null && "message" in cause ? cause.message : cause;
+  return noise.reduce((message, [pattern, by]) => message.replace(pattern, by), String(text)).trim();
 }

@@ -32,5 +32,5 @@ export function random(seed: number, name = ""): Random {
 function scramble(x: number): number {
   let bits = Math.imul(x ^ (x >>> 16), 0x9e3779b1);
   bits = Math.imul(bits ^ (bits >>> 13), 0x85ebca77);
-  return (bits ^ (bits >>> 16)) + 0x6d2b79f5 | 0;
+  return ((bits ^ (bits >>> 16)) + 0x6d2b79f5) | 0;
 }

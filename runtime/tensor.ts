@@ -19,7 +19,18 @@ const types = {
 } as const;
 
 export type ElementType = keyof typeof types;
-export type Elements = ReturnType<(typeof types)[ElementType]["zeros"]>;
+export type Elements =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | string[];
 
 /** A tensor in memory: row-major elements, as many as the product of `dims`. */
 export interface HostTensor {

@@ -56,5 +56,5 @@ function shapeText(shape: readonly Dim[] | undefined): string {
 /** A symbolic dimension such as `past + 1` is no identifier: ONNX's syntax takes it in quotes. */
 function dimText(dim: Dim): string {
   if (typeof dim !== "string") return dim === null ? "?" : dim.toString();
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : `"${dim.replace(/["\\\\]/g, "\\$&")}"`;
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : `"${dim.replace(/["\\]/g, "\\$&")}"`;
 }

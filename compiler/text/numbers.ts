@@ -1,6 +1,6 @@
 import { byteSize, type DType } from "../ir/dtype.ts";
 import { elements, toBfloat, toHalf } from "../ir/scalar.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import { Tensor } from "../ir/tensor.ts";
 
 /** Rounds to a type narrower than double, as a value that two equal floats of that type share. */
 const narrow: Partial<Record<DType, (x: number) => number>> = {
@@ -65,6 +65,13 @@ function asStored(tensor: Tensor, bits: boolean): Tensor {
   if (tensor.dtype === "complex64") return retyped(tensor, "float");
   if (tensor.dtype === "complex128") return retyped(tensor, "double");
   return isByteWise(tensor.dtype) ? retyped(tensor, "uint8") : tensor;
+}
+
+function retyped(tensor: Tensor, dtype: DType): Tensor {
+  return new Tensor(dtype, [numberCount(tensor.dtype, tensor.size)], {
+    kind: "memory",
+    bytes: tensor.bytes(),
+  });
 }
 
 /** Whether a type's elements are written as stored bytes. */

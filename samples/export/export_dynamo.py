@@ -48,9 +48,7 @@ def example_inputs(model: LlamaForCausalLM) -> dict:
         "input_ids": torch.randint(config.vocab_size, (batch, sequence)),
         "attention_mask": torch.ones(batch, past + sequence, dtype=torch.int64),
         "position_ids": torch.arange(past, past + sequence).repeat(batch, 1),
-        "past_key_values": [
-            torch.randn(cache_shape) for _ in range(2 * config.num_hidden_layers)
-        ],
+        "past_key_values": [torch.randn(cache_shape) for _ in range(2 * config.num_hidden_layers)],
     }
 
 

@@ -1,0 +1,91 @@
+import { Command, Option } from "commander";
+import { inputError } from "../diagnostics/error.ts";
+import type { Report } from "../../runtime/verify.ts";
+
+interface Flags {
+  readonly tolerance: number;
+  readonly toleranceExact: number;
+  readonly optimizations: "off" | "all" | "both";
+  readonly provider: "cpu" | "cuda" | "auto";
+  readonly vocabulary?: number;
+  readonly seed: number;
+  readonly json: boolean;
+}
+
+/**
+ * `tfc verify <base> <compiled>`: runs both graphs on the same made-up inputs and prints how far their outputs lie
+ * apart; with --json, one object on stdout.
+ *
+ * The action throws OUTPUTS_DIFFER, after the report, when they are further apart than allowed.
+ */
+export function verifyCommand(): Command {
+  return new Command("verify")
+    .description("run two graphs on the same made-up inputs and compare every output")
+    .argument("<base>", "the model that was compiled")
+    .argument("<compiled>", "what it was compiled to")
+    .option("--tolerance <number>", "allowed with optimizations, absolute or relative", tolerance, 1e-5)
+    .option("--tolerance-exact <number>", "allowed without optimizations", tolerance, 0)
+    .addOption(
+      new Option("--optimizations <level>", "onnxruntime's graph optimizations to run with")
+        .choices(["off", "all", "both"])
+        .default("both"),
+    )
+    .addOption(
+      new Option("--provider <name>", "where to run").choices(["cpu", "cuda", "auto"]).default("cpu"),
+    )
+    .option(
+      "--vocabulary <n>",
+      "token ids are made up below this (default: the last dim of the logits)",
+      count,
+    )
+    .option("--seed <n>", "seed of the made-up inputs", count("--seed"), 0)
+    .option("--json", "print one JSON object", false)
+    .action(run);
+}
+
+async function run(base: string, compiled: string, flags: Flags): Promise<void> {
+  const { verify } = await import("../../runtime/verify.ts");
+  const { reportText } = await import("../../runtime/report.ts");
+  const { tolerance, toleranceExact, seed, provider, vocabulary } = flags;
+  const report = await verify(base, compiled, {
+    tolerance,
+    toleranceExact,
+    seed,
+    provider,
+    levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
+    ...(vocabulary === undefined ? {} : { vocabulary }),
+  });
+  process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : `${reportText(report)}\n`);
+  if (!report.same) throw differ(report);
+}
+
+function differ({ compiled, levels }: Report): Error {
+  const level = levels.find(({ same }) => !same);
+  const worst = level?.worst;
+  return inputError(
+    "OUTPUTS_DIFFER",
+    { file: compiled },
+    {
+      output: worst?.output ?? "",
+      wanted: `the base model's values, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
+      found: worst?.detail ?? "",
+    },
+  );
+}
+
+function tolerance(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== "" && value >= 0) return value;
+  throw inputError(
+    "OPTION_OUT_OF_RANGE",
+    {},
+    { option: "--tolerance", wanted: "a number, 0 or more", found: text },
+  );
+}
+
+function count(option: string): (text: string) => number {
+  return (text) => {
+    if (/^\d+$/.test(text)) return Number(text);
+    throw inputError("OPTION_OUT_OF_RANGE", {}, { option, wanted: "a whole number, 0 or more", found: text });
+  };
+}

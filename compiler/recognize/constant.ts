@@ -1,0 +1,40 @@
+import type { Node } from "../ir/node.ts";
+import { numbers, scalar, tensorOf } from "../ir/scalar.ts";
+import { Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
+
+/**
+ * The tensor a value always holds: an initializer that no caller can override, or the output of a Constant node,
+ * also behind Identity.
+ */
+export function constantOf(value: Value | null): Tensor | null {
+  if (value === null) return null;
+  if (value.constant !== undefined) return value.isInput ? null : value.constant;
+  const node = value.producer;
+  if (node === null) return null;
+  if (node.op === "Identity") return constantOf(node.input(0));
+  return node.op === "Constant" ? constantNode(node) : null;
+}
+
+function constantNode(node: Node): Tensor | null {
+  for (const [name, attr] of node.attributes) {
+    if (attr.kind === "tensor") return attr.value;
+    if (attr.kind === "float") return tensorOf("float", [], [attr.value]);
+    if (attr.kind === "int") return tensorOf("int64", [], [attr.value]);
+    if (attr.kind === "floats" && name === "value_floats") return tensorOf("float", [attr.value.length], attr.value);
+    if (attr.kind === "ints" && name === "value_ints") return tensorOf("int64", [attr.value.length], attr.value);
+  }
+  return null;
+}
+
+/** The one number a value always holds, of any shape with one element, or null. */
+export function scalarOf(value: Value | null): number | null {
+  const tensor = constantOf(value);
+  return tensor === null ? null : scalar(tensor);
+}
+
+/** The integers a value always holds (axes, a shape), or null. */
+export function integersOf(value: Value | null): readonly number[] | null {
+  const tensor = constantOf(value);
+  return tensor === null ? null : numbers(tensor);
+}

@@ -1,0 +1,43 @@
+import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
+import type { Node } from "../ir/node.ts";
+import { recognizeLinear, type Linear } from "./linear.ts";
+
+/**
+ * What the recognizers share about one graph: node positions and linears, computed once. It describes the graph as
+ * it was; make a new one after an edit.
+ */
+export class GraphIndex {
+  readonly model: Model;
+  readonly graph: Graph;
+  readonly #positions = new Map<Node, number>();
+  readonly #linears = new Map<Node, Linear>();
+  readonly #members = new Map<Node, Linear>();
+
+  constructor(model: Model, graph: Graph) {
+    this.model = model;
+    this.graph = graph;
+    for (const node of graph.nodes) {
+      this.#positions.set(node, this.#positions.size);
+      const linear = recognizeLinear(node);
+      if (linear === null) continue;
+      this.#linears.set(node, linear);
+      for (const member of linear.nodes) this.#members.set(member, linear);
+    }
+  }
+
+  /** Place of a node in the graph's order; -1 for a node of another graph. */
+  position(node: Node): number {
+    return this.#positions.get(node) ?? -1;
+  }
+
+  /** The linears, in order. */
+  get linears(): Iterable<Linear> {
+    return this.#linears.values();
+  }
+
+  /** The linear that a node is part of: its core, or its bias addition. */
+  linearOf(node: Node): Linear | null {
+    return this.#members.get(node) ?? null;
+  }
+}

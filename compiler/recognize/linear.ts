@@ -1,0 +1,75 @@
+import type { DType } from "../ir/dtype.ts";
+import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
+import { constantOf } from "./constant.ts";
+import { weightOf, type Weight } from "./weight.ts";
+
+/** A linear projection: `[…, inFeatures] → […, outFeatures]` by a weight, with or without a bias. */
+export interface Linear {
+  /** The node that multiplies. */
+  readonly node: Node;
+  readonly input: Value;
+  /** After the bias, where there is one. */
+  readonly output: Value;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** The element type of the float weight, or null when the weight is quantized. */
+  readonly dtype: DType | null;
+  readonly weight: Value;
+  readonly bias: Value | null;
+  /** The multiplying node and, where the bias is added apart, the addition. */
+  readonly nodes: readonly Node[];
+}
+
+type Core = Omit<Linear, "output" | "nodes" | "node">;
+
+/** One way of writing a linear, by op. */
+const forms: Readonly<Record<string, (node: Node) => Core | null>> = {
+  // x [.., K] · W [K, N]
+  MatMul: (node) => matrix(node.input(0), weightOf(node.input(1)), false, null),
+  // alpha · x [M, K] · W (+ beta · C), W [K, N] or, with transB, [N, K]
+  Gemm: (node) => {
+    if ((node.int("transA") ?? 0) !== 0) return null;
+    return matrix(node.input(0), weightOf(node.input(1)), node.int("transB") === 1, node.input(2));
+  },
+  "com.microsoft::FusedMatMul": (node) => {
+    if ((node.int("transA") ?? 0) !== 0) return null;
+    return matrix(node.input(0), weightOf(node.input(1)), node.int("transB") === 1, null);
+  },
+  // x · dequantize(B [N, blocks, bytes], scales): K and N are attributes
+  "com.microsoft::MatMulNBits": (node) => {
+    const [input, weight] = [node.input(0), node.input(1)];
+    const [k, n] = [node.int("K"), node.int("N")];
+    if (input === null || weight === null || k === undefined || n === undefined) return null;
+    return { input, inFeatures: k, outFeatures: n, dtype: null, weight, bias: node.input(5) };
+  },
+};
+
+function matrix(input: Value | null, weight: Weight | null, transposed: boolean, bias: Value | null): Core | null {
+  if (input === null || weight?.shape.length !== 2) return null;
+  // An activation that happens to be a constant (an expanded table) times a constant is no projection.
+  if (weightOf(input) !== null) return null;
+  const [rows = 0, columns = 0] = weight.shape;
+  const [inFeatures, outFeatures] = transposed ? [columns, rows] : [rows, columns];
+  return { input, inFeatures, outFeatures, dtype: weight.dtype, weight: weight.root, bias };
+}
+
+/** The linear whose multiplication `node` is, or null. */
+export function recognizeLinear(node: Node): Linear | null {
+  const core = forms[node.op]?.(node) ?? null;
+  const product = node.output(0);
+  if (core === null || product === null) return null;
+  const added = core.bias === null ? biasAddition(product, core.outFeatures) : null;
+  if (added === null) return { ...core, node, output: product, nodes: [node] };
+  return { ...core, node, output: added.output, bias: added.bias, nodes: [node, added.node] };
+}
+
+function biasAddition(product: Value, width: number): { node: Node; output: Value; bias: Value } | null {
+  const [use] = product.uses;
+  if (product.uses.size !== 1 || use?.kind !== "input" || use.node.op !== "Add") return null;
+  const bias = use.node.input(1 - use.index);
+  const output = use.node.output(0);
+  const tensor = constantOf(bias) ?? null;
+  if (bias === null || output === null || tensor?.shape.length !== 1 || tensor.shape[0] !== width) return null;
+  return { node: use.node, output, bias };
+}

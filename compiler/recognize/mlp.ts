@@ -1,0 +1,119 @@
+import type { DType } from "../ir/dtype.ts";
+import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
+import { constantOf } from "./constant.ts";
+import { commonSource, lastView, views } from "./flow.ts";
+import type { GraphIndex } from "./graph-index.ts";
+import type { Linear } from "./linear.ts";
+import { isMiss, miss, type Miss } from "./miss.ts";
+import { regionBetween, type Region } from "./region.ts";
+
+/** An MLP between its cut values: `down(act(gate(x)) · up(x))`, or `down(act(up(x)))`. */
+export interface Mlp {
+  readonly kind: "mlp";
+  /** The activation. */
+  readonly anchor: Node;
+  readonly activation: string;
+  readonly gated: boolean;
+  /** The projections of the input: gate and up, or one that packs both. */
+  readonly inputs: readonly Linear[];
+  readonly down: Linear;
+  readonly region: Region;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly dtype: DType | null;
+}
+
+/** Ops that make an elementwise chain an activation, and the name users know it by. */
+const activations: Readonly<Record<string, string>> = {
+  Sigmoid: "silu",
+  Swish: "silu",
+  Erf: "gelu",
+  Gelu: "gelu",
+  "com.microsoft::Gelu": "gelu",
+  "com.microsoft::BiasGelu": "gelu",
+  "com.microsoft::FastGelu": "gelu_tanh",
+  "com.microsoft::QuickGelu": "quick_gelu",
+  Tanh: "gelu_tanh",
+  Relu: "relu",
+  HardSwish: "hard_swish",
+  Softplus: "softplus",
+  Elu: "elu",
+  Mish: "mish",
+};
+
+/** Ops that act on each element by itself, or only choose elements. */
+const elementwise: ReadonlySet<string> = new Set([
+  ...views,
+  ...Object.keys(activations),
+  ...["Mul", "Add", "Sub", "Div", "Pow", "Neg", "Exp", "Sqrt", "Reciprocal", "Clip", "Min", "Max"],
+  ...["Split", "Slice", "Constant"],
+]);
+
+interface Cone {
+  readonly activation: Node | null;
+  readonly linears: ReadonlySet<Linear>;
+  readonly foreign: Value | null;
+  readonly nodes: ReadonlySet<Node>;
+}
+
+/** What a linear's input is computed from elementwise, as far as other linears. */
+function coneAbove(linear: Linear, index: GraphIndex): Cone {
+  const linears = new Set<Linear>();
+  const nodes = new Set<Node>();
+  let activation: Node | null = null;
+  let foreign: Value | null = null;
+  const pending: Value[] = [linear.input];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const node = at.producer;
+    const source = node === null ? null : index.linearOf(node);
+    if (constantOf(at) !== null) continue;
+    if (source !== null) linears.add(source);
+    else if (node?.graph !== index.graph || !elementwise.has(node.op)) foreign ??= at;
+    else if (!nodes.has(node)) {
+      nodes.add(node);
+      if (Object.hasOwn(activations, node.op)) activation = node;
+      for (const input of node.inputs) if (input !== null) pending.push(input);
+    }
+  }
+  return { activation, linears, foreign, nodes };
+}
+
+/**
+ * Understands the MLP that ends in a linear; null when the linear ends none. An MLP is an elementwise nonlinearity
+ * between linears of one input and a linear back to that input's width.
+ */
+export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null {
+  const cone = coneAbove(down, index);
+  const anchor = cone.activation;
+  const inputs = [...cone.linears];
+  const [first] = inputs;
+  // Without an activation, or without any projection before it, this linear is something else.
+  if (anchor === null || first === undefined) return null;
+  if (cone.foreign !== null) {
+    const got = `"${cone.foreign.name ?? ""}" of ${cone.foreign.producer?.op ?? "the graph's inputs"}`;
+    return miss("MLP_INPUT_NOT_LINEAR", down.node, "an input computed elementwise from projections", got);
+  }
+  const input = commonSource(inputs.map((l) => l.input));
+  if (input === null) {
+    const got = inputs.map((l) => JSON.stringify(l.input.name ?? "")).join(", ");
+    return miss("MLP_INPUTS_DIFFER", down.node, "gate and up projections of one value", got);
+  }
+  if (down.outFeatures !== first.inFeatures) {
+    return miss("MLP_WIDTH", down.node, `a projection back to ${first.inFeatures} features`, `${down.outFeatures}`);
+  }
+  const region = regionBetween(input, lastView(down.output), index);
+  if (isMiss(region)) return region;
+  return {
+    kind: "mlp",
+    anchor,
+    activation: activations[anchor.op] ?? anchor.op,
+    gated: inputs.length > 1 || first.outFeatures === 2 * down.inFeatures,
+    inputs,
+    down,
+    region,
+    hiddenSize: first.inFeatures,
+    intermediateSize: down.inFeatures,
+    dtype: down.dtype ?? first.dtype,
+  };
+}

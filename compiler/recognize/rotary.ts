@@ -1,0 +1,90 @@
+import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
+import type { Anchor } from "./anchor.ts";
+import { constantOf } from "./constant.ts";
+import { views } from "./flow.ts";
+import type { GraphIndex } from "./graph-index.ts";
+
+/** Rotary position embedding on queries and keys. */
+export interface Rotary {
+  /** `rotate_half`: x·cos + rotate(x)·sin in plain ops; `op`: a RotaryEmbedding node; `inside`: the attention op does it. */
+  readonly kind: "rotate_half" | "op" | "inside";
+  /** Whether only a part of each head is turned. */
+  readonly partial: boolean;
+  readonly cos: Value | null;
+  readonly sin: Value | null;
+}
+
+/** The rotary embedding between the projections and the anchor; null when there is none that is understood. */
+export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | null {
+  if (anchor.node.int("do_rotary") === 1) {
+    const [cos, sin] = [anchor.node.input(7), anchor.node.input(8)];
+    return { kind: "inside", partial: false, cos, sin };
+  }
+  const seen = new Set<Node>();
+  const pending: Value[] = [anchor.query];
+  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
+    const node = at.producer;
+    if (node?.graph !== index.graph || seen.has(node) || index.linearOf(node) !== null) continue;
+    seen.add(node);
+    const found = rotaryOp(node) ?? rotateHalf(node);
+    if (found !== null) return { ...found, partial: found.partial || partOfConcat(at) };
+    for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
+  }
+  return null;
+}
+
+function rotaryOp(node: Node): Rotary | null {
+  const width = node.int("rotary_embedding_dim") ?? 0;
+  if (node.op === "RotaryEmbedding") {
+    return { kind: "op", partial: width > 0, cos: node.input(1), sin: node.input(2) };
+  }
+  if (node.op === "com.microsoft::RotaryEmbedding") {
+    return { kind: "op", partial: width > 0, cos: node.input(2), sin: node.input(3) };
+  }
+  return null;
+}
+
+/** `Add(Mul(x, cos), Mul(Concat(Neg(x₂), x₁), sin))`, operands in any order. */
+function rotateHalf(node: Node): Rotary | null {
+  if (node.op !== "Add") return null;
+  const [left, right] = [node.input(0)?.producer, node.input(1)?.producer];
+  if (left?.op !== "Mul" || right?.op !== "Mul") return null;
+  for (const [straight, turned] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const half = turned.inputs.findIndex((v) => v !== null && turnsHalf(v));
+    if (half < 0) continue;
+    const source = rotatedSource(turned.input(half));
+    const cos = straight.inputs.find((v) => v !== null && source !== null && !sameSource(v, source)) ?? null;
+    return { kind: "rotate_half", partial: false, cos, sin: turned.input(1 - half) };
+  }
+  return null;
+}
+
+function turnsHalf(value: Value): boolean {
+  const node = value.producer;
+  return node?.op === "Concat" && node.inputs.some((v) => v?.producer?.op === "Neg");
+}
+
+/** The value whose halves a Concat puts together. */
+function rotatedSource(value: Value | null): Value | null {
+  const neg = value?.producer?.inputs.find((v) => v?.producer?.op === "Neg");
+  const half = neg?.producer?.input(0)?.producer;
+  return half?.op === "Slice" || half?.op === "Split" ? half.input(0) : null;
+}
+
+function sameSource(a: Value, b: Value): boolean {
+  return a === b || (a.producer !== null && views.has(a.producer.op) && a.producer.input(0) === b);
+}
+
+/** The turned part joined with a part that was not: `Concat(rotated, rest)`. */
+function partOfConcat(turned: Value): boolean {
+  for (const user of turned.users) {
+    if (user.op !== "Concat") continue;
+    const others = user.inputs.filter((v) => v !== turned);
+    if (others.some((v) => v?.producer?.op === "Slice" || v?.producer?.op === "Split")) return true;
+  }
+  return false;
+}

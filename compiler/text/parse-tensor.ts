@@ -1,0 +1,134 @@
+import { basename, join, resolve } from "node:path";
+import { byteSize, dtypeNumber, type DType } from "../ir/dtype.ts";
+import { tensorOf, toBfloat, toHalf } from "../ir/scalar.ts";
+import { Tensor } from "../ir/tensor.ts";
+import type { ValueType } from "../ir/type.ts";
+import { ExternalResolver } from "../onnx/external.ts";
+import type { Entry } from "../onnx/schema.ts";
+import { readRange } from "../onnx/source.ts";
+import { isNumberWord } from "./identifiers.ts";
+import type { Lexer } from "./lexer.ts";
+import { isByteWise, numberCount } from "./numbers.ts";
+import { textBytes } from "./print-tensor.ts";
+
+/** Reads what stands behind a tensor's type: its values, or where they are. */
+export class TensorParser {
+  readonly #lexer: Lexer;
+  readonly #files: ExternalResolver | null;
+
+  /** @param folder - where external data lies; without it, it counts as missing */
+  constructor(lexer: Lexer, file: string, folder: string | undefined) {
+    this.#lexer = lexer;
+    this.#files = folder === undefined ? null : new ExternalResolver(join(resolve(folder), basename(file)));
+  }
+
+  /** @param path - the tensor's place, for messages about external data */
+  content(type: ValueType | undefined, path: string, name = ""): Tensor {
+    if (type?.kind !== "tensor") throw this.#lexer.error("a tensor type before the values");
+    const shape = (type.shape ?? [null]).filter((d) => typeof d === "number");
+    if (shape.length !== (type.shape ?? [null]).length) {
+      throw this.#lexer.error("a type whose dimensions are all numbers before the values");
+    }
+    if (this.#lexer.takes("[")) return this.#external(type.dtype, shape, { path, name });
+    const size = shape.reduce((n, d) => n * d, 1);
+    if (!this.#lexer.takes("{"))
+      throw this.#lexer.error('"{" and values, or "[" and the place of the values');
+    return type.dtype === "string" ? this.#strings(shape, size) : this.#numbers(type.dtype, shape, size);
+  }
+
+  /** A string value: quoted text, or `hex "00ff"`. */
+  bytes(): Uint8Array {
+    const { kind, text } = this.#lexer.peek();
+    if (kind !== "word" || text !== "hex") return textBytes(this.#lexer.string("a string"));
+    this.#lexer.next();
+    return Buffer.from(this.#lexer.string("hexadecimal digits in quotes"), "hex");
+  }
+
+  /** A floating-point value; an integer will do. */
+  float(): number {
+    const { kind, text } = this.#lexer.peek();
+    if (kind !== "number" && !(kind === "word" && isNumberWord(text))) throw this.#lexer.error("a number");
+    this.#lexer.next();
+    return toFloat(text);
+  }
+
+  #external(dtype: DType, shape: readonly number[], place: { path: string; name: string }): Tensor {
+    const entries: Entry[] = [];
+    this.#lexer.list("]", () => {
+      const key = this.#lexer.string("a key in quotes");
+      this.#lexer.expect(":");
+      entries.push({ key, value: this.#lexer.string("a value in quotes") });
+    });
+    const location = entries.find(({ key }) => key === "location")?.value;
+    if (typeof location !== "string")
+      throw this.#lexer.error('a "location" before the end of the list', this.#lexer.last);
+    const size = shape.reduce((n, d) => n * d, 1);
+    const data = this.#files?.resolve(entries, byteSize(dtype, size), place) ?? { location, range: null };
+    // A missing file leaves no range: what the text said of it stays in the message.
+    const source = { dims: [...shape], dataType: dtypeNumber(dtype), externalData: entries, dataLocation: 1 };
+    return new Tensor(dtype, shape, { kind: "external", ...data }, { read: readRange, source });
+  }
+
+  #strings(shape: readonly number[], size: number): Tensor {
+    const strings: Uint8Array[] = [];
+    this.#lexer.list("}", () => strings.push(this.bytes()));
+    this.#check(strings.length, size);
+    return new Tensor("string", shape, { kind: "strings", strings });
+  }
+
+  #numbers(dtype: DType, shape: readonly number[], size: number): Tensor {
+    const [written, number] = this.#reader(dtype);
+    const values: (number | bigint)[] = [];
+    this.#lexer.list("}", () => values.push(number()));
+    this.#check(values.length, numberCount(dtype, size));
+    const bytes = tensorOf(written, [values.length], values).bytes();
+    return new Tensor(dtype, shape, { kind: "memory", bytes });
+  }
+
+  #check(found: number, wanted: number): void {
+    if (found === wanted) return;
+    const before = `${wanted} value${wanted === 1 ? "" : "s"} before`;
+    throw this.#lexer.error(`${before} "}", not ${found}`, this.#lexer.last);
+  }
+
+  /** How the numbers of a type are read, and the type that holds them then. */
+  #reader(dtype: DType): readonly [DType, () => number | bigint] {
+    switch (dtype) {
+      case "float":
+      case "complex64":
+        return ["float", () => this.float()];
+      case "double":
+      case "complex128":
+        return ["double", () => this.float()];
+      case "float16":
+        return ["uint16", () => this.#half(dtype, toHalf)];
+      case "bfloat16":
+        return ["uint16", () => this.#half(dtype, toBfloat)];
+      default: {
+        const written = isByteWise(dtype) ? "uint8" : dtype;
+        const [least, most] = bounds(written);
+        return [written, () => this.#lexer.integer(`an integer of type ${written}`, least, most)];
+      }
+    }
+  }
+
+  /** The bits of a 16-bit float. An integer is a bit pattern, as in ONNX's own parser; anything else a value. */
+  #half(dtype: DType, bits: (x: number) => number): number {
+    const { kind, text } = this.#lexer.peek();
+    if (kind !== "number" || !/^-?\d+$/.test(text)) return bits(this.float());
+    return Number(this.#lexer.integer(`a bit pattern of type ${dtype}`, 0n, 0xffffn));
+  }
+}
+
+function toFloat(text: string): number {
+  if (/nan$/i.test(text)) return NaN;
+  if (/(?:inf|infinity)$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
+  return Number(text);
+}
+
+function bounds(dtype: DType): readonly [bigint, bigint] {
+  const [, unsigned, width] = /^(u?)int(\d+)$/.exec(dtype) ?? [];
+  const bits = BigInt(width ?? 8);
+  // Bools are whole bytes.
+  return unsigned === "" ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
+}

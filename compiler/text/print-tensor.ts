@@ -1,0 +1,97 @@
+import { basename } from "node:path";
+import type { Tensor } from "../ir/tensor.ts";
+import { tensorType, typeText } from "../ir/type.ts";
+import { quoted } from "./identifiers.ts";
+import { elementTexts } from "./numbers.ts";
+
+/** How tensors are written. */
+export interface TensorOptions {
+  /** Tensors with at most this many elements show them, even when their bytes are in a file. */
+  readonly values: number;
+  /** Leaves out all but the first values of a tensor that is held in memory and larger than that. */
+  readonly elide: boolean;
+  /** Writes 16-bit floats as bit patterns. */
+  readonly portable: boolean;
+}
+
+/** Values that an elided tensor shows. */
+const SHOWN = 4;
+
+/** `float[64,64]`. */
+export function tensorTypeText(tensor: Tensor): string {
+  return typeText(tensorType(tensor.dtype, tensor.shape));
+}
+
+/** `float[2] {1.0, 2.0}`, `float[64,64] = ["location": …]`: a tensor as an attribute has it. */
+export function tensorText(tensor: Tensor, options: TensorOptions): string {
+  const content = contentText(tensor, options);
+  return `${tensorTypeText(tensor)} ${content.startsWith("[") ? "= " : ""}${content}`;
+}
+
+/** `{1.0, 2.0}`, or the byte range where the values are. External data is never read. */
+export function contentText(tensor: Tensor, options: TensorOptions): string {
+  const { storage } = tensor;
+  const small = tensor.size <= options.values;
+  switch (storage.kind) {
+    case "external":
+      return rangeText(
+        storage.range === null
+          ? externalEntries(tensor, storage.location)
+          : {
+              location: storage.location,
+              offset: storage.range.offset.toString(),
+              length: storage.range.length.toString(),
+            },
+      );
+    case "inline":
+      if (small) break;
+      return rangeText({
+        location: basename(storage.range.file),
+        offset: storage.range.offset.toString(),
+        length: storage.range.length.toString(),
+      });
+    case "strings":
+      return valuesText(
+        storage.strings.map((bytes) => bytesText(bytes)),
+        small || !options.elide,
+      );
+    case "memory":
+    case "typed":
+  }
+  return valuesText(elementTexts(tensor, options.portable), small || !options.elide);
+}
+
+function valuesText(values: readonly string[], all: boolean): string {
+  if (all || values.length <= SHOWN) return `{${values.join(", ")}}`;
+  return `{${values.slice(0, SHOWN).join(", ")}, … ${values.length - SHOWN} more}`;
+}
+
+function rangeText(entries: Readonly<Record<string, string>>): string {
+  return `[${Object.entries(entries)
+    .map(([key, value]) => `${quoted(key)}: ${quoted(value)}`)
+    .join(", ")}]`;
+}
+
+/** What a tensor whose file is missing says of it: the entries that its message has. */
+function externalEntries(tensor: Tensor, location: string): Record<string, string> {
+  const message = tensor.source as { externalData?: { key?: string; value?: string }[] } | undefined;
+  const entries = (message?.externalData ?? []).map((e) => [e.key ?? "", e.value ?? ""] as const);
+  return { location, ...Object.fromEntries(entries) };
+}
+
+const utf8 = new TextEncoder();
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Bytes as quoted text; those that are no UTF-8, which ONNX's syntax cannot write, as `hex "00ff"`. */
+export function bytesText(bytes: Uint8Array): string {
+  try {
+    return quoted(strict.decode(bytes));
+  } catch {
+    return `hex "${Buffer.from(bytes).toString("hex")}"`;
+  }
+}
+
+/** The bytes of {@link bytesText}'s quoted text. */
+export function textBytes(text: string): Uint8Array {
+  return utf8.encode(text);
+}

@@ -1,0 +1,38 @@
+import type { TensorOptions } from "./print-tensor.ts";
+
+/** The length that lists are broken at. */
+export const LINE = 110;
+
+/**
+ * Models as ONNX's textual syntax. The text holds what the IR models: `parseModel` reads it back, and printing
+ * that gives the same text. ONNX's own parser (1.23) reads it too, but for the things it has no way to write:
+ * domains, attribute names and op types that are no identifiers, inner graphs whose name is none, strings that
+ * are no UTF-8, and 16-bit floats as values (see `portable`).
+ */
+export interface PrintOptions {
+  /** Tensors with at most this many elements show them, even when their bytes are in a file; 16 unless given. */
+  readonly values?: number;
+  /** For people only, not for parsing: large tensors show their first values, metadata is left out. */
+  readonly elide?: boolean;
+  /** Says behind a node where a pass took it from. */
+  readonly locations?: boolean;
+  /**
+   * Writes float16 and bfloat16 as the bit patterns that ONNX's own parser wants, not as numbers.
+   */
+  readonly portable?: boolean;
+}
+
+/** The options with their defaults filled in. */
+export interface Printing extends TensorOptions {
+  readonly locations: boolean;
+}
+
+/** The options of one print, complete. */
+export function printing(options: PrintOptions): Printing {
+  return {
+    values: options.values ?? 16,
+    elide: options.elide ?? false,
+    locations: options.locations ?? false,
+    portable: options.portable ?? false,
+  };
+}
