@@ -19,7 +19,7 @@ export function sampler({ temperature = 0, topK, topP, seed = 0 }: SamplingOptio
   if (temperature <= 0) return argmax;
   const stream = random(seed, "sampling");
   return (logits) => {
-    const candidates = likeliest(logits, topK ?? logits.length);
+    const candidates = likeliest(logits, topK ?? logits.length, temperature);
     const weights = softmax(candidates.map((id) => (logits[id] ?? 0) / temperature));
     const kept = nucleus(weights, topP ?? 1);
     let left = stream.next() * weights.slice(0, kept).reduce((sum, weight) => sum + weight, 0);
@@ -39,9 +39,17 @@ function argmax(logits: ArrayLike<number>): number {
   return best;
 }
 
-/** Ids of the `count` largest logits, largest first; the lower id where two are equal. */
-function likeliest(logits: ArrayLike<number>, count: number): number[] {
-  const ids = Array.from({ length: logits.length }, (_, id) => id);
+/** A token this many temperatures below the likeliest has less than e^-40 of its probability: it is never drawn. */
+const NEGLIGIBLE = 40;
+
+/**
+ * Ids of the `count` largest logits, largest first; the lower id where two are equal. Negligible ones are left out:
+ * sorting a whole vocabulary at each token would take longer than a small graph does.
+ */
+function likeliest(logits: ArrayLike<number>, count: number, temperature: number): number[] {
+  const least = (logits[argmax(logits)] ?? 0) - NEGLIGIBLE * temperature;
+  const ids: number[] = [];
+  for (let id = 0; id < logits.length; id++) if ((logits[id] ?? 0) >= least) ids.push(id);
   ids.sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
   return ids.slice(0, Math.max(1, count));
 }

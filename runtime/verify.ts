@@ -28,6 +28,7 @@ export interface Report {
   /** whether the graphs agree at every level */
   readonly same: boolean;
   readonly levels: readonly LevelReport[];
+  /** what was not run, and why; with the level where it was skipped at one only */
   readonly skipped: readonly (Skipped & { readonly optimizations?: Level })[];
 }
 
@@ -51,7 +52,7 @@ export async function verify(base: string, compiled: string, options: VerifyOpti
       if (levels.length === 0) skipped.push(...unfit);
       return compareCases(pair, cases, level, options);
     });
-    skipped.push(...found.skipped.map((entry) => ({ ...entry, optimizations: level })));
+    for (const entry of found.skipped) noteSkipped(skipped, entry, level);
     if (found.report.cases.length === 0) {
       throw inputError(
         "VERIFY_NO_CASE",
@@ -63,6 +64,15 @@ export async function verify(base: string, compiled: string, options: VerifyOpti
   }
   const same = levels.every((level) => level.same);
   return { base, compiled, provider, seed: options.seed ?? 0, same, levels, skipped };
+}
+
+/** A case that is skipped for one reason at both levels is one entry, of no level. */
+function noteSkipped(skipped: Report["skipped"][number][], entry: Skipped, optimizations: Level): void {
+  const alike = (other: Skipped): boolean =>
+    other.reason === entry.reason && caseText(other.case) === caseText(entry.case);
+  const at = skipped.findIndex(alike);
+  if (at < 0) skipped.push({ ...entry, optimizations });
+  else skipped[at] = entry;
 }
 
 type Pair = readonly [base: Session, compiled: Session];

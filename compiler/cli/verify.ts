@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { inputError } from "../diagnostics/error.ts";
+import { printResult } from "./output.ts";
 import type { Report } from "../../runtime/verify.ts";
 
 interface Flags {
@@ -23,8 +24,18 @@ export function verifyCommand(): Command {
     .description("run two graphs on the same made-up inputs and compare every output")
     .argument("<base>", "the model that was compiled")
     .argument("<compiled>", "what it was compiled to")
-    .option("--tolerance <number>", "allowed with optimizations, absolute or relative", tolerance, 1e-5)
-    .option("--tolerance-exact <number>", "allowed without optimizations", tolerance, 0)
+    .option(
+      "--tolerance <number>",
+      "allowed with optimizations, absolute or relative",
+      toleranceOf("--tolerance"),
+      1e-5,
+    )
+    .option(
+      "--tolerance-exact <number>",
+      "allowed without optimizations",
+      toleranceOf("--tolerance-exact"),
+      0,
+    )
     .addOption(
       new Option("--optimizations <level>", "onnxruntime's graph optimizations to run with")
         .choices(["off", "all", "both"])
@@ -36,9 +47,9 @@ export function verifyCommand(): Command {
     .option(
       "--vocabulary <n>",
       "token ids are made up below this (default: the last dim of the logits)",
-      count,
+      countOf("--vocabulary"),
     )
-    .option("--seed <n>", "seed of the made-up inputs", count("--seed"), 0)
+    .option("--seed <n>", "seed of the made-up inputs", countOf("--seed"), 0)
     .option("--json", "print one JSON object", false)
     .action(run);
 }
@@ -55,7 +66,7 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
     levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
     ...(vocabulary === undefined ? {} : { vocabulary }),
   });
-  process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : `${reportText(report)}\n`);
+  printResult(flags.json, report, () => reportText(report));
   if (!report.same) throw differ(report);
 }
 
@@ -73,17 +84,15 @@ function differ({ compiled, levels }: Report): Error {
   );
 }
 
-function tolerance(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== "" && value >= 0) return value;
-  throw inputError(
-    "OPTION_OUT_OF_RANGE",
-    {},
-    { option: "--tolerance", wanted: "a number, 0 or more", found: text },
-  );
+function toleranceOf(option: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value >= 0) return value;
+    throw inputError("OPTION_OUT_OF_RANGE", {}, { option, wanted: "a number, 0 or more", found: text });
+  };
 }
 
-function count(option: string): (text: string) => number {
+function countOf(option: string): (text: string) => number {
   return (text) => {
     if (/^\d+$/.test(text)) return Number(text);
     throw inputError("OPTION_OUT_OF_RANGE", {}, { option, wanted: "a whole number, 0 or more", found: text });

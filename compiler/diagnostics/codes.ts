@@ -14,6 +14,7 @@ interface Row<P> {
 }
 
 const error = <P>(text: (params: P) => Text): Row<P> => ({ severity: "error", text });
+const note = <P>(text: (params: P) => Text): Row<P> => ({ severity: "note", text });
 const warning = <P>(text: (params: P) => Text): Row<P> => ({ severity: "warning", text });
 
 /**
@@ -91,6 +92,11 @@ export const codes = {
     wanted: p.field === "location" ? "a file name" : "a non-negative integer",
     found: JSON.stringify(p.value),
     fix: "export the model again",
+  })),
+
+  WEIGHTS_HARD_LINKED: note((p: { files: readonly string[] }) => ({
+    what: `${p.files.join(", ")} now ${p.files.length === 1 ? "has" : "have"} a second hard link; onnxruntime reads such files, the onnx Python package (1.21 and later) refuses them, for the base model too`,
+    fix: "where that matters, use --weights copy, or an -o in the base's folder, which needs no link",
   })),
 
   // ---- the model
@@ -181,6 +187,12 @@ export const codes = {
     wanted: `one of ${p.allowed.join(", ")}`,
     found: JSON.stringify(p.value),
     fix: `correct ${p.option}`,
+  })),
+  OPTION_UNKNOWN: error((p: { option: string; owner: string; allowed: readonly string[] }) => ({
+    what: `${p.owner} has no option "${p.option}"`,
+    wanted: p.allowed.length === 0 ? "no options" : `one of ${p.allowed.join(", ")}`,
+    found: JSON.stringify(p.option),
+    fix: "correct or remove it",
   })),
   OPTION_OUT_OF_RANGE: error((p: { option: string; wanted: string; found: string }) => ({
     what: `${p.option} is out of range`,

@@ -34,6 +34,12 @@ function linksOf(node: Node): (Use | undefined)[] {
   return found;
 }
 
+/** Whether a value knows that a node reads it as this input: what the verifier asks. */
+export function isLinked(node: Node, index: number, value: Value): boolean {
+  const use = links.get(node)?.[index];
+  return use !== undefined && value.uses.has(use);
+}
+
 /**
  * The only writer of the IR. It keeps uses, producers and node order true, and counts what it changed, so that
  * "did this pass change anything" is a fact and not a flag that a pass must remember to set.
@@ -114,10 +120,10 @@ export class Rewriter {
     this.#detach(node);
   }
 
-  /** Moves a node, with its outputs and uses, to the end of another graph. */
-  move(node: Node, graph: Graph): void {
+  /** Moves a node, with its outputs and uses, behind another one. */
+  moveAfter(node: Node, anchor: Node): void {
     this.#detach(node);
-    this.#place(graph, node, graph.last);
+    this.insertAfter(anchor, node);
   }
 
   // ---- wiring

@@ -17,6 +17,8 @@ export type Storage =
   | { readonly kind: "external"; readonly location: string; readonly range: ByteRange | null }
   /** the typed fields of TensorProto (`float_data`, `int64_data`, …), read through `read` */
   | { readonly kind: "typed"; readonly read: () => Uint8Array }
+  /** made when asked for; on emit it must have been given a place in a file */
+  | { readonly kind: "deferred"; readonly produce: () => Uint8Array }
   /** a string tensor */
   | { readonly kind: "strings"; readonly strings: readonly Uint8Array[] };
 
@@ -74,6 +76,8 @@ export class Tensor {
         return this.storage.bytes;
       case "typed":
         return this.storage.read();
+      case "deferred":
+        return this.storage.produce();
       case "inline":
       case "external":
         if (this.storage.range === null || this.#read === undefined) {

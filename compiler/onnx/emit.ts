@@ -217,8 +217,8 @@ function tensorMessage(tensor: Tensor | undefined, name: string | undefined): Te
   delete message.externalData;
   delete message.dataLocation;
   message.rawData =
-    storage.kind === "memory"
-      ? { bytes: storage.bytes }
+    storage.kind === "memory" || storage.kind === "deferred"
+      ? { bytes: tensor.bytes() }
       : { source: sourceNumber(storage.range.file), offset: storage.range.offset, length: storage.range.length };
   return message;
 }

@@ -11,7 +11,7 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
   const graphs = [graph, ...[...nodesDeep(graph)].flatMap((node) => node.subgraphs)];
   const names = new Map<Value, string>();
   const taken = new Set<string>();
-  const later: Value[] = [];
+  const later = new Set<Value>();
   for (const one of graphs) {
     // Inner graphs may reuse each other's names: only within one graph is a second claim a clash.
     const local = new Set<string>();
@@ -22,7 +22,7 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
         taken.add(value.name);
         names.set(value, value.name);
       } else if (value.name !== undefined || value.uses.size > 0) {
-        later.push(value);
+        later.add(value);
       }
     }
   }

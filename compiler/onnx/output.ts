@@ -1,5 +1,7 @@
 import {
   closeSync,
+  constants,
+  copyFileSync,
   existsSync,
   fstatSync,
   linkSync,
@@ -38,7 +40,7 @@ export class OutputFiles {
    *
    * @throws TfcError FILE_NOT_WRITABLE
    */
-  stage(file: string, write: (temporary: string) => void): void {
+  async stage(file: string, write: (temporary: string) => void | Promise<void>): Promise<void> {
     const target = resolve(file);
     const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
     this.#staged.push({ temporary, file: target });
@@ -46,7 +48,7 @@ export class OutputFiles {
       const made = mkdirSync(dirname(target), { recursive: true });
       if (made !== undefined) this.#madeFolders.push(made);
       rmSync(temporary, { force: true });
-      write(temporary);
+      await write(temporary);
     } catch (cause) {
       if (!isSystemError(cause)) throw cause;
       throw inputError("FILE_NOT_WRITABLE", { file }, { file, why: cause.message }, cause);
@@ -54,9 +56,9 @@ export class OutputFiles {
   }
 
   /** A second name for the bytes of `from`, or a copy where the file system cannot give one. Says which it was. */
-  link(from: string, file: string, progress?: Progress): "link" | "copy" {
+  async link(from: string, file: string, progress?: Progress): Promise<"link" | "copy"> {
     let how: "link" | "copy" = "link";
-    this.stage(file, (temporary) => {
+    await this.stage(file, (temporary) => {
       try {
         linkSync(from, temporary);
       } catch (cause) {
@@ -68,8 +70,8 @@ export class OutputFiles {
     return how;
   }
 
-  copy(from: string, file: string, progress?: Progress): void {
-    this.stage(file, (temporary) => {
+  async copy(from: string, file: string, progress?: Progress): Promise<void> {
+    await this.stage(file, (temporary) => {
       copyFile(from, temporary, file, progress);
     });
   }
@@ -154,6 +156,7 @@ function copyRange(range: ByteRange, to: number, onBytes?: (done: number) => voi
 }
 
 function copyFile(from: string, to: string, shown: string, progress?: Progress): void {
+  if (cloneFile(from, to)) return;
   const source = openSync(from, "r");
   const target = openSync(to, "wx");
   try {
@@ -170,5 +173,16 @@ function copyFile(from: string, to: string, shown: string, progress?: Progress):
   } finally {
     closeSync(source);
     closeSync(target);
+  }
+}
+
+/** A copy that shares the blocks until one is written to, where the file system can do that. */
+function cloneFile(from: string, to: string): boolean {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch {
+    rmSync(to, { force: true });
+    return false;
   }
 }

@@ -61,19 +61,25 @@ interface Joined {
   readonly present: Value;
 }
 
-/** A Concat or scatter on the way to an operand that brings in a value from outside of rank 3 or more: the past. */
+/**
+ * A Concat or scatter on the way to an operand that brings in a float value from outside: the past. Several may do
+ * so (a rotary embedding may be joined with an empty rest): one whose past is a graph input is the surest, one
+ * whose result is a graph output the next.
+ */
 function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined | null {
   const inside = new Set(region.nodes);
+  const isOutside = (v: Value | null): v is Value =>
+    v !== null && v.constant === undefined && (v.producer === null || !inside.has(v.producer));
+  const found: Joined[] = [];
   for (const node of sourcesOf(operand, index).nodes) {
     const kind = joins[node.op];
-    if (kind === undefined || !inside.has(node)) continue;
-    const past = node.inputs.find(
-      (v) => v !== null && v.constant === undefined && (v.producer === null || !inside.has(v.producer)),
-    );
     const present = node.output(0);
-    if (past && present !== null && isFloatLike(past)) return { kind, past, present };
+    const past = node.inputs.find(isOutside);
+    if (kind !== undefined && inside.has(node) && past && present !== null && isFloatLike(past)) {
+      found.push({ kind, past, present });
+    }
   }
-  return null;
+  return found.find((j) => j.past.isInput) ?? found.find((j) => j.present.isOutput) ?? null;
 }
 
 /** A cache holds activations, not positions or shapes. */

@@ -1,6 +1,7 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
+import { siteOf, type Site } from "../ir/site.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { recognizeAttention, type Attention } from "./attention.ts";
 import { GraphIndex } from "./graph-index.ts";
@@ -12,11 +13,12 @@ import { recognizeNorm, type Norm } from "./norm.ts";
 
 export type Block = Attention | Mlp;
 
-/** A block that was seen: understood, or missed for a reason. */
-export interface Seen<B extends Block> {
+/** A block that was seen: understood, outlined by an earlier pass, or missed for a reason. */
+export interface Seen {
+  readonly block: "attention" | "mlp";
   readonly at: Node;
   readonly graph: Graph;
-  readonly answer: B | Miss;
+  readonly answer: Block | Site | Miss;
 }
 
 /** One decoder layer. A block is null when none was seen or when it was not understood. */
@@ -24,15 +26,15 @@ export interface Layer {
   readonly index: number;
   /** `model.layers.0` */
   readonly name: string;
-  readonly attention: Attention | null;
-  readonly mlp: Mlp | null;
+  readonly attention: Attention | Site | null;
+  readonly mlp: Mlp | Site | null;
 }
 
 /** A model seen as a decoder. Recognition changes nothing. */
 export interface DecoderView {
   readonly layers: readonly Layer[];
-  readonly attention: readonly Seen<Attention>[];
-  readonly mlp: readonly Seen<Mlp>[];
+  /** Every block seen, in the order of the graph. */
+  readonly seen: readonly Seen[];
   readonly misses: readonly Miss[];
   /** The norm in front of the first understood block. */
   readonly norm: Norm | null;
@@ -42,88 +44,87 @@ export interface DecoderView {
 /** Looks for decoder blocks in the main graph and in the graphs inside it. */
 export function viewDecoder(model: Model): DecoderView {
   const graphs = [model.graph, ...[...nodesDeep(model.graph)].flatMap((node) => node.subgraphs)];
-  const attention: Seen<Attention>[] = [];
-  const mlp: Seen<Mlp>[] = [];
-  const order: (Seen<Attention> | Seen<Mlp>)[] = [];
-  for (const graph of graphs) {
-    const index = new GraphIndex(model, graph);
-    const inGraph = seeAttention(graph, index);
-    const taken = new Set(inGraph.flatMap(({ answer }) => (isMiss(answer) ? [] : linearsOf(answer))));
-    const mlps = seeMlps(graph, index, taken);
-    attention.push(...inGraph);
-    mlp.push(...mlps);
-    order.push(...[...inGraph, ...mlps].sort((a, b) => index.position(a.at) - index.position(b.at)));
-  }
-  const blocks = order.map((seen) => seen.answer).filter((answer): answer is Block => !isMiss(answer));
+  const seen = graphs.flatMap((graph) => seeBlocks(graph, new GraphIndex(model, graph)));
+  const blocks = seen.map(({ answer }) => answer).filter((answer): answer is Block | Site => !isMiss(answer));
+  const [first] = blocks;
+  const input = first === undefined ? null : first.kind === "site" ? first.input : first.region.input;
   return {
-    layers: layersOf(order),
-    attention,
-    mlp,
-    misses: order.map((seen) => seen.answer).filter(isMiss),
-    norm: blocks[0] === undefined ? null : recognizeNorm(blocks[0].region.input),
-    hiddenSize: blocks[0]?.hiddenSize ?? null,
+    layers: layersOf(seen),
+    seen,
+    misses: seen.map(({ answer }) => answer).filter(isMiss),
+    norm: input === null ? null : recognizeNorm(input),
+    hiddenSize: first?.hiddenSize ?? null,
   };
 }
 
-/** How many of the blocks seen were understood. */
-export function matched(seen: readonly { readonly answer: object }[]): number {
-  return seen.filter(({ answer }) => !isMiss(answer)).length;
+/** How many blocks of a kind were seen, and how many of them understood. */
+export function counts(view: DecoderView, block: Seen["block"]): { readonly matched: number; readonly seen: number } {
+  const seen = view.seen.filter((s) => s.block === block);
+  return { matched: seen.filter(({ answer }) => !isMiss(answer)).length, seen: seen.length };
+}
+
+function seeBlocks(graph: Graph, index: GraphIndex): Seen[] {
+  const seen: Seen[] = [];
+  const taken = new Set<Linear>();
+  for (const node of graph.nodes) {
+    const site = siteOf(node);
+    if (site !== null) seen.push({ block: site.site === "attn" ? "attention" : "mlp", at: node, graph, answer: site });
+    const answer = recognizeAttention(node, index);
+    if (answer === null) continue;
+    seen.push({ block: "attention", at: node, graph, answer });
+    if (!isMiss(answer)) for (const linear of linearsOf(answer)) taken.add(linear);
+  }
+  for (const linear of index.linears) {
+    const answer = taken.has(linear) ? null : recognizeMlp(linear, index);
+    if (answer !== null) seen.push({ block: "mlp", at: linear.node, graph, answer });
+  }
+  return seen.sort((a, b) => index.position(a.at) - index.position(b.at));
 }
 
 function linearsOf(attention: Attention): Linear[] {
   return [attention.q, attention.k, attention.v, attention.o];
 }
 
-function seeAttention(graph: Graph, index: GraphIndex): Seen<Attention>[] {
-  const seen: Seen<Attention>[] = [];
-  for (const node of graph.nodes) {
-    const answer = recognizeAttention(node, index);
-    if (answer !== null) seen.push({ at: node, graph, answer });
-  }
-  return seen;
-}
-
-function seeMlps(graph: Graph, index: GraphIndex, taken: ReadonlySet<Linear>): Seen<Mlp>[] {
-  const seen: Seen<Mlp>[] = [];
-  for (const linear of index.linears) {
-    const answer = taken.has(linear) ? null : recognizeMlp(linear, index);
-    if (answer !== null) seen.push({ at: linear.node, graph, answer });
-  }
-  return seen;
+interface Group {
+  attention: Attention | Site | null;
+  mlp: Mlp | Site | null;
+  readonly has: Set<Seen["block"]>;
 }
 
 /**
  * Groups blocks into layers in the order of the graph: each attention begins one, the MLP behind it belongs to it.
  * A block that was missed keeps its place, so that the layers behind it keep their numbers.
  */
-function layersOf(order: readonly (Seen<Attention> | Seen<Mlp>)[]): Layer[] {
-  const groups: { attention: Attention | null; mlp: Mlp | null; hasAttention: boolean; hasMlp: boolean }[] = [];
-  for (const { answer, at } of order) {
-    const isAttention = isMiss(answer) ? answer.code.startsWith("ATTENTION") || at.op === "Softmax" : answer.kind === "attention";
+function layersOf(order: readonly Seen[]): Layer[] {
+  const groups: Group[] = [];
+  for (const { answer, block } of order) {
     let group = groups.at(-1);
-    if (group === undefined || (isAttention ? group.hasAttention || group.hasMlp : group.hasMlp)) {
-      groups.push((group = { attention: null, mlp: null, hasAttention: false, hasMlp: false }));
-    }
-    if (isAttention) group.hasAttention = true;
-    else group.hasMlp = true;
+    const begins = block === "attention" ? (group?.has.size ?? 1) > 0 : group?.has.has("mlp") !== false;
+    if (group === undefined || begins) groups.push((group = { attention: null, mlp: null, has: new Set() }));
+    group.has.add(block);
     if (isMiss(answer)) continue;
-    if (answer.kind === "attention") group.attention = answer;
+    if (answer.kind === "attention" || (answer.kind === "site" && answer.site === "attn")) group.attention = answer;
     else group.mlp = answer;
   }
   return nameLayers(groups);
 }
 
 /** Layers take the exporter's names where those agree with the order of the dataflow; else they are numbered by it. */
-function nameLayers(groups: readonly { attention: Attention | null; mlp: Mlp | null }[]): Layer[] {
+function nameLayers(groups: readonly Group[]): Layer[] {
   const given = groups.map(({ attention, mlp }) => {
     const blocks = [attention, mlp].filter((b) => b !== null);
     return layerNameOf(
-      blocks.flatMap((b) => b.region.nodes),
-      blocks.flatMap((b) => (b.kind === "attention" ? linearsOf(b) : [...b.inputs, b.down])).map((l) => l.weight),
+      blocks.flatMap((b) => (b.kind === "site" ? [b.node] : b.region.nodes)),
+      blocks.flatMap((b) => projectionsOf(b)).map((l) => l.weight),
     );
   });
   const prefix = new Set(given.filter((name) => name !== null).map((name) => name.prefix));
   const agree = prefix.size === 1 && given.every((name, i) => name === null || name.index === i);
   const [only = "model.layers"] = agree ? prefix : [];
   return groups.map(({ attention, mlp }, index) => ({ index, name: `${only}.${index}`, attention, mlp }));
+}
+
+function projectionsOf(block: Block | Site): readonly Linear[] {
+  if (block.kind === "site") return [];
+  return block.kind === "attention" ? linearsOf(block) : [...block.inputs, block.down];
 }

@@ -13,7 +13,7 @@ export interface Linear {
   readonly output: Value;
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** The element type of the float weight, or null when the weight is quantized. */
+  /** The element type of the activations, as the float weight or the scales of a quantized one tell it. */
   readonly dtype: DType | null;
   readonly weight: Value;
   readonly bias: Value | null;
@@ -41,7 +41,8 @@ const forms: Readonly<Record<string, (node: Node) => Core | null>> = {
     const [input, weight] = [node.input(0), node.input(1)];
     const [k, n] = [node.int("K"), node.int("N")];
     if (input === null || weight === null || k === undefined || n === undefined) return null;
-    return { input, inFeatures: k, outFeatures: n, dtype: null, weight, bias: node.input(5) };
+    const dtype = weightOf(node.input(2))?.dtype ?? null;
+    return { input, inFeatures: k, outFeatures: n, dtype, weight, bias: node.input(5) };
   },
 };
 

@@ -58,7 +58,9 @@ export function fromText(loc: Loc): string {
   const texts = runs.map(
     ({ prefix, first, last }) => `${prefix}${first}${last === first ? "" : `..${last}`}]`,
   );
-  return [...texts, ...other].length === 0 ? "" : `from ${[...texts, ...other].join(", ")}`;
+  return [...texts, ...other].length === 0
+    ? ""
+    : `from ${[...texts, ...other].join(", ").replaceAll("\n", " ")}`;
 }
 
 function pathsOf(loc: Loc): string[] {

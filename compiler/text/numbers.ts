@@ -24,6 +24,8 @@ export function floatText(x: number, dtype: DType): string {
   if (Number.isNaN(x)) return "nan";
   if (!Number.isFinite(x)) return x > 0 ? "inf" : "-inf";
   if (x === 0) return Object.is(x, -0) ? "-0.0" : "0.0";
+  // Whole numbers stay exact: a mask's -65504 is no -65500, though as float16 these are the same.
+  if (Number.isInteger(x) && Math.abs(x) < 1e7) return `${x}.0`;
   return marked(shortest(x, narrow[dtype], half.has(dtype) || Math.abs(x) < 2 ** -126 ? 1 : 6));
 }
 
@@ -38,7 +40,8 @@ function shortest(x: number, round: ((x: number) => number) | undefined, digits:
 }
 
 function marked(x: number): string {
-  const text = x.toString();
+  const size = Math.abs(x);
+  const text = size < 1e-4 || size >= 1e16 ? x.toExponential() : x.toString(); // 1e-5, not 0.00001
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
@@ -52,11 +55,15 @@ export function numberText(x: number | bigint, dtype: DType): string {
 /**
  * The numbers of a tensor, one string each, as ONNX's syntax wants them: complex numbers as two floats; 8-bit
  * floats and types below a byte as the bytes they are stored in. Of float16 and bfloat16 the values are written,
- * for ONNX's own parser (`bits`) the bit patterns.
+ * for ONNX's own parser (`bits`) the bit patterns. At most `most` numbers are written.
  */
-export function elementTexts(tensor: Tensor, bits = false): readonly string[] {
+export function elementTexts(tensor: Tensor, bits = false, most = Infinity): readonly string[] {
   const stored = asStored(tensor, bits);
-  return (elements(stored, Infinity) ?? []).map((x) => numberText(x, stored.dtype));
+  const shown = new Tensor(stored.dtype, [Math.min(stored.size, most)], {
+    kind: "memory",
+    bytes: stored.bytes(),
+  });
+  return (elements(shown, Infinity) ?? []).map((x) => numberText(x, shown.dtype));
 }
 
 /** The same bytes under the type whose numbers the syntax writes. */

@@ -41,7 +41,11 @@ export class TensorParser {
     const { kind, text } = this.#lexer.peek();
     if (kind !== "word" || text !== "hex") return textBytes(this.#lexer.string("a string"));
     this.#lexer.next();
-    return Buffer.from(this.#lexer.string("hexadecimal digits in quotes"), "hex");
+    const digits = this.#lexer.peek();
+    if (digits.kind !== "string" || !/^(?:[0-9a-f]{2})*$/i.test(digits.text)) {
+      throw this.#lexer.error("an even number of hexadecimal digits in quotes");
+    }
+    return Buffer.from(this.#lexer.next().text, "hex");
   }
 
   /** A floating-point value; an integer will do. */

@@ -111,7 +111,9 @@ export class GraphPrinter {
   #showsName(node: Node): boolean {
     const name = node.name ?? "";
     const output = node.outputs[0]?.name ?? "";
-    return name !== "" && !(this.#how.elide && output !== "" && (output.startsWith(name) || name.endsWith(output)));
+    return (
+      name !== "" && !(this.#how.elide && output !== "" && (output.startsWith(name) || name.endsWith(output)))
+    );
   }
 
   /** Attributes stand before the inputs, but behind them, on lines of their own, where one holds a graph. */
@@ -122,8 +124,12 @@ export class GraphPrinter {
   }
 
   #comment(node: Node, shown: ReadonlySet<Value>): string {
-    // The types of graph outputs stand in the graph's head.
-    const types = node.outputs.map((value) => (shown.has(value) ? "?" : typeText(value.type)));
+    // The types of graph outputs stand in the graph's head. A comment ends with its line, so a type with a
+    // dimension whose name has a line break stays out.
+    const types = node.outputs.map((value) => {
+      const text = shown.has(value) ? "?" : typeText(value.type);
+      return text.includes("\n") ? "?" : text;
+    });
     while (types.at(-1) === "?") types.pop();
     const from = this.#how.locations ? fromText(node.loc) : "";
     const text = [types.join(", "), from].filter((part) => part !== "").join(" ");

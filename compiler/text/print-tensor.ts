@@ -50,20 +50,26 @@ export function contentText(tensor: Tensor, options: TensorOptions): string {
         offset: storage.range.offset.toString(),
         length: storage.range.length.toString(),
       });
+    case "deferred":
+      // Looking at a graph does not make the weights that it will have.
+      if (small || !options.elide) break;
+      return `{… ${tensor.size} values}`;
     case "strings":
-      return valuesText(
-        storage.strings.map((bytes) => bytesText(bytes)),
-        small || !options.elide,
-      );
     case "memory":
     case "typed":
   }
-  return valuesText(elementTexts(tensor, options.portable), small || !options.elide);
+  return valuesText(tensor, options, small || !options.elide);
 }
 
-function valuesText(values: readonly string[], all: boolean): string {
-  if (all || values.length <= SHOWN) return `{${values.join(", ")}}`;
-  return `{${values.slice(0, SHOWN).join(", ")}, … ${values.length - SHOWN} more}`;
+function valuesText(tensor: Tensor, options: TensorOptions, all: boolean): string {
+  const { storage } = tensor;
+  const shown = all ? Infinity : SHOWN;
+  const values =
+    storage.kind === "strings"
+      ? storage.strings.slice(0, shown).map((bytes) => bytesText(bytes))
+      : elementTexts(tensor, options.portable, shown);
+  const left = all ? 0 : tensor.size - SHOWN;
+  return `{${values.join(", ")}${left > 0 ? `, … ${left} more` : ""}}`;
 }
 
 function rangeText(entries: Readonly<Record<string, string>>): string {

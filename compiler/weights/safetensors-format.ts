@@ -1,4 +1,4 @@
-import type { DType } from "../ir/dtype.ts";
+import { byteSize, type DType } from "../ir/dtype.ts";
 
 /** Bytes of header above which a file is refused, as the format asks: a wrong length must not fill the memory. */
 export const HEADER_LIMIT = 100_000_000;
@@ -39,4 +39,14 @@ export function dtypeOfLabel(label: string): DType | undefined {
 /** What a header calls an element type, or undefined for one that safetensors cannot hold (strings, int4, …). */
 export function labelOfDtype(dtype: DType): string | undefined {
   return labels.get(dtype);
+}
+
+/**
+ * Bytes of a tensor in a file, or null when it has none: strings have no size, and elements below a byte must fill
+ * their last byte.
+ */
+export function lengthOf(dtype: DType, shape: readonly number[]): number | null {
+  // Eight times the elements take as many bytes as these take bits.
+  const bits = byteSize(dtype, 8 * shape.reduce((n, d) => n * d, 1));
+  return bits === null || bits % 8 !== 0 ? null : bits / 8;
 }

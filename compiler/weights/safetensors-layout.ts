@@ -1,6 +1,6 @@
 import { inputError, internalError } from "../diagnostics/error.ts";
 import { byteSize, type DType } from "../ir/dtype.ts";
-import { HEADER_LIMIT, labelOfDtype } from "./safetensors-format.ts";
+import { HEADER_LIMIT, labelOfDtype, lengthOf } from "./safetensors-format.ts";
 
 /** A tensor to be stored. */
 export interface SafetensorsEntry {
@@ -31,7 +31,8 @@ const DATA_ALIGNMENT = 64;
  * nothing can be padded: entries keep their order where that alone aligns them all (always so when they share one
  * dtype), and are otherwise sorted by element size, widest first, equal sizes in the order given. `sorted` tells.
  *
- * @throws TfcError SAFETENSORS_UNSUPPORTED for a dtype the format has no name for, or a header above its limit.
+ * @throws TfcError SAFETENSORS_UNSUPPORTED for a dtype the format has no name for, elements that end inside a
+ *   byte, or a header above its limit.
  */
 export function layoutSafetensors(
   entries: readonly SafetensorsEntry[],
@@ -40,7 +41,7 @@ export function layoutSafetensors(
   checkNames(entries);
   const sized = entries.map((entry) => ({
     ...entry,
-    length: lengthOf(entry),
+    length: requireLength(entry),
     unit: Math.ceil(byteSize(entry.dtype, 1) ?? 1),
   }));
   let at = 0;
@@ -76,15 +77,14 @@ function checkNames(entries: readonly SafetensorsEntry[]): void {
   }
 }
 
-function lengthOf({ name, dtype, shape }: SafetensorsEntry): number {
-  const length = byteSize(
-    dtype,
-    shape.reduce((n, d) => n * d, 1),
+function requireLength({ name, dtype, shape }: SafetensorsEntry): number {
+  const length = labelOfDtype(dtype) === undefined ? null : lengthOf(dtype, shape);
+  if (length !== null) return length;
+  throw inputError(
+    "SAFETENSORS_UNSUPPORTED",
+    { name },
+    { what: `a tensor of type ${dtype}[${shape.join(",")}]` },
   );
-  if (length === null || labelOfDtype(dtype) === undefined) {
-    throw inputError("SAFETENSORS_UNSUPPORTED", { name }, { what: `a tensor of type ${dtype}` });
-  }
-  return length;
 }
 
 function encodeHeader(json: readonly (readonly [string, unknown])[]): Uint8Array {

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { inputError, TfcError } from "../diagnostics/error.ts";
-import { byteSize, type DType } from "../ir/dtype.ts";
-import { dtypeOfLabel, HEADER_LIMIT } from "./safetensors-format.ts";
+import type { DType } from "../ir/dtype.ts";
+import { dtypeOfLabel, HEADER_LIMIT, lengthOf } from "./safetensors-format.ts";
 
 export { layoutSafetensors, type SafetensorsEntry, type SafetensorsLayout } from "./safetensors-layout.ts";
 export { writeSafetensors, type TensorSource } from "./safetensors-write.ts";
@@ -32,7 +32,7 @@ export function readSafetensors(file: string): SafetensorsHeader {
   const tensors: [string, StoredTensor][] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") {
-      for (const [key, value] of Object.entries(record(file, name, entry))) {
+      for (const [key, value] of Object.entries(record(file, name, entry ?? {}))) {
         if (typeof value !== "string") throw invalid(file, `metadata ${JSON.stringify(key)} is not a string`);
         metadata.set(key, value);
       }
@@ -140,16 +140,10 @@ function parseEntry(file: string, name: string, value: unknown, base: number): S
   if (begin === undefined || end === undefined || more.length > 0 || end < begin) {
     throw invalid(file, `data_offsets ${JSON.stringify(entry["data_offsets"])}, not [begin, end]`, name);
   }
-  const expected = byteSize(
-    dtype,
-    shape.reduce((n, d) => n * d, 1),
-  );
+  const [expected, type] = [lengthOf(dtype, shape), `${dtype}[${shape.join(",")}]`];
+  if (expected === null) throw invalid(file, `${type}, which ends inside a byte`, name);
   if (expected !== end - begin) {
-    throw invalid(
-      file,
-      `${end - begin} bytes for ${dtype}[${shape.join(",")}], which takes ${expected ?? "?"}`,
-      name,
-    );
+    throw invalid(file, `${end - begin} bytes for ${type}, which takes ${expected}`, name);
   }
   return { dtype, shape, offset: base + begin, length: end - begin };
 }

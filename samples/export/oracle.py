@@ -22,7 +22,7 @@ CASES = {
     "truth": (["It is a truth universally acknowledged, that"], []),
     "elinor": (["Elinor was very sorry to hear"], []),
     "dialogue": (['"My dear Emma," said Mr. Knightley,'], []),
-    "padded_batch": (["She could not", "The next morning, as soon as breakfast was over,"], []),
+    "padded_batch": (["She could not", "The next morning, as soon as breakfast was over,"], [1, 3]),
     "decode": (["Captain Wentworth had"], [1, 1, 1]),
     "chunks": (["Mr. Darcy looked at her with"], [4, 1]),
 }

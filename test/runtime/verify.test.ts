@@ -68,6 +68,9 @@ describe("verify", () => {
     expect(reportText(report)).toContain(
       "skipped batch 1, sequence 16, past 0 at off: the base model refuses it",
     );
+    const both = await verify(file, file);
+    expect(both.skipped).toHaveLength(report.skipped.length);
+    expect(reportText(both)).toContain("skipped batch 1, sequence 16, past 0: the base model refuses it");
   });
 
   it("makes an error of what only the compiled graph refuses", async () => {

@@ -105,7 +105,7 @@ describe("readSafetensors", () => {
       "half a byte",
       { a: { ...u8(0, 2), dtype: "F4", shape: [5] } },
       2,
-      "2 bytes for float4e2m1[5], which takes 3",
+      "float4e2m1[5], which ends inside a byte",
     ],
     ["data beyond the file", { a: u8(0, 4) }, 3, "a tensor that ends at byte"],
     ["a gap", { b: u8(0, 1), a: u8(2, 3) }, 3, "1 bytes before this tensor that belong to none"],

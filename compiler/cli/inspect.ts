@@ -1,0 +1,150 @@
+import { Command } from "commander";
+import { openModel } from "../compile.ts";
+import { diagnostic } from "../diagnostics/diagnostic.ts";
+import { locText } from "../ir/entity.ts";
+import type { Model } from "../ir/model.ts";
+import type { Site } from "../ir/site.ts";
+import type { Attention } from "../recognize/attention.ts";
+import { counts, viewDecoder, type DecoderView, type Layer } from "../recognize/decoder.ts";
+import { refusalOf } from "../recognize/describe.ts";
+import { placeText } from "../recognize/miss.ts";
+import type { Mlp } from "../recognize/mlp.ts";
+import { exporterOf, styleOf } from "../recognize/style.ts";
+import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
+
+/** `tfc inspect <model>`: what tfc understands of a model. */
+export function inspectCommand(): Command {
+  return new Command("inspect")
+    .description("say what is understood of a model: layers, attention, MLPs, and what was missed")
+    .argument("<model>", "an .onnx file")
+    .option("--json", "print one JSON object", false)
+    .action((file: string, flags: { readonly json: boolean }) => {
+      const { model, missing } = openModel(file);
+      const absent = [...missing].map(([location, tensors]) =>
+        diagnostic("EXTERNAL_DATA_ABSENT", { file }, { location, tensors }),
+      );
+      printDiagnostics(absent);
+      const view = viewDecoder(model);
+      const report = inspection(model, view);
+      printResult(flags.json, report, () => inspectionText(report, view, refusalOf(model, view)));
+    });
+}
+
+type Inspection = ReturnType<typeof inspection>;
+
+/** What `inspect --json` prints. */
+export function inspection(model: Model, view: DecoderView) {
+  const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
+  let parameters = 0;
+  for (const value of model.graph.initializers) parameters += value.constant?.size ?? 0;
+  return {
+    style: styleOf(model),
+    exporter: exporterOf(model),
+    hiddenSize: view.hiddenSize,
+    layers: view.layers.map((layer) => layerRecord(layer)),
+    matched: { attention: attention.matched, mlp: mlp.matched },
+    seen: { attention: attention.seen, mlp: mlp.seen },
+    misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
+    parameters,
+  };
+}
+
+function layerRecord({ index, name, attention, mlp }: Layer) {
+  return { index, name, attention: attention && attentionRecord(attention), mlp: mlp && mlpRecord(mlp) };
+}
+
+function siteRecord(site: Site) {
+  return { outlined: true, call: site.name, function: site.node.opType };
+}
+
+function attentionRecord(block: Attention | Site) {
+  if (block.kind === "site") return siteRecord(block);
+  const { anchor, heads, scale, mask, rotary, cache } = block;
+  const name = (v: { readonly name: string | undefined } | null | undefined): string | null => v?.name ?? null;
+  return {
+    at: locText(anchor.node.loc),
+    op: anchor.node.op,
+    heads: heads?.heads ?? null,
+    kvHeads: heads?.kvHeads ?? null,
+    headDim: heads?.headDim ?? null,
+    packed: block.q === block.k,
+    scale: scale && { value: scale.value, at: scale.at },
+    mask: { kind: mask.kind, source: name(mask.source) },
+    rotary: rotary && { kind: rotary.kind, partial: rotary.partial },
+    cache: cache && { kind: cache.kind, pastKey: name(cache.pastKey), presentKey: name(cache.presentKey) },
+    nodes: block.region.nodes.length,
+    input: name(block.region.input),
+    output: name(block.region.output),
+  };
+}
+
+function mlpRecord(block: Mlp | Site) {
+  if (block.kind === "site") return siteRecord(block);
+  return {
+    at: locText(block.anchor.loc),
+    activation: block.activation,
+    gated: block.gated,
+    packed: block.gated && block.inputs.length === 1,
+    intermediateSize: block.intermediateSize,
+    nodes: block.region.nodes.length,
+    input: block.region.input.name ?? null,
+    output: block.region.output.name ?? null,
+  };
+}
+
+function inspectionText(report: Inspection, view: DecoderView, refusal: string | null): string {
+  const { matched, seen } = report;
+  const summary = rows([
+    ["style", `${report.style}, written by ${report.exporter}`],
+    ["hidden size", report.hiddenSize === null ? "unknown" : String(report.hiddenSize)],
+    ["parameters", grouped(report.parameters)],
+    ["attention", `${matched.attention} of ${seen.attention} understood`],
+    ["mlp", `${matched.mlp} of ${seen.mlp} understood`],
+  ]);
+  const layers = groupAlike(view.layers).map(({ from, to, text }) => [layersText(from, to), text] as const);
+  const misses = report.misses.map((m) => `  ${m.code} at ${m.at}\n    wanted ${m.wanted}, found ${m.got}`);
+  return [
+    summary,
+    ...(layers.length === 0 ? [] : ["", rows(layers)]),
+    ...(misses.length === 0 ? [] : ["", "not understood:", ...misses]),
+    ...(refusal === null ? [] : ["", `no Llama-family decoder: ${refusal}`]),
+  ].join("\n");
+}
+
+/** Layers in a row that say the same are shown once: a page, however deep the model. */
+function groupAlike(layers: readonly Layer[]): { from: Layer; to: Layer; text: string }[] {
+  const groups: { from: Layer; to: Layer; text: string }[] = [];
+  for (const layer of layers) {
+    const text = `${attentionText(layer.attention)}\n${mlpText(layer.mlp)}`;
+    const last = groups.at(-1);
+    if (last?.text === text) last.to = layer;
+    else groups.push({ from: layer, to: layer, text });
+  }
+  return groups;
+}
+
+function layersText(from: Layer, to: Layer): string {
+  return from === to ? from.name : `${from.name} … ${to.index}`;
+}
+
+function attentionText(block: Attention | Site | null): string {
+  if (block === null) return "self_attn  not understood";
+  if (block.kind === "site") return `self_attn  outlined as ${block.node.op}`;
+  const { heads, scale, mask, rotary, cache } = block;
+  const parts = [
+    heads === null ? "head count unknown" : `${heads.heads} heads, ${heads.kvHeads} kv heads of ${heads.headDim}`,
+    block.q === block.k ? "packed qkv" : null,
+    scale === null ? "scale unknown" : `scale ${Number(scale.value.toPrecision(6))} (${scale.at})`,
+    mask.kind === "none" ? "no mask" : `mask: ${mask.kind}`,
+    rotary === null ? "no rotary" : `rotary: ${rotary.kind}${rotary.partial ? ", partial" : ""}`,
+    cache === null ? "no cache" : `cache: ${cache.kind}`,
+  ];
+  return `self_attn  ${parts.filter((p) => p !== null).join(", ")}`;
+}
+
+function mlpText(block: Mlp | Site | null): string {
+  if (block === null) return "mlp        not understood";
+  if (block.kind === "site") return `mlp        outlined as ${block.node.op}`;
+  const packed = block.gated && block.inputs.length === 1 ? ", packed gate_up" : "";
+  return `mlp        ${block.activation}${block.gated ? ", gated" : ""}${packed}, ${block.intermediateSize} wide`;
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
+import { compileCommand } from "./compile.ts";
+import { dumpCommand } from "./dump.ts";
+import { inspectCommand } from "./inspect.ts";
+import { verifyCommand } from "./verify.ts";
+
+/**
+ * Runs the command line.
+ *
+ * @param args without `node` and the script
+ * @returns the exit status: 0, 1 for what the user can repair, 70 for a bug of tfc
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const program = new Command("tfc")
+    .description("a compiler for ONNX decoder graphs: puts Tokenformer adapters into Llama-family models")
+    .version(version())
+    .showHelpAfterError(false);
+  for (const command of [compileCommand(), inspectCommand(), dumpCommand(), verifyCommand()]) {
+    program.addCommand(command.exitOverride().configureOutput({ writeErr: () => undefined }));
+  }
+  program.exitOverride().configureOutput({ writeErr: () => undefined });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    return report(error, args.length === 0 ? program.helpInformation() : null);
+  }
+}
+
+function report(error: unknown, help: string | null): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    if (help !== null) {
+      process.stderr.write(help);
+      return 1;
+    }
+    return report(inputError("USAGE", {}, { what: error.message.replace(/^error: /, "") }), null);
+  }
+  const known =
+    error instanceof TfcError
+      ? error
+      : internalError({}, error instanceof Error ? error.message : String(error), error);
+  process.stderr.write(`${known.message}\n`);
+  if (known.kind === "internal" && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
+  return known.exitCode;
+}
+
+function version(): string {
+  const file = new URL("../../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}

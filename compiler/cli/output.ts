@@ -1,0 +1,48 @@
+import { diagnosticText, type Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Progress } from "../onnx/output.ts";
+
+/** The result of a command: one JSON object, or text; always on stdout. */
+export function printResult(json: boolean, object: object, text: () => string): void {
+  process.stdout.write(json ? `${JSON.stringify(object, replacer)}\n` : `${text()}\n`);
+}
+
+function replacer(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? Number(value) : value;
+}
+
+/** Warnings and notes, on stderr. */
+export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
+  for (const d of diagnostics) process.stderr.write(`${diagnosticText(d)}\n`);
+}
+
+/** `1,234,567` */
+export function grouped(n: number): string {
+  return n.toLocaleString("en-US");
+}
+
+/** `12.3 MB`; units of 1000. */
+export function byteText(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let [value, unit] = [bytes, 0];
+  while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1];
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ""}`;
+}
+
+/** Rows of a label and a text, the texts one under the other. */
+export function rows(entries: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...entries.map(([label]) => label.length));
+  return entries.map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`).join("\n");
+}
+
+/** A bar on stderr while a large file is copied; nothing when stderr is no terminal. */
+export function progressBar(): Progress | undefined {
+  if (!process.stderr.isTTY) return undefined;
+  let shown = -1;
+  return (file, done, total) => {
+    const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
+    if (percent === shown) return;
+    shown = percent;
+    const bar = "█".repeat(Math.floor(percent / 4)).padEnd(25, "·");
+    process.stderr.write(`\r${bar} ${String(percent).padStart(3)}%  ${file}${percent === 100 ? "\n" : ""}`);
+  };
+}

@@ -1,0 +1,231 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { adapterKinds } from "./adapters/index.ts";
+import { ADAPTER_KEY } from "./adapters/kind.ts";
+import { checkOptions } from "./pass/options.ts";
+import { diagnosticText, type Diagnostic } from "./diagnostics/diagnostic.ts";
+import { inputError, TfcError } from "./diagnostics/error.ts";
+import { Sink } from "./diagnostics/sink.ts";
+import type { Model } from "./ir/model.ts";
+import { Rewriter } from "./ir/rewriter.ts";
+import type { SiteKind } from "./ir/site.ts";
+import type { Value } from "./ir/value.ts";
+import { verifyModel } from "./ir/verify.ts";
+import { emitModel } from "./onnx/emit.ts";
+import { importModel, type Imported } from "./onnx/import.ts";
+import { OutputFiles, writePieces, type Progress } from "./onnx/output.ts";
+import { placeWeights, sameFile, weightFiles, type WeightMode } from "./onnx/place-weights.ts";
+import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.ts";
+import { counts, viewDecoder } from "./recognize/decoder.ts";
+import { refusalOf } from "./recognize/describe.ts";
+import { layoutSafetensors, writeSafetensors, type SafetensorsLayout } from "./weights/safetensors.ts";
+import { injectAdapters, outlineAttention, outlineMlp } from "../passes/index.ts";
+
+/** What to compile and how. Options left out take the defaults of the command line. */
+export interface CompileOptions {
+  readonly input: string;
+  /** Default: `model.tfc.onnx` beside `model.onnx`. */
+  readonly output?: string;
+  readonly adapter?: string;
+  readonly sites?: readonly SiteKind[];
+  readonly seed?: number;
+  /** Options of the adapter kind: heads, rank. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Default: `link` beside the base, `copy` in another folder. */
+  readonly weights?: WeightMode;
+  /** Makes every warning an error. */
+  readonly strict?: boolean;
+  /** Goes on when external data is missing: the graph is compiled, its weights are to be put beside it. */
+  readonly allowMissingWeights?: boolean;
+  readonly afterPass?: AfterPass;
+  readonly progress?: Progress;
+}
+
+/** What was done. */
+export interface CompileReport {
+  readonly input: string;
+  readonly output: string;
+  readonly attention: { readonly matched: number; readonly seen: number };
+  readonly mlp: { readonly matched: number; readonly seen: number };
+  readonly adapter: string;
+  readonly adapters: number;
+  readonly parameters: { readonly added: number; readonly base: number };
+  /** Files written or linked, absolute. */
+  readonly files: readonly string[];
+  readonly passes: readonly PassResult[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** Milliseconds. */
+  readonly time: number;
+}
+
+/**
+ * Compiles a model: outlines attention and MLP, puts adapters beside them, and writes the graph, the adapters'
+ * weights and what the base's weights need. Writes all or nothing, and never an input file.
+ *
+ * @throws TfcError
+ */
+export async function compile(options: CompileOptions): Promise<CompileReport> {
+  const start = performance.now();
+  const output = resolve(options.output ?? defaultOutput(options.input));
+  const imported = openModel(options.input);
+  const { model } = imported;
+  const sink = new Sink();
+  checkMissing(imported, options, sink);
+  const adapters = adapterFile(output);
+  checkOutputs(options.input, [output, adapters], model);
+  checkBase(model);
+  const view = viewDecoder(model);
+  const refusal = refusalOf(model, view);
+  if (refusal !== null) throw noDecoder(options.input, view, refusal);
+  const base = parameterCount(model);
+  const passes = runPasses(model, stepsOf(options), sink, options.afterPass);
+  if (options.strict === true) refuseWarnings(sink);
+  const files = await writeOutputs(model, options, sink, { output, adapters });
+  const injected = passes.find((p) => p.pass === injectAdapters.name)?.stats ?? {};
+  return {
+    input: options.input,
+    output,
+    attention: counts(view, "attention"),
+    mlp: counts(view, "mlp"),
+    adapter: options.adapter ?? injectAdapters.options.adapter.default,
+    adapters: injected["adapters"] ?? 0,
+    parameters: { added: injected["parameters"] ?? 0, base },
+    files,
+    passes,
+    diagnostics: sink.diagnostics,
+    time: performance.now() - start,
+  };
+}
+
+/** Reads and checks a model: what every command begins with. */
+export function openModel(file: string): Imported {
+  const imported = importModel(file);
+  const found = verifyModel(imported.model);
+  if (found.length > 0) throw new TfcError("input", found);
+  return imported;
+}
+
+/** `out/model.onnx` → `out/model.adapters.safetensors` */
+export function adapterFile(output: string): string {
+  return join(dirname(output), `${basename(output, ".onnx")}.adapters.safetensors`);
+}
+
+function defaultOutput(input: string): string {
+  return join(dirname(input), `${basename(input, ".onnx")}.tfc.onnx`);
+}
+
+function stepsOf(options: CompileOptions): ReturnType<typeof step>[] {
+  const kind = adapterKinds.get(options.adapter ?? injectAdapters.options.adapter.default);
+  // Settings are checked before any pass works, so that a bad flag is said at once.
+  if (kind !== undefined) checkOptions(kind.options, options.settings ?? {}, `adapter ${kind.name}`);
+  const inject = {
+    ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
+    ...(options.sites === undefined ? {} : { sites: options.sites }),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+    ...(options.settings === undefined ? {} : { settings: options.settings }),
+  };
+  return [step(outlineAttention), step(outlineMlp), step(injectAdapters, inject)];
+}
+
+function checkMissing({ missing }: Imported, options: CompileOptions, sink: Sink): void {
+  for (const [location, tensors] of missing) {
+    const place = { file: options.input };
+    if (options.allowMissingWeights !== true) throw inputError("EXTERNAL_DATA_MISSING", place, { location, tensors });
+    sink.report("EXTERNAL_DATA_ABSENT", place, { location, tensors });
+  }
+}
+
+function checkOutputs(input: string, outputs: readonly string[], model: Model): void {
+  const inputs = [input, ...weightFiles(model)];
+  for (const output of outputs) {
+    if (inputs.some((file) => sameFile(file, output))) {
+      throw inputError("OUTPUT_IS_INPUT", { file: input }, { file: output });
+    }
+  }
+}
+
+function checkBase(model: Model): void {
+  const compiled = model.meta.get(ADAPTER_KEY);
+  if (compiled !== undefined) throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
+}
+
+function noDecoder(file: string, view: ReturnType<typeof viewDecoder>, looksLike: string): TfcError {
+  const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
+  const seen = `${attention.matched} of ${attention.seen} attention and ${mlp.matched} of ${mlp.seen} MLP blocks`;
+  return inputError("NO_DECODER", { file }, { looksLike, seen });
+}
+
+function refuseWarnings(sink: Sink): void {
+  const warnings = sink.diagnostics.filter((d) => d.severity === "warning");
+  const [first] = warnings;
+  if (first === undefined) return;
+  throw inputError("STRICT", first.place, { what: warnings.map((d) => diagnosticText(d)).join("\n") });
+}
+
+/** Elements of the base's initializers, of any type. */
+function parameterCount(model: Model): number {
+  let count = 0;
+  for (const value of model.graph.initializers) count += value.constant?.size ?? 0;
+  return count;
+}
+
+async function writeOutputs(
+  model: Model,
+  options: CompileOptions,
+  sink: Sink,
+  to: { readonly output: string; readonly adapters: string },
+): Promise<readonly string[]> {
+  const files = new OutputFiles();
+  const rw = new Rewriter();
+  try {
+    await placeWeights(model, rw, {
+      ...(options.weights === undefined ? {} : { mode: options.weights }),
+      base: options.input,
+      output: to.output,
+      files,
+      sink,
+      ...(options.progress === undefined ? {} : { progress: options.progress }),
+    });
+    const placed = placeAdapters(model, rw, to.adapters);
+    if (placed !== null) await files.stage(to.adapters, (file) => writeSafetensors(file, placed.layout, placed.produce));
+    const { pieces, size } = emitModel(model);
+    if (size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file: to.output }, { bytes: size });
+    await files.stage(to.output, (file) => {
+      writePieces(file, pieces, (done) => options.progress?.(to.output, done, size));
+    });
+    const written = files.files;
+    files.commit();
+    return written;
+  } catch (error) {
+    files.discard();
+    throw error;
+  }
+}
+
+/**
+ * Lays the adapters' leaves out in one safetensors file, and makes the graph refer to the bytes in it: the format is
+ * a header followed by raw data, which is what external data asks for, so no second copy is needed.
+ */
+function placeAdapters(
+  model: Model,
+  rw: Rewriter,
+  file: string,
+): { layout: SafetensorsLayout; produce: (name: string) => Uint8Array } | null {
+  const leaves = new Map<string, Value>();
+  for (const value of model.graph.initializers) {
+    if (value.constant?.storage.kind === "deferred") leaves.set(value.name ?? "", value);
+  }
+  if (leaves.size === 0) return null;
+  const entries = [...leaves].flatMap(([name, { constant }]) =>
+    constant === undefined ? [] : [{ name, dtype: constant.dtype, shape: constant.shape }],
+  );
+  const layout = layoutSafetensors(entries, new Map([["format", "pt"], ["tfc.adapter", model.meta.get(ADAPTER_KEY) ?? ""]]));
+  const produced = new Map([...leaves].map(([name, { constant }]) => [name, constant]));
+  for (const [name, { offset, length }] of layout.tensors) {
+    const value = leaves.get(name);
+    const range = { file, offset, length };
+    if (value?.constant !== undefined) {
+      rw.setConstant(value, value.constant.stored({ kind: "external", location: basename(file), range }));
+    }
+  }
+  return { layout, produce: (name) => produced.get(name)?.bytes() ?? new Uint8Array(0) };
+}

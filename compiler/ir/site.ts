@@ -1,0 +1,62 @@
+import type { Node } from "./node.ts";
+import type { Rewriter } from "./rewriter.ts";
+import { isDType, type DType } from "./dtype.ts";
+import type { Value } from "./value.ts";
+
+/** The blocks that adapters can stand beside. */
+export const siteKinds = ["attn", "mlp"] as const;
+export type SiteKind = (typeof siteKinds)[number];
+
+/** The domain of the functions that tfc makes. */
+export const TFC_DOMAIN = "tfc";
+
+/**
+ * An outlined block: a call whose first input is the block's input `[…, hiddenSize]` and whose first output is the
+ * block's output of the same shape.
+ */
+export interface Site {
+  readonly kind: "site";
+  readonly node: Node;
+  readonly site: SiteKind;
+  readonly layer: number;
+  /** `model.layers.0.mlp` */
+  readonly name: string;
+  readonly hiddenSize: number;
+  /** Element type of input and output; null when it is not known. */
+  readonly dtype: DType | null;
+  readonly input: Value;
+  readonly output: Value;
+}
+
+const keys = { site: "tfc.site", layer: "tfc.layer", hiddenSize: "tfc.hidden_size", dtype: "tfc.dtype" } as const;
+
+/** Marks a call as a site. The marks are metadata, so that they survive a file. */
+export function markSite(
+  rw: Rewriter,
+  node: Node,
+  site: { site: SiteKind; layer: number; hiddenSize: number; dtype: DType | null },
+): void {
+  rw.setMeta(node, keys.site, site.site);
+  rw.setMeta(node, keys.layer, String(site.layer));
+  rw.setMeta(node, keys.hiddenSize, String(site.hiddenSize));
+  if (site.dtype !== null) rw.setMeta(node, keys.dtype, site.dtype);
+}
+
+/** The site a node is marked as, or null. */
+export function siteOf(node: Node): Site | null {
+  const site = siteKinds.find((k) => k === node.meta.get(keys.site));
+  const [input, output] = [node.input(0), node.output(0)];
+  if (site === undefined || input === null || output === null) return null;
+  const dtype = node.meta.get(keys.dtype) ?? "";
+  return {
+    kind: "site",
+    node,
+    site,
+    layer: Number(node.meta.get(keys.layer)),
+    name: node.name ?? "",
+    hiddenSize: Number(node.meta.get(keys.hiddenSize)),
+    dtype: isDType(dtype) ? dtype : null,
+    input,
+    output,
+  };
+}

@@ -1,0 +1,116 @@
+import { statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Sink } from "../diagnostics/sink.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
+import type { Rewriter } from "../ir/rewriter.ts";
+import type { ByteRange, Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
+import { nodesDeep } from "../ir/walk.ts";
+import type { OutputFiles, Progress } from "./output.ts";
+
+/**
+ * Where the base model's weights are for the emitted graph.
+ *
+ * - `link`: nothing is copied. An output in the base's folder refers to the weights where they lie, also inside the
+ *   base .onnx file; one in another folder gets hard links of the files, in a folder of its own beside it.
+ * - `copy`: external files are copied to a folder beside the output, inline weights into the output.
+ * - `inline`: all weights are written into the output.
+ *
+ * Without a mode it is `link` in the base's folder and `copy` elsewhere: the onnx Python package refuses external
+ * data with two hard links since 1.21, and would refuse the base along with the output.
+ */
+export const weightModes = ["link", "copy", "inline"] as const;
+export type WeightMode = (typeof weightModes)[number];
+
+/** Inline tensors below this size are written again: a reference costs as much as they do. */
+const WORTH_LINKING = 4096;
+
+export interface Placement {
+  readonly mode?: WeightMode;
+  /** The base model's file. */
+  readonly base: string;
+  /** The file to be emitted. */
+  readonly output: string;
+  readonly files: OutputFiles;
+  readonly sink: Sink;
+  readonly progress?: Progress;
+}
+
+/** Gives every base weight its place for the emitted file, and stages the links or copies that this needs. */
+export async function placeWeights(model: Model, rw: Rewriter, placement: Placement): Promise<void> {
+  const needed = new Map<string, string>();
+  const outputFolder = dirname(resolve(placement.output));
+  const isSameFolder = sameFile(outputFolder, dirname(resolve(placement.base)));
+  const mode = placement.mode ?? (isSameFolder ? "link" : "copy");
+  const side = `${basename(placement.output, ".onnx")}.base`;
+  for (const value of initializersDeep(model.graph)) {
+    const tensor = value.constant;
+    const range = tensor?.at;
+    if (tensor === undefined || !range) continue;
+    const placed = placeTensor(tensor, range, mode, (file, location) => {
+      if (mode === "link" && isSameFolder) return location;
+      const beside = `${side}/${location}`;
+      needed.set(file, join(outputFolder, beside));
+      return beside;
+    });
+    if (placed !== null) rw.setConstant(value, placed);
+  }
+  for (const [from, to] of needed) {
+    if (mode === "link") await placement.files.link(from, to, placement.progress);
+    else await placement.files.copy(from, to, placement.progress);
+  }
+  if (mode === "link" && needed.size > 0) {
+    placement.sink.report("WEIGHTS_HARD_LINKED", { file: placement.output }, { files: [...needed.keys()] });
+  }
+}
+
+/**
+ * @param refer says how the emitted graph refers to a file: by its location in the base's folder, or beside the output
+ * @returns null where the tensor stays as it is
+ */
+function placeTensor(
+  tensor: Tensor,
+  range: ByteRange,
+  mode: WeightMode,
+  refer: (file: string, location: string) => string,
+): Tensor | null {
+  const { storage } = tensor;
+  if (mode === "inline") return storage.kind === "external" ? tensor.stored({ kind: "inline", range }) : null;
+  if (storage.kind === "external") {
+    return tensor.stored({ kind: "external", location: refer(range.file, storage.location), range });
+  }
+  // Inline bytes are referred to in the base file itself; a copy writes them into the new file instead.
+  if (mode === "copy" || range.length < WORTH_LINKING) return null;
+  return tensor.stored({ kind: "external", location: refer(range.file, basename(range.file)), range });
+}
+
+/** The initializers of a graph and of the graphs inside it. */
+function* initializersDeep(graph: Graph): Generator<Value, void, void> {
+  yield* graph.initializers;
+  for (const node of nodesDeep(graph)) for (const inner of node.subgraphs) yield* inner.initializers;
+}
+
+/** The files a model's weights are in, the model's own among them when some are inline. */
+export function weightFiles(model: Model): ReadonlySet<string> {
+  const files = new Set<string>();
+  for (const value of initializersDeep(model.graph)) {
+    const range = value.constant?.at;
+    if (range) files.add(range.file);
+  }
+  return files;
+}
+
+/** Bytes of the base's weights. */
+export function weightBytes(model: Model): number {
+  let bytes = 0;
+  for (const value of initializersDeep(model.graph)) bytes += value.constant?.at?.length ?? 0;
+  return bytes;
+}
+
+/** Whether two paths name one file or folder, also by different names. */
+export function sameFile(a: string, b: string): boolean {
+  if (resolve(a) === resolve(b)) return true;
+  const [x, y] = [statSync(a, { throwIfNoEntry: false }), statSync(b, { throwIfNoEntry: false })];
+  return x !== undefined && y !== undefined && x.dev === y.dev && x.ino === y.ino;
+}

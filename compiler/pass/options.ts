@@ -1,0 +1,90 @@
+import { inputError } from "../diagnostics/error.ts";
+
+/** One option of a pass or adapter kind: how the command line shows it, its default, and what it accepts. */
+export interface Option<T> {
+  readonly help: string;
+  readonly default: T;
+  /** What the value is called in usage texts: `--rank <n>`. */
+  readonly placeholder: string;
+  /** Checks a value that came from a flag (text) or a configuration (any JSON). */
+  readonly check: (value: unknown, flag: string) => T;
+}
+
+/** The options of a pass or adapter kind, by name. */
+export type Schema<O> = { readonly [K in keyof O]: Option<O[K]> };
+
+/** An integer within bounds. */
+export function integer(spec: { help: string; default: number; min: number; max: number }): Option<number> {
+  return {
+    help: spec.help,
+    default: spec.default,
+    placeholder: "n",
+    check: (value, flag) => {
+      const n = typeof value === "string" && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value;
+      if (typeof n === "number" && Number.isSafeInteger(n) && n >= spec.min && n <= spec.max) return n;
+      const wanted = `an integer from ${spec.min} to ${spec.max}`;
+      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: textOf(value) });
+    },
+  };
+}
+
+/** One of several words. */
+export function choice<const T extends string>(spec: { help: string; default: T; of: readonly T[] }): Option<T> {
+  return {
+    help: spec.help,
+    default: spec.default,
+    placeholder: spec.of.join("|"),
+    check: (value, flag) => {
+      const found = spec.of.find((word) => word === value);
+      if (found !== undefined) return found;
+      throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: flag, value: textOf(value), allowed: spec.of });
+    },
+  };
+}
+
+/** Words separated by commas, each one of several. */
+export function choices<const T extends string>(spec: {
+  help: string;
+  default: readonly T[];
+  of: readonly T[];
+}): Option<readonly T[]> {
+  return {
+    help: spec.help,
+    default: spec.default,
+    placeholder: spec.of.join(","),
+    check: (value, flag) => {
+      const words = typeof value === "string" ? value.split(",").map((w) => w.trim()) : value;
+      if (!Array.isArray(words) || words.length === 0) {
+        throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: flag, value: textOf(value), allowed: spec.of });
+      }
+      const found = words.map((word: unknown) => {
+        const known = spec.of.find((w) => w === word);
+        if (known !== undefined) return known;
+        throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: flag, value: textOf(word), allowed: spec.of });
+      });
+      return [...new Set(found)];
+    },
+  };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+}
+
+/**
+ * Checks given values against a schema and fills in defaults.
+ *
+ * @throws TfcError OPTION_OUT_OF_RANGE, OPTION_UNKNOWN_VALUE, OPTION_UNKNOWN
+ */
+export function checkOptions<O>(schema: Schema<O>, given: Readonly<Record<string, unknown>>, owner: string): O {
+  const known = Object.keys(schema);
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name)) throw inputError("OPTION_UNKNOWN", {}, { option: name, owner, allowed: known });
+  }
+  const checked: Partial<O> = {};
+  for (const name of known as (keyof O & string)[]) {
+    const value = given[name];
+    checked[name] = value === undefined ? schema[name].default : schema[name].check(value, `--${name}`);
+  }
+  return checked as O;
+}

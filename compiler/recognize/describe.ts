@@ -1,0 +1,44 @@
+import type { Model } from "../ir/model.ts";
+import { nodesDeep } from "../ir/walk.ts";
+import { counts, type DecoderView } from "./decoder.ts";
+
+/**
+ * Why a model is not a Llama-family decoder, as a clause for the user ("it looks like …"), or null when it is one.
+ *
+ * Refused are graphs without any understood attention, and GPT-2's layout: packed qkv from a LayerNorm and learned
+ * positions instead of rotary ones. A decoder with a LayerNorm but projections of its own for q, k and v is taken.
+ */
+export function refusalOf(model: Model, view: DecoderView): string | null {
+  const attention = view.seen.flatMap(({ answer }) => ("kind" in answer && answer.kind === "attention" ? [answer] : []));
+  const isOutlined = view.seen.some(({ answer }) => "kind" in answer && answer.kind === "site");
+  const [first] = attention;
+  if (first !== undefined) {
+    const isGpt2 = first.q === first.k && view.norm?.kind === "layer" && first.rotary === null;
+    return isGpt2 ? "it looks like GPT-2: LayerNorm, one packed qkv projection, learned positions" : null;
+  }
+  return isOutlined ? null : lookOf(model, view);
+}
+
+function lookOf(model: Model, view: DecoderView): string {
+  const ops = new Map<string, number>();
+  for (const graph of [model.graph, ...[...model.functions.values()].map((f) => f.body)]) {
+    for (const node of nodesDeep(graph)) ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
+  }
+  const has = (pattern: RegExp): boolean => [...ops.keys()].some((op) => pattern.test(op));
+  if (has(/Grad$|SoftmaxGrad|backward/i) || isBackward(model, ops)) return "it looks like a backward (gradient) graph";
+  if (has(/^com\.microsoft::(Attention|DecoderMaskedSelfAttention|PackedAttention)$/)) {
+    return "it looks like GPT-2 or BERT with fused com.microsoft Attention, whose projection lies inside the op";
+  }
+  if (has(/^Conv$/) && (ops.get("Conv") ?? 0) > 4) return "it looks like a convolutional network";
+  if (has(/Softmax/) && counts(view, "attention").seen > 0) return "its attention is not between linear projections";
+  if (has(/Attention/i)) return "its attention lies inside functions that were not understood";
+  return has(/^(MatMul|Gemm)$/) ? "it has projections but no attention" : "it has neither attention nor projections";
+}
+
+/** A backward graph reads the forward pass's results as inputs: several activations of rank 3 and more, no token ids. */
+function isBackward(model: Model, ops: ReadonlyMap<string, number>): boolean {
+  const inputs = model.graph.inputs.filter((v) => v.constant === undefined);
+  const activations = inputs.filter((v) => v.type?.kind === "tensor" && (v.type.shape?.length ?? 0) >= 3);
+  const embeds = (ops.get("Gather") ?? 0) > 0;
+  return activations.length > 3 && !embeds && (ops.get("ReduceSum") ?? 0) > 0;
+}

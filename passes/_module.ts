@@ -1,0 +1,20 @@
+import { functionKey, type Model } from "../compiler/ir/model.ts";
+import type { Rewriter } from "../compiler/ir/rewriter.ts";
+import { TFC_DOMAIN } from "../compiler/ir/site.ts";
+
+/** IR version 10 has metadata on nodes and functions, where sites are marked; functions themselves came with 8. */
+const IR_VERSION = 10;
+
+/** Lets a model hold functions of tfc: the IR version that allows them, and the import of their domain. */
+export function admitFunctions(model: Model, rw: Rewriter): void {
+  if (model.irVersion < IR_VERSION) rw.setIrVersion(model, IR_VERSION);
+  if (!model.opsets.has(TFC_DOMAIN)) rw.setOpset(model, TFC_DOMAIN, 1);
+}
+
+/** A name for a function of tfc that the model does not have yet: `Mlp`, `Mlp_2`, … */
+export function freeName(model: Model, base: string): string {
+  for (let n = 1; ; n++) {
+    const name = n === 1 ? base : `${base}_${n}`;
+    if (!model.functions.has(functionKey({ domain: TFC_DOMAIN, name }))) return name;
+  }
+}

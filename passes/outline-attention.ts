@@ -1,0 +1,75 @@
+import type { Pass } from "../compiler/pass/pass.ts";
+import type { Value } from "../compiler/ir/value.ts";
+import type { Attention } from "../compiler/recognize/attention.ts";
+import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
+import { admitFunctions } from "./_module.ts";
+import { missText } from "./_misses.ts";
+import { outlineBlocks, type Outlined } from "./_outline.ts";
+
+/**
+ * Finds attention by its dataflow and turns each block into a call.
+ *
+ * Before: `x → MatMul q,k,v → rotary, cache, scores, Softmax, context → MatMul o → y`, some 50 to 200 nodes.
+ * After: `y, present_key, present_value = tfc.SelfAttention (x, mask, cos, sin, past_key, past_value, weights…)`,
+ * one function for all blocks of equal structure.
+ *
+ * Leaves alone what it does not understand, with a warning that says how many and why.
+ */
+export const outlineAttention: Pass = {
+  name: "outline-attention",
+  summary: "turn each attention block into a call of a model-local function",
+  options: {},
+  stats: ["blocks", "functions"],
+  scopes: ["main"],
+  requires: [],
+  ensures: [],
+  visitor: ({ model, rewriter, sink, count }) => ({
+    graph: {
+      enter: () => {
+        const view = viewDecoder(model);
+        const { matched, seen } = counts(view, "attention");
+        if (matched < seen) {
+          sink.report("ATTENTION_UNMATCHED", { file: model.loc.file }, { matched, seen, misses: missText(view, "attention") });
+        }
+        const blocks = view.layers.flatMap((layer) =>
+          layer.attention?.kind === "attention" ? [outlined(layer.attention, layer.index, `${layer.name}.self_attn`)] : [],
+        );
+        if (blocks.length === 0) return "stop";
+        admitFunctions(model, rewriter);
+        count("functions", outlineBlocks(model, rewriter, blocks, { pass: "outline-attention", functionName: "SelfAttention" }));
+        count("blocks", blocks.length);
+        return "stop";
+      },
+    },
+  }),
+};
+
+function outlined(attention: Attention, layer: number, name: string): Outlined {
+  const { region, hiddenSize, dtype } = attention;
+  return { region, name, site: "attn", layer, hiddenSize, dtype, roles: rolesOf(attention) };
+}
+
+function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
+  const { q, k, v, o, mask, rotary, cache } = attention;
+  const packed = q === k && k === v;
+  const named: readonly (readonly [Value | null | undefined, string])[] = [
+    [q.weight, packed ? "qkv_weight" : "q_weight"],
+    [k.weight, "k_weight"],
+    [v.weight, "v_weight"],
+    [o.weight, "o_weight"],
+    [q.bias, packed ? "qkv_bias" : "q_bias"],
+    [k.bias, "k_bias"],
+    [v.bias, "v_bias"],
+    [o.bias, "o_bias"],
+    [mask.source, mask.kind === "causal" ? "lengths" : "mask"],
+    [rotary?.cos, "cos"],
+    [rotary?.sin, "sin"],
+    [cache?.pastKey, "past_key"],
+    [cache?.pastValue, "past_value"],
+    [cache?.presentKey, "present_key"],
+    [cache?.presentValue, "present_value"],
+  ];
+  const roles = new Map<Value, string>();
+  for (const [value, role] of named) if (value && !roles.has(value)) roles.set(value, role);
+  return roles;
+}

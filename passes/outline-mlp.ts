@@ -1,0 +1,74 @@
+import type { Pass } from "../compiler/pass/pass.ts";
+import type { Value } from "../compiler/ir/value.ts";
+import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
+import type { Mlp } from "../compiler/recognize/mlp.ts";
+import { missText } from "./_misses.ts";
+import { admitFunctions } from "./_module.ts";
+import { outlineBlocks, type Outlined } from "./_outline.ts";
+
+/**
+ * Finds MLPs by their dataflow and turns each into a call.
+ *
+ * Before: `x → MatMul gate, MatMul up → activation, Mul → MatMul down → y`, gate and up also packed or up alone.
+ * After: `y = tfc.Mlp (x, gate_weight, up_weight, down_weight)`, one function for all blocks of equal structure.
+ *
+ * Leaves alone what it does not understand, with a warning that says how many and why.
+ */
+export const outlineMlp: Pass = {
+  name: "outline-mlp",
+  summary: "turn each MLP into a call of a model-local function",
+  options: {},
+  stats: ["blocks", "functions"],
+  scopes: ["main"],
+  requires: [],
+  ensures: [],
+  visitor: ({ model, rewriter, sink, count }) => ({
+    graph: {
+      enter: () => {
+        const view = viewDecoder(model);
+        const { matched, seen } = counts(view, "mlp");
+        if (matched < seen) {
+          sink.report("MLP_UNMATCHED", { file: model.loc.file }, { matched, seen, misses: missText(view, "mlp") });
+        }
+        const blocks = view.layers.flatMap((layer) =>
+          layer.mlp?.kind === "mlp" ? [outlined(layer.mlp, layer.index, `${layer.name}.mlp`)] : [],
+        );
+        if (blocks.length === 0) return "stop";
+        admitFunctions(model, rewriter);
+        count("functions", outlineBlocks(model, rewriter, blocks, { pass: "outline-mlp", functionName: "Mlp" }));
+        count("blocks", blocks.length);
+        return "stop";
+      },
+    },
+  }),
+};
+
+function outlined(mlp: Mlp, layer: number, name: string): Outlined {
+  const { region, hiddenSize, dtype } = mlp;
+  return { region, name, site: "mlp", layer, hiddenSize, dtype, roles: rolesOf(mlp) };
+}
+
+function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {
+  const roles = new Map<Value, string>();
+  const gate = gateOf(mlp);
+  for (const linear of mlp.inputs) {
+    const role = !mlp.gated ? "up" : mlp.inputs.length === 1 ? "gate_up" : linear === gate ? "gate" : "up";
+    roles.set(linear.weight, `${role}_weight`);
+    if (linear.bias !== null) roles.set(linear.bias, `${role}_bias`);
+  }
+  roles.set(mlp.down.weight, "down_weight");
+  if (mlp.down.bias !== null) roles.set(mlp.down.bias, "down_bias");
+  return roles;
+}
+
+/** The gate is the projection that the activation is computed from. */
+function gateOf(mlp: Mlp): Mlp["inputs"][number] | undefined {
+  const upstream = new Set<Value>();
+  const pending: (Value | null)[] = [...mlp.anchor.inputs];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    if (at === null || upstream.has(at)) continue;
+    upstream.add(at);
+    if (!mlp.inputs.some((l) => l.output === at)) pending.push(...(at.producer?.inputs ?? []));
+  }
+  return mlp.inputs.find((l) => upstream.has(l.output));
+}
