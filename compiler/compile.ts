@@ -3,15 +3,14 @@ import { adapterKinds } from "./adapters/index.ts";
 import { ADAPTER_KEY } from "./adapters/kind.ts";
 import { checkOptions } from "./pass/options.ts";
 import { diagnosticText, type Diagnostic } from "./diagnostics/diagnostic.ts";
-import { inputError, TfcError } from "./diagnostics/error.ts";
+import { inputError, type TfcError } from "./diagnostics/error.ts";
 import { Sink } from "./diagnostics/sink.ts";
 import type { Model } from "./ir/model.ts";
 import { Rewriter } from "./ir/rewriter.ts";
 import type { SiteKind } from "./ir/site.ts";
 import type { Value } from "./ir/value.ts";
-import { verifyModel } from "./ir/verify.ts";
 import { emitModel } from "./onnx/emit.ts";
-import { importModel, type Imported } from "./onnx/import.ts";
+import { openModel, type Imported } from "./onnx/open.ts";
 import { OutputFiles, writePieces, type Progress } from "./onnx/output.ts";
 import { placeWeights, sameFile, weightFiles, type WeightMode } from "./onnx/place-weights.ts";
 import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.ts";
@@ -66,9 +65,9 @@ export interface CompileReport {
 export async function compile(options: CompileOptions): Promise<CompileReport> {
   const start = performance.now();
   const output = resolve(options.output ?? defaultOutput(options.input));
-  const imported = openModel(options.input);
-  const { model } = imported;
   const sink = new Sink();
+  const imported = openModel(options.input, sink);
+  const { model } = imported;
   checkMissing(imported, options, sink);
   const adapters = adapterFile(output);
   checkOutputs(options.input, [output, adapters], model);
@@ -94,14 +93,6 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
     diagnostics: sink.diagnostics,
     time: performance.now() - start,
   };
-}
-
-/** Reads and checks a model: what every command begins with. */
-export function openModel(file: string): Imported {
-  const imported = importModel(file);
-  const found = verifyModel(imported.model);
-  if (found.length > 0) throw new TfcError("input", found);
-  return imported;
 }
 
 /** `out/model.onnx` → `out/model.adapters.safetensors` */

@@ -6,6 +6,7 @@ import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import { markSite, TFC_DOMAIN, type SiteKind } from "../compiler/ir/site.ts";
+import { asTensor } from "../compiler/ir/type.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { readsOf } from "../compiler/ir/walk.ts";
 import type { Region } from "../compiler/recognize/region.ts";
@@ -126,7 +127,7 @@ function buildFunction(model: Model, rw: Rewriter, member: Member, plan: Plan & 
     node.outputs.forEach((value, i) => {
       const output = twin.outputs[i];
       if (output === undefined || (value.uses.size === 0 && value.name === undefined)) return;
-      const hint = roleOfOutput.get(value) === 0 ? "output" : (block.roles.get(value) ?? snake(node.opType));
+      const hint = roleOfOutput.get(value) === 0 ? "output" : (block.roles.get(value) ?? node.opType.toLowerCase());
       rw.setName(output, names.take(hint));
     });
   }
@@ -214,13 +215,14 @@ function removeNodes(rw: Rewriter, nodes: readonly Node[]): void {
 }
 
 function hintOf(value: Value): string {
-  const isWeight = value.constant !== undefined;
-  return isWeight ? "weight" : snake(value.producer?.opType ?? "input");
+  if (value.constant !== undefined) return "weight";
+  const type = asTensor(value.type);
+  const isShape = type?.dtype === "int64" || (value.producer !== null && shapeMakers.has(value.producer.op));
+  return isShape ? "shape" : (value.producer?.opType.toLowerCase() ?? "input");
 }
 
-function snake(op: string): string {
-  return op.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toLowerCase();
-}
+/** What a value from one of these is to a block, when its type does not say. */
+const shapeMakers: ReadonlySet<string> = new Set(["Shape", "Concat"]);
 
 /** Names within one function. */
 class Names {

@@ -1,5 +1,7 @@
 import { Command } from "commander";
-import { openModel } from "../compile.ts";
+import { openModel } from "../onnx/open.ts";
+import { Sink } from "../diagnostics/sink.ts";
+import { printDiagnostics } from "./output.ts";
 import { printModel } from "../text/print.ts";
 
 /** `tfc dump <model>`: the model in ONNX's textual syntax. */
@@ -8,6 +10,8 @@ export function dumpCommand(): Command {
     .description("print a model in ONNX's textual syntax")
     .argument("<model>", "an .onnx file")
     .action((model: string) => {
-      process.stdout.write(printModel(openModel(model).model));
+      const sink = new Sink();
+      process.stdout.write(printModel(openModel(model, sink).model));
+      printDiagnostics(sink.diagnostics);
     });
 }

@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { openModel } from "../compile.ts";
-import { diagnostic } from "../diagnostics/diagnostic.ts";
+import { openModel } from "../onnx/open.ts";
+import { Sink } from "../diagnostics/sink.ts";
 import { locText } from "../ir/entity.ts";
 import type { Model } from "../ir/model.ts";
 import type { Site } from "../ir/site.ts";
@@ -19,11 +19,10 @@ export function inspectCommand(): Command {
     .argument("<model>", "an .onnx file")
     .option("--json", "print one JSON object", false)
     .action((file: string, flags: { readonly json: boolean }) => {
-      const { model, missing } = openModel(file);
-      const absent = [...missing].map(([location, tensors]) =>
-        diagnostic("EXTERNAL_DATA_ABSENT", { file }, { location, tensors }),
-      );
-      printDiagnostics(absent);
+      const sink = new Sink();
+      const { model, missing } = openModel(file, sink);
+      for (const [location, tensors] of missing) sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
+      printDiagnostics(sink.diagnostics);
       const view = viewDecoder(model);
       const report = inspection(model, view);
       printResult(flags.json, report, () => inspectionText(report, view, refusalOf(model, view)));

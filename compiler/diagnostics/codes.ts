@@ -122,7 +122,12 @@ export const codes = {
     what: `the value ${JSON.stringify(p.name)} is read before the node that makes it`,
     wanted: "nodes in topological order",
     found: "a later producer",
-    fix: "sort the graph, for example by exporting it again",
+    fix: "the nodes read each other in a cycle: export the model again",
+  })),
+  NODES_SORTED: warning(() => ({
+    what: "the nodes are not in topological order; they were put in order",
+    wanted: "each node behind those whose results it reads",
+    found: "this node before one of them",
   })),
   FUNCTION_RECURSIVE: error((p: { name: string }) => ({
     what: `the function ${p.name} calls itself`,

@@ -126,6 +126,12 @@ export class Rewriter {
     this.insertAfter(anchor, node);
   }
 
+  /** Moves a node, with its outputs and uses, in front of another one. */
+  moveBefore(node: Node, anchor: Node): void {
+    this.#detach(node);
+    this.insertBefore(anchor, node);
+  }
+
   // ---- wiring
 
   setInput(node: Node, index: number, value: Value | null): void {

@@ -3,7 +3,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { anchorAt, type Anchor } from "./anchor.ts";
 import { recognizeCache, type Cache } from "./cache.ts";
-import { commonSource, lastView, sourcesOf, views } from "./flow.ts";
+import { commonSource, cutValues, sourcesOf, views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import { recognizeHeads, type Heads } from "./heads.ts";
 import type { Linear } from "./linear.ts";
@@ -47,15 +47,16 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
   const { q, k, v } = projections;
   const o = outputProjection(anchor, index);
   if (isMiss(o)) return o;
-  const input = commonSource([q.input, k.input, v.input]);
-  if (input === null) {
+  const source = commonSource([q.input, k.input, v.input]);
+  if (source === null) {
     return miss("ATTENTION_INPUTS_DIFFER", q.node, "q, k and v projections of one value", inputNames([q, k, v]));
   }
   const hiddenSize = q.inFeatures;
   if (o.outFeatures !== hiddenSize) {
     return miss("ATTENTION_WIDTH", o.node, `an output projection to ${hiddenSize} features`, `${o.outFeatures}`);
   }
-  const region = regionBetween(input, lastView(o.output), index);
+  const { input, output } = cutValues(source, o.output);
+  const region = regionBetween(input, output, index);
   if (isMiss(region)) return region;
   const heads = recognizeHeads(anchor, { q, k, v }, index);
   return {

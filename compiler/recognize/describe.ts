@@ -5,15 +5,16 @@ import { counts, type DecoderView } from "./decoder.ts";
 /**
  * Why a model is not a Llama-family decoder, as a clause for the user ("it looks like …"), or null when it is one.
  *
- * Refused are graphs without any understood attention, and GPT-2's layout: packed qkv from a LayerNorm and learned
- * positions instead of rotary ones. A decoder with a LayerNorm but projections of its own for q, k and v is taken.
+ * Refused are graphs without any understood attention, and GPT-2's layout: attention in plain ops on packed qkv from a
+ * LayerNorm, with learned positions instead of rotary ones. A decoder with a LayerNorm but projections of its own for q, k and v is taken.
  */
 export function refusalOf(model: Model, view: DecoderView): string | null {
   const attention = view.seen.flatMap(({ answer }) => ("kind" in answer && answer.kind === "attention" ? [answer] : []));
   const isOutlined = view.seen.some(({ answer }) => "kind" in answer && answer.kind === "site");
   const [first] = attention;
   if (first !== undefined) {
-    const isGpt2 = first.q === first.k && view.norm?.kind === "layer" && first.rotary === null;
+    const isPacked = first.q === first.k && first.anchor.kind === "softmax";
+    const isGpt2 = isPacked && view.norm?.kind === "layer" && first.rotary === null;
     return isGpt2 ? "it looks like GPT-2: LayerNorm, one packed qkv projection, learned positions" : null;
   }
   return isOutlined ? null : lookOf(model, view);

@@ -1,4 +1,5 @@
 import type { Node } from "../ir/node.ts";
+import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear.ts";
@@ -67,17 +68,41 @@ export function commonSource(values: readonly Value[]): Value | null {
   return first?.find((value) => rest.every((chain) => chain.includes(value))) ?? null;
 }
 
+/** Views that keep the element type. */
+const reshapes: ReadonlySet<string> = new Set(["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"]);
+
 /**
- * Follows a value through views that are its only reader: from a linear's output to the value that the rest of the
- * graph reads (`Gemm → Reshape → Cast →` that).
+ * The cut values of a block. Exporters wrap projections in reshapes (`Reshape → Gemm → Reshape`): the cut lies
+ * outside of those, where input and output have the same leading dimensions. Casts are left outside, so that both
+ * have the element type of the projections.
+ *
+ * @param source the value that the first projections have in common
+ * @param result the last projection's output
  */
-export function lastView(value: Value): Value {
-  let at = value;
-  for (;;) {
-    const [use] = at.uses;
-    if (at.uses.size !== 1 || use?.kind !== "input" || use.index !== 0 || !views.has(use.node.op)) return at;
-    const next = use.node.output(0);
-    if (next === null) return at;
-    at = next;
+export function cutValues(source: Value, result: Value): { readonly input: Value; readonly output: Value } {
+  const inputs = [source];
+  for (let node = source.producer; node !== null && reshapes.has(node.op); node = inputs.at(-1)?.producer ?? null) {
+    const input = node.input(0);
+    if (input === null) break;
+    inputs.push(input);
   }
+  const outputs = [result];
+  for (let next = onlyReshape(result); next !== null; next = onlyReshape(next)) outputs.push(next);
+  // Outermost first; a pair whose ranks are known to differ is none.
+  for (const output of [...outputs].reverse()) {
+    const input = [...inputs].reverse().find((v) => haveSameRank(v, output));
+    if (input !== undefined) return { input, output };
+  }
+  return { input: inputs.at(-1) ?? source, output: outputs.at(-1) ?? result };
+}
+
+function haveSameRank(a: Value, b: Value): boolean {
+  const [x, y] = [asTensor(a.type)?.shape, asTensor(b.type)?.shape];
+  return x === undefined || y === undefined || x.length === y.length;
+}
+
+function onlyReshape(value: Value): Value | null {
+  const [use] = value.uses;
+  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0 || !reshapes.has(use.node.op)) return null;
+  return use.node.output(0);
 }

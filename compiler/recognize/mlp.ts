@@ -2,7 +2,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { constantOf } from "./constant.ts";
-import { commonSource, lastView, views } from "./flow.ts";
+import { commonSource, cutValues, views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
@@ -94,15 +94,16 @@ export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null
     const got = `"${cone.foreign.name ?? ""}" of ${cone.foreign.producer?.op ?? "the graph's inputs"}`;
     return miss("MLP_INPUT_NOT_LINEAR", down.node, "an input computed elementwise from projections", got);
   }
-  const input = commonSource(inputs.map((l) => l.input));
-  if (input === null) {
+  const source = commonSource(inputs.map((l) => l.input));
+  if (source === null) {
     const got = inputs.map((l) => JSON.stringify(l.input.name ?? "")).join(", ");
     return miss("MLP_INPUTS_DIFFER", down.node, "gate and up projections of one value", got);
   }
   if (down.outFeatures !== first.inFeatures) {
     return miss("MLP_WIDTH", down.node, `a projection back to ${first.inFeatures} features`, `${down.outFeatures}`);
   }
-  const region = regionBetween(input, lastView(down.output), index);
+  const { input, output } = cutValues(source, down.output);
+  const region = regionBetween(input, output, index);
   if (isMiss(region)) return region;
   return {
     kind: "mlp",
