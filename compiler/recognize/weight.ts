@@ -1,4 +1,4 @@
-import { isFloat, type DType } from "../ir/dtype.ts";
+import { dtypeOf, isFloat, type DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -7,7 +7,7 @@ import { constantOf } from "./constant.ts";
 /**
  * A parameter tensor as a node reads it: where it is stored, and what lies between.
  *
- * `shape` is that at the reader, after transposes. `root` is an initializer, a Constant node's output, or a graph
+ * `shape` and `dtype` are those at the reader, after transposes and casts. `root` is an initializer, a Constant node's output, or a graph
  * input that holds a weight.
  */
 export interface Weight {
@@ -55,9 +55,10 @@ function carriedShape(node: Node, weight: Weight, other: Value | null): Partial<
       const b = weightOf(other);
       return b !== null && b.shape.length > weight.shape.length ? { root: b.root, shape: b.shape } : {};
     }
-    case "Cast": {
-      return {};
-    }
+    case "Cast":
+      return { dtype: dtypeOf(node.int("to") ?? 0) ?? weight.dtype };
+    case "DequantizeLinear":
+      return { dtype: weightOf(other)?.dtype ?? weight.dtype };
     default:
       return {};
   }
