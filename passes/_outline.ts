@@ -22,6 +22,7 @@ export interface Outlined {
   readonly layer: number;
   readonly hiddenSize: number;
   readonly dtype: DType | null;
+  readonly castsInput: boolean;
   /** What some values are to the block (`mask`, `past_key`): names of the function's parameters. */
   readonly roles: ReadonlyMap<Value, string>;
 }

@@ -3,7 +3,8 @@ import { initialBytes } from "../compiler/adapters/init.ts";
 import { ADAPTER_KEY, type AdapterKind, type Leaf } from "../compiler/adapters/kind.ts";
 import { inputError, passError } from "../compiler/diagnostics/error.ts";
 import { placeOf } from "../compiler/diagnostics/diagnostic.ts";
-import { isFloat, type DType } from "../compiler/ir/dtype.ts";
+import { attribute } from "../compiler/ir/attribute.ts";
+import { dtypeNumber, isFloat, type DType } from "../compiler/ir/dtype.ts";
 import { madeBy } from "../compiler/ir/entity.ts";
 import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
@@ -103,7 +104,7 @@ class Injector {
       op: func.name,
       domain: func.domain,
       name: `${site.name}.adapter`,
-      inputs: [site.input, ...leaves.map((leaf) => this.#leaf(site, leaf, width.dtype))],
+      inputs: [this.#input(site, width.dtype), ...leaves.map((leaf) => this.#leaf(site, leaf, width.dtype))],
       outputs: [`${site.name}.adapter`],
       loc,
     });
@@ -122,6 +123,21 @@ class Injector {
     this.#rw.insertAfter(call, sum);
     this.#rw.replaceUses(site.output, adapted, (use) => use.kind === "output" || use.node !== sum);
     return leaves.reduce((n, leaf) => n + leaf.shape.reduce((a, b) => a * b, 1), 0);
+  }
+
+  /** The block's input in the adapter's type. */
+  #input(site: Site, dtype: DType): Value {
+    if (!site.castsInput || asTensor(site.input.type)?.dtype === dtype) return site.input;
+    const cast = this.#rw.node({
+      op: "Cast",
+      name: `${site.name}.adapter_input`,
+      inputs: [site.input],
+      outputs: [`${site.name}.adapter_input`],
+      attributes: { to: attribute.int(dtypeNumber(dtype)) },
+      loc: madeBy("inject-adapters", [site.node.loc]),
+    });
+    this.#rw.insertBefore(site.node, cast);
+    return cast.outputs[0] ?? site.input;
   }
 
   #dtype(site: Site): DType {

@@ -45,8 +45,8 @@ export const outlineAttention: Pass = {
 };
 
 function outlined(attention: Attention, layer: number, name: string): Outlined {
-  const { region, hiddenSize, dtype } = attention;
-  return { region, name, site: "attn", layer, hiddenSize, dtype, roles: rolesOf(attention) };
+  const { region, hiddenSize, dtype, castsInput } = attention;
+  return { region, name, site: "attn", layer, hiddenSize, dtype, castsInput, roles: rolesOf(attention) };
 }
 
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {

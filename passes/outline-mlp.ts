@@ -44,8 +44,8 @@ export const outlineMlp: Pass = {
 };
 
 function outlined(mlp: Mlp, layer: number, name: string): Outlined {
-  const { region, hiddenSize, dtype } = mlp;
-  return { region, name, site: "mlp", layer, hiddenSize, dtype, roles: rolesOf(mlp) };
+  const { region, hiddenSize, dtype, castsInput } = mlp;
+  return { region, name, site: "mlp", layer, hiddenSize, dtype, castsInput, roles: rolesOf(mlp) };
 }
 
 function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {

@@ -22,24 +22,27 @@ export interface Site {
   /** `model.layers.0.mlp` */
   readonly name: string;
   readonly hiddenSize: number;
-  /** Element type of input and output; null when it is not known. */
+  /** Element type of the output; null when it is not known. */
   readonly dtype: DType | null;
+  /** Whether the input may have another element type, which the block casts. */
+  readonly castsInput: boolean;
   readonly input: Value;
   readonly output: Value;
 }
 
-const keys = { site: "tfc.site", layer: "tfc.layer", hiddenSize: "tfc.hidden_size", dtype: "tfc.dtype" } as const;
+const keys = { site: "tfc.site", layer: "tfc.layer", hiddenSize: "tfc.hidden_size", dtype: "tfc.dtype", cast: "tfc.cast_input" } as const;
 
 /** Marks a call as a site. The marks are metadata, so that they survive a file. */
 export function markSite(
   rw: Rewriter,
   node: Node,
-  site: { site: SiteKind; layer: number; hiddenSize: number; dtype: DType | null },
+  site: { site: SiteKind; layer: number; hiddenSize: number; dtype: DType | null; castsInput: boolean },
 ): void {
   rw.setMeta(node, keys.site, site.site);
   rw.setMeta(node, keys.layer, String(site.layer));
   rw.setMeta(node, keys.hiddenSize, String(site.hiddenSize));
   if (site.dtype !== null) rw.setMeta(node, keys.dtype, site.dtype);
+  if (site.castsInput) rw.setMeta(node, keys.cast, "1");
 }
 
 /** The site a node is marked as, or null. */
@@ -56,6 +59,7 @@ export function siteOf(node: Node): Site | null {
     name: node.name ?? "",
     hiddenSize: Number(node.meta.get(keys.hiddenSize)),
     dtype: isDType(dtype) ? dtype : null,
+    castsInput: node.meta.has(keys.cast),
     input,
     output,
   };

@@ -3,7 +3,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { anchorAt, type Anchor } from "./anchor.ts";
 import { recognizeCache, type Cache } from "./cache.ts";
-import { commonSource, cutValues, sourcesOf, views } from "./flow.ts";
+import { commonSource, cutValues, isCastBetween, sourcesOf, views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import { recognizeHeads, type Heads } from "./heads.ts";
 import type { Linear } from "./linear.ts";
@@ -24,7 +24,10 @@ export interface Attention {
   readonly o: Linear;
   readonly region: Region;
   readonly hiddenSize: number;
+  /** Element type of the projections and of the output. */
   readonly dtype: DType | null;
+  /** Whether the input is cast to that type inside the block. */
+  readonly castsInput: boolean;
   readonly heads: Heads | null;
   readonly scale: Scale | null;
   readonly mask: Mask;
@@ -66,7 +69,8 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     o,
     region,
     hiddenSize,
-    dtype: q.dtype ?? o.dtype,
+    dtype: o.dtype ?? q.dtype,
+    castsInput: isCastBetween(q.input, source),
     heads,
     scale: recognizeScale(anchor, heads),
     mask: recognizeMask(anchor),

@@ -68,6 +68,12 @@ export function commonSource(values: readonly Value[]): Value | null {
   return first?.find((value) => rest.every((chain) => chain.includes(value))) ?? null;
 }
 
+/** Whether a value is re-typed on its way up to one that it is a view of. */
+export function isCastBetween(value: Value, source: Value): boolean {
+  const chain = viewChain(value);
+  return chain.slice(0, chain.indexOf(source)).some((v) => v.producer?.op === "Cast" || v.producer?.op === "CastLike");
+}
+
 /** Views that keep the element type. */
 const reshapes: ReadonlySet<string> = new Set(["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"]);
 
