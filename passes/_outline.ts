@@ -22,6 +22,7 @@ export interface Outlined {
   readonly layer: number;
   readonly hiddenSize: number;
   readonly dtype: DType | null;
+  readonly outputDtype: DType | null;
   readonly castsInput: boolean;
   /** What some values are to the block (`mask`, `past_key`): names of the function's parameters. */
   readonly roles: ReadonlyMap<Value, string>;
@@ -184,6 +185,10 @@ function replaceByCall(rw: Rewriter, member: Member, plan: Plan & { func: Func; 
     if (type !== undefined && result.type === undefined) rw.setType(result, type);
   });
   removeNodes(rw, [...block.region.nodes]);
+  for (const { value } of structure.constants) {
+    // onnxruntime warns of initializers that nothing reads.
+    if (value.constant !== undefined && value.uses.size === 0 && !value.isInput) rw.removeInitializer(value);
+  }
 }
 
 /**
@@ -217,9 +222,12 @@ function removeNodes(rw: Rewriter, nodes: readonly Node[]): void {
 
 function hintOf(value: Value): string {
   if (value.constant !== undefined) return "weight";
+  // A graph input means the same to every layer, unless its name has a layer's number in it.
+  if (value.producer === null && /^[A-Za-z_]+$/.test(value.name ?? "")) return value.name ?? "input";
   const type = asTensor(value.type);
-  const isShape = type?.dtype === "int64" || (value.producer !== null && shapeMakers.has(value.producer.op));
-  return isShape ? "shape" : (value.producer?.opType.toLowerCase() ?? "input");
+  const isShape = type?.dtype === "int64" && (type.shape?.length ?? 1) < 2;
+  if (isShape || (value.producer !== null && shapeMakers.has(value.producer.op))) return "shape";
+  return value.producer?.opType.toLowerCase() ?? "input";
 }
 
 /** What a value from one of these is to a block, when its type does not say. */

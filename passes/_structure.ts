@@ -4,7 +4,7 @@ import type { Graph } from "../compiler/ir/graph.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Tensor } from "../compiler/ir/tensor.ts";
 import type { Use, Value } from "../compiler/ir/value.ts";
-import { capturesOf, holderOf } from "../compiler/ir/walk.ts";
+import { capturesOf, holderOf, readsOf } from "../compiler/ir/walk.ts";
 import { constantOf } from "../compiler/recognize/constant.ts";
 import type { Region } from "../compiler/recognize/region.ts";
 
@@ -43,7 +43,7 @@ class Reduction {
 
   constructor(region: Region) {
     this.#region = region;
-    this.#nodes = region.nodes.filter((node) => node.op !== "Constant");
+    this.#nodes = bodyNodes(region);
     this.#inputs.set(region.input, 0);
     this.#nodes.forEach((node, n) => {
       node.outputs.forEach((value, o) => this.#inside.set(value, `${n}.${o}`));
@@ -141,6 +141,24 @@ class Reduction {
     });
     return found;
   }
+}
+
+/**
+ * The nodes of a region that lead to a value read outside, without its Constants. A region may also hold what makes
+ * its input (a Cast that only it reads): the call reads that value, so its maker stays outside.
+ */
+function bodyNodes(region: Region): readonly Node[] {
+  const members = new Set(region.nodes);
+  const needed = new Set<Node>();
+  const made = region.nodes.flatMap((node) => node.outputs);
+  const pending = made.filter((value) => value === region.output || isReadOutside(value, members));
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const node = at.producer;
+    if (node === null || at === region.input || !members.has(node) || needed.has(node)) continue;
+    needed.add(node);
+    pending.push(...readsOf(node));
+  }
+  return region.nodes.filter((node) => needed.has(node) && node.op !== "Constant");
 }
 
 function isReadOutside(value: Value, members: ReadonlySet<Node>): boolean {

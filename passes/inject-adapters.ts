@@ -7,6 +7,7 @@ import { attribute } from "../compiler/ir/attribute.ts";
 import { dtypeNumber, isFloat, type DType } from "../compiler/ir/dtype.ts";
 import { madeBy } from "../compiler/ir/entity.ts";
 import type { Func, Model } from "../compiler/ir/model.ts";
+import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import { siteKinds, siteOf, type Site, type SiteKind } from "../compiler/ir/site.ts";
 import { Tensor } from "../compiler/ir/tensor.ts";
@@ -100,44 +101,51 @@ class Injector {
     const leaves = this.#kind.leaves(width, this.#settings);
     const func = this.#body(width);
     const loc = madeBy("inject-adapters", [site.node.loc]);
+    const needsCast = site.castsInput && asTensor(site.input.type)?.dtype !== width.dtype;
+    const before = (node: Node): void => void this.#rw.insertBefore(site.node, node);
+    const x = needsCast ? this.#cast(site.input, width.dtype, `${site.name}.adapter_input`, before) : site.input;
     const call = this.#rw.node({
       op: func.name,
       domain: func.domain,
       name: `${site.name}.adapter`,
-      inputs: [this.#input(site, width.dtype), ...leaves.map((leaf) => this.#leaf(site, leaf, width.dtype))],
+      inputs: [x, ...leaves.map((leaf) => this.#leaf(site, leaf, width.dtype))],
       outputs: [`${site.name}.adapter`],
       loc,
     });
     this.#rw.setMeta(call, ADAPTER_KEY, this.#kind.name);
-    const [added] = call.outputs;
-    const sum = this.#rw.node({
-      op: "Add",
-      name: `${site.name}.adapted`,
-      inputs: [site.output, added ?? null],
-      outputs: [`${site.name}.adapted`],
-      loc,
-    });
-    const [adapted] = sum.outputs;
-    if (adapted === undefined) return 0;
     this.#rw.insertAfter(site.node, call);
-    this.#rw.insertAfter(call, sum);
-    this.#rw.replaceUses(site.output, adapted, (use) => use.kind === "output" || use.node !== sum);
+    const [result] = call.outputs;
+    if (result !== undefined) this.#add(site, call, result, width.dtype);
     return leaves.reduce((n, leaf) => n + leaf.shape.reduce((a, b) => a * b, 1), 0);
   }
 
-  /** The block's input in the adapter's type. */
-  #input(site: Site, dtype: DType): Value {
-    if (!site.castsInput || asTensor(site.input.type)?.dtype === dtype) return site.input;
+  /** Adds an adapter's result to the block's, for all who read it. */
+  #add(site: Site, call: Node, result: Value, dtype: DType): void {
+    let last = call;
+    const behind = (node: Node): void => void (last = this.#rw.insertAfter(last, node));
+    const to = site.outputDtype;
+    const added = to === null || to === dtype ? result : this.#cast(result, to, `${site.name}.adapter_output`, behind);
+    const name = `${site.name}.adapted`;
+    const sum = this.#rw.node({ op: "Add", name, inputs: [site.output, added], outputs: [name], loc: call.loc });
+    behind(sum);
+    const [adapted] = sum.outputs;
+    if (adapted !== undefined) {
+      this.#rw.replaceUses(site.output, adapted, (use) => use.kind === "output" || use.node !== sum);
+    }
+  }
+
+  /** A value in an element type, through a Cast where it may have another one. */
+  #cast(value: Value, to: DType, name: string, place: (node: Node) => void): Value {
     const cast = this.#rw.node({
       op: "Cast",
-      name: `${site.name}.adapter_input`,
-      inputs: [site.input],
-      outputs: [`${site.name}.adapter_input`],
-      attributes: { to: attribute.int(dtypeNumber(dtype)) },
-      loc: madeBy("inject-adapters", [site.node.loc]),
+      name,
+      inputs: [value],
+      outputs: [name],
+      attributes: { to: attribute.int(dtypeNumber(to)) },
+      loc: madeBy("inject-adapters", [value.loc]),
     });
-    this.#rw.insertBefore(site.node, cast);
-    return cast.outputs[0] ?? site.input;
+    place(cast);
+    return cast.outputs[0] ?? value;
   }
 
   #dtype(site: Site): DType {

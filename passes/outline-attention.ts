@@ -44,9 +44,8 @@ export const outlineAttention: Pass = {
   }),
 };
 
-function outlined(attention: Attention, layer: number, name: string): Outlined {
-  const { region, hiddenSize, dtype, castsInput } = attention;
-  return { region, name, site: "attn", layer, hiddenSize, dtype, castsInput, roles: rolesOf(attention) };
+function outlined(block: Attention, layer: number, name: string): Outlined {
+  return { ...block, name, site: "attn", layer, roles: rolesOf(block) };
 }
 
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {

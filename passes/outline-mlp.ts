@@ -43,9 +43,8 @@ export const outlineMlp: Pass = {
   }),
 };
 
-function outlined(mlp: Mlp, layer: number, name: string): Outlined {
-  const { region, hiddenSize, dtype, castsInput } = mlp;
-  return { region, name, site: "mlp", layer, hiddenSize, dtype, castsInput, roles: rolesOf(mlp) };
+function outlined(block: Mlp, layer: number, name: string): Outlined {
+  return { ...block, name, site: "mlp", layer, roles: rolesOf(block) };
 }
 
 function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {

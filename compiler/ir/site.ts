@@ -22,26 +22,29 @@ export interface Site {
   /** `model.layers.0.mlp` */
   readonly name: string;
   readonly hiddenSize: number;
-  /** Element type of the output; null when it is not known. */
+  /** Element type that the block computes in; null when it is not known. */
   readonly dtype: DType | null;
+  /** Element type of the output; null when it is not known. */
+  readonly outputDtype: DType | null;
   /** Whether the input may have another element type, which the block casts. */
   readonly castsInput: boolean;
   readonly input: Value;
   readonly output: Value;
 }
 
-const keys = { site: "tfc.site", layer: "tfc.layer", hiddenSize: "tfc.hidden_size", dtype: "tfc.dtype", cast: "tfc.cast_input" } as const;
+const keys = { site: "tfc.site", layer: "tfc.layer", hiddenSize: "tfc.hidden_size", dtype: "tfc.dtype", outputDtype: "tfc.output_dtype", cast: "tfc.cast_input" } as const;
 
 /** Marks a call as a site. The marks are metadata, so that they survive a file. */
 export function markSite(
   rw: Rewriter,
   node: Node,
-  site: { site: SiteKind; layer: number; hiddenSize: number; dtype: DType | null; castsInput: boolean },
+  site: { site: SiteKind; layer: number; hiddenSize: number; dtype: DType | null; outputDtype: DType | null; castsInput: boolean },
 ): void {
   rw.setMeta(node, keys.site, site.site);
   rw.setMeta(node, keys.layer, String(site.layer));
   rw.setMeta(node, keys.hiddenSize, String(site.hiddenSize));
   if (site.dtype !== null) rw.setMeta(node, keys.dtype, site.dtype);
+  if (site.outputDtype !== null && site.outputDtype !== site.dtype) rw.setMeta(node, keys.outputDtype, site.outputDtype);
   if (site.castsInput) rw.setMeta(node, keys.cast, "1");
 }
 
@@ -50,7 +53,10 @@ export function siteOf(node: Node): Site | null {
   const site = siteKinds.find((k) => k === node.meta.get(keys.site));
   const [input, output] = [node.input(0), node.output(0)];
   if (site === undefined || input === null || output === null) return null;
-  const dtype = node.meta.get(keys.dtype) ?? "";
+  const dtypeUnder = (key: string): DType | null => {
+    const name = node.meta.get(key) ?? "";
+    return isDType(name) ? name : null;
+  };
   return {
     kind: "site",
     node,
@@ -58,7 +64,8 @@ export function siteOf(node: Node): Site | null {
     layer: Number(node.meta.get(keys.layer)),
     name: node.name ?? "",
     hiddenSize: Number(node.meta.get(keys.hiddenSize)),
-    dtype: isDType(dtype) ? dtype : null,
+    dtype: dtypeUnder(keys.dtype),
+    outputDtype: dtypeUnder(keys.outputDtype) ?? dtypeUnder(keys.dtype),
     castsInput: node.meta.has(keys.cast),
     input,
     output,

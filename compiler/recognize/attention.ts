@@ -3,7 +3,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { anchorAt, type Anchor } from "./anchor.ts";
 import { recognizeCache, type Cache } from "./cache.ts";
-import { commonSource, cutValues, isCastBetween, sourcesOf, views } from "./flow.ts";
+import { commonSource, cutValues, dtypeThrough, isCastBetween, sourcesOf, views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import { recognizeHeads, type Heads } from "./heads.ts";
 import type { Linear } from "./linear.ts";
@@ -24,8 +24,9 @@ export interface Attention {
   readonly o: Linear;
   readonly region: Region;
   readonly hiddenSize: number;
-  /** Element type of the projections and of the output. */
+  /** Element type of the projections. */
   readonly dtype: DType | null;
+  readonly outputDtype: DType | null;
   /** Whether the input is cast to that type inside the block. */
   readonly castsInput: boolean;
   readonly heads: Heads | null;
@@ -70,6 +71,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     region,
     hiddenSize,
     dtype: o.dtype ?? q.dtype,
+    outputDtype: dtypeThrough(output, o.output, o.dtype ?? q.dtype),
     castsInput: isCastBetween(q.input, source),
     heads,
     scale: recognizeScale(anchor, heads),

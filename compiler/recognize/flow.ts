@@ -1,3 +1,4 @@
+import { dtypeOf, type DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
@@ -79,8 +80,8 @@ const reshapes: ReadonlySet<string> = new Set(["Identity", "Reshape", "Squeeze",
 
 /**
  * The cut values of a block. Exporters wrap projections in reshapes (`Reshape → Gemm → Reshape`): the cut lies
- * outside of those, where input and output have the same leading dimensions. Casts are left outside, so that both
- * have the element type of the projections.
+ * outside of those, where input and output have the same leading dimensions. A Cast of the output is taken along:
+ * what is added behind it leaves the block's own arithmetic, roundings included, as it was.
  *
  * @param source the value that the first projections have in common
  * @param result the last projection's output
@@ -93,7 +94,7 @@ export function cutValues(source: Value, result: Value): { readonly input: Value
     inputs.push(input);
   }
   const outputs = [result];
-  for (let next = onlyReshape(result); next !== null; next = onlyReshape(next)) outputs.push(next);
+  for (let next = onlyView(result); next !== null; next = onlyView(next)) outputs.push(next);
   // Outermost first; a pair whose ranks are known to differ is none.
   for (const output of [...outputs].reverse()) {
     const input = [...inputs].reverse().find((v) => haveSameRank(v, output));
@@ -107,8 +108,15 @@ function haveSameRank(a: Value, b: Value): boolean {
   return x === undefined || y === undefined || x.length === y.length;
 }
 
-function onlyReshape(value: Value): Value | null {
+function onlyView(value: Value): Value | null {
   const [use] = value.uses;
-  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0 || !reshapes.has(use.node.op)) return null;
-  return use.node.output(0);
+  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0) return null;
+  return reshapes.has(use.node.op) || use.node.op === "Cast" ? use.node.output(0) : null;
+}
+
+/** The element type of a value that is a view of one of type `dtype`. */
+export function dtypeThrough(value: Value, source: Value, dtype: DType | null): DType | null {
+  const chain = viewChain(value);
+  const cast = chain.slice(0, chain.indexOf(source)).find((v) => v.producer?.op === "Cast")?.producer;
+  return cast === undefined || cast === null ? dtype : (dtypeOf(cast.int("to") ?? 0) ?? null);
 }

@@ -2,7 +2,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { constantOf } from "./constant.ts";
-import { commonSource, cutValues, isCastBetween, views } from "./flow.ts";
+import { commonSource, cutValues, dtypeThrough, isCastBetween, views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
@@ -21,8 +21,9 @@ export interface Mlp {
   readonly region: Region;
   readonly hiddenSize: number;
   readonly intermediateSize: number;
-  /** Element type of the projections and of the output. */
+  /** Element type of the projections. */
   readonly dtype: DType | null;
+  readonly outputDtype: DType | null;
   /** Whether the input is cast to that type inside the block. */
   readonly castsInput: boolean;
 }
@@ -119,6 +120,7 @@ export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null
     hiddenSize: first.inFeatures,
     intermediateSize: down.inFeatures,
     dtype: down.dtype ?? first.dtype,
+    outputDtype: dtypeThrough(output, down.output, down.dtype ?? first.dtype),
     castsInput: isCastBetween(first.input, source),
   };
 }

@@ -1,0 +1,44 @@
+import { passes } from "../../passes/index.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+
+/** How a case is to be run. */
+export interface CaseOptions {
+  /** The passes to run, in order; those of the case's folder when empty. */
+  readonly passes: readonly Pass[];
+  /** Options of passes, by the pass's name. */
+  readonly settings: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+  /** Running the passes again may change the model again. */
+  readonly once: boolean;
+  /** How far the results of running may differ; 0 is not at all. */
+  readonly tolerance: number;
+}
+
+/** The pass of a name. @throws Error for a name that no pass has */
+export function passNamed(name: string): Pass {
+  const pass = passes.find((one) => one.name === name);
+  if (pass === undefined) throw new Error(`there is no pass "${name}"`);
+  return pass;
+}
+
+/** Reads lines such as `passes: outline-mlp, inject-adapters`, `inject-adapters: {"seed": 1}`, `once`. */
+export function parseOptions(text: string, fail: (why: string) => never): CaseOptions {
+  const settings = new Map<string, Readonly<Record<string, unknown>>>();
+  let options: CaseOptions = { passes: [], settings, once: false, tolerance: 0 };
+  for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
+    const [, key = "", value = ""] = /^\s*([\w-]+)\s*(?::\s*(.*))?$/.exec(line) ?? fail(`no option: ${line}`);
+    switch (key) {
+      case "passes":
+        options = { ...options, passes: value.split(",").map((name) => passNamed(name.trim())) };
+        break;
+      case "once":
+        options = { ...options, once: true };
+        break;
+      case "tolerance":
+        options = { ...options, tolerance: Number(value) };
+        break;
+      default:
+        settings.set(passNamed(key).name, JSON.parse(value) as Readonly<Record<string, unknown>>);
+    }
+  }
+  return options;
+}
