@@ -120,7 +120,8 @@ function stepsOf(options: CompileOptions): ReturnType<typeof step>[] {
 function checkMissing({ missing }: Imported, options: CompileOptions, sink: Sink): void {
   for (const [location, tensors] of missing) {
     const place = { file: options.input };
-    if (options.allowMissingWeights !== true) throw inputError("EXTERNAL_DATA_MISSING", place, { location, tensors });
+    if (options.allowMissingWeights !== true)
+      throw inputError("EXTERNAL_DATA_MISSING", place, { location, tensors });
     sink.report("EXTERNAL_DATA_ABSENT", place, { location, tensors });
   }
 }
@@ -136,7 +137,8 @@ function checkOutputs(input: string, outputs: readonly string[], model: Model): 
 
 function checkBase(model: Model): void {
   const compiled = model.meta.get(ADAPTER_KEY);
-  if (compiled !== undefined) throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
+  if (compiled !== undefined)
+    throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
 }
 
 function noDecoder(file: string, view: ReturnType<typeof viewDecoder>, looksLike: string): TfcError {
@@ -177,7 +179,8 @@ async function writeOutputs(
       ...(options.progress === undefined ? {} : { progress: options.progress }),
     });
     const placed = placeAdapters(model, rw, to.adapters);
-    if (placed !== null) await files.stage(to.adapters, (file) => writeSafetensors(file, placed.layout, placed.produce));
+    if (placed !== null)
+      await files.stage(to.adapters, (file) => writeSafetensors(file, placed.layout, placed.produce));
     const { pieces, size } = emitModel(model);
     if (size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file: to.output }, { bytes: size });
     await files.stage(to.output, (file) => {
@@ -209,7 +212,13 @@ function placeAdapters(
   const entries = [...leaves].flatMap(([name, { constant }]) =>
     constant === undefined ? [] : [{ name, dtype: constant.dtype, shape: constant.shape }],
   );
-  const layout = layoutSafetensors(entries, new Map([["format", "pt"], ["tfc.adapter", model.meta.get(ADAPTER_KEY) ?? ""]]));
+  const layout = layoutSafetensors(
+    entries,
+    new Map([
+      ["format", "pt"],
+      ["tfc.adapter", model.meta.get(ADAPTER_KEY) ?? ""],
+    ]),
+  );
   const produced = new Map([...leaves].map(([name, { constant }]) => [name, constant]));
   for (const [name, { offset, length }] of layout.tensors) {
     const value = leaves.get(name);

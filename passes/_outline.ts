@@ -68,7 +68,12 @@ function outlineGroup(
   const inBody = first.structure.constants.map((_, i) => sameConstant(group, i));
   const outputs = unionOfOutputs(group);
   const loc = madeBy(options.pass, [first.block.region.output.loc]);
-  const func = buildFunction(model, rw, first, { inBody, outputs, loc, name: freeName(model, options.functionName) });
+  const func = buildFunction(model, rw, first, {
+    inBody,
+    outputs,
+    loc,
+    name: freeName(model, options.functionName),
+  });
   rw.addFunction(model, func);
   for (const member of group) replaceByCall(rw, member, { func, inBody, outputs, pass: options.pass });
 }
@@ -87,7 +92,8 @@ type Output = readonly [node: number, output: number];
 /** The outputs that any member needs: a layer whose keys are read elsewhere shares its body with one whose are not. */
 function unionOfOutputs(group: readonly Member[]): readonly Output[] {
   const union = new Map<string, Output>();
-  for (const { structure } of group) for (const output of structure.outputs) union.set(output.join("."), output);
+  for (const { structure } of group)
+    for (const output of structure.outputs) union.set(output.join("."), output);
   const [block, ...others] = union.values();
   others.sort(([a, i], [b, j]) => a - b || i - j);
   return block === undefined ? [] : [block, ...others];
@@ -98,7 +104,12 @@ interface Plan {
   readonly outputs: readonly Output[];
 }
 
-function buildFunction(model: Model, rw: Rewriter, member: Member, plan: Plan & { loc: Loc; name: string }): Func {
+function buildFunction(
+  model: Model,
+  rw: Rewriter,
+  member: Member,
+  plan: Plan & { loc: Loc; name: string },
+): Func {
   const { structure, block } = member;
   const { loc } = plan;
   const body = rw.graph(loc, plan.name);
@@ -129,7 +140,8 @@ function buildFunction(model: Model, rw: Rewriter, member: Member, plan: Plan & 
     node.outputs.forEach((value, i) => {
       const output = twin.outputs[i];
       if (output === undefined || (value.uses.size === 0 && value.name === undefined)) return;
-      const hint = roleOfOutput.get(value) === 0 ? "output" : (block.roles.get(value) ?? node.opType.toLowerCase());
+      const hint =
+        roleOfOutput.get(value) === 0 ? "output" : (block.roles.get(value) ?? node.opType.toLowerCase());
       rw.setName(output, names.take(hint));
     });
   }
@@ -150,7 +162,9 @@ function opsetsOf(model: Model, nodes: readonly Node[]): ReadonlyMap<string, num
   };
   nodes.forEach(see);
   // "ai.onnx" and "" are one domain under two names.
-  const versions = new Map([...model.opsets].map(([domain, version]) => [domain === "ai.onnx" ? "" : domain, version]));
+  const versions = new Map(
+    [...model.opsets].map(([domain, version]) => [domain === "ai.onnx" ? "" : domain, version]),
+  );
   return new Map([...domains].map((d) => (d === "ai.onnx" ? "" : d)).map((d) => [d, versions.get(d) ?? 1]));
 }
 
@@ -202,7 +216,7 @@ function moveReadersBehind(rw: Rewriter, call: Node, region: Region): void {
   const graph = call.graph;
   if (first === undefined || graph === null) return;
   let anchor = call;
-  for (let node: Node | null = first; node !== null && node !== call; ) {
+  for (let node: Node | null = first; node !== null && node !== call;) {
     const next: Node | null = node.next;
     if (!members.has(node) && readsOf(node).some((value) => late.has(value))) {
       for (const value of node.outputs) late.add(value);

@@ -183,7 +183,8 @@ function isSmall(tensor: Tensor): boolean {
 export function tensorText(tensor: Tensor): string {
   const head = `${tensor.dtype}[${tensor.shape.join(",")}]`;
   const { storage } = tensor;
-  if (storage.kind === "strings") return `${head}${storage.strings.map((s) => Buffer.from(s).toString("hex")).join("|")}`;
+  if (storage.kind === "strings")
+    return `${head}${storage.strings.map((s) => Buffer.from(s).toString("hex")).join("|")}`;
   if (storage.kind === "external" && storage.range === null) return `${head}${unique()}`;
   return `${head}${createHash("sha256").update(tensor.bytes()).digest("hex")}`;
 }

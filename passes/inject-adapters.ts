@@ -64,8 +64,13 @@ export const injectAdapters: Pass<InjectOptions> = {
         exit: (graph) => {
           if (graph !== model.graph) return;
           const missing = options.sites.find((site) => !found.has(site));
-          if (missing !== undefined) throw passError("SITE_EMPTY", { pass: "inject-adapters" }, { site: missing });
-          rewriter.setMeta(model, ADAPTER_KEY, JSON.stringify({ kind: kind.name, sites: options.sites, ...settings }));
+          if (missing !== undefined)
+            throw passError("SITE_EMPTY", { pass: "inject-adapters" }, { site: missing });
+          rewriter.setMeta(
+            model,
+            ADAPTER_KEY,
+            JSON.stringify({ kind: kind.name, sites: options.sites, ...settings }),
+          );
         },
       },
       node: (node) => {
@@ -103,7 +108,9 @@ class Injector {
     const loc = madeBy("inject-adapters", [site.node.loc]);
     const needsCast = site.castsInput && asTensor(site.input.type)?.dtype !== width.dtype;
     const before = (node: Node): void => void this.#rw.insertBefore(site.node, node);
-    const x = needsCast ? this.#cast(site.input, width.dtype, `${site.name}.adapter_input`, before) : site.input;
+    const x = needsCast
+      ? this.#cast(site.input, width.dtype, `${site.name}.adapter_input`, before)
+      : site.input;
     const call = this.#rw.node({
       op: func.name,
       domain: func.domain,
@@ -124,9 +131,16 @@ class Injector {
     let last = call;
     const behind = (node: Node): void => void (last = this.#rw.insertAfter(last, node));
     const to = site.outputDtype;
-    const added = to === null || to === dtype ? result : this.#cast(result, to, `${site.name}.adapter_output`, behind);
+    const added =
+      to === null || to === dtype ? result : this.#cast(result, to, `${site.name}.adapter_output`, behind);
     const name = `${site.name}.adapted`;
-    const sum = this.#rw.node({ op: "Add", name, inputs: [site.output, added], outputs: [name], loc: call.loc });
+    const sum = this.#rw.node({
+      op: "Add",
+      name,
+      inputs: [site.output, added],
+      outputs: [name],
+      loc: call.loc,
+    });
     behind(sum);
     const [adapted] = sum.outputs;
     if (adapted !== undefined) {

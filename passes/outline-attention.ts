@@ -29,14 +29,26 @@ export const outlineAttention: Pass = {
         const view = viewDecoder(model);
         const { matched, seen } = counts(view, "attention");
         if (matched < seen) {
-          sink.report("ATTENTION_UNMATCHED", { file: model.loc.file }, { matched, seen, misses: missText(view, "attention") });
+          sink.report(
+            "ATTENTION_UNMATCHED",
+            { file: model.loc.file },
+            { matched, seen, misses: missText(view, "attention") },
+          );
         }
         const blocks = view.layers.flatMap((layer) =>
-          layer.attention?.kind === "attention" ? [outlined(layer.attention, layer.index, `${layer.name}.self_attn`)] : [],
+          layer.attention?.kind === "attention"
+            ? [outlined(layer.attention, layer.index, `${layer.name}.self_attn`)]
+            : [],
         );
         if (blocks.length === 0) return "stop";
         admitFunctions(model, rewriter);
-        count("functions", outlineBlocks(model, rewriter, blocks, { pass: "outline-attention", functionName: "SelfAttention" }));
+        count(
+          "functions",
+          outlineBlocks(model, rewriter, blocks, {
+            pass: "outline-attention",
+            functionName: "SelfAttention",
+          }),
+        );
         count("blocks", blocks.length);
         return "stop";
       },

@@ -28,14 +28,21 @@ export const outlineMlp: Pass = {
         const view = viewDecoder(model);
         const { matched, seen } = counts(view, "mlp");
         if (matched < seen) {
-          sink.report("MLP_UNMATCHED", { file: model.loc.file }, { matched, seen, misses: missText(view, "mlp") });
+          sink.report(
+            "MLP_UNMATCHED",
+            { file: model.loc.file },
+            { matched, seen, misses: missText(view, "mlp") },
+          );
         }
         const blocks = view.layers.flatMap((layer) =>
           layer.mlp?.kind === "mlp" ? [outlined(layer.mlp, layer.index, `${layer.name}.mlp`)] : [],
         );
         if (blocks.length === 0) return "stop";
         admitFunctions(model, rewriter);
-        count("functions", outlineBlocks(model, rewriter, blocks, { pass: "outline-mlp", functionName: "Mlp" }));
+        count(
+          "functions",
+          outlineBlocks(model, rewriter, blocks, { pass: "outline-mlp", functionName: "Mlp" }),
+        );
         count("blocks", blocks.length);
         return "stop";
       },

@@ -12,13 +12,21 @@ import type { Init } from "./kind.ts";
  * @param name full name of the leaf: `model.layers.0.mlp.tokenformer_k`
  * @param count number of elements
  */
-export function initialBytes(init: Init, dtype: DType, count: number, seed: number, name: string): Uint8Array {
+export function initialBytes(
+  init: Init,
+  dtype: DType,
+  count: number,
+  seed: number,
+  name: string,
+): Uint8Array {
   const size = { float: 4, double: 8, float16: 2, bfloat16: 2 }[dtype as string];
   if (size === undefined) throw new Error(`a leaf of type ${dtype}`);
   if (init.kind === "zeros") return new Uint8Array(count * size);
-  if (init.kind === "uniform" && size === 2) return uniformHalf(init.bound, dtype, randomBits(seed, name, count * 2));
+  if (init.kind === "uniform" && size === 2)
+    return uniformHalf(init.bound, dtype, randomBits(seed, name, count * 2));
   const random = new Uint32Array(randomBits(seed, name, count * 8).buffer);
-  const values = init.kind === "uniform" ? uniform(init.bound, random, count) : normal(init.std, random, count);
+  const values =
+    init.kind === "uniform" ? uniform(init.bound, random, count) : normal(init.std, random, count);
   return encode(values, dtype);
 }
 

@@ -28,7 +28,10 @@ function tableOptions(): ReadonlyMap<string, PassOption<unknown>> {
   const { adapter, sites, seed } = injectAdapters.options;
   const options = new Map<string, PassOption<unknown>>(Object.entries({ adapter, sites, seed }));
   for (const kind of adapterKinds.values()) {
-    for (const [name, option] of Object.entries(kind.options as Readonly<Record<string, PassOption<unknown>>>)) options.set(name, option);
+    for (const [name, option] of Object.entries(
+      kind.options as Readonly<Record<string, PassOption<unknown>>>,
+    ))
+      options.set(name, option);
   }
   return options;
 }
@@ -44,7 +47,10 @@ export function compileCommand(): Command {
     command.addOption(new Option(`--${name} <${option.placeholder}>`, `${option.help} (default: ${shown})`));
   }
   return command
-    .option("--weights <mode>", `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`)
+    .option(
+      "--weights <mode>",
+      `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`,
+    )
     .option("--strict", "make every warning an error", false)
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")
@@ -103,10 +109,16 @@ function reportObject(report: CompileReport): object {
 
 function reportText(report: CompileReport): string {
   const { attention, mlp, parameters } = report;
-  const percent = parameters.base === 0 ? "" : ` (${((100 * parameters.added) / parameters.base).toFixed(2)}% of the base)`;
-  const files = report.files.map((file) => `${here(file)}  ${byteText(statSync(file).size)}${noteOf(file, report)}`);
+  const percent =
+    parameters.base === 0 ? "" : ` (${((100 * parameters.added) / parameters.base).toFixed(2)}% of the base)`;
+  const files = report.files.map(
+    (file) => `${here(file)}  ${byteText(statSync(file).size)}${noteOf(file, report)}`,
+  );
   return rows([
-    ["blocks", `${attention.matched} of ${attention.seen} attention, ${mlp.matched} of ${mlp.seen} MLP matched`],
+    [
+      "blocks",
+      `${attention.matched} of ${attention.seen} attention, ${mlp.matched} of ${mlp.seen} MLP matched`,
+    ],
     ["adapters", `${report.adapters} ${report.adapter}`],
     ["parameters", `${grouped(parameters.added)} added${percent}`],
     ["files", files.join("\n")],

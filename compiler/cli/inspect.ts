@@ -21,7 +21,8 @@ export function inspectCommand(): Command {
     .action((file: string, flags: { readonly json: boolean }) => {
       const sink = new Sink();
       const { model, missing } = openModel(file, sink);
-      for (const [location, tensors] of missing) sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
+      for (const [location, tensors] of missing)
+        sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
       printDiagnostics(sink.diagnostics);
       const view = viewDecoder(model);
       const report = inspection(model, view);
@@ -59,7 +60,8 @@ function siteRecord(site: Site) {
 function attentionRecord(block: Attention | Site) {
   if (block.kind === "site") return siteRecord(block);
   const { anchor, heads, scale, mask, rotary, cache } = block;
-  const name = (v: { readonly name: string | undefined } | null | undefined): string | null => v?.name ?? null;
+  const name = (v: { readonly name: string | undefined } | null | undefined): string | null =>
+    v?.name ?? null;
   return {
     at: locText(anchor.node.loc),
     op: anchor.node.op,
@@ -131,7 +133,9 @@ function attentionText(block: Attention | Site | null): string {
   if (block.kind === "site") return `self_attn  outlined as ${block.node.op}`;
   const { heads, scale, mask, rotary, cache } = block;
   const parts = [
-    heads === null ? "head count unknown" : `${heads.heads} heads, ${heads.kvHeads} kv heads of ${heads.headDim}`,
+    heads === null
+      ? "head count unknown"
+      : `${heads.heads} heads, ${heads.kvHeads} kv heads of ${heads.headDim}`,
     block.q === block.k ? "packed qkv" : null,
     scale === null ? "scale unknown" : `scale ${Number(scale.value.toPrecision(6))} (${scale.at})`,
     mask.kind === "none" ? "no mask" : `mask: ${mask.kind}`,

@@ -31,7 +31,9 @@ export function byteText(bytes: number): string {
 /** Rows of a label and a text, the texts one under the other. */
 export function rows(entries: readonly (readonly [string, string])[]): string {
   const width = Math.max(...entries.map(([label]) => label.length));
-  return entries.map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`).join("\n");
+  return entries
+    .map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`)
+    .join("\n");
 }
 
 /** A bar on stderr while a large file is copied; nothing when stderr is no terminal. */

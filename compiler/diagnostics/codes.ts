@@ -23,10 +23,10 @@ const warning = <P>(text: (params: P) => Text): Row<P> => ({ severity: "warning"
  */
 export const codes = {
   // ---- files
-  FILE_NOT_FOUND: error((p: { file: string }) => ({
+  FILE_NOT_FOUND: error((p: { file: string; found?: string }) => ({
     what: `cannot open ${p.file}`,
     wanted: "an existing, readable file",
-    found: "none at this path",
+    found: p.found ?? "none at this path",
     fix: "check the path",
   })),
   FILE_EMPTY: error(() => ({
@@ -106,9 +106,9 @@ export const codes = {
     found: "none",
     fix: "export the model again",
   })),
-  NAME_DUPLICATE: error((p: { name: string; first: string }) => ({
-    what: `the value name ${JSON.stringify(p.name)} is defined twice`,
-    wanted: "each name defined once (static single assignment)",
+  NAME_DUPLICATE: error((p: { name: string; first: string; of?: "value" | "function" | "attribute" }) => ({
+    what: `the ${p.of ?? "value"} name ${JSON.stringify(p.name)} is defined twice`,
+    wanted: `each ${p.of ?? "value"} name defined once${p.of === undefined ? " (static single assignment)" : ""}`,
     found: `a first definition at ${p.first}`,
     fix: "rename one of the two in the exporter",
   })),
@@ -128,6 +128,18 @@ export const codes = {
     what: "the nodes are not in topological order; they were put in order",
     wanted: "each node behind those whose results it reads",
     found: "this node before one of them",
+  })),
+  TENSOR_INVALID: error((p: { what: string; wanted: string; found: string }) => ({
+    what: `a tensor has ${p.what}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "export the model again",
+  })),
+  OPSET_UNSUPPORTED: error((p: { found: string }) => ({
+    what: "the model's operator set is too old to be compiled, or not declared",
+    wanted: "opset_import of the default domain, version 7 or later",
+    found: p.found,
+    fix: "export the model again, with a newer opset",
   })),
   FUNCTION_RECURSIVE: error((p: { name: string }) => ({
     what: `the function ${p.name} calls itself`,

@@ -29,7 +29,12 @@ export class FunctionBuilder {
   }
 
   /** Appends a node with one output. */
-  op(op: string, inputs: readonly (Value | null)[], name: string, attributes: Readonly<Record<string, Attribute>> = {}): Value {
+  op(
+    op: string,
+    inputs: readonly (Value | null)[],
+    name: string,
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): Value {
     const node = this.#rw.node({ op, inputs, outputs: [name], attributes, loc: this.#loc });
     this.#rw.append(this.#body, node);
     const [value] = node.outputs;
@@ -39,7 +44,9 @@ export class FunctionBuilder {
 
   /** A Constant node. */
   constant(dtype: DType, shape: readonly number[], values: readonly number[], name: string): Value {
-    return this.op("Constant", [], name, { value: { kind: "tensor", value: tensorOf(dtype, shape, values) } });
+    return this.op("Constant", [], name, {
+      value: { kind: "tensor", value: tensorOf(dtype, shape, values) },
+    });
   }
 
   reshape(x: Value, shape: readonly number[], name: string): Value {
@@ -56,7 +63,9 @@ export class FunctionBuilder {
     if (this.opset < 13) {
       return this.op("ReduceSum", [x], name, { axes: { kind: "ints", value: axes.map(BigInt) }, keepdims });
     }
-    return this.op("ReduceSum", [x, this.constant("int64", [axes.length], axes, `${name}_axes`)], name, { keepdims });
+    return this.op("ReduceSum", [x, this.constant("int64", [axes.length], axes, `${name}_axes`)], name, {
+      keepdims,
+    });
   }
 
   /** The finished function. */

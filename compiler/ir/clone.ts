@@ -32,7 +32,8 @@ export function cloneNode(rw: Rewriter, node: Node, map: ValueMap, loc: Loc): No
 
 function cloneAttribute(rw: Rewriter, attr: Attribute, map: ValueMap, loc: Loc): Attribute {
   if (attr.kind === "graph") return { kind: "graph", value: cloneGraph(rw, attr.value, map, loc) };
-  if (attr.kind === "graphs") return { kind: "graphs", value: attr.value.map((g) => cloneGraph(rw, g, map, loc)) };
+  if (attr.kind === "graphs")
+    return { kind: "graphs", value: attr.value.map((g) => cloneGraph(rw, g, map, loc)) };
   return attr;
 }
 

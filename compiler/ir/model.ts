@@ -23,7 +23,10 @@ export class Func implements Entity {
     id: { readonly domain: string; readonly name: string; readonly overload?: string },
     body: Graph,
     opsets: ReadonlyMap<string, number>,
-    attributes: { readonly parameters?: readonly string[]; readonly defaults?: ReadonlyMap<string, Attribute> } = {},
+    attributes: {
+      readonly parameters?: readonly string[];
+      readonly defaults?: ReadonlyMap<string, Attribute>;
+    } = {},
   ) {
     this.loc = loc;
     this.domain = id.domain;
@@ -41,7 +44,11 @@ export class Func implements Entity {
 }
 
 /** The key of {@link Model.functions}: `domain::name` with `:overload` where there is one. */
-export function functionKey(id: { readonly domain: string; readonly name: string; readonly overload?: string }): string {
+export function functionKey(id: {
+  readonly domain: string;
+  readonly name: string;
+  readonly overload?: string;
+}): string {
   const domain = id.domain === "ai.onnx" ? "" : id.domain;
   return `${domain}::${id.name}${id.overload === undefined || id.overload === "" ? "" : `:${id.overload}`}`;
 }
@@ -65,7 +72,9 @@ export class Model implements Entity {
   /** The function a node calls, or undefined when it is an operator. */
   callee(node: Node): Func | undefined {
     if (this.functions.size === 0) return undefined;
-    return this.functions.get(functionKey({ domain: node.domain, name: node.opType, overload: node.overload }));
+    return this.functions.get(
+      functionKey({ domain: node.domain, name: node.opType, overload: node.overload }),
+    );
   }
 
   /** The version of the default domain, or 0 when the model imports none. */

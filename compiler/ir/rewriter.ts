@@ -73,7 +73,10 @@ export class Rewriter {
     id: { readonly domain: string; readonly name: string; readonly overload?: string },
     body: Graph,
     opsets: ReadonlyMap<string, number>,
-    attributes: { readonly parameters?: readonly string[]; readonly defaults?: ReadonlyMap<string, Attribute> } = {},
+    attributes: {
+      readonly parameters?: readonly string[];
+      readonly defaults?: ReadonlyMap<string, Attribute>;
+    } = {},
   ): Func {
     const func = new Func(loc, id, body, opsets, attributes);
     this.#own(body, func);
@@ -112,7 +115,8 @@ export class Rewriter {
   /** Takes a node out. Its outputs must have no uses. */
   remove(node: Node): void {
     const used = node.outputs.find((value) => value.uses.size > 0);
-    if (used !== undefined) throw new Error(`cannot remove ${node.op}: its output "${used.name ?? ""}" is used`);
+    if (used !== undefined)
+      throw new Error(`cannot remove ${node.op}: its output "${used.name ?? ""}" is used`);
     node.inputs.forEach((_, index) => {
       this.#link(node, index, null);
     });

@@ -97,7 +97,11 @@ export function scalar(tensor: Tensor): number | null {
 }
 
 /** A tensor in memory from numbers. */
-export function tensorOf(dtype: DType, shape: readonly number[], values: readonly (number | bigint)[]): Tensor {
+export function tensorOf(
+  dtype: DType,
+  shape: readonly number[],
+  values: readonly (number | bigint)[],
+): Tensor {
   const write = writers[dtype];
   if (write === undefined) throw new Error(`no writer for ${dtype}`);
   const bytes = new Uint8Array(values.length * write.size);

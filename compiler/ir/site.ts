@@ -32,19 +32,34 @@ export interface Site {
   readonly output: Value;
 }
 
-const keys = { site: "tfc.site", layer: "tfc.layer", hiddenSize: "tfc.hidden_size", dtype: "tfc.dtype", outputDtype: "tfc.output_dtype", cast: "tfc.cast_input" } as const;
+const keys = {
+  site: "tfc.site",
+  layer: "tfc.layer",
+  hiddenSize: "tfc.hidden_size",
+  dtype: "tfc.dtype",
+  outputDtype: "tfc.output_dtype",
+  cast: "tfc.cast_input",
+} as const;
 
 /** Marks a call as a site. The marks are metadata, so that they survive a file. */
 export function markSite(
   rw: Rewriter,
   node: Node,
-  site: { site: SiteKind; layer: number; hiddenSize: number; dtype: DType | null; outputDtype: DType | null; castsInput: boolean },
+  site: {
+    site: SiteKind;
+    layer: number;
+    hiddenSize: number;
+    dtype: DType | null;
+    outputDtype: DType | null;
+    castsInput: boolean;
+  },
 ): void {
   rw.setMeta(node, keys.site, site.site);
   rw.setMeta(node, keys.layer, String(site.layer));
   rw.setMeta(node, keys.hiddenSize, String(site.hiddenSize));
   if (site.dtype !== null) rw.setMeta(node, keys.dtype, site.dtype);
-  if (site.outputDtype !== null && site.outputDtype !== site.dtype) rw.setMeta(node, keys.outputDtype, site.outputDtype);
+  if (site.outputDtype !== null && site.outputDtype !== site.dtype)
+    rw.setMeta(node, keys.outputDtype, site.outputDtype);
   if (site.castsInput) rw.setMeta(node, keys.cast, "1");
 }
 

@@ -52,7 +52,8 @@ class Verifier {
       if (value !== null) this.#read(value, { kind: "input", node, index }, defined, node);
     });
     for (const inner of node.subgraphs) {
-      if (holderOf(inner) !== node) this.#invalid(node, "an inner graph does not know the node that holds it");
+      if (holderOf(inner) !== node)
+        this.#invalid(node, "an inner graph does not know the node that holds it");
       this.graph(inner, defined);
     }
     for (const value of node.outputs) {

@@ -35,15 +35,14 @@ export function emitModel(model: Model): { readonly pieces: readonly Piece[]; re
   return expand(encode("ModelProto", modelMessage(model)));
 }
 
-type Long = NonNullable<ModelMessage["irVersion"]>;
-
 function modelMessage(model: Model): ModelMessage {
   const message = copyMessage<ModelMessage>("ModelProto", model.source);
-  if (toNumber(message.irVersion) !== model.irVersion) message.irVersion = toLong(model.irVersion) as Long;
+  if (toNumber(message.irVersion) !== model.irVersion) message.irVersion = toLong(model.irVersion);
   setOpsets(message, model.opsets);
   setMeta(message, model.meta);
   message.graph = graphMessage(model.graph, nameValues(model.graph));
-  if (model.functions.size > 0) message.functions = [...model.functions.values()].map((f) => functionMessage(f));
+  if (model.functions.size > 0)
+    message.functions = [...model.functions.values()].map((f) => functionMessage(f));
   return message;
 }
 
@@ -52,7 +51,11 @@ function setOpsets(message: ModelMessage | FunctionMessage, opsets: ReadonlyMap<
   const same =
     new Set(entries.map((e) => e.domain ?? "")).size === opsets.size &&
     entries.every((e) => opsets.get(e.domain ?? "") === toNumber(e.version));
-  if (!same) message.opsetImport = [...opsets].map(([domain, version]) => ({ domain, version: toLong(version) as Long }));
+  if (!same)
+    message.opsetImport = [...opsets].map(([domain, version]) => ({
+      domain,
+      version: toLong(version),
+    }));
 }
 
 function setMeta(message: { metadataProps?: Entry[] | null }, meta: ReadonlyMap<string, string>): void {
@@ -63,7 +66,11 @@ function setMeta(message: { metadataProps?: Entry[] | null }, meta: ReadonlyMap<
 }
 
 /** Sets a string field unless the message says the same already, so that "absent" and "empty" both survive. */
-function setString<K extends string>(message: Partial<Record<K, string | null>>, key: K, value: string | undefined): void {
+function setString<K extends string>(
+  message: Partial<Record<K, string | null>>,
+  key: K,
+  value: string | undefined,
+): void {
   if ((message[key] ?? "") !== (value ?? "")) message[key] = value ?? null;
 }
 
@@ -75,7 +82,9 @@ function graphMessage(graph: Graph, names: Names): GraphMessage {
   setString(message, "name", graph.name);
   setMeta(message, graph.meta);
   message.node = [...graph.nodes].map((node) => nodeMessage(node, names));
-  message.initializer = [...graph.initializers].map((value) => tensorMessage(value.constant, names.get(value)));
+  message.initializer = [...graph.initializers].map((value) =>
+    tensorMessage(value.constant, names.get(value)),
+  );
   message.input = graph.inputs.map((value) => valueInfo(value, names, value.source));
   message.output = graph.outputs.map((value, i) => valueInfo(value, names, source?.outputs[i]));
   message.valueInfo = valueInfos(graph, names);
@@ -118,7 +127,7 @@ function typeMessage(type: ValueType): TypeMessage {
     case "sparse_tensor": {
       const shape = type.shape && {
         dim: type.shape.map((d) =>
-          d === null ? {} : typeof d === "number" ? { dimValue: toLong(d) as Long } : { dimParam: d },
+          d === null ? {} : typeof d === "number" ? { dimValue: toLong(d) } : { dimParam: d },
         ),
       };
       const tensor = { elemType: dtypeNumber(type.dtype), ...(shape === undefined ? {} : { shape }) };
@@ -159,14 +168,15 @@ function attributeMessage(name: string, attr: Attribute, names: Names): Attribut
   const message = copyMessage<AttributeMessage>("AttributeProto", attr.source);
   setString(message, "name", name);
   Object.assign(message, attributeContent(attr, names));
-  if (attr.source === undefined && attr.kind !== "ref" && attr.kind !== "unknown") message.type = attributeTypes[attr.kind];
+  if (attr.source === undefined && attr.kind !== "ref" && attr.kind !== "unknown")
+    message.type = attributeTypes[attr.kind];
   return message;
 }
 
 function attributeContent(attr: Attribute, names: Names): AttributeMessage {
   switch (attr.kind) {
     case "int":
-      return { i: toLong(attr.value) as Long };
+      return { i: toLong(attr.value) };
     case "float":
       return { f: attr.value };
     case "string":
@@ -178,7 +188,7 @@ function attributeContent(attr: Attribute, names: Names): AttributeMessage {
     case "type":
       return { tp: typeMessage(attr.value) };
     case "ints":
-      return { ints: attr.value.map((i) => toLong(i) as Long) };
+      return { ints: attr.value.map((i) => toLong(i)) };
     case "floats":
       return { floats: [...attr.value] };
     case "strings":
@@ -196,14 +206,22 @@ function attributeContent(attr: Attribute, names: Names): AttributeMessage {
   }
 }
 
-const typedFields = ["floatData", "int32Data", "int64Data", "doubleData", "uint64Data", "stringData"] as const;
+const typedFields = [
+  "floatData",
+  "int32Data",
+  "int64Data",
+  "doubleData",
+  "uint64Data",
+  "stringData",
+] as const;
 
 function tensorMessage(tensor: Tensor | undefined, name: string | undefined): TensorMessage {
-  const message = copyMessage<TensorMessage>("TensorProto", tensor?.source);
+  const isTyped = tensor?.storage.kind === "typed" || tensor?.storage.kind === "strings";
+  const message = copyMessage<TensorMessage>("TensorProto", tensor?.source, isTyped ? [] : typedFields);
   if (tensor === undefined) return message;
   if (name !== undefined) setString(message, "name", name);
   if (tensor.source === undefined) {
-    message.dims = tensor.shape.map((d) => toLong(d) as Long);
+    message.dims = tensor.shape.map((d) => toLong(d));
     message.dataType = dtypeNumber(tensor.dtype);
   }
   const { storage } = tensor;
@@ -212,22 +230,29 @@ function tensorMessage(tensor: Tensor | undefined, name: string | undefined): Te
     message.stringData = [...storage.strings];
     return message;
   }
-  for (const field of typedFields) delete message[field];
   if (storage.kind === "external") return setExternal(message, tensor);
   delete message.externalData;
   delete message.dataLocation;
   message.rawData =
     storage.kind === "memory" || storage.kind === "deferred"
       ? { bytes: tensor.bytes() }
-      : { source: sourceNumber(storage.range.file), offset: storage.range.offset, length: storage.range.length };
+      : {
+          source: sourceNumber(storage.range.file),
+          offset: storage.range.offset,
+          length: storage.range.length,
+        };
   return message;
 }
+
+/** TensorProto.DataLocation.EXTERNAL */
+const EXTERNAL = 1;
 
 function setExternal(message: TensorMessage, tensor: Tensor): TensorMessage {
   if (tensor.storage.kind !== "external") return message;
   const { location, range } = tensor.storage;
   const old = new Map((message.externalData ?? []).map((e) => [e.key, e.value]));
-  const same = old.get("location") === location && (range === null || Number(old.get("offset") ?? 0) === range.offset);
+  const same =
+    old.get("location") === location && (range === null || Number(old.get("offset") ?? 0) === range.offset);
   if (!same && range !== null) {
     message.externalData = [
       { key: "location", value: location },
@@ -235,7 +260,7 @@ function setExternal(message: TensorMessage, tensor: Tensor): TensorMessage {
       { key: "length", value: String(range.length) },
     ];
   }
-  message.dataLocation = 1;
+  message.dataLocation = EXTERNAL;
   return message;
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
-import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, normalize, relative, resolve, sep } from "node:path";
 import { inputError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import type { Entry } from "./schema.ts";
@@ -31,11 +31,16 @@ export class ExternalResolver {
    * @param bytes the size the tensor's type asks for, or null when unknown
    * @throws TfcError EXTERNAL_PATH_ESCAPES, EXTERNAL_DATA_INVALID, EXTERNAL_DATA_SHORT
    */
-  resolve(entries: readonly Entry[], bytes: number | null, tensor: { path: string; name: string }): ExternalData {
+  resolve(
+    entries: readonly Entry[],
+    bytes: number | null,
+    tensor: { path: string; name: string },
+  ): ExternalData {
     const place = { file: this.#model, ...tensor };
     const field = (key: string): string | undefined => entries.find((e) => e.key === key)?.value ?? undefined;
     const location = field("location") ?? "";
-    if (location === "") throw inputError("EXTERNAL_DATA_INVALID", place, { field: "location", value: location });
+    if (location === "")
+      throw inputError("EXTERNAL_DATA_INVALID", place, { field: "location", value: location });
     const integer = (key: string): number | undefined => {
       const value = field(key);
       if (value === undefined) return undefined;
@@ -63,7 +68,9 @@ export class ExternalResolver {
     const known = this.#files.get(location);
     if (known !== undefined) return known;
     const file = resolve(this.#folder, location);
-    if (isAbsolute(location) || !isInside(this.#folder, file)) {
+    // "../folder/x" leaves the folder too, although it comes back: in another folder it would lead elsewhere.
+    const leaves = normalize(location).split(sep)[0] === "..";
+    if (leaves || isAbsolute(location) || !isInside(this.#folder, file)) {
       throw inputError("EXTERNAL_PATH_ESCAPES", place, { location });
     }
     let found: { file: string; size: number } | null = null;
@@ -79,7 +86,8 @@ export class ExternalResolver {
   }
 }
 
-function isInside(folder: string, file: string): boolean {
+/** Whether a file lies in a folder, or in one inside it, going by the two paths alone. */
+export function isInside(folder: string, file: string): boolean {
   const path = relative(folder, file);
   return path !== "" && path !== ".." && !path.startsWith(`..${sep}`) && !isAbsolute(path);
 }

@@ -12,16 +12,20 @@ const EXTERNAL = 1;
 export function importTensor(message: TensorMessage, external: ExternalResolver, path: string): Tensor {
   const shape = (message.dims ?? []).map((d) => toNumber(d));
   const dtype = dtypeOf(message.dataType ?? 0) ?? "undefined";
-  const source = copyMessage("TensorProto", message);
-  delete source.rawData;
+  const source = copyMessage("TensorProto", message, ["rawData"]);
   const storage = storageOf(message, shape, external, path);
   return new Tensor(dtype, shape, storage, { read: readRange, source });
 }
 
-function storageOf(message: TensorMessage, shape: readonly number[], external: ExternalResolver, path: string): Storage {
+function storageOf(
+  message: TensorMessage,
+  shape: readonly number[],
+  external: ExternalResolver,
+  path: string,
+): Storage {
   const dtype = dtypeOf(message.dataType ?? 0) ?? "undefined";
   const count = shape.reduce((n, d) => n * d, 1);
-  if (Number(message.dataLocation ?? 0) === EXTERNAL) {
+  if (message.dataLocation === EXTERNAL) {
     const bytes = byteSize(dtype, count);
     const place = { path, name: message.name ?? "" };
     return { kind: "external", ...external.resolve(message.externalData ?? [], bytes, place) };
@@ -47,10 +51,18 @@ function typedBytes(message: TensorMessage, shape: readonly number[]): Uint8Arra
     case "complex128":
       return tensorOf("double", shape, message.doubleData ?? []).bytes();
     case "int64":
-      return tensorOf("int64", shape, (message.int64Data ?? []).map((x) => toBigInt(x))).bytes();
+      return tensorOf(
+        "int64",
+        shape,
+        (message.int64Data ?? []).map((x) => toBigInt(x)),
+      ).bytes();
     case "uint64":
     case "uint32":
-      return tensorOf(dtype, shape, (message.uint64Data ?? []).map((x) => toBigInt(x))).bytes();
+      return tensorOf(
+        dtype,
+        shape,
+        (message.uint64Data ?? []).map((x) => toBigInt(x)),
+      ).bytes();
     case "float16":
     case "bfloat16":
       // int32_data holds the bit patterns of 16-bit floats.

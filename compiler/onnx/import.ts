@@ -93,7 +93,11 @@ class Scope {
   define(name: string, value: Value, file: string): void {
     const first = this.#values.get(name);
     if (first !== undefined) {
-      throw inputError("NAME_DUPLICATE", { file, path: value.loc.path, name }, { name, first: first.loc.path });
+      throw inputError(
+        "NAME_DUPLICATE",
+        { file, path: value.loc.path, name },
+        { name, first: first.loc.path },
+      );
     }
     this.#values.set(name, value);
   }
@@ -116,10 +120,7 @@ class Importer {
       this.#rw.setOpset(model, entry.domain ?? "", toNumber(entry.version));
     }
     this.#meta(model, message.metadataProps);
-    const rest = copyMessage("ModelProto", message);
-    delete rest.graph;
-    delete rest.functions;
-    this.#rw.setSource(model, rest);
+    this.#rw.setSource(model, copyMessage("ModelProto", message, ["graph", "functions"]));
     this.#graph(graph, graphMessage, null, "graph");
     for (const [i, func] of (message.functions ?? []).entries()) {
       this.#rw.addFunction(model, this.#function(func, `functions[${i}]`, model));
@@ -133,7 +134,11 @@ class Importer {
   }
 
   #loc(path: string, name?: string | null): Loc {
-    return { file: this.#file, path, ...(name === undefined || name === null || name === "" ? {} : { name }) };
+    return {
+      file: this.#file,
+      path,
+      ...(name === undefined || name === null || name === "" ? {} : { name }),
+    };
   }
 
   #meta(entity: Model | Graph | Node | Value | Func, entries: readonly Entry[] | null | undefined): void {
@@ -151,7 +156,10 @@ class Importer {
       this.#initializer(graph, scope, tensor, `${path}.initializer[${i}]`);
     }
     for (const [i, sparse] of (message.sparseInitializer ?? []).entries()) {
-      this.#rw.adopt(graph, this.#declare(scope, sparse.values?.name ?? "", `${path}.sparse_initializer[${i}]`));
+      this.#rw.adopt(
+        graph,
+        this.#declare(scope, sparse.values?.name ?? "", `${path}.sparse_initializer[${i}]`),
+      );
     }
     this.#nodes(graph, message.node ?? [], scope, path);
     const declared = this.#valueInfo(scope, message.valueInfo ?? []);
@@ -162,8 +170,7 @@ class Importer {
       this.#rw.setOutput(graph, i, value);
     }
     this.#meta(graph, message.metadataProps);
-    const rest = copyMessage("GraphProto", message);
-    for (const key of ["node", "initializer", "input", "output", "valueInfo"] as const) delete rest[key];
+    const rest = copyMessage("GraphProto", message, ["node", "initializer", "input", "output", "valueInfo"]);
     this.#rw.setSource(graph, { message: rest, outputs, declared } satisfies GraphSource);
   }
 
@@ -225,8 +232,7 @@ class Importer {
   }
 
   #node(graph: Graph, message: NodeMessage, scope: Scope, path: string): Node {
-    const rest = copyMessage("NodeProto", message);
-    for (const key of ["input", "output", "attribute"] as const) delete rest[key];
+    const rest = copyMessage("NodeProto", message, ["input", "output", "attribute"]);
     const node = this.#rw.node({
       op: message.opType ?? "",
       domain: message.domain ?? "",
@@ -238,7 +244,8 @@ class Importer {
       source: rest,
     });
     this.#meta(node, message.metadataProps);
-    for (const value of node.outputs) if (value.name !== undefined) scope.define(value.name, value, this.#file);
+    for (const value of node.outputs)
+      if (value.name !== undefined) scope.define(value.name, value, this.#file);
     return this.#rw.append(graph, node);
   }
 
@@ -258,7 +265,11 @@ class Importer {
     const key = functionKey(id);
     const first = model.functions.get(key);
     if (first !== undefined) {
-      throw inputError("NAME_DUPLICATE", { file: this.#file, path, name: key }, { name: key, first: first.loc.path });
+      throw inputError(
+        "NAME_DUPLICATE",
+        { file: this.#file, path, name: key },
+        { name: key, first: first.loc.path },
+      );
     }
     const body = this.#rw.graph(this.#loc(path), id.name);
     const scope = new Scope(null);
@@ -279,8 +290,13 @@ class Importer {
       defaults,
     });
     this.#meta(func, message.metadataProps);
-    const rest = copyMessage<FunctionMessage>("FunctionProto", message);
-    for (const key of ["input", "output", "node", "valueInfo", "attributeProto"] as const) delete rest[key];
+    const rest = copyMessage("FunctionProto", message, [
+      "input",
+      "output",
+      "node",
+      "valueInfo",
+      "attributeProto",
+    ]);
     this.#rw.setSource(func, rest);
     this.#rw.setSource(body, { message: {}, outputs: [], declared } satisfies GraphSource);
     return func;

@@ -17,7 +17,11 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
     const local = new Set<string>();
     for (const value of definedIn(one)) {
       if (names.has(value)) continue;
-      if (value.name !== undefined && !local.has(value.name) && !(value.loc.pass !== undefined && taken.has(value.name))) {
+      if (
+        value.name !== undefined &&
+        !local.has(value.name) &&
+        !(value.loc.pass !== undefined && taken.has(value.name))
+      ) {
         local.add(value.name);
         taken.add(value.name);
         names.set(value, value.name);

@@ -8,12 +8,14 @@ import {
   mkdirSync,
   openSync,
   readSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { inputError } from "../diagnostics/error.ts";
+import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import type { Piece } from "./skeleton.ts";
 
@@ -45,13 +47,14 @@ export class OutputFiles {
     const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
     this.#staged.push({ temporary, file: target });
     try {
-      const made = mkdirSync(dirname(target), { recursive: true });
-      if (made !== undefined) this.#madeFolders.push(made);
+      checkTarget(target);
+      this.#madeFolders.push(...makeFolder(dirname(target)));
       rmSync(temporary, { force: true });
       await write(temporary);
     } catch (cause) {
-      if (!isSystemError(cause)) throw cause;
-      throw inputError("FILE_NOT_WRITABLE", { file }, { file, why: cause.message }, cause);
+      const why = failureOf(cause, temporary);
+      if (why === null) throw cause;
+      throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
     }
   }
 
@@ -60,9 +63,14 @@ export class OutputFiles {
     let how: "link" | "copy" = "link";
     await this.stage(file, (temporary) => {
       try {
-        linkSync(from, temporary);
+        // The file itself: a second name of a symbolic link would lead nowhere from another folder.
+        linkSync(realpathSync(from), temporary);
       } catch (cause) {
-        if (!isSystemError(cause) || !["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EACCES"].includes(cause.code ?? "")) throw cause;
+        if (
+          !isSystemError(cause) ||
+          !["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EACCES"].includes(cause.code ?? "")
+        )
+          throw cause;
         how = "copy";
         copyFile(from, temporary, file, progress);
       }
@@ -76,28 +84,88 @@ export class OutputFiles {
     });
   }
 
-  /** Moves every staged file to its place. */
+  /**
+   * Moves every staged file to its place. Where one cannot be moved, those before it are taken back, and what they
+   * replaced is there again.
+   *
+   * @throws TfcError FILE_NOT_WRITABLE
+   */
   commit(): void {
+    const undo: (() => void)[] = [];
+    const kept: string[] = [];
     for (const { temporary, file } of this.#staged) {
       try {
-        // Renaming a hard link onto another name of the same file does nothing and leaves both behind.
+        checkTarget(file);
+        const old = keepOld(file);
+        if (old !== null) kept.push(old);
+        undo.unshift(() => {
+          if (old === null) rmSync(file, { force: true });
+          else renameSync(old, file);
+        });
         renameSync(temporary, file);
+        // Renaming a hard link onto another name of the same file does nothing and leaves both behind.
         rmSync(temporary, { force: true });
       } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause);
+        for (const back of undo) back();
+        for (const old of kept) rmSync(old, { force: true });
+        const why = failureOf(cause, temporary) ?? String(cause);
         throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
       }
     }
+    for (const old of kept) rmSync(old, { force: true });
     this.#staged.length = 0;
     this.#madeFolders.length = 0;
   }
 
   /** Removes what was staged and not committed. */
   discard(): void {
-    for (const { temporary } of this.#staged) rmSync(temporary, { force: true });
+    // Below a folder that is none there is nothing to remove, and rmSync would fail.
+    for (const { temporary } of this.#staged) if (existsSync(temporary)) rmSync(temporary, { force: true });
     for (const folder of this.#madeFolders) if (existsSync(folder)) rmSync(folder, { recursive: true });
     this.#staged.length = 0;
   }
+}
+
+/** A second name for what a file is about to replace, or null where nothing is there. */
+function keepOld(file: string): string | null {
+  if (!existsSync(file)) return null;
+  const old = join(dirname(file), `.${basename(file)}.${process.pid}.old`);
+  rmSync(old, { force: true });
+  linkSync(file, old);
+  return old;
+}
+
+/** Only a regular file may be replaced: a device or a folder of this name is surely not meant. */
+function checkTarget(file: string): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined || stat.isFile()) return;
+  const why = stat.isDirectory() ? "a folder of this name" : "something of this name that is no regular file";
+  throw inputError("FILE_NOT_WRITABLE", { file }, { file, why });
+}
+
+/**
+ * Makes a folder and those it lies in. One by one: `mkdirSync` with `recursive` never returns where the system says
+ * ENOENT below a folder that is there, as /proc does.
+ *
+ * @returns the folders made
+ */
+function makeFolder(folder: string): string[] {
+  const missing: string[] = [];
+  for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at);
+  for (const one of missing) mkdirSync(one);
+  if (!statSync(folder).isDirectory()) {
+    throw inputError("FILE_NOT_WRITABLE", { file: folder }, { file: folder, why: `${folder} is no folder` });
+  }
+  return missing.slice(0, 1);
+}
+
+/** What the file system said, also through a writer that names the temporary file; null for other failures. */
+function failureOf(cause: unknown, temporary: string): string | null {
+  if (cause instanceof TfcError) {
+    const [first] = cause.diagnostics;
+    return first?.code === "FILE_NOT_WRITABLE" ? (first.found ?? "").replaceAll(temporary, "a temporary file there") : null;
+  }
+  return isSystemError(cause) ? cause.message.replaceAll(temporary, "a temporary file there") : null;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

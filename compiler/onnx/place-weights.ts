@@ -112,5 +112,5 @@ export function weightBytes(model: Model): number {
 export function sameFile(a: string, b: string): boolean {
   if (resolve(a) === resolve(b)) return true;
   const [x, y] = [statSync(a, { throwIfNoEntry: false }), statSync(b, { throwIfNoEntry: false })];
-  return x !== undefined && y !== undefined && x.dev === y.dev && x.ino === y.ino;
+  return x !== undefined && x.dev === y?.dev && x.ino === y.ino;
 }

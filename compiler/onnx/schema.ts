@@ -11,11 +11,13 @@ import type { onnx } from "onnx-proto";
 const fields = {
   AttributeProto:
     "name 1 string; refAttrName 21 string; docString 13 string; type 20 int32; f 2 float; i 3 int64; s 4 bytes; t 5 TensorProto; g 6 GraphProto; sparseTensor 22 SparseTensorProto; tp 14 TypeProto; floats 7 float*; ints 8 int64*; strings 9 bytes*; tensors 10 TensorProto*; graphs 11 GraphProto*; sparseTensors 23 SparseTensorProto*; typeProtos 15 TypeProto*",
-  ValueInfoProto: "name 1 string; type 2 TypeProto; docString 3 string; metadataProps 4 StringStringEntryProto*",
+  ValueInfoProto:
+    "name 1 string; type 2 TypeProto; docString 3 string; metadataProps 4 StringStringEntryProto*",
   NodeProto:
     "input 1 string*; output 2 string*; name 3 string; opType 4 string; domain 7 string; overload 8 string; attribute 5 AttributeProto*; docString 6 string; metadataProps 9 StringStringEntryProto*; deviceConfigurations 10 NodeDeviceConfigurationProto*",
   IntIntListEntryProto: "key 1 int64; value 2 int64*",
-  NodeDeviceConfigurationProto: "configurationId 1 string; shardingSpec 2 ShardingSpecProto*; pipelineStage 3 int32",
+  NodeDeviceConfigurationProto:
+    "configurationId 1 string; shardingSpec 2 ShardingSpecProto*; pipelineStage 3 int32",
   ShardingSpecProto:
     "tensorName 1 string; device 2 int64*; indexToDeviceGroupMap 3 IntIntListEntryProto*; shardedDim 4 ShardedDimProto*",
   ShardedDimProto: "axis 1 int64; simpleSharding 2 SimpleShardedDimProto*",
@@ -62,14 +64,18 @@ export interface Blob {
 export type Entry = onnx.IStringStringEntryProto;
 
 /** A message as this schema decodes it: onnx-proto's type with the fields that came after it. */
-export interface TensorMessage extends Omit<onnx.ITensorProto, "rawData"> {
+export interface TensorMessage extends Omit<onnx.ITensorProto, "rawData" | "dataLocation"> {
   rawData?: Blob | null;
+  dataLocation?: number | null;
   metadataProps?: Entry[] | null;
 }
 export interface ValueInfoMessage extends onnx.IValueInfoProto {
   metadataProps?: Entry[] | null;
 }
-export interface AttributeMessage extends Omit<onnx.IAttributeProto, "t" | "tensors" | "g" | "graphs" | "type"> {
+export interface AttributeMessage extends Omit<
+  onnx.IAttributeProto,
+  "t" | "tensors" | "g" | "graphs" | "type"
+> {
   type?: number | null;
   t?: TensorMessage | null;
   tensors?: TensorMessage[] | null;
@@ -156,7 +162,16 @@ function build(): protobuf.Root {
     const type = new protobuf.Type(name);
     for (const field of fieldsOf(name)) {
       const options = field.repeated ? { packed: field.packed } : undefined;
-      type.add(new protobuf.Field(field.name, field.id, field.type, field.repeated ? "repeated" : undefined, undefined, options));
+      type.add(
+        new protobuf.Field(
+          field.name,
+          field.id,
+          field.type,
+          field.repeated ? "repeated" : undefined,
+          undefined,
+          options,
+        ),
+      );
     }
     root.add(type);
   }
@@ -168,8 +183,8 @@ const root = build();
 /** Decodes a skeleton. Unknown fields are kept, at every level. */
 export function decode<M extends keyof Messages>(name: M, bytes: Uint8Array): Messages[M] {
   const reader = protobuf.Reader.create(bytes);
-  (reader as { discardUnknown?: boolean }).discardUnknown = false;
-  return root.lookupType(name).decode(reader) as unknown as Messages[M];
+  reader.discardUnknown = false;
+  return root.lookupType(name).decode(reader) as Messages[M];
 }
 
 /** Encodes a message as a skeleton, fields in the order of their numbers, unknown fields last. */
@@ -177,13 +192,19 @@ export function encode(name: keyof Messages, message: object): Uint8Array {
   return root.lookupType(name).encode(message).finish();
 }
 
-/** A new message with the fields of `message`, unknown ones included. */
-export function copyMessage<T extends object>(name: keyof Messages, message: T | undefined): T {
+/** A new message with the fields of `message`, unknown ones included, less those named in `without`. */
+export function copyMessage<T extends object>(
+  name: keyof Messages,
+  message: T | undefined,
+  without: readonly (keyof T)[] = [],
+): T {
   const copy = root.lookupType(name).create() as unknown as T & { $unknowns?: Uint8Array[] };
   if (message === undefined) return copy;
-  Object.assign(copy, message);
+  const dropped = new Set<PropertyKey>(without);
+  Object.assign(copy, Object.fromEntries(Object.entries(message).filter(([key]) => !dropped.has(key))));
   const unknowns = (message as { $unknowns?: Uint8Array[] }).$unknowns;
   // Kept by protobufjs under a property that is not enumerable, so that Object.assign passes it by.
-  if (unknowns !== undefined) Object.defineProperty(copy, "$unknowns", { value: unknowns, enumerable: false });
+  if (unknowns !== undefined)
+    Object.defineProperty(copy, "$unknowns", { value: unknowns, enumerable: false });
   return copy;
 }

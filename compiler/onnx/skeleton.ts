@@ -13,6 +13,8 @@ import { sourceFile, sourceNumber, type FileSource } from "./source.ts";
 /** Raw data up to this many bytes is kept in the skeleton: shapes, axes, scalars. */
 const KEEP = 512;
 const RAW_DATA = 9;
+/** Messages inside messages; protobuf's own readers stop here too. */
+const DEPTH = 100;
 
 type Children = ReadonlyMap<number, MessageName>;
 
@@ -21,7 +23,7 @@ const tensorBearing = ((): ReadonlyMap<MessageName, Children> => {
   const names = new Set<string>(messageNames);
   const bearing = new Set<MessageName>(["TensorProto"]);
   // Messages refer to each other in cycles: repeat until nothing new is found.
-  for (let before = -1; before !== bearing.size; ) {
+  for (let before = -1; before !== bearing.size;) {
     before = bearing.size;
     for (const name of messageNames) {
       if (fieldsOf(name).some((field) => bearing.has(field.type as MessageName))) bearing.add(name);
@@ -72,7 +74,7 @@ class Cursor {
     const start = this.at;
     const key = this.varint(start);
     const [id, wire] = [Math.floor(key / 8), key % 8];
-    let length = 0;
+    let length: number;
     if (wire === 0) {
       const before = this.at;
       this.varint(start);
@@ -105,7 +107,14 @@ function push(built: Built, piece: Piece): void {
  * Rebuilds a message: fields that bear tensors are descended into, a tensor's raw data goes through `raw`,
  * everything else is taken over byte by byte.
  */
-function rebuild(name: MessageName, cursor: Cursor, raw: (cursor: Cursor, length: number) => Built): Built {
+function rebuild(
+  name: MessageName,
+  cursor: Cursor,
+  raw: (cursor: Cursor, length: number) => Built,
+  broken: Cursor["fail"],
+  depth = 0,
+): Built {
+  if (depth > DEPTH) throw broken(cursor.at, 0, 0);
   const built: Built = { pieces: [], size: 0 };
   const children = tensorBearing.get(name);
   let run = cursor.at;
@@ -119,8 +128,8 @@ function rebuild(name: MessageName, cursor: Cursor, raw: (cursor: Cursor, length
     const isRaw = name === "TensorProto" && id === RAW_DATA && wire === 2;
     if (child !== undefined || isRaw) {
       flush(start);
-      const inner = new Cursor(cursor.bytes, content, content + length, cursor.fail);
-      const part = child === undefined ? raw(inner, length) : rebuild(child, inner, raw);
+      const inner = new Cursor(cursor.bytes, content, content + length, broken);
+      const part = child === undefined ? raw(inner, length) : rebuild(child, inner, raw, broken, depth + 1);
       push(built, Uint8Array.of(...varint(id * 8 + 2), ...varint(part.size)));
       for (const piece of part.pieces) push(built, piece);
       run = content + length;
@@ -152,11 +161,11 @@ export function compact(source: FileSource): Uint8Array {
   if (source.size === 0) throw inputError("FILE_EMPTY", place, {});
   checkStart(source);
   const number = sourceNumber(source.file);
+  const broken = (offset: number): Error =>
+    inputError("FILE_NOT_ONNX", place, { why: `no protobuf field at byte ${offset}` });
   const fail = (offset: number, need: number, have: number): Error =>
-    need > have
-      ? inputError("FILE_TRUNCATED", place, { offset, need, have })
-      : inputError("FILE_NOT_ONNX", place, { why: `no protobuf field at byte ${offset}` });
-  const built = rebuild("ModelProto", new Cursor(source, 0, source.size, fail), (cursor, length) => {
+    need > have ? inputError("FILE_TRUNCATED", place, { offset, need, have }) : broken(offset);
+  const raw = (cursor: Cursor, length: number): Built => {
     const blob: Built = { pieces: [], size: 0 };
     if (length <= KEEP) {
       push(blob, Uint8Array.of(0x0a, ...varint(length)));
@@ -165,8 +174,8 @@ export function compact(source: FileSource): Uint8Array {
       push(blob, rangeBlob(number, cursor.at, length));
     }
     return blob;
-  });
-  return concat(built);
+  };
+  return concat(rebuild("ModelProto", new Cursor(source, 0, source.size, fail), raw, broken));
 }
 
 /** A file that does not begin with a field of ModelProto is something else: say so before anything odder fails. */
@@ -176,7 +185,11 @@ function checkStart(source: FileSource): void {
   if (known.get(key >> 3) === (key & 7)) return;
   const head = source.slice(0, Math.min(16, source.size));
   const text = [...head].map((b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : ".")).join("");
-  throw inputError("FILE_NOT_ONNX", { file: source.file }, { why: `bytes that begin ${JSON.stringify(text)}` });
+  throw inputError(
+    "FILE_NOT_ONNX",
+    { file: source.file },
+    { why: `bytes that begin ${JSON.stringify(text)}` },
+  );
 }
 
 function rangeBlob(source: number, offset: number, length: number): Uint8Array {
@@ -199,7 +212,7 @@ export function expand(skeleton: Uint8Array): { readonly pieces: readonly Piece[
     slice: (start, end) => skeleton.subarray(start, end),
   };
   const fail = (): Error => new Error("a skeleton made here is broken");
-  return rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), (cursor) => {
+  const raw = (cursor: Cursor): Built => {
     const blob: Built = { pieces: [], size: 0 };
     let [source, offset] = [0, 0];
     while (cursor.at < cursor.end) {
@@ -212,7 +225,8 @@ export function expand(skeleton: Uint8Array): { readonly pieces: readonly Piece[
       cursor.at += length;
     }
     return blob;
-  });
+  };
+  return rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), raw, fail);
 }
 
 function concat(built: Built): Uint8Array {

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { inputError } from "../diagnostics/error.ts";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 
 const WINDOW = 1 << 20;
@@ -16,12 +16,14 @@ export class FileSource {
   constructor(file: string) {
     this.file = file;
     try {
+      // Asked before it is opened: opening a pipe would wait for someone to write into it.
+      const stat = statSync(file);
+      if (!stat.isFile()) throw inputError("FILE_NOT_FOUND", { file }, { file, found: kindText(stat) });
       this.#fd = openSync(file, "r");
-      const stat = fstatSync(this.#fd);
-      if (!stat.isFile()) throw new Error("not a file");
-      this.size = stat.size;
+      this.size = fstatSync(this.#fd).size;
     } catch (cause) {
-      throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
+      if (cause instanceof TfcError) throw cause;
+      throw inputError("FILE_NOT_FOUND", { file }, { file, found: openFailure(cause) }, cause);
     }
   }
 
@@ -58,6 +60,18 @@ export class FileSource {
     }
     return bytes;
   }
+}
+
+function kindText(stat: { isDirectory(): boolean }): string {
+  return stat.isDirectory() ? "a folder" : "something else than a regular file";
+}
+
+/** What stands in the way of opening a file, in words. */
+function openFailure(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  if (code === "ENOENT" || code === "ENOTDIR") return "none at this path";
+  if (code === "EACCES" || code === "EPERM") return "one that may not be read";
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** Reads a range of a file now. */

@@ -29,7 +29,11 @@ export function integer(spec: { help: string; default: number; min: number; max:
 }
 
 /** One of several words. */
-export function choice<const T extends string>(spec: { help: string; default: T; of: readonly T[] }): Option<T> {
+export function choice<const T extends string>(spec: {
+  help: string;
+  default: T;
+  of: readonly T[];
+}): Option<T> {
   return {
     help: spec.help,
     default: spec.default,
@@ -55,7 +59,11 @@ export function choices<const T extends string>(spec: {
     check: (value, flag) => {
       const words = typeof value === "string" ? value.split(",").map((w) => w.trim()) : value;
       if (!Array.isArray(words) || words.length === 0) {
-        throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: flag, value: textOf(value), allowed: spec.of });
+        throw inputError(
+          "OPTION_UNKNOWN_VALUE",
+          {},
+          { option: flag, value: textOf(value), allowed: spec.of },
+        );
       }
       const found = words.map((word: unknown) => {
         const known = spec.of.find((w) => w === word);
@@ -68,7 +76,7 @@ export function choices<const T extends string>(spec: {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+  return typeof value === "string" ? value : String(JSON.stringify(value));
 }
 
 /**
@@ -76,10 +84,15 @@ function textOf(value: unknown): string {
  *
  * @throws TfcError OPTION_OUT_OF_RANGE, OPTION_UNKNOWN_VALUE, OPTION_UNKNOWN
  */
-export function checkOptions<O>(schema: Schema<O>, given: Readonly<Record<string, unknown>>, owner: string): O {
+export function checkOptions<O>(
+  schema: Schema<O>,
+  given: Readonly<Record<string, unknown>>,
+  owner: string,
+): O {
   const known = Object.keys(schema);
   for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw inputError("OPTION_UNKNOWN", {}, { option: name, owner, allowed: known });
+    if (!known.includes(name))
+      throw inputError("OPTION_UNKNOWN", {}, { option: name, owner, allowed: known });
   }
   const checked: Partial<O> = {};
   for (const name of known as (keyof O & string)[]) {

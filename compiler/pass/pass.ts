@@ -35,7 +35,7 @@ export interface Context<O> {
   readonly rewriter: Rewriter;
   readonly sink: Sink;
   /** Adds to one of the pass's declared counters. */
-  count(stat: string, by?: number): void;
+  readonly count: (stat: string, by?: number) => void;
 }
 
 /** A pass. The object holds no state: what a run needs lives in the visitor's closure. */

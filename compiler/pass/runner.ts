@@ -66,7 +66,8 @@ function runPass(
     sink,
     count: (stat, by = 1) => {
       const known = stats[stat];
-      if (known === undefined) throw internalError({ pass: pass.name }, `it counts "${stat}", which it does not declare`);
+      if (known === undefined)
+        throw internalError({ pass: pass.name }, `it counts "${stat}", which it does not declare`);
       stats[stat] = known + by;
     },
   });
@@ -77,7 +78,11 @@ function runPass(
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
     const what = cause instanceof Error ? cause.message : String(cause);
-    throw internalError({ pass: pass.name }, `${what} (passes run before: ${before.join(", ") || "none"})`, cause);
+    throw internalError(
+      { pass: pass.name },
+      `${what} (passes run before: ${before.join(", ") || "none"})`,
+      cause,
+    );
   }
   const changed = rewriter.changes > made;
   if (changed) verifyAfter(model, pass.name, before);

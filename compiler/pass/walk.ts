@@ -14,7 +14,8 @@ export function checkVisitor(visitor: Visitor, pass: string): void {
     ...Object.keys(visitor.ops ?? {}).filter((key) => !opKey.test(key)),
   ];
   const [key] = bad;
-  if (key !== undefined) throw internalError({ pass }, `its visitor has a key "${key}" that no walk ever meets`);
+  if (key !== undefined)
+    throw internalError({ pass }, `its visitor has a key "${key}" that no walk ever meets`);
 }
 
 /**
@@ -39,9 +40,9 @@ class Walk {
   }
 
   graph(graph: Graph): void {
-    if (this.#stopped || this.#step(this.#visitor.graph?.enter?.(graph)) === "skip") return;
+    if (this.#ended() || this.#step(this.#visitor.graph?.enter?.(graph)) === "skip") return;
     for (const node of graph.nodes) {
-      if (this.#stopped) return;
+      if (this.#ended()) return;
       this.#node(node);
     }
     this.#step(this.#visitor.graph?.exit?.(graph));
@@ -53,6 +54,11 @@ class Walk {
     if (visit !== undefined && this.#step(visit(node)) === "skip") return;
     if (!this.#inner) return;
     for (const graph of node.subgraphs) this.graph(graph);
+  }
+
+  /** Asked anew after each call of a visitor, which may have ended the walk. */
+  #ended(): boolean {
+    return this.#stopped;
   }
 
   #step(step: Step): Step {

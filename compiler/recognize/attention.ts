@@ -53,11 +53,21 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
   if (isMiss(o)) return o;
   const source = commonSource([q.input, k.input, v.input]);
   if (source === null) {
-    return miss("ATTENTION_INPUTS_DIFFER", q.node, "q, k and v projections of one value", inputNames([q, k, v]));
+    return miss(
+      "ATTENTION_INPUTS_DIFFER",
+      q.node,
+      "q, k and v projections of one value",
+      inputNames([q, k, v]),
+    );
   }
   const hiddenSize = q.inFeatures;
   if (o.outFeatures !== hiddenSize) {
-    return miss("ATTENTION_WIDTH", o.node, `an output projection to ${hiddenSize} features`, `${o.outFeatures}`);
+    return miss(
+      "ATTENTION_WIDTH",
+      o.node,
+      `an output projection to ${hiddenSize} features`,
+      `${o.outFeatures}`,
+    );
   }
   const { input, output } = cutValues(source, o.output);
   const region = regionBetween(input, output, index);
@@ -91,9 +101,18 @@ function inputProjections(anchor: Anchor, index: GraphIndex): { q: Linear; k: Li
     const sources = sourcesOf(anchor[role], index);
     const [linear] = sources.linears;
     if (linear === undefined || sources.linears.size > 1) {
-      const code = { query: "ATTENTION_Q_NOT_LINEAR", key: "ATTENTION_K_NOT_LINEAR", value: "ATTENTION_V_NOT_LINEAR" } as const;
+      const code = {
+        query: "ATTENTION_Q_NOT_LINEAR",
+        key: "ATTENTION_K_NOT_LINEAR",
+        value: "ATTENTION_V_NOT_LINEAR",
+      } as const;
       const at = anchor.scores ?? anchor.node;
-      return miss(code[role], at, `the ${role} operand computed from one linear projection`, sourceText(sources));
+      return miss(
+        code[role],
+        at,
+        `the ${role} operand computed from one linear projection`,
+        sourceText(sources),
+      );
     }
     found.push(linear);
   }

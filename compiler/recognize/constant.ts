@@ -21,8 +21,10 @@ function constantNode(node: Node): Tensor | null {
     if (attr.kind === "tensor") return attr.value;
     if (attr.kind === "float") return tensorOf("float", [], [attr.value]);
     if (attr.kind === "int") return tensorOf("int64", [], [attr.value]);
-    if (attr.kind === "floats" && name === "value_floats") return tensorOf("float", [attr.value.length], attr.value);
-    if (attr.kind === "ints" && name === "value_ints") return tensorOf("int64", [attr.value.length], attr.value);
+    if (attr.kind === "floats" && name === "value_floats")
+      return tensorOf("float", [attr.value.length], attr.value);
+    if (attr.kind === "ints" && name === "value_ints")
+      return tensorOf("int64", [attr.value.length], attr.value);
   }
   return null;
 }

@@ -58,7 +58,10 @@ export function viewDecoder(model: Model): DecoderView {
 }
 
 /** How many blocks of a kind were seen, and how many of them understood. */
-export function counts(view: DecoderView, block: Seen["block"]): { readonly matched: number; readonly seen: number } {
+export function counts(
+  view: DecoderView,
+  block: Seen["block"],
+): { readonly matched: number; readonly seen: number } {
   const seen = view.seen.filter((s) => s.block === block);
   return { matched: seen.filter(({ answer }) => !isMiss(answer)).length, seen: seen.length };
 }
@@ -68,7 +71,8 @@ function seeBlocks(graph: Graph, index: GraphIndex): Seen[] {
   const taken = new Set<Linear>();
   for (const node of graph.nodes) {
     const site = siteOf(node);
-    if (site !== null) seen.push({ block: site.site === "attn" ? "attention" : "mlp", at: node, graph, answer: site });
+    if (site !== null)
+      seen.push({ block: site.site === "attn" ? "attention" : "mlp", at: node, graph, answer: site });
     const answer = recognizeAttention(node, index);
     if (answer === null) continue;
     seen.push({ block: "attention", at: node, graph, answer });
@@ -103,7 +107,8 @@ function layersOf(order: readonly Seen[]): Layer[] {
     if (group === undefined || begins) groups.push((group = { attention: null, mlp: null, has: new Set() }));
     group.has.add(block);
     if (isMiss(answer)) continue;
-    if (answer.kind === "attention" || (answer.kind === "site" && answer.site === "attn")) group.attention = answer;
+    if (answer.kind === "attention" || (answer.kind === "site" && answer.site === "attn"))
+      group.attention = answer;
     else group.mlp = answer;
   }
   return nameLayers(groups);

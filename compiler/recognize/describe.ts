@@ -9,7 +9,9 @@ import { counts, type DecoderView } from "./decoder.ts";
  * LayerNorm, with learned positions instead of rotary ones. A decoder with a LayerNorm but projections of its own for q, k and v is taken.
  */
 export function refusalOf(model: Model, view: DecoderView): string | null {
-  const attention = view.seen.flatMap(({ answer }) => ("kind" in answer && answer.kind === "attention" ? [answer] : []));
+  const attention = view.seen.flatMap(({ answer }) =>
+    "kind" in answer && answer.kind === "attention" ? [answer] : [],
+  );
   const isOutlined = view.seen.some(({ answer }) => "kind" in answer && answer.kind === "site");
   const [first] = attention;
   if (first !== undefined) {
@@ -26,14 +28,18 @@ function lookOf(model: Model, view: DecoderView): string {
     for (const node of nodesDeep(graph)) ops.set(node.op, (ops.get(node.op) ?? 0) + 1);
   }
   const has = (pattern: RegExp): boolean => [...ops.keys()].some((op) => pattern.test(op));
-  if (has(/Grad$|SoftmaxGrad|backward/i) || isBackward(model, ops)) return "it looks like a backward (gradient) graph";
+  if (has(/Grad$|SoftmaxGrad|backward/i) || isBackward(model, ops))
+    return "it looks like a backward (gradient) graph";
   if (has(/^com\.microsoft::(Attention|DecoderMaskedSelfAttention|PackedAttention)$/)) {
     return "it looks like GPT-2 or BERT with fused com.microsoft Attention, whose projection lies inside the op";
   }
   if (has(/^Conv$/) && (ops.get("Conv") ?? 0) > 4) return "it looks like a convolutional network";
-  if (has(/Softmax/) && counts(view, "attention").seen > 0) return "its attention is not between linear projections";
+  if (has(/Softmax/) && counts(view, "attention").seen > 0)
+    return "its attention is not between linear projections";
   if (has(/Attention/i)) return "its attention lies inside functions that were not understood";
-  return has(/^(MatMul|Gemm)$/) ? "it has projections but no attention" : "it has neither attention nor projections";
+  return has(/^(MatMul|Gemm)$/)
+    ? "it has projections but no attention"
+    : "it has neither attention nor projections";
 }
 
 /** A backward graph reads the forward pass's results as inputs: several activations of rank 3 and more, no token ids. */

@@ -55,7 +55,11 @@ export function sourcesOf(value: Value, index: GraphIndex): Sources {
 /** A value and what it is a view of, nearest first. */
 export function viewChain(value: Value): readonly Value[] {
   const chain = [value];
-  for (let node = value.producer; node !== null && views.has(node.op); node = chain.at(-1)?.producer ?? null) {
+  for (
+    let node = value.producer;
+    node !== null && views.has(node.op);
+    node = chain.at(-1)?.producer ?? null
+  ) {
     const input = node.input(0);
     if (input === null) break;
     chain.push(input);
@@ -72,11 +76,20 @@ export function commonSource(values: readonly Value[]): Value | null {
 /** Whether a value is re-typed on its way up to one that it is a view of. */
 export function isCastBetween(value: Value, source: Value): boolean {
   const chain = viewChain(value);
-  return chain.slice(0, chain.indexOf(source)).some((v) => v.producer?.op === "Cast" || v.producer?.op === "CastLike");
+  return chain
+    .slice(0, chain.indexOf(source))
+    .some((v) => v.producer?.op === "Cast" || v.producer?.op === "CastLike");
 }
 
 /** Views that keep the element type. */
-const reshapes: ReadonlySet<string> = new Set(["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Dropout"]);
+const reshapes: ReadonlySet<string> = new Set([
+  "Identity",
+  "Reshape",
+  "Squeeze",
+  "Unsqueeze",
+  "Flatten",
+  "Dropout",
+]);
 
 /**
  * The cut values of a block. Exporters wrap projections in reshapes (`Reshape → Gemm → Reshape`): the cut lies
@@ -88,7 +101,11 @@ const reshapes: ReadonlySet<string> = new Set(["Identity", "Reshape", "Squeeze",
  */
 export function cutValues(source: Value, result: Value): { readonly input: Value; readonly output: Value } {
   const inputs = [source];
-  for (let node = source.producer; node !== null && reshapes.has(node.op); node = inputs.at(-1)?.producer ?? null) {
+  for (
+    let node = source.producer;
+    node !== null && reshapes.has(node.op);
+    node = inputs.at(-1)?.producer ?? null
+  ) {
     const input = node.input(0);
     if (input === null) break;
     inputs.push(input);

@@ -46,7 +46,12 @@ const forms: Readonly<Record<string, (node: Node) => Core | null>> = {
   },
 };
 
-function matrix(input: Value | null, weight: Weight | null, transposed: boolean, bias: Value | null): Core | null {
+function matrix(
+  input: Value | null,
+  weight: Weight | null,
+  transposed: boolean,
+  bias: Value | null,
+): Core | null {
   if (input === null || weight?.shape.length !== 2) return null;
   // An activation that happens to be a constant (an expanded table) times a constant is no projection.
   if (weightOf(input) !== null) return null;
@@ -71,6 +76,7 @@ function biasAddition(product: Value, width: number): { node: Node; output: Valu
   const bias = use.node.input(1 - use.index);
   const output = use.node.output(0);
   const tensor = constantOf(bias) ?? null;
-  if (bias === null || output === null || tensor?.shape.length !== 1 || tensor.shape[0] !== width) return null;
+  if (bias === null || output === null || tensor?.shape.length !== 1 || tensor.shape[0] !== width)
+    return null;
   return { node: use.node, output, bias };
 }

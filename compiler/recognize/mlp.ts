@@ -104,7 +104,12 @@ export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null
     return miss("MLP_INPUTS_DIFFER", down.node, "gate and up projections of one value", got);
   }
   if (down.outFeatures !== first.inFeatures) {
-    return miss("MLP_WIDTH", down.node, `a projection back to ${first.inFeatures} features`, `${down.outFeatures}`);
+    return miss(
+      "MLP_WIDTH",
+      down.node,
+      `a projection back to ${first.inFeatures} features`,
+      `${down.outFeatures}`,
+    );
   }
   const { input, output } = cutValues(source, down.output);
   const region = regionBetween(input, output, index);

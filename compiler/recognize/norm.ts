@@ -68,13 +68,23 @@ function writtenOut(node: Node): Norm | null {
   ] as const) {
     const mean = factor === null ? null : meanSquare(factor);
     if (mean === null || input === null) continue;
-    const centred = input.producer?.op === "Sub";
-    return { kind: centred ? "layer" : "rms", input: centred ? (input.producer?.input(0) ?? null) : input, node };
+    const subtraction = input.producer?.op === "Sub" ? input.producer : null;
+    const normalized = subtraction === null ? input : subtraction.input(0);
+    return { kind: subtraction === null ? "rms" : "layer", input: normalized, node };
   }
   return null;
 }
 
-const towardsMean: ReadonlySet<string> = new Set([...views, "Sqrt", "Reciprocal", "Add", "Div", "Pow", "Max", "Clip"]);
+const towardsMean: ReadonlySet<string> = new Set([
+  ...views,
+  "Sqrt",
+  "Reciprocal",
+  "Add",
+  "Div",
+  "Pow",
+  "Max",
+  "Clip",
+]);
 
 /** The mean of squares under a root: walks back over `1/√(· + ε)` in any spelling. */
 function meanSquare(value: Value): Node | null {
@@ -82,7 +92,8 @@ function meanSquare(value: Value): Node | null {
   for (let steps = 0; node !== null && steps < 12; steps++) {
     if (node.op === "ReduceMean") {
       const squared = node.input(0)?.producer;
-      const isSquare = squared?.op === "Pow" || (squared?.op === "Mul" && squared.input(0) === squared.input(1));
+      const isSquare =
+        squared?.op === "Pow" || (squared?.op === "Mul" && squared.input(0) === squared.input(1));
       return isSquare ? node : null;
     }
     if (node.op === "ReduceL2" || node.op === "ReduceSumSquare") return node;

@@ -44,7 +44,15 @@ export function regionBetween(input: Value, output: Value, index: GraphIndex): R
 }
 
 /** Ops whose result is what it is because of their inputs' layout alone; a private one moves with its reader. */
-const movable: ReadonlySet<string> = new Set([...views, "Gather", "Slice", "Split", "Concat", "Expand", "Shape"]);
+const movable: ReadonlySet<string> = new Set([
+  ...views,
+  "Gather",
+  "Slice",
+  "Split",
+  "Concat",
+  "Expand",
+  "Shape",
+]);
 
 /** Adds nodes outside whose every reader is inside, if they compute from constants or only rearrange. */
 function withPrivateNodes(members: Set<Node>, index: GraphIndex): Set<Node> {
@@ -76,4 +84,3 @@ function isConstant(node: Node, known: Map<Node, boolean>): boolean {
   known.set(node, all);
   return all;
 }
-

@@ -13,7 +13,7 @@ const trailing = /[ \t]*#([^\n]*)/y;
 const word = /[A-Za-z_][A-Za-z0-9_]*/y;
 const number = /-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|-(?:infinity|inf|nan)\b/iy;
 const string = /"((?:[^"\\]|\\[^])*)"/y;
-const mark = /=>|[<>()[\]{},:=@.?]/y;
+const mark = /=>|[<>()[\]{},:=@.?…]/y;
 
 /** The tokens of ONNX's textual syntax, read as they are asked for. Comments run from `#` to the end of a line. */
 export class Lexer {

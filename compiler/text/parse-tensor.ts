@@ -9,7 +9,7 @@ import { readRange } from "../onnx/source.ts";
 import { isNumberWord } from "./identifiers.ts";
 import type { Lexer } from "./lexer.ts";
 import { isByteWise, numberCount } from "./numbers.ts";
-import { textBytes } from "./print-tensor.ts";
+import { LEFT_OUT, textBytes } from "./print-tensor.ts";
 
 /** Reads what stands behind a tensor's type: its values, or where they are. */
 export class TensorParser {
@@ -75,18 +75,33 @@ export class TensorParser {
 
   #strings(shape: readonly number[], size: number): Tensor {
     const strings: Uint8Array[] = [];
-    this.#lexer.list("}", () => strings.push(this.bytes()));
-    this.#check(strings.length, size);
-    return new Tensor("string", shape, { kind: "strings", strings });
+    const left = this.#values(() => strings.push(this.bytes()));
+    this.#check(strings.length + left, size);
+    return left > 0 ? leftOut("string", shape) : new Tensor("string", shape, { kind: "strings", strings });
   }
 
   #numbers(dtype: DType, shape: readonly number[], size: number): Tensor {
     const [written, number] = this.#reader(dtype);
     const values: (number | bigint)[] = [];
-    this.#lexer.list("}", () => values.push(number()));
-    this.#check(values.length, numberCount(dtype, size));
+    const left = this.#values(() => values.push(number()));
+    this.#check(values.length + left, numberCount(dtype, size));
+    if (left > 0) return leftOut(dtype, shape);
     const bytes = tensorOf(written, [values.length], values).bytes();
     return new Tensor(dtype, shape, { kind: "memory", bytes });
+  }
+
+  /** Reads values up to the closing brace. @returns how many were left out: 124 in `{1.0, 2.0, … 124 more}` */
+  #values(value: () => void): number {
+    let left = 0;
+    this.#lexer.list("}", () => {
+      if (!this.#lexer.takes("…")) {
+        value();
+        return;
+      }
+      left = Number(this.#lexer.integer("how many values were left out", 1n));
+      this.#lexer.name('"more" or "values"');
+    });
+    return left;
   }
 
   #check(found: number, wanted: number): void {
@@ -135,4 +150,9 @@ function bounds(dtype: DType): readonly [bigint, bigint] {
   const bits = BigInt(width ?? 8);
   // Bools are whole bytes.
   return unsigned === "" ? [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n] : [0n, 2n ** bits - 1n];
+}
+
+/** A tensor of which the text has only the first values: as good as one whose file is missing. */
+function leftOut(dtype: DType, shape: readonly number[]): Tensor {
+  return new Tensor(dtype, shape, { kind: "external", location: LEFT_OUT, range: null });
 }

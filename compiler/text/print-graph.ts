@@ -8,7 +8,7 @@ import { fromText, metaText } from "./comments.ts";
 import { nameText, opText, quoted } from "./identifiers.ts";
 import { attributeText } from "./print-attribute.ts";
 import { contentText, tensorTypeText } from "./print-tensor.ts";
-import { LINE, type Printing } from "./printing.ts";
+import { LINE, shownMeta, type Printing } from "./printing.ts";
 
 /** An entry of a list that may take several lines, with the comment that its line ends with. */
 interface Entry {
@@ -107,13 +107,9 @@ export class GraphPrinter {
     );
   }
 
-  /** People need no name that the first output's name says already. */
   #showsName(node: Node): boolean {
     const name = node.name ?? "";
-    const output = node.outputs[0]?.name ?? "";
-    return (
-      name !== "" && !(this.#how.elide && output !== "" && (output.startsWith(name) || name.endsWith(output)))
-    );
+    return name !== "" && !(this.#how.elide && saysNothing(name, node));
   }
 
   /** Attributes stand before the inputs, but behind them, on lines of their own, where one holds a graph. */
@@ -141,7 +137,7 @@ export class GraphPrinter {
 
   /** Metadata as comment; none for an output whose metadata stands elsewhere (null). */
   #meta(meta: ReadonlyMap<string, string>, output?: number | null): string {
-    return meta.size === 0 || this.#how.elide || output === null ? "" : metaText(meta, output);
+    return meta.size === 0 || output === null ? "" : metaText(shownMeta(meta, this.#how), output);
   }
 
   #output(value: Value): string {
@@ -155,6 +151,17 @@ export class GraphPrinter {
     this.#unnamed.set(value, made);
     return made;
   }
+}
+
+/** Whether a node's name repeats its output's (`/mm` of `/mm_output_0`, `node_y` of `y`) or only counts: `Add_12`. */
+function saysNothing(name: string, node: Node): boolean {
+  const output = node.outputs[0]?.name ?? "";
+  const counted = name.replace(/^node_/, "").replace(/_\d+$/, "");
+  return (
+    [output, `node_${output}`].includes(name) ||
+    [`${name}_output_0`, `${name}:0`].includes(output) ||
+    counted === node.opType
+  );
 }
 
 function lengthOf(entries: readonly Entry[]): number {

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { Tensor } from "../ir/tensor.ts";
 import { tensorType, typeText } from "../ir/type.ts";
 import { quoted } from "./identifiers.ts";
-import { elementTexts } from "./numbers.ts";
+import { elementTexts, numberCount } from "./numbers.ts";
 
 /** How tensors are written. */
 export interface TensorOptions {
@@ -13,6 +13,9 @@ export interface TensorOptions {
   /** Writes 16-bit floats as bit patterns. */
   readonly portable: boolean;
 }
+
+/** The location of a tensor that was read from a text in which its values were left out. */
+export const LEFT_OUT = "…";
 
 /** Values that an elided tensor shows. */
 const SHOWN = 4;
@@ -32,8 +35,10 @@ export function tensorText(tensor: Tensor, options: TensorOptions): string {
 export function contentText(tensor: Tensor, options: TensorOptions): string {
   const { storage } = tensor;
   const small = tensor.size <= options.values;
+  const count = numberCount(tensor.dtype, tensor.size);
   switch (storage.kind) {
     case "external":
+      if (storage.location === LEFT_OUT) return `{… ${count} values}`;
       return rangeText(
         storage.range === null
           ? externalEntries(tensor, storage.location)
@@ -53,7 +58,7 @@ export function contentText(tensor: Tensor, options: TensorOptions): string {
     case "deferred":
       // Looking at a graph does not make the weights that it will have.
       if (small || !options.elide) break;
-      return `{… ${tensor.size} values}`;
+      return `{… ${count} values}`;
     case "strings":
     case "memory":
     case "typed":
@@ -68,7 +73,7 @@ function valuesText(tensor: Tensor, options: TensorOptions, all: boolean): strin
     storage.kind === "strings"
       ? storage.strings.slice(0, shown).map((bytes) => bytesText(bytes))
       : elementTexts(tensor, options.portable, shown);
-  const left = all ? 0 : tensor.size - SHOWN;
+  const left = all ? 0 : numberCount(tensor.dtype, tensor.size) - SHOWN;
   return `{${values.join(", ")}${left > 0 ? `, … ${left} more` : ""}}`;
 }
 

@@ -3,7 +3,7 @@ import type { Node } from "../ir/node.ts";
 import { metaText } from "./comments.ts";
 import { nameText, quoted } from "./identifiers.ts";
 import { GraphPrinter } from "./print-graph.ts";
-import { LINE, printing, type Printing, type PrintOptions } from "./printing.ts";
+import { LINE, printing, shownMeta, type Printing, type PrintOptions } from "./printing.ts";
 
 export type { PrintOptions } from "./printing.ts";
 
@@ -26,7 +26,7 @@ export function printNode(node: Node, options: PrintOptions = {}): string {
 }
 
 function functionText(func: Func, how: Printing): string {
-  const doc = (func.source as { docString?: string } | undefined)?.docString;
+  const doc = how.elide ? "" : (func.source as { docString?: string } | undefined)?.docString;
   const header = headerText([
     `domain: ${quoted(func.domain)}`,
     ...(func.overload === "" ? [] : [`overload: ${quoted(func.overload)}`]),
@@ -37,7 +37,7 @@ function functionText(func: Func, how: Printing): string {
   const defaults = [...func.defaults].map(([name, attr]) => printer.attribute(name, attr));
   const attributes = [...func.parameters.map((name) => nameText(name)), ...defaults.sort()];
   const list = attributes.length === 0 ? "" : ` <${attributes.join(", ")}>`;
-  return `${header}${how.elide ? "" : metaText(func.meta)}\n${printer.text(nameText(func.name) + list)}\n`;
+  return `${header}${metaText(shownMeta(func.meta, how))}\n${printer.text(nameText(func.name) + list)}\n`;
 }
 
 function headerText(fields: readonly string[]): string {
@@ -58,7 +58,7 @@ function modelFields(model: Model, how: Printing): string[] {
   const text = (key: string, value: string | null | undefined): string[] =>
     value === undefined || value === null || value === "" ? [] : [`${key}: ${quoted(value)}`];
   const version = (source.modelVersion ?? 0).toString();
-  const meta = [...model.meta].map(([key, value]) => `${quoted(key)}: ${quoted(value)}`);
+  const meta = [...shownMeta(model.meta, how)].map(([key, value]) => `${quoted(key)}: ${quoted(value)}`);
   return [
     `ir_version: ${model.irVersion}`,
     `opset_import: ${opsetsText(model.opsets)}`,
@@ -66,8 +66,8 @@ function modelFields(model: Model, how: Printing): string[] {
     ...text("producer_version", source.producerVersion),
     ...text("domain", source.domain),
     ...(version === "0" ? [] : [`model_version: ${version}`]),
-    ...text("doc_string", source.docString),
-    ...(meta.length === 0 || how.elide ? [] : [`metadata_props: [${meta.join(", ")}]`]),
+    ...(how.elide ? [] : text("doc_string", source.docString)),
+    ...(meta.length === 0 ? [] : [`metadata_props: [${meta.join(", ")}]`]),
   ];
 }
 

@@ -12,7 +12,11 @@ export const LINE = 110;
 export interface PrintOptions {
   /** Tensors with at most this many elements show them, even when their bytes are in a file; 16 unless given. */
   readonly values?: number;
-  /** For people only, not for parsing: large tensors show their first values, metadata is left out. */
+  /**
+   * A page for people: large tensors in memory show their first values, metadata is left out but for tfc's own, and
+   * so are documentation and names of nodes that say nothing new. It is read back as a model of the same structure
+   * whose left out tensors are missing.
+   */
   readonly elide?: boolean;
   /** Says behind a node where a pass took it from. */
   readonly locations?: boolean;
@@ -25,6 +29,11 @@ export interface PrintOptions {
 /** The options with their defaults filled in. */
 export interface Printing extends TensorOptions {
   readonly locations: boolean;
+}
+
+/** What is shown of some metadata: where text is for people, tfc's own keys alone. */
+export function shownMeta(meta: ReadonlyMap<string, string>, how: Printing): ReadonlyMap<string, string> {
+  return how.elide ? new Map([...meta].filter(([key]) => key.startsWith("tfc."))) : meta;
 }
 
 /** The options of one print, complete. */
