@@ -1,5 +1,6 @@
 export default {
   testEnvironment: "./test/support/environment.js",
+  globalSetup: "./test/support/build.js",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: {

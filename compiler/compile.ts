@@ -17,7 +17,10 @@ import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.
 import { counts, viewDecoder } from "./recognize/decoder.ts";
 import { refusalOf } from "./recognize/describe.ts";
 import { layoutSafetensors, writeSafetensors, type SafetensorsLayout } from "./weights/safetensors.ts";
-import { injectAdapters, outlineAttention, outlineMlp } from "../passes/index.ts";
+import { injectAdapters, outlineAttention, outlineMlp, preparation } from "../passes/index.ts";
+
+/** The first with broadcasting as it is now, and the oldest that onnxruntime runs. */
+const OLDEST_OPSET = 7;
 
 /** What to compile and how. Options left out take the defaults of the command line. */
 export interface CompileOptions {
@@ -72,11 +75,12 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const adapters = adapterFile(output);
   checkOutputs(options.input, [output, adapters], model);
   checkBase(model);
+  const base = parameterCount(model);
+  const prepared = runPasses(model, preparation.map((pass) => step(pass)), sink, options.afterPass);
   const view = viewDecoder(model);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(options.input, view, refusal);
-  const base = parameterCount(model);
-  const passes = runPasses(model, stepsOf(options), sink, options.afterPass);
+  const passes = [...prepared, ...runPasses(model, stepsOf(options), sink, options.afterPass)];
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, options, sink, { output, adapters });
   const injected = passes.find((p) => p.pass === injectAdapters.name)?.stats ?? {};
@@ -139,6 +143,9 @@ function checkBase(model: Model): void {
   const compiled = model.meta.get(ADAPTER_KEY);
   if (compiled !== undefined)
     throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
+  if (model.opset >= OLDEST_OPSET) return;
+  const found = model.opset === 0 ? "none" : `version ${model.opset}`;
+  throw inputError("OPSET_UNSUPPORTED", { file: model.loc.file }, { found });
 }
 
 function noDecoder(file: string, view: ReturnType<typeof viewDecoder>, looksLike: string): TfcError {
@@ -170,6 +177,7 @@ async function writeOutputs(
   const files = new OutputFiles();
   const rw = new Rewriter();
   try {
+    for (const file of [to.output, to.adapters]) files.prepare(file);
     await placeWeights(model, rw, {
       ...(options.weights === undefined ? {} : { mode: options.weights }),
       base: options.input,

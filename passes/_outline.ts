@@ -2,10 +2,12 @@ import { madeBy, type Loc } from "../compiler/ir/entity.ts";
 import type { Attribute } from "../compiler/ir/attribute.ts";
 import { cloneNode, type ValueMap } from "../compiler/ir/clone.ts";
 import type { DType } from "../compiler/ir/dtype.ts";
+import type { Graph } from "../compiler/ir/graph.ts";
 import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import { markSite, TFC_DOMAIN, type SiteKind } from "../compiler/ir/site.ts";
+import type { Tensor } from "../compiler/ir/tensor.ts";
 import { asTensor } from "../compiler/ir/type.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { readsOf } from "../compiler/ir/walk.ts";
@@ -123,16 +125,17 @@ function buildFunction(
   structure.inputs.forEach((value, i) => {
     parameter(value, i === 0 ? "hidden_states" : (block.roles.get(value) ?? hintOf(value)));
   });
+  // Exporters write a Constant node for each reader; in the body one serves all.
+  const shared = new Map<string, Value>();
   structure.constants.forEach(({ value, tensor }, i) => {
     if (plan.inBody[i] !== true) {
       parameter(value, block.roles.get(value) ?? "constant");
       return;
     }
-    const attributes: Record<string, Attribute> = { value: { kind: "tensor", value: tensor } };
-    const node = rw.node({ op: "Constant", inputs: [], outputs: [names.take(`c${i}`)], attributes, loc });
-    rw.append(body, node);
-    const [twin] = node.outputs;
-    if (twin !== undefined) map.set(value, twin);
+    const known = shared.get(tensorText(tensor));
+    const twin = known ?? constantIn(rw, body, names.take(`c${shared.size}`), tensor, loc);
+    shared.set(tensorText(tensor), twin);
+    map.set(value, twin);
   });
   const roleOfOutput = new Map(plan.outputs.map(([n, o], i) => [structure.nodes[n]?.outputs[o], i]));
   for (const node of structure.nodes) {
@@ -151,6 +154,14 @@ function buildFunction(
     if (twin !== undefined) rw.setOutput(body, i, twin);
   });
   return rw.func(loc, { domain: TFC_DOMAIN, name: plan.name }, body, opsetsOf(model, structure.nodes));
+}
+
+function constantIn(rw: Rewriter, body: Graph, name: string, tensor: Tensor, loc: Loc): Value {
+  const value: Attribute = { kind: "tensor", value: tensor };
+  const node = rw.append(body, rw.node({ op: "Constant", inputs: [], outputs: [name], attributes: { value }, loc }));
+  const [output] = node.outputs;
+  if (output === undefined) throw new Error("a Constant has no output");
+  return output;
 }
 
 /** The opsets a body imports: those of the domains its nodes use, at the model's versions. */

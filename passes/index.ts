@@ -1,9 +1,14 @@
 import type { Pass } from "../compiler/pass/pass.ts";
+import { foldConditions } from "./fold-conditions.ts";
+import { inlineFunctions } from "./inline-functions.ts";
 import { injectAdapters } from "./inject-adapters.ts";
 import { outlineAttention } from "./outline-attention.ts";
 import { outlineMlp } from "./outline-mlp.ts";
 
 /** Every pass, in the order in which they may run. */
-export const passes: readonly Pass[] = [outlineAttention, outlineMlp, injectAdapters];
+export const passes: readonly Pass[] = [inlineFunctions, foldConditions, outlineAttention, outlineMlp, injectAdapters];
 
-export { injectAdapters, outlineAttention, outlineMlp };
+export { foldConditions, inlineFunctions, injectAdapters, outlineAttention, outlineMlp };
+
+/** The passes that make a graph plain enough to be recognized; they add nothing and need no options. */
+export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];

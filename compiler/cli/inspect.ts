@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import { preparation } from "../../passes/index.ts";
+import { runPasses, step } from "../pass/runner.ts";
 import { openModel } from "../onnx/open.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import { locText } from "../ir/entity.ts";
@@ -23,6 +25,7 @@ export function inspectCommand(): Command {
       const { model, missing } = openModel(file, sink);
       for (const [location, tensors] of missing)
         sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
+      runPasses(model, preparation.map((pass) => step(pass)), sink);
       printDiagnostics(sink.diagnostics);
       const view = viewDecoder(model);
       const report = inspection(model, view);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
 import { compileCommand } from "./compile.ts";
@@ -47,7 +47,10 @@ function report(error: unknown, help: string | null): number {
   return known.exitCode;
 }
 
+/** The version of the package, whose root is one folder higher from dist than from the sources. */
 function version(): string {
-  const file = new URL("../../../package.json", import.meta.url);
+  const files = ["../../package.json", "../../../package.json"].map((path) => new URL(path, import.meta.url));
+  const file = files.find((url) => existsSync(url));
+  if (file === undefined) return "unknown";
   return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }

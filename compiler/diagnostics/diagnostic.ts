@@ -34,7 +34,11 @@ export function diagnostic<C extends Code>(code: C, place: Place, params: Params
 }
 
 /** The place of an entity with a location. */
-export function placeOf(entity: { readonly loc: Loc; readonly name?: string | undefined; readonly op?: string }): Place {
+export function placeOf(entity: {
+  readonly loc: Loc;
+  readonly name?: string | undefined;
+  readonly op?: string;
+}): Place {
   return {
     ...(entity.loc.file === "" ? {} : { file: entity.loc.file }),
     path: locText(entity.loc),
@@ -47,11 +51,17 @@ export function placeOf(entity: { readonly loc: Loc; readonly name?: string | un
 /** The message as a terminal shows it: headline, place, wanted and found, fix. */
 export function diagnosticText(d: Diagnostic): string {
   const { file, path, name, op, pass } = d.place;
-  const at = [path, name === undefined ? undefined : JSON.stringify(name), op === undefined ? undefined : `(${op})`];
-  const where = at.filter((part) => part !== undefined).join(" ") + (pass === undefined ? "" : `, in ${pass}`);
+  const at = [
+    path,
+    name === undefined ? undefined : JSON.stringify(name),
+    op === undefined ? undefined : `(${op})`,
+  ];
+  const where =
+    at.filter((part) => part !== undefined).join(" ") + (pass === undefined ? "" : `, in ${pass}`);
   const lines = [`${file === undefined ? "" : `${file}: `}${d.severity} ${d.code}: ${d.what}`];
   if (where !== "") lines.push(`  at ${where.replace(/^, /, "")}`);
-  if (d.wanted !== undefined) lines.push(`  wanted ${d.wanted}${d.found === undefined ? "" : `, found ${d.found}`}`);
+  if (d.wanted !== undefined)
+    lines.push(`  wanted ${d.wanted}${d.found === undefined ? "" : `, found ${d.found}`}`);
   else if (d.found !== undefined) lines.push(`  found ${d.found}`);
   if (d.fix !== undefined) lines.push(`  fix: ${d.fix}`);
   return lines.join("\n");

@@ -28,16 +28,30 @@ export class TfcError extends Error {
 }
 
 /** An error about what the user gave. */
-export function inputError<C extends Code>(code: C, place: Place, params: Params<C>, cause?: unknown): TfcError {
+export function inputError<C extends Code>(
+  code: C,
+  place: Place,
+  params: Params<C>,
+  cause?: unknown,
+): TfcError {
   return new TfcError("input", [diagnostic(code, place, params)], cause === undefined ? {} : { cause });
 }
 
 /** A pass that could not go on. */
-export function passError<C extends Code>(code: C, place: Place, params: Params<C>, cause?: unknown): TfcError {
+export function passError<C extends Code>(
+  code: C,
+  place: Place,
+  params: Params<C>,
+  cause?: unknown,
+): TfcError {
   return new TfcError("pass", [diagnostic(code, place, params)], cause === undefined ? {} : { cause });
 }
 
 /** A bug of tfc. */
 export function internalError(place: Place, what: string, cause?: unknown): TfcError {
-  return new TfcError("internal", [diagnostic("INTERNAL", place, { what })], cause === undefined ? {} : { cause });
+  return new TfcError(
+    "internal",
+    [diagnostic("INTERNAL", place, { what })],
+    cause === undefined ? {} : { cause },
+  );
 }

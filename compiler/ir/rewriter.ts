@@ -202,6 +202,11 @@ export class Rewriter {
     open(node).attributes.set(name, attr);
   }
 
+  removeAttribute(node: Node, name: string): void {
+    this.#changes++;
+    open(node).attributes.delete(name);
+  }
+
   setName(entity: Value | Node, name: string | undefined): void {
     this.#changes++;
     open(entity).name = name;

@@ -1,4 +1,4 @@
-import type { DType } from "./dtype.ts";
+import { byteSize, type DType } from "./dtype.ts";
 import { Tensor } from "./tensor.ts";
 
 /** Elements above which a tensor is never read to look at its numbers. */
@@ -82,6 +82,8 @@ export function elements(tensor: Tensor, limit = READ_LIMIT): readonly (number |
   if (read === undefined || tensor.size > limit) return null;
   if (tensor.storage.kind === "external" && tensor.storage.range === null) return null;
   const bytes = tensor.bytes();
+  // A graph whose weights were taken out has tensors of a shape and no data.
+  if (bytes.length < (byteSize(tensor.dtype, tensor.size) ?? 0)) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: tensor.size }, (_, i) => read(view, i));
 }

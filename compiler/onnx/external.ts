@@ -16,14 +16,15 @@ export interface ExternalData {
  * link: a model is data from strangers, and must not make a compiler read the user's other files.
  */
 export class ExternalResolver {
-  readonly #model: string;
+  /** The model's file, as the user named it. */
+  readonly model: string;
   readonly #folder: string;
   readonly #files = new Map<string, { file: string; size: number } | null>();
   /** Locations whose file is missing, with the number of tensors that need it. */
   readonly missing = new Map<string, number>();
 
   constructor(model: string) {
-    this.#model = model;
+    this.model = model;
     this.#folder = dirname(resolve(model));
   }
 
@@ -36,7 +37,7 @@ export class ExternalResolver {
     bytes: number | null,
     tensor: { path: string; name: string },
   ): ExternalData {
-    const place = { file: this.#model, ...tensor };
+    const place = { file: this.model, ...tensor };
     const field = (key: string): string | undefined => entries.find((e) => e.key === key)?.value ?? undefined;
     const location = field("location") ?? "";
     if (location === "")

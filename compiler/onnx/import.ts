@@ -1,3 +1,4 @@
+import { placeOf } from "../diagnostics/diagnostic.ts";
 import { inputError } from "../diagnostics/error.ts";
 import type { Attribute } from "../ir/attribute.ts";
 import type { Loc } from "../ir/entity.ts";
@@ -226,6 +227,7 @@ class Importer {
         this.#rw.setInput(node, j, name === "" ? null : this.#find(scope, name, node.loc.path));
       }
       for (const attr of message.attribute ?? []) {
+        this.#checkAttribute(node, attr.name ?? "");
         this.#rw.setAttribute(node, attr.name ?? "", this.#attribute(attr, scope, node.loc.path));
       }
     });
@@ -260,6 +262,12 @@ class Importer {
     return importAttribute(message, (t) => importTensor(t, this.#external, place), graph);
   }
 
+  #checkAttribute(node: Node, name: string): void {
+    if (!node.attributes.has(name)) return;
+    const [place, first] = [placeOf(node), `${node.loc.path}.attribute[${name}]`];
+    throw inputError("NAME_DUPLICATE", place, { name, first, of: "attribute" });
+  }
+
   #function(message: FunctionMessage, path: string, model: Model): Func {
     const id = { domain: message.domain ?? "", name: message.name ?? "", overload: message.overload ?? "" };
     const key = functionKey(id);
@@ -268,7 +276,7 @@ class Importer {
       throw inputError(
         "NAME_DUPLICATE",
         { file: this.#file, path, name: key },
-        { name: key, first: first.loc.path },
+        { name: key, first: first.loc.path, of: "function" },
       );
     }
     const body = this.#rw.graph(this.#loc(path), id.name);

@@ -25,7 +25,7 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
         local.add(value.name);
         taken.add(value.name);
         names.set(value, value.name);
-      } else if (value.name !== undefined || value.uses.size > 0) {
+      } else if (value.name !== undefined || value.uses.size > 0 || isOnlyOutput(value)) {
         later.add(value);
       }
     }
@@ -43,6 +43,11 @@ function* definedIn(graph: Graph): Generator<Value, void, void> {
   for (const value of graph.outputs) if (value.scope === graph) yield value;
   yield* graph.initializers;
   for (const node of graph.nodes) yield* node.outputs;
+}
+
+/** A node with one output must name it, read or not. */
+function isOnlyOutput(value: Value): boolean {
+  return value.producer?.outputs.length === 1;
 }
 
 function hintOf(value: Value): string {

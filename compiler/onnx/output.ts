@@ -38,6 +38,24 @@ export class OutputFiles {
   }
 
   /**
+   * Makes the folder a file is to go to. Called for the main output first, so that one that cannot be written is said
+   * at once, by the name that was asked for, and not after other files were copied.
+   *
+   * @throws TfcError FILE_NOT_WRITABLE
+   */
+  prepare(file: string): void {
+    const target = resolve(file);
+    try {
+      this.#madeFolders.push(...makeFolder(dirname(target)));
+      checkTarget(target);
+    } catch (cause) {
+      const why = failureOf(cause);
+      if (why === null) throw cause;
+      throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
+    }
+  }
+
+  /**
    * Writes a file through `write`, which is given the temporary path.
    *
    * @throws TfcError FILE_NOT_WRITABLE
@@ -46,9 +64,8 @@ export class OutputFiles {
     const target = resolve(file);
     const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
     this.#staged.push({ temporary, file: target });
+    this.prepare(file);
     try {
-      checkTarget(target);
-      this.#madeFolders.push(...makeFolder(dirname(target)));
       rmSync(temporary, { force: true });
       await write(temporary);
     } catch (cause) {
@@ -160,12 +177,11 @@ function makeFolder(folder: string): string[] {
 }
 
 /** What the file system said, also through a writer that names the temporary file; null for other failures. */
-function failureOf(cause: unknown, temporary: string): string | null {
-  if (cause instanceof TfcError) {
-    const [first] = cause.diagnostics;
-    return first?.code === "FILE_NOT_WRITABLE" ? (first.found ?? "").replaceAll(temporary, "a temporary file there") : null;
-  }
-  return isSystemError(cause) ? cause.message.replaceAll(temporary, "a temporary file there") : null;
+function failureOf(cause: unknown, temporary = ""): string | null {
+  const [first] = cause instanceof TfcError ? cause.diagnostics : [];
+  const text = first?.code === "FILE_NOT_WRITABLE" ? first.found : isSystemError(cause) ? cause.message : undefined;
+  if (text === undefined) return null;
+  return temporary === "" ? text : text.replaceAll(temporary, "a temporary file there");
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

@@ -1,5 +1,6 @@
-import { statSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { realpathSync, statSync, type Stats } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { inputError } from "../diagnostics/error.ts";
 import type { Sink } from "../diagnostics/sink.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
@@ -7,6 +8,7 @@ import type { Rewriter } from "../ir/rewriter.ts";
 import type { ByteRange, Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { nodesDeep } from "../ir/walk.ts";
+import { isInside } from "./external.ts";
 import type { OutputFiles, Progress } from "./output.ts";
 
 /**
@@ -37,32 +39,46 @@ export interface Placement {
   readonly progress?: Progress;
 }
 
-/** Gives every base weight its place for the emitted file, and stages the links or copies that this needs. */
+/**
+ * Gives every base weight its place for the emitted file, and stages the links or copies that this needs.
+ *
+ * @throws TfcError OUTPUT_IS_INPUT, FILE_NOT_WRITABLE
+ */
 export async function placeWeights(model: Model, rw: Rewriter, placement: Placement): Promise<void> {
   const needed = new Map<string, string>();
+  const baseFolder = dirname(resolve(placement.base));
   const outputFolder = dirname(resolve(placement.output));
-  const isSameFolder = sameFile(outputFolder, dirname(resolve(placement.base)));
+  const isSameFolder = sameFile(outputFolder, baseFolder);
   const mode = placement.mode ?? (isSameFolder ? "link" : "copy");
   const side = `${basename(placement.output, ".onnx")}.base`;
+  const refer = (file: string): string => {
+    const location = relative(baseFolder, file);
+    if (mode === "link" && isSameFolder && staysInside(outputFolder, file)) return location;
+    const beside = `${side}/${location}`;
+    needed.set(file, join(outputFolder, beside));
+    return beside;
+  };
   for (const value of initializersDeep(model.graph)) {
     const tensor = value.constant;
     const range = tensor?.at;
     if (tensor === undefined || !range) continue;
-    const placed = placeTensor(tensor, range, mode, (file, location) => {
-      if (mode === "link" && isSameFolder) return location;
-      const beside = `${side}/${location}`;
-      needed.set(file, join(outputFolder, beside));
-      return beside;
-    });
+    const placed = placeTensor(tensor, range, mode, refer);
     if (placed !== null) rw.setConstant(value, placed);
   }
   for (const [from, to] of needed) {
+    // A base in a folder named like the one its weights would go to.
+    if (sameFile(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: placement.base }, { file: to });
     if (mode === "link") await placement.files.link(from, to, placement.progress);
     else await placement.files.copy(from, to, placement.progress);
   }
   if (mode === "link" && needed.size > 0) {
     placement.sink.report("WEIGHTS_HARD_LINKED", { file: placement.output }, { files: [...needed.keys()] });
   }
+}
+
+/** Whether a file lies in a folder also when symbolic links are followed, as runtimes do before they read it. */
+function staysInside(folder: string, file: string): boolean {
+  return isInside(realpathSync(folder), realpathSync(file));
 }
 
 /**
@@ -73,16 +89,13 @@ function placeTensor(
   tensor: Tensor,
   range: ByteRange,
   mode: WeightMode,
-  refer: (file: string, location: string) => string,
+  refer: (file: string) => string,
 ): Tensor | null {
   const { storage } = tensor;
   if (mode === "inline") return storage.kind === "external" ? tensor.stored({ kind: "inline", range }) : null;
-  if (storage.kind === "external") {
-    return tensor.stored({ kind: "external", location: refer(range.file, storage.location), range });
-  }
   // Inline bytes are referred to in the base file itself; a copy writes them into the new file instead.
-  if (mode === "copy" || range.length < WORTH_LINKING) return null;
-  return tensor.stored({ kind: "external", location: refer(range.file, basename(range.file)), range });
+  if (storage.kind !== "external" && (mode === "copy" || range.length < WORTH_LINKING)) return null;
+  return tensor.stored({ kind: "external", location: refer(range.file), range });
 }
 
 /** The initializers of a graph and of the graphs inside it. */
@@ -111,6 +124,15 @@ export function weightBytes(model: Model): number {
 /** Whether two paths name one file or folder, also by different names. */
 export function sameFile(a: string, b: string): boolean {
   if (resolve(a) === resolve(b)) return true;
-  const [x, y] = [statSync(a, { throwIfNoEntry: false }), statSync(b, { throwIfNoEntry: false })];
-  return x !== undefined && x.dev === y?.dev && x.ino === y.ino;
+  const [x, y] = [statOf(a), statOf(b)];
+  return x !== null && x.dev === y?.dev && x.ino === y.ino;
+}
+
+/** null for a path that leads nowhere, also where a part of it is a file. */
+function statOf(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    return null;
+  }
 }

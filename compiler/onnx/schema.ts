@@ -184,7 +184,7 @@ const root = build();
 export function decode<M extends keyof Messages>(name: M, bytes: Uint8Array): Messages[M] {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = false;
-  return root.lookupType(name).decode(reader) as Messages[M];
+  return root.lookupType(name).decode(reader);
 }
 
 /** Encodes a message as a skeleton, fields in the order of their numbers, unknown fields last. */

@@ -76,7 +76,7 @@ export function choices<const T extends string>(spec: {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === "string" ? value : String(JSON.stringify(value));
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 /**

@@ -29,8 +29,10 @@ function constantNode(node: Node): Tensor | null {
   return null;
 }
 
-/** The one number a value always holds, of any shape with one element, or null. */
+/** The one number a value always holds, of any shape with one element and of any type it is cast to, or null. */
 export function scalarOf(value: Value | null): number | null {
+  const node = value?.producer;
+  if (node?.op === "Cast" || node?.op === "CastLike") return scalarOf(node.input(0));
   const tensor = constantOf(value);
   return tensor === null ? null : scalar(tensor);
 }

@@ -1,7 +1,7 @@
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
-import { constantOf } from "./constant.ts";
+import { constantOf, scalarOf } from "./constant.ts";
 import { views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 
@@ -48,7 +48,7 @@ function rotaryOp(node: Node): Rotary | null {
 /** `Add(Mul(x, cos), Mul(Concat(Neg(x₂), x₁), sin))`, operands in any order. */
 function rotateHalf(node: Node): Rotary | null {
   if (node.op !== "Add") return null;
-  const [left, right] = [node.input(0)?.producer, node.input(1)?.producer];
+  const [left, right] = node.inputs.map((value) => unscaled(value)?.producer);
   if (left?.op !== "Mul" || right?.op !== "Mul") return null;
   for (const [straight, turned] of [
     [left, right],
@@ -63,14 +63,28 @@ function rotateHalf(node: Node): Rotary | null {
   return null;
 }
 
+/** A value without a factor of one, which exporters of `add(a, b, alpha=1)` leave. */
+function unscaled(value: Value | null): Value | null {
+  const node = value?.producer;
+  if (node?.op !== "Mul") return value;
+  const one = node.inputs.findIndex((v) => scalarOf(v) === 1);
+  return one < 0 ? value : unscaled(node.input(1 - one));
+}
+
 function turnsHalf(value: Value): boolean {
-  const node = value.producer;
-  return node?.op === "Concat" && node.inputs.some((v) => v?.producer?.op === "Neg");
+  return joinedBy(value.producer).some((v) => v?.producer?.op === "Neg");
+}
+
+/** What a node puts together: the inputs of a Concat, or of the sequence that a ConcatFromSequence reads. */
+function joinedBy(node: Node | null): readonly (Value | null)[] {
+  if (node?.op === "Concat") return node.inputs;
+  const sequence = node?.op === "ConcatFromSequence" ? node.input(0)?.producer : null;
+  return sequence?.op === "SequenceConstruct" ? sequence.inputs : [];
 }
 
 /** The value whose halves a Concat puts together. */
 function rotatedSource(value: Value | null): Value | null {
-  const neg = value?.producer?.inputs.find((v) => v?.producer?.op === "Neg");
+  const neg = joinedBy(value?.producer ?? null).find((v) => v?.producer?.op === "Neg");
   const half = neg?.producer?.input(0)?.producer;
   return half?.op === "Slice" || half?.op === "Split" ? half.input(0) : null;
 }

@@ -1,0 +1,57 @@
+/**
+ * Prints docs/errors.md, made from the table in compiler/diagnostics/codes.ts. Runs what `npm run build` makes.
+ *
+ *     node scripts/make-errors.mjs > docs/errors.md
+ */
+import { fileURLToPath } from "node:url";
+
+/** The page as it should be. */
+export async function errorsPage() {
+  const { codes } = await import("../dist/compiler/diagnostics/codes.js");
+  const rows = Object.entries(codes).map(([id, { severity, text }]) => {
+    const { what, wanted = "", fix = "" } = text(placeholders());
+    return `| \`${id}\` | ${[severity, what, wanted, fix].map(cell).join(" | ")} |`;
+  });
+  return `# Messages
+
+Every message has a stable code: scripts may rely on it. In the texts below, \`{name}\` stands for what the message names. An error ends the command with status 1 (\`INTERNAL\` and \`IR_INVALID\`, which are bugs of tfc, with 70 where they are thrown as such); a warning or a note does not, and \`--strict\` makes every warning of \`tfc compile\` an error.
+
+A message in full says what failed, where (file, place in the graph, node, op, pass), what was wanted and what was found, and what to do:
+
+\`\`\`text
+model.onnx: error EXTERNAL_DATA_MISSING: the external data file "model.onnx.data" is missing; 56 tensors need it
+  wanted the file beside the model, found none
+  fix: put the file there, or give --allow-missing-weights to work on the graph alone
+\`\`\`
+
+This page is generated: \`npm run docs:errors\` writes it from [codes.ts](../compiler/diagnostics/codes.ts).
+
+<!-- prettier-ignore-start -->
+
+| code | severity | what | wanted | fix |
+|---|---|---|---|---|
+${rows.join("\n")}
+
+<!-- prettier-ignore-end -->
+`;
+}
+
+/** A cell holds no line break, and a bar would end it. */
+function cell(text) {
+  return String(text).replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("<", "&lt;");
+}
+
+/** Parameters for any text: each property is a stand-in that prints its own name. */
+function placeholders() {
+  return new Proxy({}, { get: (_, name) => standIn(String(name)) });
+}
+
+/** Serves as a text, as a number, which is never 1, and as a list of several. */
+function standIn(name) {
+  const text = `{${name}}`;
+  const list = [text, text];
+  list.join = () => text;
+  return Object.assign(list, { toString: () => text, toJSON: () => text, [Symbol.toPrimitive]: () => text });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(await errorsPage());

@@ -1,0 +1,36 @@
+import { spawnSync } from "node:child_process";
+import path from "node:path";
+import { jest } from "@jest/globals";
+import { main } from "../../compiler/cli/main.ts";
+
+/** What a command printed, and its exit status. */
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const script = path.resolve(import.meta.dirname, "../../bin/tfc.js");
+
+/** Runs `tfc` as a user does: a process of its own, from dist. */
+export function tfc(args: readonly string[], cwd?: string): Outcome {
+  const options = { encoding: "utf8", timeout: 60_000, ...(cwd === undefined ? {} : { cwd }) } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], options);
+  return { status, stdout, stderr };
+}
+
+/** The same within this process, from the sources: faster, where the process itself is not what is tested. */
+export async function tfcHere(...args: readonly string[]): Promise<Outcome> {
+  const printed = { stdout: "", stderr: "" };
+  const spies = (["stdout", "stderr"] as const).map((stream) =>
+    jest.spyOn(process[stream], "write").mockImplementation((text) => {
+      printed[stream] += String(text);
+      return true;
+    }),
+  );
+  try {
+    return { status: await main(args), ...printed };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
