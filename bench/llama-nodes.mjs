@@ -6,7 +6,11 @@
  */
 
 /** Names that the exporter gives the graph's dimensions: rows of the batch, tokens of this step, tokens in all. */
-export const [ROWS, STEPS, KEYS] = ["batch_size", "sequence_length", '"past_sequence_length + sequence_length"'];
+export const [ROWS, STEPS, KEYS] = [
+  "batch_size",
+  "sequence_length",
+  '"past_sequence_length + sequence_length"',
+];
 
 /** The type of the values between blocks. */
 export function hidden({ hidden, dtype }) {

@@ -33,7 +33,9 @@ export function annotate({ name, line, module }) {
   const types = [...WHOLE, ...modules.map((path) => classOf(path))];
   const target = `aten.${op.toLowerCase()}.default`;
   const reads = inputs.split(", ").map((input) => `%${input.replaceAll('"', "").replaceAll(".", "_")}`);
-  const stack = frames.slice(0, modules.length + 2).map(([file, at, code]) => `File "${file}", line ${at}, in forward\n    ${code}`);
+  const stack = frames
+    .slice(0, modules.length + 2)
+    .map(([file, at, code]) => `File "${file}", line ${at}, in forward\n    ${code}`);
   const notes = {
     namespace: `: ${types.map((type, i) => `${type}/${modules[i] ?? name}`).join(": ")}: ${target}`,
     "pkg.torch.onnx.class_hierarchy": list([...types, target]),
@@ -48,11 +50,23 @@ export function annotate({ name, line, module }) {
 /** `model`, `model.layers.0`, `model.layers.0.mlp` for `model.layers.0.mlp`. */
 function pathsOf(module) {
   const parts = module.replace(/\.(\d+)/, "#$1").split(".");
-  return parts.map((_, i) => parts.slice(0, i + 1).join(".").replace("#", "."));
+  return parts.map((_, i) =>
+    parts
+      .slice(0, i + 1)
+      .join(".")
+      .replace("#", "."),
+  );
 }
 
 function classOf(path) {
-  return classes[path.replace(/\.\d+$/, "").split(".").at(-1) ?? ""] ?? LINEAR;
+  return (
+    classes[
+      path
+        .replace(/\.\d+$/, "")
+        .split(".")
+        .at(-1) ?? ""
+    ] ?? LINEAR
+  );
 }
 
 function list(names) {

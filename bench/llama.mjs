@@ -33,7 +33,9 @@ export const WEIGHT_FILE = "model.onnx.data";
  */
 export function llamaGraph(llama, { notes = true } = {}) {
   const weights = placeWeights(llama);
-  const nodes = nodeLines(llama).map((node) => (notes ? annotate(node) : `["node_${node.name}"] ${node.line}`));
+  const nodes = nodeLines(llama).map((node) =>
+    notes ? annotate(node) : `["node_${node.name}"] ${node.line}`,
+  );
   const text = `<ir_version: 10, opset_import: ["" : 20], producer_name: "pytorch", producer_version: "2.13.0">
 main_graph (
   int64[${ROWS},${STEPS}] input_ids,
@@ -56,7 +58,10 @@ ${nodes.join("\n")}
 
 function caches({ layers, kvHeads, headDim, dtype }, name, length) {
   const type = `${dtype}[${ROWS},${kvHeads},${length},${headDim}]`;
-  return Array.from({ length: layers }, (_, i) => [`${type} "${name}.${i}.key"`, `${type} "${name}.${i}.value"`]).flat();
+  return Array.from({ length: layers }, (_, i) => [
+    `${type} "${name}.${i}.key"`,
+    `${type} "${name}.${i}.value"`,
+  ]).flat();
 }
 
 /** Every node's line, with the name of the module that it is in. */
@@ -64,7 +69,10 @@ function nodeLines(llama) {
   const layers = Array.from({ length: llama.layers }, (_, i) => {
     const [name, before] = [`model.layers.${i}`, i === 0 ? "embedding" : `layer_${i - 1}`];
     return [
-      ...section(`${name}.input_layernorm`, norm(llama, `attn_in_${i}`, before, `${name}.input_layernorm.weight`)),
+      ...section(
+        `${name}.input_layernorm`,
+        norm(llama, `attn_in_${i}`, before, `${name}.input_layernorm.weight`),
+      ),
       ...section(`${name}.self_attn`, attention(llama, i)),
       ...section(name, `after_attn_${i} = Add (${before}, attn_out_${i}) # ${hidden(llama)}`),
       ...section(

@@ -1,4 +1,8 @@
 #!/usr/bin/env node
-import { main } from "../dist/compiler/cli/main.js";
+import module from "node:module";
 
+// Where Node can (from 22 on), compiled code is kept from one run to the next; it must know before the first import.
+module.enableCompileCache?.();
+
+const { main } = await import("../dist/compiler/cli/main.js");
 process.exitCode = await main(process.argv.slice(2));

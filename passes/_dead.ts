@@ -7,7 +7,8 @@ export function removeDead(rw: Rewriter, value: Value): void {
   const pending = [value];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     const node = at.producer;
-    if (node?.graph === null || node === null || node.outputs.some((output) => output.uses.size > 0)) continue;
+    if (node?.graph === null || node === null || node.outputs.some((output) => output.uses.size > 0))
+      continue;
     pending.push(...readsOf(node));
     rw.remove(node);
   }

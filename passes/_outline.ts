@@ -158,7 +158,10 @@ function buildFunction(
 
 function constantIn(rw: Rewriter, body: Graph, name: string, tensor: Tensor, loc: Loc): Value {
   const value: Attribute = { kind: "tensor", value: tensor };
-  const node = rw.append(body, rw.node({ op: "Constant", inputs: [], outputs: [name], attributes: { value }, loc }));
+  const node = rw.append(
+    body,
+    rw.node({ op: "Constant", inputs: [], outputs: [name], attributes: { value }, loc }),
+  );
   const [output] = node.outputs;
   if (output === undefined) throw new Error("a Constant has no output");
   return output;

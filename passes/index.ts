@@ -6,7 +6,13 @@ import { outlineAttention } from "./outline-attention.ts";
 import { outlineMlp } from "./outline-mlp.ts";
 
 /** Every pass, in the order in which they may run. */
-export const passes: readonly Pass[] = [inlineFunctions, foldConditions, outlineAttention, outlineMlp, injectAdapters];
+export const passes: readonly Pass[] = [
+  inlineFunctions,
+  foldConditions,
+  outlineAttention,
+  outlineMlp,
+  injectAdapters,
+];
 
 export { foldConditions, inlineFunctions, injectAdapters, outlineAttention, outlineMlp };
 

@@ -49,8 +49,20 @@ export const inlineFunctions: Pass = {
   },
 };
 
-const hidden: ReadonlySet<string> = new Set(["MatMul", "Gemm", "Softmax", "com.microsoft::FusedMatMul", "Attention"]);
-const foreignDomains: ReadonlySet<string> = new Set(["", "ai.onnx.ml", "com.microsoft", "com.ms.internal.nhwc", TFC_DOMAIN]);
+const hidden: ReadonlySet<string> = new Set([
+  "MatMul",
+  "Gemm",
+  "Softmax",
+  "com.microsoft::FusedMatMul",
+  "Attention",
+]);
+const foreignDomains: ReadonlySet<string> = new Set([
+  "",
+  "ai.onnx.ml",
+  "com.microsoft",
+  "com.ms.internal.nhwc",
+  TFC_DOMAIN,
+]);
 
 function inlinableFunctions(model: Model): ReadonlySet<Func> {
   const functions = [...model.functions.values()].filter((func) => isInlinable(model, func));
@@ -101,7 +113,8 @@ function bindAttributes(rw: Rewriter, root: Node, call: Node, func: Func): void 
   const bind = (node: Node): void => {
     for (const [name, attr] of [...node.attributes]) {
       if (attr.kind !== "ref") continue;
-      const given: Attribute | undefined = call.attributes.get(attr.parameter) ?? func.defaults.get(attr.parameter);
+      const given: Attribute | undefined =
+        call.attributes.get(attr.parameter) ?? func.defaults.get(attr.parameter);
       if (given === undefined) rw.removeAttribute(node, name);
       else rw.setAttribute(node, name, withoutSource(given));
     }
@@ -111,8 +124,10 @@ function bindAttributes(rw: Rewriter, root: Node, call: Node, func: Func): void 
 }
 
 /** The attribute without the message it came from, which bears another name. */
-function withoutSource({ source: _, ...content }: Attribute): Attribute {
-  return content as Attribute;
+function withoutSource(attr: Attribute): Attribute {
+  const content = { ...attr };
+  delete (content as { source?: object }).source;
+  return content;
 }
 
 /** Keeps what the exporter said of the call: module paths are read from it later. */
@@ -125,10 +140,11 @@ function describe(rw: Rewriter, copy: Node, node: Node, call: Node): void {
 
 function removeUncalled(model: Model, rw: Rewriter, inlined: ReadonlySet<Func>): number {
   let removed = 0;
-  for (let before = -1; before !== removed; ) {
+  for (let before = -1; before !== removed;) {
     before = removed;
     const called = new Set(calleesOf(model, model.graph));
-    for (const func of model.functions.values()) for (const callee of calleesOf(model, func.body)) called.add(callee);
+    for (const func of model.functions.values())
+      for (const callee of calleesOf(model, func.body)) called.add(callee);
     for (const func of inlined) {
       if (called.has(func) || !model.functions.has(func.key)) continue;
       rw.removeFunction(model, func);

@@ -7,15 +7,22 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 if (process.env.CI) {
-  console.error("golden files are not rewritten on a build server (CI is set): run this at home and commit the diff");
+  console.error(
+    "golden files are not rewritten on a build server (CI is set): run this at home and commit the diff",
+  );
   process.exit(1);
 }
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const filter = process.argv[2];
 
 const before = goldenFiles();
-const jest = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning", "node_modules/jest/bin/jest.js"];
-const names = filter === undefined ? [] : ["--testNamePattern", filter.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")];
+const jest = [
+  "--experimental-vm-modules",
+  "--disable-warning=ExperimentalWarning",
+  "node_modules/jest/bin/jest.js",
+];
+const names =
+  filter === undefined ? [] : ["--testNamePattern", filter.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")];
 const tests = ["test/passes/cases", "test/models/golden"];
 const { status } = spawnSync(process.execPath, [...jest, "--silent", ...names, ...tests], {
   stdio: ["ignore", "inherit", "inherit"],
@@ -47,7 +54,10 @@ function diff(file, old, text) {
     writeFileSync(join(folder, "old"), old);
     writeFileSync(join(folder, "new"), text);
     const color = process.stdout.isTTY ? "--color=always" : "--color=never";
-    execFileSync("git", ["--no-pager", "diff", "--no-index", color, "old", "new"], { cwd: folder, encoding: "utf8" });
+    execFileSync("git", ["--no-pager", "diff", "--no-index", color, "old", "new"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
     return "";
   } catch (error) {
     // git ends with status 1 where files differ.

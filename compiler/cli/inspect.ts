@@ -1,18 +1,13 @@
 import { Command } from "commander";
-import { preparation } from "../../passes/index.ts";
-import { runPasses, step } from "../pass/runner.ts";
-import { openModel } from "../onnx/open.ts";
-import { Sink } from "../diagnostics/sink.ts";
 import { locText } from "../ir/entity.ts";
-import type { Model } from "../ir/model.ts";
 import type { Site } from "../ir/site.ts";
 import type { Attention } from "../recognize/attention.ts";
-import { counts, viewDecoder, type DecoderView, type Layer } from "../recognize/decoder.ts";
+import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/describe.ts";
 import { placeText } from "../recognize/miss.ts";
 import type { Mlp } from "../recognize/mlp.ts";
-import { exporterOf, styleOf } from "../recognize/style.ts";
-import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
+import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
+import { grouped, printResult, rows } from "./output.ts";
 
 /** `tfc inspect <model>`: what tfc understands of a model. */
 export function inspectCommand(): Command {
@@ -21,28 +16,23 @@ export function inspectCommand(): Command {
     .argument("<model>", "an .onnx file")
     .option("--json", "print one JSON object", false)
     .action((file: string, flags: { readonly json: boolean }) => {
-      const sink = new Sink();
-      const { model, missing } = openModel(file, sink);
-      for (const [location, tensors] of missing)
-        sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
-      runPasses(model, preparation.map((pass) => step(pass)), sink);
-      printDiagnostics(sink.diagnostics);
-      const view = viewDecoder(model);
-      const report = inspection(model, view);
-      printResult(flags.json, report, () => inspectionText(report, view, refusalOf(model, view)));
+      const decoder = openDecoder(file);
+      const report = inspection(decoder);
+      const refusal = refusalOf(decoder.model, decoder.view);
+      printResult(flags.json, report, () => inspectionText(report, decoder.view, refusal));
     });
 }
 
 type Inspection = ReturnType<typeof inspection>;
 
 /** What `inspect --json` prints. */
-export function inspection(model: Model, view: DecoderView) {
+export function inspection({ model, view, style, exporter }: OpenedDecoder) {
   const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
   let parameters = 0;
   for (const value of model.graph.initializers) parameters += value.constant?.size ?? 0;
   return {
-    style: styleOf(model),
-    exporter: exporterOf(model),
+    style,
+    exporter,
     hiddenSize: view.hiddenSize,
     layers: view.layers.map((layer) => layerRecord(layer)),
     matched: { attention: attention.matched, mlp: mlp.matched },

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
 import { compileCommand } from "./compile.ts";
 import { dumpCommand } from "./dump.ts";
+import { explainCommand } from "./explain.ts";
 import { inspectCommand } from "./inspect.ts";
 import { verifyCommand } from "./verify.ts";
 
@@ -17,7 +18,13 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("a compiler for ONNX decoder graphs: puts Tokenformer adapters into Llama-family models")
     .version(version())
     .showHelpAfterError(false);
-  for (const command of [compileCommand(), inspectCommand(), dumpCommand(), verifyCommand()]) {
+  for (const command of [
+    compileCommand(),
+    inspectCommand(),
+    explainCommand(),
+    dumpCommand(),
+    verifyCommand(),
+  ]) {
     program.addCommand(command.exitOverride().configureOutput({ writeErr: () => undefined }));
   }
   program.exitOverride().configureOutput({ writeErr: () => undefined });

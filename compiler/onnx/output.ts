@@ -185,7 +185,7 @@ function failureOf(cause: unknown, temporary = ""): string | null {
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error && "syscall" in error;
+  return typeof error === "object" && error !== null && "code" in error && "syscall" in error;
 }
 
 /** Writes pieces in order, small ones gathered into large writes. */

@@ -68,7 +68,7 @@ function kindText(stat: { isDirectory(): boolean }): string {
 
 /** What stands in the way of opening a file, in words. */
 function openFailure(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
   if (code === "ENOENT" || code === "ENOTDIR") return "none at this path";
   if (code === "EACCES" || code === "EPERM") return "one that may not be read";
   return cause instanceof Error ? cause.message : String(cause);

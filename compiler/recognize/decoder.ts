@@ -15,6 +15,8 @@ export type Block = Attention | Mlp;
 
 /** A block that was seen: understood, outlined by an earlier pass, or missed for a reason. */
 export interface Seen {
+  /** Number of the layer it belongs to. */
+  readonly layer: number;
   readonly block: "attention" | "mlp";
   readonly at: Node;
   readonly graph: Graph;
@@ -44,7 +46,7 @@ export interface DecoderView {
 /** Looks for decoder blocks in the main graph and in the graphs inside it. */
 export function viewDecoder(model: Model): DecoderView {
   const graphs = [model.graph, ...[...nodesDeep(model.graph)].flatMap((node) => node.subgraphs)];
-  const seen = graphs.flatMap((graph) => seeBlocks(graph, new GraphIndex(model, graph)));
+  const seen = numberLayers(graphs.flatMap((graph) => seeBlocks(graph, new GraphIndex(model, graph))));
   const blocks = seen.map(({ answer }) => answer).filter((answer): answer is Block | Site => !isMiss(answer));
   const [first] = blocks;
   const input = first === undefined ? null : first.kind === "site" ? first.input : first.region.input;
@@ -66,8 +68,8 @@ export function counts(
   return { matched: seen.filter(({ answer }) => !isMiss(answer)).length, seen: seen.length };
 }
 
-function seeBlocks(graph: Graph, index: GraphIndex): Seen[] {
-  const seen: Seen[] = [];
+function seeBlocks(graph: Graph, index: GraphIndex): Omit<Seen, "layer">[] {
+  const seen: Omit<Seen, "layer">[] = [];
   const taken = new Set<Linear>();
   for (const node of graph.nodes) {
     const site = siteOf(node);
@@ -89,23 +91,32 @@ function linearsOf(attention: Attention): Linear[] {
   return [attention.q, attention.k, attention.v, attention.o];
 }
 
+/**
+ * Numbers the layers in the order of the graph: each attention begins one, the MLP behind it belongs to it. A block
+ * that was missed keeps its place, so that the layers behind it keep their numbers.
+ */
+function numberLayers(order: readonly Omit<Seen, "layer">[]): Seen[] {
+  let layer = -1;
+  const has = new Set<Seen["block"]>();
+  return order.map((seen) => {
+    if (layer < 0 || has.has(seen.block) || seen.block === "attention") {
+      layer++;
+      has.clear();
+    }
+    has.add(seen.block);
+    return { ...seen, layer };
+  });
+}
+
 interface Group {
   attention: Attention | Site | null;
   mlp: Mlp | Site | null;
-  readonly has: Set<Seen["block"]>;
 }
 
-/**
- * Groups blocks into layers in the order of the graph: each attention begins one, the MLP behind it belongs to it.
- * A block that was missed keeps its place, so that the layers behind it keep their numbers.
- */
-function layersOf(order: readonly Seen[]): Layer[] {
+function layersOf(seen: readonly Seen[]): Layer[] {
   const groups: Group[] = [];
-  for (const { answer, block } of order) {
-    let group = groups.at(-1);
-    const begins = block === "attention" ? (group?.has.size ?? 1) > 0 : group?.has.has("mlp") !== false;
-    if (group === undefined || begins) groups.push((group = { attention: null, mlp: null, has: new Set() }));
-    group.has.add(block);
+  for (const { answer, layer } of seen) {
+    const group = (groups[layer] ??= { attention: null, mlp: null });
     if (isMiss(answer)) continue;
     if (answer.kind === "attention" || (answer.kind === "site" && answer.site === "attn"))
       group.attention = answer;

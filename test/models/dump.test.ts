@@ -66,7 +66,9 @@ f (x) => (y)
   y = Neg (x)
 }
 `);
-  expect(printModel(parseModel(page), { elide: true })).toBe(page.replace("0, 1, 2, 3, … 14 more", "… 18 values"));
+  expect(printModel(parseModel(page), { elide: true })).toBe(
+    page.replace("0, 1, 2, 3, … 14 more", "… 18 values"),
+  );
 });
 
 function compiled(model: Model): Model {
@@ -79,7 +81,11 @@ function structureOf(model: Model): unknown {
   const named = (value: { readonly name: string | undefined } | null): string | undefined => value?.name;
   return {
     functions: [...model.functions.values()].map((func) => printFunction(func, { elide: true })),
-    nodes: [...nodesDeep(model.graph)].map((node) => [node.op, node.inputs.map(named), node.outputs.map(named)]),
+    nodes: [...nodesDeep(model.graph)].map((node) => [
+      node.op,
+      node.inputs.map(named),
+      node.outputs.map(named),
+    ]),
     sites: [...model.graph.nodes].map((node) => [...node.meta].filter(([key]) => key.startsWith("tfc."))),
     initializers: [...model.graph.initializers].map((v) => [v.name, v.constant?.dtype, v.constant?.shape]),
   };

@@ -18,15 +18,33 @@ describe("an RMSNorm", () => {
     ["Div(1, sqrt)", `${MEAN} s = Sqrt (e) r = Div (one, s) n = Mul (x, r) y = Mul (w, n)`],
     ["Reciprocal", `${MEAN} s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) y = Mul (n, w)`],
     ["Div(x, sqrt)", `${MEAN} s = Sqrt (e) n = Div (x, s) y = Mul (n, w)`],
-    ["Mul(x, x) for the square", "sq = Mul (x, x) m = ReduceMean (sq, last) e = Add (eps, m) s = Sqrt (e) r = Reciprocal (s) n = Mul (r, x) y = Mul (w, n)"],
-    ["axes as an attribute", "sq = Pow (x, two) m = ReduceMean <axes = [-1]> (sq) e = Add (m, eps) s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) y = Mul (n, w)"],
-    ["a square by Pow -0.5", `half = Constant <value = float {-0.5}> () ${MEAN} r = Pow (e, half) n = Mul (x, r) y = Mul (n, w)`],
+    [
+      "Mul(x, x) for the square",
+      "sq = Mul (x, x) m = ReduceMean (sq, last) e = Add (eps, m) s = Sqrt (e) r = Reciprocal (s) n = Mul (r, x) y = Mul (w, n)",
+    ],
+    [
+      "axes as an attribute",
+      "sq = Pow (x, two) m = ReduceMean <axes = [-1]> (sq) e = Add (m, eps) s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) y = Mul (n, w)",
+    ],
+    [
+      "a square by Pow -0.5",
+      `half = Constant <value = float {-0.5}> () ${MEAN} r = Pow (e, half) n = Mul (x, r) y = Mul (n, w)`,
+    ],
     ["no weight", `${MEAN} s = Sqrt (e) r = Reciprocal (s) y = Mul (x, r)`],
-    ["casts around", "c = Identity (x) sq = Pow (x, two) m = ReduceMean (sq, last) e = Add (m, eps) s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) h = Cast <to = 10> (n) y = Mul (w, h)"],
-    ["a weight plus one", `${MEAN} s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) v = Add (w, one) y = Mul (n, v)`],
+    [
+      "casts around",
+      "c = Identity (x) sq = Pow (x, two) m = ReduceMean (sq, last) e = Add (m, eps) s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) h = Cast <to = 10> (n) y = Mul (w, h)",
+    ],
+    [
+      "a weight plus one",
+      `${MEAN} s = Sqrt (e) r = Reciprocal (s) n = Mul (x, r) v = Add (w, one) y = Mul (n, v)`,
+    ],
     ["RMSNormalization", "y = RMSNormalization (x, w)"],
     ["SimplifiedLayerNormalization in the default domain", "y = SimplifiedLayerNormalization (x, w)"],
-    ["SimplifiedLayerNormalization, weight outside", "n = SimplifiedLayerNormalization (x, one) y = Mul (n, w)"],
+    [
+      "SimplifiedLayerNormalization, weight outside",
+      "n = SimplifiedLayerNormalization (x, one) y = Mul (n, w)",
+    ],
     ["SkipSimplifiedLayerNormalization", "y = com.microsoft.SkipSimplifiedLayerNormalization (x, z, w)"],
   ])("as %s", (_, nodes) => {
     expect(norm(nodes)).toEqual({ kind: "rms", of: "x" });
@@ -36,7 +54,10 @@ describe("an RMSNorm", () => {
 describe("a LayerNorm", () => {
   it.each<[string, string]>([
     ["LayerNormalization", "y = LayerNormalization (x, w, b)"],
-    ["plain ops", "a = ReduceMean (x, last) d = Sub (x, a) sq = Pow (d, two) m = ReduceMean (sq, last) e = Add (m, eps) s = Sqrt (e) n = Div (d, s) g = Mul (n, w) y = Add (g, b)"],
+    [
+      "plain ops",
+      "a = ReduceMean (x, last) d = Sub (x, a) sq = Pow (d, two) m = ReduceMean (sq, last) e = Add (m, eps) s = Sqrt (e) n = Div (d, s) g = Mul (n, w) y = Add (g, b)",
+    ],
   ])("as %s", (_, nodes) => {
     expect(norm(nodes)).toEqual({ kind: "layer", of: "x" });
   });

@@ -105,7 +105,11 @@ export function node(
 }
 
 /** A graph input or output. */
-export function info(name: string, elemType: number, dims: readonly (number | string)[]): proto.onnx.IValueInfoProto {
+export function info(
+  name: string,
+  elemType: number,
+  dims: readonly (number | string)[],
+): proto.onnx.IValueInfoProto {
   const dim = dims.map((d) => (typeof d === "number" ? { dimValue: d } : { dimParam: d }));
   return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }
@@ -141,7 +145,11 @@ export function nodeOf(model: ModelMessage, output: string): NodeMessage {
 }
 
 /** Puts a weight into a file beside the model, as external data. */
-export function moveOut(model: ModelMessage, name: string, entries: Readonly<Record<string, string>>): Uint8Array {
+export function moveOut(
+  model: ModelMessage,
+  name: string,
+  entries: Readonly<Record<string, string>>,
+): Uint8Array {
   const tensor = initializerOf(model, name);
   const bytes = tensor.rawData ?? new Uint8Array(0);
   delete tensor.rawData;

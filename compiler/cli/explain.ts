@@ -1,0 +1,147 @@
+import { Command } from "commander";
+import type { Node } from "../ir/node.ts";
+import type { Site } from "../ir/site.ts";
+import { typeText } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import { integer } from "../pass/options.ts";
+import type { Attention } from "../recognize/attention.ts";
+import type { Seen } from "../recognize/decoder.ts";
+import { refusalOf } from "../recognize/describe.ts";
+import type { Linear } from "../recognize/linear.ts";
+import { isMiss, placeText, type Miss } from "../recognize/miss.ts";
+import type { Mlp } from "../recognize/mlp.ts";
+import { recognizeNorm } from "../recognize/norm.ts";
+import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
+import { printResult, rows } from "./output.ts";
+
+const layerOption = integer({ help: "one layer only", default: 0, min: 0, max: 1_000_000 });
+
+/** `tfc explain <model>`: for each block, what every recognizer said, and for a missed one why. */
+export function explainCommand(): Command {
+  return new Command("explain")
+    .description("say for each block what was found, value by value, and why a block was missed")
+    .argument("<model>", "an .onnx file")
+    .option("--layer <n>", "one layer only, counted from 0")
+    .option("--json", "print one JSON object", false)
+    .action((file: string, flags: { readonly layer?: string; readonly json: boolean }) => {
+      const layer = flags.layer === undefined ? null : layerOption.check(flags.layer, "--layer");
+      const decoder = openDecoder(file);
+      const blocks = explanations(decoder).filter((b) => layer === null || b.layer === layer);
+      const refusal = refusalOf(decoder.model, decoder.view);
+      printResult(flags.json, { blocks, refusal }, () => explanationText(blocks, refusal));
+    });
+}
+
+/** What is said of one block: facts by name, in the order they were found. */
+interface Explanation {
+  readonly layer: number;
+  readonly block: Seen["block"];
+  readonly understood: boolean;
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+function explanations({ view }: OpenedDecoder): Explanation[] {
+  return view.seen.map(({ layer, block, at, answer }) => ({
+    layer,
+    block,
+    understood: !isMiss(answer),
+    facts: factsOf(at, answer),
+  }));
+}
+
+function factsOf(at: Node, answer: Seen["answer"]): Readonly<Record<string, string>> {
+  if (isMiss(answer)) return missFacts(at, answer);
+  if (answer.kind === "site") return siteFacts(answer);
+  return answer.kind === "attention" ? attentionFacts(answer) : mlpFacts(answer);
+}
+
+function missFacts(at: Node, miss: Miss): Readonly<Record<string, string>> {
+  return {
+    anchor: placeText(at),
+    missed: `${miss.code}, in the ${miss.stage} of the block`,
+    at: placeText(miss.at),
+    wanted: miss.want,
+    found: miss.got,
+  };
+}
+
+function siteFacts(site: Site): Readonly<Record<string, string>> {
+  return { outlined: `${site.name}, a call of ${site.node.op}` };
+}
+
+function attentionFacts(block: Attention): Readonly<Record<string, string>> {
+  const { anchor, heads, scale, mask, rotary, cache } = block;
+  const packed = block.q === block.k;
+  return {
+    anchor: placeText(anchor.node),
+    ...cutFacts(block),
+    ...(packed
+      ? { qkv: linearText(block.q) }
+      : { q: linearText(block.q), k: linearText(block.k), v: linearText(block.v) }),
+    o: linearText(block.o),
+    heads:
+      heads === null
+        ? "not understood: no attribute, type or Reshape tells the width of a head"
+        : `${heads.heads} heads, ${heads.kvHeads} kv heads, ${heads.headDim} wide`,
+    scale:
+      scale === null
+        ? "not understood: it is neither constant nor computed from the head's width"
+        : `${scale.value} on the ${scale.at}`,
+    mask:
+      mask.kind === "none"
+        ? "none"
+        : `${mask.kind}${mask.source === null ? "" : `, from ${valueText(mask.source)}`}`,
+    rotary:
+      rotary === null
+        ? "none, or not understood"
+        : `${rotary.kind}${rotary.partial ? ", of a part of each head" : ""}, cos ${valueText(rotary.cos)}, sin ${valueText(rotary.sin)}`,
+    cache:
+      cache === null
+        ? "none"
+        : `${cache.kind}, ${valueText(cache.pastKey)} to ${valueText(cache.presentKey)}, ${valueText(cache.pastValue)} to ${valueText(cache.presentValue)}`,
+  };
+}
+
+function mlpFacts(block: Mlp): Readonly<Record<string, string>> {
+  const inputs = block.inputs.map((linear, i) => [
+    block.inputs.length === 1 ? "in" : `in ${i}`,
+    linearText(linear),
+  ]);
+  return {
+    anchor: placeText(block.anchor),
+    ...cutFacts(block),
+    ...(Object.fromEntries(inputs) as Record<string, string>),
+    activation: `${block.activation}${block.gated ? ", gated" : ""}`,
+    down: linearText(block.down),
+  };
+}
+
+function cutFacts({ region }: Attention | Mlp): Readonly<Record<string, string>> {
+  const norm = recognizeNorm(region.input);
+  return {
+    input: valueText(region.input),
+    norm: norm === null ? "none, or not understood" : `${norm.kind}, ${placeText(norm.node)}`,
+    output: valueText(region.output),
+    nodes: String(region.nodes.length),
+  };
+}
+
+function linearText(linear: Linear): string {
+  const bias = linear.bias === null ? "" : ", with bias";
+  return `${linear.inFeatures} to ${linear.outFeatures}${bias}, ${linear.node.op} by ${valueText(linear.weight)}`;
+}
+
+function valueText(value: Value | null): string {
+  if (value === null) return "nothing";
+  const type = value.type === undefined ? "" : ` ${typeText(value.type)}`;
+  return `${JSON.stringify(value.name ?? "")}${type}`;
+}
+
+function explanationText(blocks: readonly Explanation[], refusal: string | null): string {
+  const parts = blocks.map(({ layer, block, understood, facts }) => {
+    const head = `layer ${layer}, ${block}: ${understood ? "understood" : "MISSED"}`;
+    return `${head}\n${rows(Object.entries(facts).map(([name, text]) => [`  ${name}`, text]))}`;
+  });
+  if (refusal !== null) parts.push(`no Llama-family decoder: ${refusal}`);
+  return parts.length === 0 ? "no block was seen" : parts.join("\n\n");
+}

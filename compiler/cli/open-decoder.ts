@@ -1,0 +1,34 @@
+import { preparation } from "../../passes/index.ts";
+import { Sink } from "../diagnostics/sink.ts";
+import type { Model } from "../ir/model.ts";
+import { openModel } from "../onnx/open.ts";
+import { runPasses, step } from "../pass/runner.ts";
+import { viewDecoder, type DecoderView } from "../recognize/decoder.ts";
+import { exporterOf, styleOf, type Style } from "../recognize/style.ts";
+import { printDiagnostics } from "./output.ts";
+
+/** A model as the commands that look at one see it. */
+export interface OpenedDecoder {
+  readonly model: Model;
+  readonly view: DecoderView;
+  readonly style: Style;
+  readonly exporter: string;
+}
+
+/** Opens a model, makes its graph plain as `compile` does, and looks for a decoder. Warnings go to stderr. */
+export function openDecoder(file: string): OpenedDecoder {
+  const sink = new Sink();
+  const { model, missing } = openModel(file, sink);
+  for (const [location, tensors] of missing) {
+    sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
+  }
+  // The style is that of the file: preparation takes its marks away.
+  const [style, exporter] = [styleOf(model), exporterOf(model)];
+  runPasses(
+    model,
+    preparation.map((pass) => step(pass)),
+    sink,
+  );
+  printDiagnostics(sink.diagnostics);
+  return { model, view: viewDecoder(model), style, exporter };
+}

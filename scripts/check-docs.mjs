@@ -1,0 +1,200 @@
+/**
+ * Checks the docs against the code: `npm run docs:check`. Builds first where nothing has been built.
+ *
+ * - each pass has a page in docs/passes, which names its options and counters; each page has a pass
+ * - each flag of each command is in docs/guide.md, and commands shown in any page have no other flags
+ * - commands shown in `console` blocks print what the block says they print
+ * - each reason for not recognizing a block is explained in docs/passes
+ * - docs/errors.md is what make-errors.mjs prints
+ * - relative links lead to files, and their anchors to headings
+ * - no tracked text names a path of somebody's machine or a host of a package registry
+ *
+ * In a `console` block a line `…` stands for any lines, and a line that ends with `…` for any that begin so. Times
+ * are not compared.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { errorsPage } from "./make-errors.mjs";
+
+process.chdir(resolve(import.meta.dirname, ".."));
+if (!existsSync("dist/compiler/cli/main.js")) {
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+}
+const { passes } = await import("../dist/passes/index.js");
+
+const problems = [];
+const files = textFiles();
+const pages = new Map(files.filter((file) => file.endsWith(".md")).map((file) => [file, readFileSync(file, "utf8")]));
+
+checkPasses();
+checkMisses();
+await checkErrors();
+await checkFlags();
+for (const [file, text] of pages) checkLinks(file, text);
+for (const [file, text] of pages) checkConsole(file, text);
+for (const file of files) checkWords(file);
+
+for (const problem of problems) console.error(problem);
+console.log(problems.length === 0 ? `docs: ${pages.size} pages checked` : `docs: ${problems.length} problems`);
+process.exitCode = problems.length === 0 ? 0 : 1;
+
+/** Files that git tracks or would track; without git, all but what is built or installed. */
+function textFiles() {
+  const git = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], { encoding: "utf8" });
+  const listed = git.status === 0 ? git.stdout.split("\0") : walk(".");
+  const binary = /\.(onnx|data|safetensors|png|npy)$/;
+  return listed.filter((file) => file !== "" && !binary.test(file) && existsSync(file) && statSync(file).isFile());
+}
+
+function walk(folder) {
+  const skipped = new Set([".git", "node_modules", "dist", "out", "coverage"]);
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (skipped.has(entry.name)) return [];
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? walk(path) : [path];
+  });
+}
+
+function checkPasses() {
+  const names = passes.map((pass) => pass.name);
+  const found = readdirSync("docs/passes").map((file) => file.replace(/\.md$/, ""));
+  for (const name of found) {
+    if (!names.includes(name)) problems.push(`docs/passes/${name}.md: there is no pass ${name}`);
+  }
+  for (const { name, options, stats } of passes) {
+    const page = pages.get(`docs/passes/${name}.md`);
+    if (page === undefined) {
+      problems.push(`docs/passes/${name}.md: the pass has no page`);
+      continue;
+    }
+    for (const word of [...Object.keys(options), ...stats]) {
+      if (!page.includes(`\`${word}\``)) problems.push(`docs/passes/${name}.md: \`${word}\` is missing`);
+    }
+  }
+}
+
+/** The codes of misses are a type, which no built file holds: they are read from the source. */
+function checkMisses() {
+  const source = readFileSync("compiler/recognize/miss.ts", "utf8");
+  const [, union = ""] = /type MissCode =([^;]*);/.exec(source) ?? [];
+  const codes = [...union.matchAll(/"(\w+)"/g)].map(([, code]) => code);
+  if (codes.length === 0) problems.push("compiler/recognize/miss.ts: no codes were found in it");
+  const explained = [...pages].filter(([file]) => file.startsWith("docs/passes/")).map(([, text]) => text).join("\n");
+  for (const code of codes) {
+    if (!explained.includes(`\`${code}\``)) problems.push(`docs/passes: no page explains \`${code}\``);
+  }
+}
+
+async function checkErrors() {
+  if (pages.get("docs/errors.md") !== (await errorsPage())) {
+    problems.push("docs/errors.md: not what the codes say: npm run docs:errors");
+  }
+}
+
+async function checkFlags() {
+  const guide = pages.get("docs/guide.md") ?? "";
+  const commands = await commandFlags();
+  for (const [command, flags] of commands) {
+    for (const flag of flags) {
+      if (!guide.includes(`\`${flag}`)) problems.push(`docs/guide.md: ${flag} of tfc ${command} is missing`);
+    }
+  }
+  for (const [file, text] of pages) {
+    for (const [line, command] of text.matchAll(/^(?:\$ )?npx tfc (\w+)[^\n]*$/gm)) {
+      const known = commands.get(command);
+      if (known === undefined) problems.push(`${file}: there is no command: ${line}`);
+      for (const [flag] of line.matchAll(/--[a-z-]+/g)) {
+        if (known?.includes(flag) === false) problems.push(`${file}: there is no flag ${flag}: ${line}`);
+      }
+    }
+  }
+}
+
+/** The long flags of each command. */
+async function commandFlags() {
+  const found = new Map();
+  for (const file of ["compile", "inspect", "dump", "verify"]) {
+    const made = (await import(`../dist/compiler/cli/${file}.js`))[`${file}Command`]();
+    found.set(made.name(), made.options.map((option) => option.long));
+  }
+  return found;
+}
+
+function checkLinks(file, text) {
+  const prose = text.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "");
+  for (const [, target] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+    if (/^[a-z]+:/.test(target)) continue;
+    const [path, anchor] = target.split("#");
+    const to = path === "" ? file : relative(".", resolve(dirname(file), decodeURI(path)));
+    if (!existsSync(to)) problems.push(`${file}: the link ${target} leads nowhere`);
+    else if (anchor !== undefined && to.endsWith(".md") && !anchors(readFileSync(to, "utf8")).has(anchor)) {
+      problems.push(`${file}: the link ${target} leads to no heading`);
+    }
+  }
+}
+
+/** Anchors of a page's headings, as GitHub makes them. */
+function anchors(text) {
+  const headings = [...text.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ +(.*)$/gm)];
+  return new Set(
+    headings.map(([, heading]) => heading.trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")),
+  );
+}
+
+function checkConsole(file, text) {
+  for (const [, block] of text.matchAll(/^```console\n([\s\S]*?)^```/gm)) {
+    const [head = "", ...wanted] = block.trimEnd().split("\n");
+    const [, args] = /^\$ npx tfc (.*)$/.exec(head) ?? [];
+    if (args === undefined) {
+      problems.push(`${file}: a console block begins with "$ npx tfc", not ${head}`);
+      continue;
+    }
+    const { stdout, stderr } = spawnSync(process.execPath, ["bin/tfc.js", ...args.split(" ")], {
+      encoding: "utf8",
+      maxBuffer: 2 ** 28,
+    });
+    const wrong = firstDifference(wanted, `${stderr}${stdout}`.trimEnd().split("\n"));
+    if (wrong !== null) problems.push(`${file}: ${head}\n${wrong}`);
+  }
+}
+
+/** Null, or the first line of a block that the output does not have in its place. */
+function firstDifference(wanted, got) {
+  let at = 0;
+  let mayskip = false;
+  for (const line of wanted) {
+    if (line === "…") {
+      mayskip = true;
+      continue;
+    }
+    const place = mayskip ? got.findIndex((other, i) => i >= at && agrees(line, other)) : at;
+    if (place < 0 || !agrees(line, got[place] ?? "")) {
+      return `  the page says  ${line}\n  tfc prints     ${mayskip ? "no such line" : (got[place] ?? "nothing more")}`;
+    }
+    at = place + 1;
+    mayskip = false;
+  }
+  return mayskip || at === got.length ? null : `  the page ends before  ${got[at]}`;
+}
+
+function agrees(line, printed) {
+  if (line.endsWith("…")) return printed.startsWith(line.slice(0, -1));
+  const untimed = (text) => text.replace(/^(time +)[\d.]+ ms$/, "$1").trimEnd();
+  return untimed(line) === untimed(printed);
+}
+
+/** Names that belong to one machine or one network; written so that they are not found in this file. */
+function checkWords(file) {
+  const bad = [
+    [/(?<![\w.}])\/(?:work|opt|tmp|root|home)\/[A-Za-z]\S*/, "a path of a machine"],
+    [/\b(?:registry\.(?:npmjs|yarnpkg)\.\w+|files\.pythonhosted\.org|pypi\.org|npm\.pkg\.github\.com)\b/, "a registry's host"],
+  ];
+  const lines = readFileSync(file, "utf8").split("\n");
+  lines.forEach((line, i) => {
+    for (const [pattern, what] of bad) {
+      const [found] = pattern.exec(line) ?? [];
+      if (found !== undefined) problems.push(`${file}:${i + 1}: ${what}: ${found}`);
+    }
+  });
+}

@@ -1,0 +1,101 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { temporaryFolder } from "../support/folder.ts";
+import { refused } from "../support/refused.ts";
+import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
+
+const folder = temporaryFolder();
+const model = writeModel(folder, "model.onnx", tinyDecoder());
+
+/** A flag of compile, a value it refuses, and what the message must say. */
+const compileFlags: readonly (readonly [flag: string, value: string, code: string, text: string])[] = [
+  ["--adapter", "lora-x", "OPTION_UNKNOWN_VALUE", '--adapter does not know "lora-x"'],
+  ["--adapter", "", "OPTION_UNKNOWN_VALUE", '--adapter does not know ""'],
+  ["--sites", "mlp,head", "OPTION_UNKNOWN_VALUE", '--sites does not know "head"'],
+  ["--sites", "", "OPTION_UNKNOWN_VALUE", "wanted one of attn, mlp"],
+  ["--sites", "mlp,", "OPTION_UNKNOWN_VALUE", '--sites does not know ""'],
+  ["--seed", "-1", "OPTION_OUT_OF_RANGE", "wanted an integer from 0 to 4294967295, found -1"],
+  ["--seed", "4294967296", "OPTION_OUT_OF_RANGE", "found 4294967296"],
+  ["--seed", "1.5", "OPTION_OUT_OF_RANGE", "found 1.5"],
+  ["--seed", "", "OPTION_OUT_OF_RANGE", "--seed is out of range"],
+  ["--heads", "0", "OPTION_OUT_OF_RANGE", "wanted an integer from 1 to 4096, found 0"],
+  ["--heads", "4097", "OPTION_OUT_OF_RANGE", "found 4097"],
+  ["--heads", "two", "OPTION_OUT_OF_RANGE", "found two"],
+  ["--heads", "1e1", "OPTION_OUT_OF_RANGE", "found 1e1"],
+  ["--rank", "0", "OPTION_OUT_OF_RANGE", "wanted an integer from 1 to 65536, found 0"],
+  ["--rank", "65537", "OPTION_OUT_OF_RANGE", "found 65537"],
+  ["--rank", "NaN", "OPTION_OUT_OF_RANGE", "found NaN"],
+  ["--rank", "9007199254740993", "OPTION_OUT_OF_RANGE", "found 9007199254740993"],
+  ["--weights", "move", "OPTION_UNKNOWN_VALUE", "wanted one of link, copy, inline"],
+  ["--dump-after", "outline", "OPTION_UNKNOWN_VALUE", '--dump-after does not know "outline"'],
+];
+
+describe("an option of compile out of range", () => {
+  it.each(compileFlags)("%s %j", async (flag, value, code, text) => {
+    const message = await refused(folder, "compile", model, flag, value);
+    expect(message).toContain(`error ${code}: ${flag}`);
+    expect(message).toContain(text);
+  });
+
+  it("heads that do not divide the hidden size", async () => {
+    expect(await refused(folder, "compile", model, "--heads", "3")).toBe(
+      [
+        "error HEADS_DO_NOT_DIVIDE: --heads must divide the hidden size",
+        "  wanted a divisor of 8, found 3",
+        "  fix: choose another --heads\n",
+      ].join("\n"),
+    );
+  });
+
+  it("is said before the model is read", async () => {
+    expect(await refused(folder, "compile", "nowhere.onnx", "--rank", "-2")).toContain("OPTION_OUT_OF_RANGE");
+  });
+});
+
+const verifyFlags: readonly (readonly [flag: string, value: string, code: string])[] = [
+  ["--tolerance", "-1", "OPTION_OUT_OF_RANGE"],
+  ["--tolerance", "", "OPTION_OUT_OF_RANGE"],
+  ["--tolerance-exact", "much", "OPTION_OUT_OF_RANGE"],
+  ["--seed", "1.5", "OPTION_OUT_OF_RANGE"],
+  ["--vocabulary", "-4", "OPTION_OUT_OF_RANGE"],
+  ["--optimizations", "some", "USAGE"],
+  ["--provider", "tpu", "USAGE"],
+];
+
+it.each(verifyFlags)("an option of verify out of range: %s %j", async (flag, value, code) => {
+  const message = await refused(folder, "verify", model, model, flag, value);
+  expect(message).toContain(`error ${code}: `);
+  expect(message).toContain(flag);
+});
+
+describe("a command line that is not understood", () => {
+  it.each([
+    [["translate", model], "unknown command 'translate'"],
+    [["--frob"], "unknown option '--frob'"],
+    [["compile"], "missing required argument 'model'"],
+    [["inspect"], "missing required argument 'model'"],
+    [["dump"], "missing required argument 'model'"],
+    [["verify", model], "missing required argument 'compiled'"],
+    [["compile", model, "--frob"], "unknown option '--frob'"],
+    [["compile", model, "--head", "2"], "unknown option '--head'"],
+    [["compile", model, "more"], "too many arguments"],
+    [["compile", model, "-o"], "argument missing"],
+    [["compile", model, "--heads"], "argument missing"],
+    [["inspect", model, "--rank", "2"], "unknown option '--rank'"],
+  ])("%j", async (args, text) => {
+    const message = await refused(folder, ...args);
+    expect(message).toContain("error USAGE: ");
+    expect(message).toContain(text);
+    expect(message).toContain("fix: see tfc --help");
+  });
+});
+
+it("with --json an error is the same text on stderr, and stdout stays empty", async () => {
+  mkdirSync(path.join(folder, "json"));
+  const empty = path.join(folder, "json/empty.onnx");
+  writeFileSync(empty, "");
+  for (const command of ["compile", "inspect"]) {
+    expect(await refused(folder, command, empty, "--json")).toBe(await refused(folder, command, empty));
+  }
+});

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "@jest/globals";
+import { counts, viewDecoder } from "../../compiler/recognize/decoder.ts";
+import { modelOf } from "./graphs.ts";
+
+/** MLPs in a row, each with its weights' prefix and the name of its activation node. */
+function layers(of: readonly (readonly [weight: string, node: string])[]): string[] {
+  const names = of.map(([weight, node], i) => ({ i, node, up: `"${weight}up"`, down: `"${weight}down"` }));
+  const weights = names.map(
+    ({ up, down, i }) =>
+      `float[8,12] ${up} = ["location": "u${i}"], float[12,8] ${down} = ["location": "d${i}"]`,
+  );
+  const nodes = names.map(
+    ({
+      up,
+      down,
+      i,
+      node,
+    }) => `u${i} = MatMul (x${i}, ${up}) ["${node}"] a${i} = Relu (u${i}) d${i} = MatMul (a${i}, ${down})
+      x${i + 1} = Add (x${i}, d${i})`,
+  );
+  const model = modelOf({
+    inputs: "float[B,S,8] x0",
+    weights: weights.join(", "),
+    nodes: nodes.join("\n"),
+    outputs: `x${of.length}`,
+  });
+  return viewDecoder(model).layers.map(({ name }) => name);
+}
+
+describe("layers are named", () => {
+  it.each<[string, (readonly [string, string])[], string[]]>([
+    [
+      "by their weights",
+      [
+        ["transformer.h.0.", ""],
+        ["transformer.h.1.", ""],
+      ],
+      ["transformer.h.0", "transformer.h.1"],
+    ],
+    [
+      "by paths of their nodes",
+      [
+        ["a", "/model/layers.0/mlp/Relu"],
+        ["b", "/model/layers.1/mlp/Relu"],
+      ],
+      ["model.layers.0", "model.layers.1"],
+    ],
+    ["without a wrapper's repeated name", [["model.model.layers.0.", ""]], ["model.layers.0"]],
+    [
+      "by their place where names say nothing",
+      [
+        ["a", ""],
+        ["b", ""],
+      ],
+      ["model.layers.0", "model.layers.1"],
+    ],
+    [
+      "by their place where names disagree with it",
+      [
+        ["h.1.", ""],
+        ["h.0.", ""],
+      ],
+      ["model.layers.0", "model.layers.1"],
+    ],
+    [
+      "by their place where one layer has two names",
+      [
+        ["blocks.0.", "/blocks.1/Relu"],
+        ["blocks.1.", ""],
+      ],
+      ["blocks.0", "blocks.1"],
+    ],
+  ])("%s", (_, of, names) => {
+    expect(layers(of)).toEqual(names);
+  });
+});
+
+it("a model without a decoder has no layers", () => {
+  const view = viewDecoder(modelOf({ inputs: "float[B,8] x", nodes: "y = Relu (x)" }));
+  expect(view).toMatchObject({ layers: [], misses: [], norm: null, hiddenSize: null });
+  expect(counts(view, "attention")).toEqual({ matched: 0, seen: 0 });
+});

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "@jest/globals";
+import { understood, type Steps } from "./attention-graph.ts";
+
+const inputs = "float[B,1,S,2] cos, float[B,1,S,2] sin, int64[B,S] positions, float[B,4,S,0] nothing";
+const weights =
+  "int64[1] i0 = {0}, int64[1] i1 = {1}, int64[1] i2 = {2}, int64[1] last = {3}, int64[2] halves = {1, 1}";
+
+const SLICED = `qc = Mul (q4, cos) lo = Slice (q4, i0, i1, last) hi = Slice (q4, i1, i2, last) neg = Neg (hi)
+  turned = Concat <axis = -1> (neg, lo) qsin = Mul (turned, sin) qr = Add (qc, qsin) kr = Identity (k4)`;
+const SPLIT = SLICED.replace(/lo = Slice .*?\) hi = Slice .*?\)/, "lo, hi = Split <axis = -1> (q4, halves)");
+const FLIPPED = SLICED.replace("(q4, cos)", "(cos, q4)")
+  .replace("(qc, qsin)", "(qsin, qc)")
+  .replace("(turned, sin)", "(sin, turned)");
+
+function rotary(rotate: string, more: Steps = {}) {
+  const found = understood({ inputs, weights, rotate, ...more }).rotary;
+  return found && { kind: found.kind, partial: found.partial, cos: found.cos?.name, sin: found.sin?.name };
+}
+
+const half = { kind: "rotate_half", partial: false, cos: "cos", sin: "sin" };
+
+describe("rotary embedding", () => {
+  it.each<[string, string]>([
+    ["halves by Slice", SLICED],
+    ["halves by Split", SPLIT],
+    ["operands the other way", FLIPPED],
+    ["with an empty rest joined", `${SLICED.replace("qr =", "qf =")} qr = Concat <axis = -1> (qf, nothing)`],
+  ])("in plain ops, %s", (_, rotate) => {
+    expect(rotary(rotate)).toEqual(half);
+  });
+
+  it("with cos and sin that are scaled", () => {
+    const scaled = `cx = Mul (cos, scale) sx = Mul (sin, scale) ${SLICED.replace("q4, cos", "q4, cx").replace("turned, sin", "turned, sx")}`;
+    expect(rotary(scaled)).toEqual({ ...half, cos: "cx", sin: "sx" });
+  });
+
+  it("of a part of each head", () => {
+    const partial = `first, rest = Split <axis = -1> (q4, halves) ${SLICED.replaceAll("q4", "first").replace("qr =", "qf =")}
+      qr = Concat <axis = -1> (qf, rest)`;
+    expect(rotary(partial)).toEqual({ ...half, partial: true });
+  });
+
+  it("as an op", () => {
+    expect(rotary("qr = RotaryEmbedding (q4, cos, sin, positions) kr = Identity (k4)")).toEqual({
+      ...half,
+      kind: "op",
+    });
+    expect(rotary("qr = com.microsoft.RotaryEmbedding (q4, positions, cos, sin) kr = Identity (k4)")).toEqual(
+      {
+        ...half,
+        kind: "op",
+      },
+    );
+    expect(
+      rotary("qr = RotaryEmbedding <rotary_embedding_dim = 2> (q4, cos, sin, positions) kr = Identity (k4)"),
+    ).toEqual({ ...half, kind: "op", partial: true });
+  });
+
+  it("inside GroupQueryAttention", () => {
+    const op = {
+      ...{ split: "", join: "", repeat: "", scores: "", scale: "", mask: "", softmax: "", guard: "" },
+      inputs: `${inputs}, int32[B] lengths, int32 total`,
+      context: `cf, pk, pv = com.microsoft.GroupQueryAttention <num_heads = 4, kv_num_heads = 2, do_rotary = 1>
+        (q, k, v, "", "", lengths, total, cos, sin)`,
+    };
+    expect(rotary("", op)).toEqual({ ...half, kind: "inside" });
+    expect(rotary("", { ...op, context: op.context.replace("do_rotary = 1", "do_rotary = 0") })).toBeNull();
+  });
+});
+
+describe("no rotary embedding", () => {
+  it.each<[string, string]>([
+    ["nothing", "qr = Identity (q4) kr = Identity (k4)"],
+    [
+      "a sum without halves that turn",
+      "qc = Mul (q4, cos) qsn = Mul (q4, sin) qr = Add (qc, qsn) kr = Identity (k4)",
+    ],
+    ["halves joined without a sign", SLICED.replace("neg = Neg (hi)", "neg = Abs (hi)")],
+    ["a norm of the queries", "qr = RMSNormalization (q4, cos) kr = Identity (k4)"],
+  ])("is %s", (_, rotate) => {
+    expect(rotary(rotate)).toBeNull();
+  });
+
+  // Known defects: these turn nothing by half, and are taken for it. Lowering must not rely on them.
+  it.failing.each<[string, string]>([
+    ["halves in the wrong order", SLICED.replace("(neg, lo)", "(lo, neg)")],
+    ["the wrong half turned", SLICED.replace("Neg (hi)", "Neg (lo)").replace("(neg, lo)", "(neg, hi)")],
+    ["halves of another value", SLICED.replace("Slice (q4, i0", "Slice (k4, i0")],
+  ])("is %s", (_, rotate) => {
+    expect(rotary(rotate)).toBeNull();
+  });
+});
