@@ -14,7 +14,9 @@ export async function errorsPage() {
   });
   return `# Messages
 
-Every message has a stable code: scripts may rely on it. In the texts below, \`{name}\` stands for what the message names. An error ends the command with status 1 (\`INTERNAL\` and \`IR_INVALID\`, which are bugs of tfc, with 70 where they are thrown as such); a warning or a note does not, and \`--strict\` makes every warning of \`tfc compile\` an error.
+Every message has a stable code: scripts may rely on it. In the texts below, \`{name}\` stands for what the message names.
+
+An error ends the command with status 1, a bug of tfc (\`INTERNAL\`) with 70. Warnings and notes go to stderr and leave the status at 0; \`--strict\` makes the warnings of \`tfc compile\` an error. Reasons for not recognizing a block have codes of their own: see [outline-attention](passes/outline-attention.md#what-it-refuses) and [outline-mlp](passes/outline-mlp.md#what-it-refuses).
 
 A message in full says what failed, where (file, place in the graph, node, op, pass), what was wanted and what was found, and what to do:
 

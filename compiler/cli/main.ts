@@ -1,11 +1,15 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
-import { compileCommand } from "./compile.ts";
-import { dumpCommand } from "./dump.ts";
-import { explainCommand } from "./explain.ts";
-import { inspectCommand } from "./inspect.ts";
-import { verifyCommand } from "./verify.ts";
+
+/** The commands, each loaded when it is asked for: what one needs is no part of another's start-up time. */
+const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["compile", async () => (await import("./compile.ts")).compileCommand()],
+  ["inspect", async () => (await import("./inspect.ts")).inspectCommand()],
+  ["explain", async () => (await import("./explain.ts")).explainCommand()],
+  ["dump", async () => (await import("./dump.ts")).dumpCommand()],
+  ["verify", async () => (await import("./verify.ts")).verifyCommand()],
+]);
 
 /**
  * Runs the command line.
@@ -18,14 +22,10 @@ export async function main(args: readonly string[]): Promise<number> {
     .description("a compiler for ONNX decoder graphs: puts Tokenformer adapters into Llama-family models")
     .version(version())
     .showHelpAfterError(false);
-  for (const command of [
-    compileCommand(),
-    inspectCommand(),
-    explainCommand(),
-    dumpCommand(),
-    verifyCommand(),
-  ]) {
-    program.addCommand(command.exitOverride().configureOutput({ writeErr: () => undefined }));
+  const asked = commands.get(args[0] ?? "");
+  // Help, and errors about a command that does not exist, know them all.
+  for (const load of asked === undefined ? commands.values() : [asked]) {
+    program.addCommand((await load()).exitOverride().configureOutput({ writeErr: () => undefined }));
   }
   program.exitOverride().configureOutput({ writeErr: () => undefined });
   try {

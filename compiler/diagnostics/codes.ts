@@ -147,6 +147,14 @@ export const codes = {
     found: "a cycle of calls",
     fix: "export the model again",
   })),
+  CALL_DOES_NOT_FIT: error(
+    (p: { name: string; takes: number; gives: number; inputs: number; outputs: number }) => ({
+      what: `a call does not fit the function ${p.name}`,
+      wanted: `at most ${p.takes} inputs and ${p.gives} outputs`,
+      found: `${p.inputs} and ${p.outputs}`,
+      fix: "export the model again",
+    }),
+  ),
   IR_INVALID: error((p: { what: string }) => ({
     what: p.what,
     fix: "please report this, with the command and, if you can, the model",

@@ -62,8 +62,11 @@ class Verifier {
     }
     const callee = this.#model.callee(node);
     if (callee === undefined) return;
-    if (node.inputs.length > callee.body.inputs.length || node.outputs.length > callee.body.outputs.length) {
-      this.#invalid(node, `a call does not fit ${callee.key}: more inputs or outputs than the function has`);
+    const [takes, gives] = [callee.body.inputs.length, callee.body.outputs.length];
+    const [inputs, outputs] = [node.inputs.length, node.outputs.length];
+    if ((inputs > takes || outputs > gives) && this.found.length < LIMIT) {
+      const params = { name: callee.key, takes, gives, inputs, outputs };
+      this.found.push(diagnostic("CALL_DOES_NOT_FIT", placeOf(node), params));
     }
   }
 

@@ -50,6 +50,11 @@ class Cursor {
   readonly end: number;
   /** A field cannot end behind `end`: at the top that is a file cut short, below it a broken message. */
   readonly fail: (offset: number, need: number, have: number) => Error;
+  /** The field that {@link next} read last: where it starts, its number, its wire type, its content's length. */
+  start = 0;
+  id = 0;
+  wire = 0;
+  length = 0;
 
   constructor(bytes: Bytes, at: number, end: number, fail: Cursor["fail"]) {
     this.bytes = bytes;
@@ -59,8 +64,11 @@ class Cursor {
   }
 
   varint(start: number): number {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
+    if (this.at >= this.end) throw this.fail(start, 1, 0);
+    let value = this.bytes.byte(this.at++);
+    if (value < 0x80) return value;
+    value -= 0x80;
+    for (let shift = 7; shift < 70; shift += 7) {
       if (this.at >= this.end) throw this.fail(start, 1, 0);
       const byte = this.bytes.byte(this.at++);
       value += (byte & 0x7f) * 2 ** shift;
@@ -70,23 +78,23 @@ class Cursor {
   }
 
   /** Reads a field's key and, for length-delimited ones, its length; stands on the content after it. */
-  field(): { start: number; id: number; wire: number; length: number } {
+  next(): void {
     const start = this.at;
     const key = this.varint(start);
-    const [id, wire] = [Math.floor(key / 8), key % 8];
-    let length: number;
-    if (wire === 0) {
+    this.start = start;
+    this.id = Math.floor(key / 8);
+    this.wire = key % 8;
+    if (this.wire === 2) this.length = this.varint(start);
+    else if (this.wire === 0) {
       const before = this.at;
       this.varint(start);
-      length = this.at - before;
+      this.length = this.at - before;
       this.at = before;
-    } else if (wire === 1) length = 8;
-    else if (wire === 5) length = 4;
-    else if (wire === 2) length = this.varint(start);
+    } else if (this.wire === 1) this.length = 8;
+    else if (this.wire === 5) this.length = 4;
     else throw this.fail(start, 0, 0);
-    if (id === 0) throw this.fail(start, 0, 0);
-    if (this.at + length > this.end) throw this.fail(start, length, this.end - this.at);
-    return { start, id, wire, length };
+    if (this.id === 0) throw this.fail(start, 0, 0);
+    if (this.at + this.length > this.end) throw this.fail(start, this.length, this.end - this.at);
   }
 }
 
@@ -104,8 +112,10 @@ function push(built: Built, piece: Piece): void {
 }
 
 /**
- * Rebuilds a message: fields that bear tensors are descended into, a tensor's raw data goes through `raw`,
- * everything else is taken over byte by byte.
+ * Rebuilds a message: fields that bear tensors are descended into, a tensor's raw data goes through `raw`, everything
+ * else is taken over as it is, in runs as long as they come. Most nodes hold no tensor.
+ *
+ * @returns null where there is no raw data, so that the message stays as it is
  */
 function rebuild(
   name: MessageName,
@@ -113,30 +123,28 @@ function rebuild(
   raw: (cursor: Cursor, length: number) => Built,
   broken: Cursor["fail"],
   depth = 0,
-): Built {
+): Built | null {
   if (depth > DEPTH) throw broken(cursor.at, 0, 0);
   const built: Built = { pieces: [], size: 0 };
   const children = tensorBearing.get(name);
   let run = cursor.at;
-  const flush = (end: number): void => {
-    if (end > run) push(built, cursor.bytes.slice(run, end));
-  };
   while (cursor.at < cursor.end) {
-    const { start, id, wire, length } = cursor.field();
-    const content = cursor.at;
+    cursor.next();
+    const { start, id, wire, length, at: content } = cursor;
+    cursor.at = content + length;
     const child = wire === 2 ? children?.get(id) : undefined;
     const isRaw = name === "TensorProto" && id === RAW_DATA && wire === 2;
-    if (child !== undefined || isRaw) {
-      flush(start);
-      const inner = new Cursor(cursor.bytes, content, content + length, broken);
-      const part = child === undefined ? raw(inner, length) : rebuild(child, inner, raw, broken, depth + 1);
-      push(built, Uint8Array.of(...varint(id * 8 + 2), ...varint(part.size)));
-      for (const piece of part.pieces) push(built, piece);
-      run = content + length;
-    }
-    cursor.at = content + length;
+    if (child === undefined && !isRaw) continue;
+    const inner = new Cursor(cursor.bytes, content, content + length, broken);
+    const part = child === undefined ? raw(inner, length) : rebuild(child, inner, raw, broken, depth + 1);
+    if (part === null) continue;
+    if (start > run) push(built, cursor.bytes.slice(run, start));
+    push(built, Uint8Array.of(...varint(id * 8 + 2), ...varint(part.size)));
+    for (const piece of part.pieces) push(built, piece);
+    run = content + length;
   }
-  flush(cursor.end);
+  if (built.pieces.length === 0) return null;
+  if (cursor.end > run) push(built, cursor.bytes.slice(run, cursor.end));
   return built;
 }
 
@@ -175,7 +183,8 @@ export function compact(source: FileSource): Uint8Array {
     }
     return blob;
   };
-  return concat(rebuild("ModelProto", new Cursor(source, 0, source.size, fail), raw, broken));
+  const built = rebuild("ModelProto", new Cursor(source, 0, source.size, fail), raw, broken);
+  return built === null ? source.slice(0, source.size) : concat(built);
 }
 
 /** A file that does not begin with a field of ModelProto is something else: say so before anything odder fails. */
@@ -216,7 +225,8 @@ export function expand(skeleton: Uint8Array): { readonly pieces: readonly Piece[
     const blob: Built = { pieces: [], size: 0 };
     let [source, offset] = [0, 0];
     while (cursor.at < cursor.end) {
-      const { id, length } = cursor.field();
+      cursor.next();
+      const { id, length } = cursor;
       const view = new DataView(skeleton.buffer, skeleton.byteOffset + cursor.at, length);
       if (id === 1) push(blob, skeleton.subarray(cursor.at, cursor.at + length));
       else if (id === 2) source = new Cursor(bytes, cursor.at, cursor.end, fail).varint(cursor.at);
@@ -226,7 +236,8 @@ export function expand(skeleton: Uint8Array): { readonly pieces: readonly Piece[
     }
     return blob;
   };
-  return rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), raw, fail);
+  const built = rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), raw, fail);
+  return built ?? { pieces: [skeleton], size: skeleton.length };
 }
 
 function concat(built: Built): Uint8Array {

@@ -1,3 +1,4 @@
+import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { sourcesOf } from "./flow.ts";
@@ -79,7 +80,21 @@ function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined |
       found.push({ kind, past, present });
     }
   }
-  return found.find((j) => j.past.isInput) ?? found.find((j) => j.present.isOutput) ?? null;
+  return (
+    found.find((j) => j.past.isInput) ??
+    found.find((j) => j.present.isOutput) ??
+    found.find((j) => comesFromCache(j.past, index)) ??
+    null
+  );
+}
+
+/** Whether a value is made from a graph input of the rank of a cache: exporters join an empty past in front of it. */
+function comesFromCache(past: Value, index: GraphIndex): boolean {
+  const { inputs, linears } = sourcesOf(past, index);
+  return (
+    linears.size === 0 &&
+    [...inputs].some((v) => isFloatLike(v) && (asTensor(v.type)?.shape?.length ?? 0) >= 3)
+  );
 }
 
 /** A cache holds activations, not positions or shapes. */

@@ -12,6 +12,7 @@ export async function refused(folder: string, ...args: readonly string[]): Promi
   const before = filesIn(folder);
   const { status, stdout, stderr } = await tfcHere(...args);
   expect(stderr).toMatch(/^(?:.+: )?error [A-Z_]+: .+/);
+  if (status === 70) throw new Error(stderr);
   expect(stderr).toMatch(/^ {2}fix: .+/m);
   expect(stderr.match(/^(?:.+: )?error [A-Z_]+: /gm)).toHaveLength(1);
   expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
