@@ -17,7 +17,7 @@ import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.
 import { counts, viewDecoder } from "./recognize/decoder.ts";
 import { refusalOf } from "./recognize/describe.ts";
 import { layoutSafetensors, writeSafetensors, type SafetensorsLayout } from "./weights/safetensors.ts";
-import { injectAdapters, outlineAttention, outlineMlp, preparation } from "../passes/index.ts";
+import { injectAdapters, outlineAttention, outlineMlp, outlineNorms, preparation } from "../passes/index.ts";
 
 /** The first with broadcasting as it is now, and the oldest that onnxruntime runs. */
 const OLDEST_OPSET = 7;
@@ -118,7 +118,7 @@ function stepsOf(options: CompileOptions): ReturnType<typeof step>[] {
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.settings === undefined ? {} : { settings: options.settings }),
   };
-  return [step(outlineAttention), step(outlineMlp), step(injectAdapters, inject)];
+  return [step(outlineAttention), step(outlineMlp), step(outlineNorms), step(injectAdapters, inject)];
 }
 
 function checkMissing({ missing }: Imported, options: CompileOptions, sink: Sink): void {

@@ -1,12 +1,11 @@
 import { madeBy, type Loc } from "../compiler/ir/entity.ts";
 import type { Attribute } from "../compiler/ir/attribute.ts";
 import { cloneNode, type ValueMap } from "../compiler/ir/clone.ts";
-import type { DType } from "../compiler/ir/dtype.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import { markSite, TFC_DOMAIN, type SiteKind } from "../compiler/ir/site.ts";
+import { markSite, TFC_DOMAIN, type SiteMark } from "../compiler/ir/site.ts";
 import type { Tensor } from "../compiler/ir/tensor.ts";
 import { asTensor } from "../compiler/ir/type.ts";
 import type { Value } from "../compiler/ir/value.ts";
@@ -20,12 +19,8 @@ export interface Outlined {
   readonly region: Region;
   /** The call's name: `model.layers.0.mlp`. */
   readonly name: string;
-  readonly site: SiteKind;
-  readonly layer: number;
-  readonly hiddenSize: number;
-  readonly dtype: DType | null;
-  readonly outputDtype: DType | null;
-  readonly castsInput: boolean;
+  /** How adapters find the call; null for one that is no place for adapters. */
+  readonly site: SiteMark | null;
   /** What some values are to the block (`mask`, `past_key`): names of the function's parameters. */
   readonly roles: ReadonlyMap<Value, string>;
 }
@@ -200,7 +195,7 @@ function replaceByCall(rw: Rewriter, member: Member, plan: Plan & { func: Func; 
       nodes.map((node) => node.loc),
     ),
   });
-  markSite(rw, call, block);
+  if (block.site !== null) markSite(rw, call, block.site);
   rw.insertAfter(last, call);
   moveReadersBehind(rw, call, block.region);
   const members = new Set(block.region.nodes);

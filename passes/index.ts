@@ -1,9 +1,10 @@
 import type { Pass } from "../compiler/pass/pass.ts";
 import { foldConditions } from "./fold-conditions.ts";
-import { inlineFunctions } from "./inline-functions.ts";
 import { injectAdapters } from "./inject-adapters.ts";
+import { inlineFunctions } from "./inline-functions.ts";
 import { outlineAttention } from "./outline-attention.ts";
 import { outlineMlp } from "./outline-mlp.ts";
+import { outlineNorms } from "./outline-norms.ts";
 
 /** Every pass, in the order in which they may run. */
 export const passes: readonly Pass[] = [
@@ -11,10 +12,11 @@ export const passes: readonly Pass[] = [
   foldConditions,
   outlineAttention,
   outlineMlp,
+  outlineNorms,
   injectAdapters,
 ];
 
-export { foldConditions, inlineFunctions, injectAdapters, outlineAttention, outlineMlp };
+export { foldConditions, inlineFunctions, injectAdapters, outlineAttention, outlineMlp, outlineNorms };
 
 /** The passes that make a graph plain enough to be recognized; they add nothing and need no options. */
 export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];

@@ -57,7 +57,9 @@ export const outlineAttention: Pass = {
 };
 
 function outlined(block: Attention, layer: number, name: string): Outlined {
-  return { ...block, name, site: "attn", layer, roles: rolesOf(block) };
+  const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
+  const site = { site: "attn", layer, hiddenSize, dtype, outputDtype, castsInput } as const;
+  return { region, name, site, roles: rolesOf(block) };
 }
 
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {

@@ -51,7 +51,9 @@ export const outlineMlp: Pass = {
 };
 
 function outlined(block: Mlp, layer: number, name: string): Outlined {
-  return { ...block, name, site: "mlp", layer, roles: rolesOf(block) };
+  const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
+  const site = { site: "mlp", layer, hiddenSize, dtype, outputDtype, castsInput } as const;
+  return { region, name, site, roles: rolesOf(block) };
 }
 
 function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {

@@ -10,17 +10,10 @@ export type SiteKind = (typeof siteKinds)[number];
 /** The domain of the functions that tfc makes. */
 export const TFC_DOMAIN = "tfc";
 
-/**
- * An outlined block: a call whose first input is the block's input `[…, hiddenSize]` and whose first output is the
- * block's output of the same shape.
- */
-export interface Site {
-  readonly kind: "site";
-  readonly node: Node;
+/** What a site's call is marked with. */
+export interface SiteMark {
   readonly site: SiteKind;
   readonly layer: number;
-  /** `model.layers.0.mlp` */
-  readonly name: string;
   readonly hiddenSize: number;
   /** Element type that the block computes in; null when it is not known. */
   readonly dtype: DType | null;
@@ -28,6 +21,17 @@ export interface Site {
   readonly outputDtype: DType | null;
   /** Whether the input may have another element type, which the block casts. */
   readonly castsInput: boolean;
+}
+
+/**
+ * An outlined block: a call whose first input is the block's input `[…, hiddenSize]` and whose first output is the
+ * block's output of the same shape.
+ */
+export interface Site extends SiteMark {
+  readonly kind: "site";
+  readonly node: Node;
+  /** `model.layers.0.mlp` */
+  readonly name: string;
   readonly input: Value;
   readonly output: Value;
 }
@@ -42,18 +46,7 @@ const keys = {
 } as const;
 
 /** Marks a call as a site. The marks are metadata, so that they survive a file. */
-export function markSite(
-  rw: Rewriter,
-  node: Node,
-  site: {
-    site: SiteKind;
-    layer: number;
-    hiddenSize: number;
-    dtype: DType | null;
-    outputDtype: DType | null;
-    castsInput: boolean;
-  },
-): void {
+export function markSite(rw: Rewriter, node: Node, site: SiteMark): void {
   rw.setMeta(node, keys.site, site.site);
   rw.setMeta(node, keys.layer, String(site.layer));
   rw.setMeta(node, keys.hiddenSize, String(site.hiddenSize));

@@ -179,7 +179,8 @@ function makeFolder(folder: string): string[] {
 /** What the file system said, also through a writer that names the temporary file; null for other failures. */
 function failureOf(cause: unknown, temporary = ""): string | null {
   const [first] = cause instanceof TfcError ? cause.diagnostics : [];
-  const text = first?.code === "FILE_NOT_WRITABLE" ? first.found : isSystemError(cause) ? cause.message : undefined;
+  const text =
+    first?.code === "FILE_NOT_WRITABLE" ? first.found : isSystemError(cause) ? cause.message : undefined;
   if (text === undefined) return null;
   return temporary === "" ? text : text.replaceAll(temporary, "a temporary file there");
 }

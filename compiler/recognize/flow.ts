@@ -19,6 +19,8 @@ export const views: ReadonlySet<string> = new Set([
   "Unsqueeze",
   "Flatten",
   "Dropout",
+  "QuantizeLinear",
+  "DequantizeLinear",
 ]);
 
 /** What a value is computed from, as far as the nearest linears. */

@@ -10,7 +10,11 @@ const root = temporaryFolder();
 let count = 0;
 
 /** A model in a folder of its own whose q_proj is external, as the entries say. */
-function external(entries: Readonly<Record<string, string>>): { folder: string; file: string; data: Uint8Array } {
+function external(entries: Readonly<Record<string, string>>): {
+  folder: string;
+  file: string;
+  data: Uint8Array;
+} {
   const folder = path.join(root, String(count++));
   mkdirSync(folder);
   const model = tinyDecoder();
@@ -49,15 +53,18 @@ describe("external data that is missing", () => {
 });
 
 describe("external data outside the model's folder", () => {
-  it.each(["../outside.bin", "sub/../../outside.bin", "/etc/hostname", "..", "."])("%s is refused", async (location) => {
-    writeFileSync(path.join(root, "outside.bin"), new Uint8Array(1024));
-    const { folder, file } = external({ location });
-    const message = await refused(folder, "compile", file);
-    expect(message).toMatch(
-      /error EXTERNAL_PATH_ESCAPES: .*\n {2}at graph\.initializer\[1\] "q_proj"\n {2}wanted a relative path/,
-    );
-    expect(message).toContain(`found ${JSON.stringify(location)}`);
-  });
+  it.each(["../outside.bin", "sub/../../outside.bin", "/etc/hostname", "..", "."])(
+    "%s is refused",
+    async (location) => {
+      writeFileSync(path.join(root, "outside.bin"), new Uint8Array(1024));
+      const { folder, file } = external({ location });
+      const message = await refused(folder, "compile", file);
+      expect(message).toMatch(
+        /error EXTERNAL_PATH_ESCAPES: .*\n {2}at graph\.initializer\[1\] "q_proj"\n {2}wanted a relative path/,
+      );
+      expect(message).toContain(`found ${JSON.stringify(location)}`);
+    },
+  );
 
   it("is refused by a path that leaves the folder and comes back", async () => {
     const { folder, file, data } = external({ location: `../${count}/weights.bin` });
@@ -77,7 +84,9 @@ describe("external data outside the model's folder", () => {
     mkdirSync(path.join(root, `target-${count}`));
     writeFileSync(path.join(root, `target-${count}`, "weights.bin"), data);
     symlinkSync(`../target-${count}`, path.join(folder, "sub"));
-    expect(await refused(folder, "compile", file, "--allow-missing-weights")).toContain("EXTERNAL_PATH_ESCAPES");
+    expect(await refused(folder, "compile", file, "--allow-missing-weights")).toContain(
+      "EXTERNAL_PATH_ESCAPES",
+    );
   });
 });
 

@@ -76,12 +76,16 @@ describe("a broken file", () => {
 
   it("with a length of 2^63 is refused", async () => {
     const huge = [0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 1, 2];
-    expect(await refused(folder, "compile", file("huge.onnx", Uint8Array.from(huge)))).toContain("FILE_TRUNCATED");
+    expect(await refused(folder, "compile", file("huge.onnx", Uint8Array.from(huge)))).toContain(
+      "FILE_TRUNCATED",
+    );
   });
 
   it("with a number that never ends is refused", async () => {
     const endless = [0x08, ...new Array<number>(20).fill(0xff), 0];
-    expect(await refused(folder, "compile", file("endless.onnx", Uint8Array.from(endless)))).toContain("FILE_NOT_ONNX");
+    expect(await refused(folder, "compile", file("endless.onnx", Uint8Array.from(endless)))).toContain(
+      "FILE_NOT_ONNX",
+    );
   });
 
   it("with a field longer than the message around it says where, and is not called truncated", async () => {
@@ -112,7 +116,11 @@ describe("a broken file", () => {
   });
 
   it("with an empty graph is no decoder", async () => {
-    const message = await refused(folder, "compile", file("no-nodes.onnx", Uint8Array.of(0x08, 8, 0x42, 2, 0x10, 17, 0x3a, 0)));
+    const message = await refused(
+      folder,
+      "compile",
+      file("no-nodes.onnx", Uint8Array.of(0x08, 8, 0x42, 2, 0x10, 17, 0x3a, 0)),
+    );
     expect(message).toContain("error NO_DECODER");
     expect(message).toContain("it has neither attention nor projections");
   });

@@ -74,7 +74,11 @@ describe("value names", () => {
 
   it("of another graph's inside are out of reach", async () => {
     const file = edited((m) => {
-      const inner = { name: "inner", node: [node("Relu", ["hidden"], "inside")], output: [info("inside", 1, [])] };
+      const inner = {
+        name: "inner",
+        node: [node("Relu", ["hidden"], "inside")],
+        output: [info("inside", 1, [])],
+      };
       const branch = (name: string) => ({ name, type: 5, g: inner });
       m.graph?.node?.push(
         { ...node("If", ["flag"], "chosen"), attribute: [branch("then_branch"), branch("else_branch")] },
@@ -126,20 +130,32 @@ describe("functions", () => {
     ["itself", [func("F", call("F"))], "local::F"],
     ["another that calls it", [func("F", call("G")), func("G", call("F"))], "local::"],
   ])("that call %s are refused", async (_, functions, name) => {
-    const message = await refused(folder, "compile", edited((m) => (m.functions = functions)));
+    const message = await refused(
+      folder,
+      "compile",
+      edited((m) => (m.functions = functions)),
+    );
     expect(message).toContain(`error FUNCTION_RECURSIVE: the function ${name}`);
     expect(message).toMatch(/at functions\[[01]\]/);
   });
 
   it("of one name are refused", async () => {
     const functions = [func("F", call("Relu", "")), func("F", call("Abs", ""))];
-    const message = await refused(folder, "compile", edited((m) => (m.functions = functions)));
+    const message = await refused(
+      folder,
+      "compile",
+      edited((m) => (m.functions = functions)),
+    );
     expect(message).toContain('error NAME_DUPLICATE: the function name "local::F" is defined twice');
   });
 
   it("whose body reads the graph around are refused", async () => {
     const functions = [func("F", { ...node("Add", ["x", "hidden"], "y"), domain: "" })];
-    const message = await refused(folder, "compile", edited((m) => (m.functions = functions)));
+    const message = await refused(
+      folder,
+      "compile",
+      edited((m) => (m.functions = functions)),
+    );
     expect(message).toContain('nothing defines the value "hidden"');
     expect(message).toContain("at functions[0].node[0]");
   });
@@ -179,10 +195,16 @@ describe("tensors", () => {
       "wanted 24 bytes for int64[3], found 16",
     ],
     ["a negative size", (m) => (initializerOf(m, "q_proj").dims = [8, -8]), "found [8,-8]"],
-    ["more elements than there are numbers", (m) => (initializerOf(m, "q_proj").dims = [2 ** 52, 4]), "found [4503599627370496,4]"],
+    [
+      "more elements than there are numbers",
+      (m) => (initializerOf(m, "q_proj").dims = [2 ** 52, 4]),
+      "found [4503599627370496,4]",
+    ],
   ])("with %s are refused", async (_, edit, text) => {
     const message = await refused(folder, "compile", edited(edit));
-    expect(message).toMatch(/error TENSOR_INVALID: a tensor has .*\n {2}at graph\.initializer\[\d+\] "\w+"\n/);
+    expect(message).toMatch(
+      /error TENSOR_INVALID: a tensor has .*\n {2}at graph\.initializer\[\d+\] "\w+"\n/,
+    );
     expect(message).toContain(text);
   });
 });
@@ -207,7 +229,9 @@ describe("what is no base model", () => {
     const message = await refused(folder, "compile", edited(edit));
     expect(message).toMatch(/error NO_DECODER: there is no Llama-family decoder in this graph; /);
     expect(message).toContain(looks);
-    expect(message).toMatch(/wanted attention between .*, found 0 of 0 attention and [01] of [01] MLP blocks/);
+    expect(message).toMatch(
+      /wanted attention between .*, found 0 of 0 attention and [01] of [01] MLP blocks/,
+    );
   });
 
   it("a compiled model is refused", async () => {
@@ -234,7 +258,12 @@ describe("what is no base model", () => {
     const other = edited((m) => {
       m.graph?.input?.push(info("extra", 1, [1]));
     });
-    const message = await refused(folder, "verify", edited(() => undefined), other);
+    const message = await refused(
+      folder,
+      "verify",
+      edited(() => undefined),
+      other,
+    );
     expect(message).toContain("error VERIFY_INTERFACE: the two graphs have different inputs");
   });
 

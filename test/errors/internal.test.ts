@@ -20,7 +20,11 @@ function pass(name: string, visitor: Pass["visitor"]): Pass {
 function failure(...passes: readonly Pass[]): TfcError {
   const opened = openModel(model, new Sink()).model;
   try {
-    runPasses(opened, passes.map((one) => step(one)), new Sink());
+    runPasses(
+      opened,
+      passes.map((one) => step(one)),
+      new Sink(),
+    );
   } catch (error) {
     if (error instanceof TfcError) return error;
   }
@@ -47,7 +51,9 @@ describe("a bug of ours", () => {
     const bug = () => {
       throw new Error("a bug");
     };
-    await expect(compile({ input: model, output: `${folder}/out/x.onnx`, afterPass: bug })).rejects.toThrow("a bug");
+    await expect(compile({ input: model, output: `${folder}/out/x.onnx`, afterPass: bug })).rejects.toThrow(
+      "a bug",
+    );
     expect(filesIn(folder)).toEqual(before);
   });
 
@@ -85,7 +91,11 @@ describe("a bug of ours", () => {
   });
 
   it.each<[string, Pass["visitor"], string]>([
-    ["a misspelt key", () => ({ opps: {} }) as object, 'its visitor has a key "opps" that no walk ever meets'],
+    [
+      "a misspelt key",
+      () => ({ opps: {} }) as object,
+      'its visitor has a key "opps" that no walk ever meets',
+    ],
     ["an op that cannot be", () => ({ ops: { "Mat Mul": () => undefined } }), 'a key "Mat Mul"'],
     [
       "a counter that is not declared",

@@ -113,7 +113,9 @@ describe("an output that cannot be written", () => {
 
   it("by a name too long for the file system", async () => {
     const { folder, file, at } = fresh();
-    expect(await refused(folder, "compile", file, "-o", at(`${"x".repeat(300)}.onnx`))).toContain("ENAMETOOLONG");
+    expect(await refused(folder, "compile", file, "-o", at(`${"x".repeat(300)}.onnx`))).toContain(
+      "ENAMETOOLONG",
+    );
   });
 
   it("where an empty path is given", async () => {
@@ -123,7 +125,10 @@ describe("an output that cannot be written", () => {
 });
 
 describe("a disk that is full", () => {
-  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", syscall: "write" });
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+    code: "ENOSPC",
+    syscall: "write",
+  });
 
   it("is an error, and leaves nothing: neither folder nor temporary file", async () => {
     const { folder, file, at } = fresh();
@@ -149,7 +154,9 @@ describe("a disk that is full", () => {
     const command = `ulimit -f 20 && exec "$0" "$1" compile "$2" -o "$3" --seed 1 --rank 2 --weights inline`;
     const big = { ...tinyDecoder(), docString: "x".repeat(100_000) };
     const input = writeModel(root, "big.onnx", big);
-    const run = spawnSync("sh", ["-c", command, process.execPath, script, input, at("out.onnx")], { encoding: "utf8" });
+    const run = spawnSync("sh", ["-c", command, process.execPath, script, input, at("out.onnx")], {
+      encoding: "utf8",
+    });
     expect(run.stderr).toMatch(/error FILE_NOT_WRITABLE: cannot write .*out\.onnx\n {2}found EFBIG/);
     expect(run.status).toBe(1);
     expect(filesIn(folder).map((name) => [name, readFileSync(at(name))])).toEqual(before);

@@ -3,19 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "@jest/globals";
 import { inspection } from "../../compiler/cli/inspect.ts";
+import { openDecoder } from "../../compiler/cli/open-decoder.ts";
 import { compile } from "../../compiler/compile.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
-import type { Model } from "../../compiler/ir/model.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
-import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { printModel } from "../../compiler/text/print.ts";
 import { expectGolden } from "../support/golden.ts";
 import { samples } from "./samples.ts";
 
 describe.each(samples)("$name", ({ name, file }) => {
   it(`${name}: what inspect --json prints`, () => {
-    const model = open(file);
-    const record = JSON.stringify(inspection(model, viewDecoder(model)), null, 2);
+    const record = JSON.stringify(inspection(openDecoder(file)), null, 2);
     expectGolden(`test/golden/${name}.inspect.json`, `${record}\n`);
   });
 
@@ -25,13 +23,12 @@ describe.each(samples)("$name", ({ name, file }) => {
       const output = join(folder, "model.onnx");
       // Linked weights keep the places they have in the base, whatever the compiled graph's size.
       await compile({ input: file, output, weights: "link" });
-      expectGolden(`test/golden/${name}.dump`, printModel(open(output), { elide: true }));
+      expectGolden(
+        `test/golden/${name}.dump`,
+        printModel(openModel(output, new Sink()).model, { elide: true }),
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
   });
 });
-
-function open(file: string): Model {
-  return openModel(file, new Sink()).model;
-}

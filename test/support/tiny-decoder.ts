@@ -153,9 +153,14 @@ export function moveOut(
   const tensor = initializerOf(model, name);
   const bytes = tensor.rawData ?? new Uint8Array(0);
   delete tensor.rawData;
-  tensor.dataLocation = 1;
+  tensor.dataLocation = onnx.TensorProto.DataLocation.EXTERNAL;
   tensor.externalData = Object.entries(entries).map(([key, value]) => ({ key, value }));
   return bytes;
+}
+
+/** An attribute that holds a graph. */
+export function graphAttribute(name: string, g: proto.onnx.IGraphProto): proto.onnx.IAttributeProto {
+  return { name, type: onnx.AttributeProto.AttributeType.GRAPH, g };
 }
 
 /** The bytes of a model. */

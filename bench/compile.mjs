@@ -1,0 +1,154 @@
+import { statSync } from "node:fs";
+import { cpus, release, type } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { models } from "./llama.mjs";
+import {
+  findPython,
+  median,
+  peakMemory,
+  pythonLoadSave,
+  pythonVersions,
+  scriptOutput,
+  tfcCompile,
+  wallTimes,
+} from "./measure.mjs";
+import { markdownTable } from "./table.mjs";
+import { reads, withFolder, writeModel } from "./workplace.mjs";
+
+const options = {
+  runs: { type: "string", default: "7" },
+  models: { type: "string", default: Object.keys(models).join(",") },
+  plain: { type: "boolean", default: false },
+};
+
+/**
+ * `tfc compile` beside a Python process that loads and saves the same graph, at the sizes of real Llamas.
+ *
+ * `--runs N` counted runs of each program; `--models A,B` some of the models; `--plain` graphs without the notes that
+ * torch's exporter leaves on nodes.
+ */
+export async function run(args) {
+  const { values } = parseArgs({ args, options });
+  const python = findPython();
+  if (python === null) {
+    console.error(
+      "no Python with the onnx package, so tfc is measured alone; to compare: pip install onnx, and set PYTHON\n",
+    );
+  }
+  console.log(machine(python));
+  const measured = [];
+  for (const name of values.models.split(",")) {
+    if (models[name] === undefined)
+      throw new Error(`no model ${name}; there are ${Object.keys(models).join(", ")}`);
+    console.error(`measuring ${name}`);
+    measured.push({
+      name,
+      ...(await measure(models[name], python, { runs: Number(values.runs), notes: !values.plain })),
+    });
+  }
+  for (const table of [compared(measured, python), memory(measured, python), stages(measured)])
+    console.log(`\n${table}`);
+}
+
+function machine(python) {
+  const processors = cpus();
+  const versions = [`Node ${process.versions.node}`, ...(python === null ? [] : [pythonVersions(python)])];
+  return `${processors.length} × ${processors[0]?.model ?? "?"}, ${type()} ${release()}, ${versions.join(", ")}`;
+}
+
+function measure(llama, python, { runs, notes }) {
+  return withFolder((folder) => {
+    const model = writeModel(folder, llama, { notes });
+    const programs = {
+      tfc: tfcCompile(model.graph),
+      // The least adapters there are: what it takes without writing weights.
+      graph: tfcCompile(model.graph, "--heads", "1", "--rank", "1"),
+      ...(python === null ? {} : { python: pythonLoadSave(python, model.graph, join(folder, "saved.onnx")) }),
+    };
+    const times = wallTimes(programs, runs, model.clean);
+    const memory = {};
+    const readsWeights = {};
+    let adapterBytes = 0;
+    for (const [name, program] of Object.entries(programs)) {
+      readsWeights[name] = reads(model.weights, () => (memory[name] = peakMemory(program, folder)));
+      if (name === "tfc") adapterBytes = statSync(join(folder, "model.tfc.adapters.safetensors")).size;
+      model.clean();
+    }
+    const stageRuns = Array.from({ length: 3 }, () => scriptOutput("stages.mjs", model.graph).times);
+    const stageTimes = Object.fromEntries(
+      Object.keys(stageRuns[0]).map((stage) => [stage, median(stageRuns.map((times) => times[stage]))]),
+    );
+    return { layers: llama.layers, ...model, times, memory, readsWeights, adapterBytes, stageTimes };
+  });
+}
+
+function compared(measured, python) {
+  const head = [
+    "model",
+    "layers",
+    "nodes",
+    "graph file",
+    "tfc",
+    "adapter file",
+    "of which its writing",
+    "tfc without it",
+  ];
+  if (python !== null) head.push("Python", "tfc / Python", "without adapters");
+  const rows = measured.map(({ name, layers, nodes, graphBytes, adapterBytes, times }) => {
+    const { tfc, graph, python: other } = times;
+    const own = [
+      name,
+      layers,
+      nodes,
+      megabytes(graphBytes),
+      ms(tfc),
+      megabytes(adapterBytes),
+      ms(tfc - graph),
+      ms(graph),
+    ];
+    return [...own, ...(python === null ? [] : [ms(other), ratio(tfc, other), ratio(graph, other)])].map(
+      String,
+    );
+  });
+  return markdownTable(head, rows);
+}
+
+function memory(measured, python) {
+  const head = [
+    "model",
+    "weights",
+    "tfc reads of them",
+    "tfc peak memory",
+    ...(python === null ? [] : ["Python peak memory"]),
+  ];
+  const rows = measured.map(({ name, weightBytes, readsWeights, memory }) => {
+    const read = { true: "something", false: "nothing", null: "not known here" }[String(readsWeights.tfc)];
+    const own = [name, `${(weightBytes / 1e9).toFixed(2)} GB`, read, megabytes(memory.tfc)];
+    return [...own, ...(python === null ? [] : [megabytes(memory.python)])];
+  });
+  return markdownTable(head, rows);
+}
+
+/** Milliseconds of each stage, and nodes a second: about the same for every size if time is linear. */
+function stages(measured) {
+  const names = Object.keys(measured[0]?.stageTimes ?? {});
+  const rows = measured.map(({ name, nodes, stageTimes }) => {
+    const total = Object.values(stageTimes).reduce((a, b) => a + b, 0);
+    const cell = (time) => `${ms(time)} (${Math.round(nodes / time)}k/s)`;
+    return [name, ...names.map((stage) => cell(stageTimes[stage])), cell(total)];
+  });
+  return markdownTable(["model", ...names, "all"], rows);
+}
+
+function ms(time) {
+  return `${time.toFixed(0)} ms`;
+}
+
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function ratio(a, b) {
+  return `${(a / b).toFixed(2)} ×`;
+}

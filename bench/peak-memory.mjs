@@ -1,0 +1,11 @@
+import { readFileSync, writeFileSync } from "node:fs";
+
+/*
+ * Preloaded into a measured process (`node --import`): writes down at the end how much memory it had at most. The
+ * kernel's mark for this program is read, not the rusage of its parent, which counts the parent's own memory as well.
+ */
+const report = process.env.BENCH_REPORT;
+process.on("exit", () => {
+  const status = readFileSync("/proc/self/status", "ascii").split("\n");
+  writeFileSync(report, status.find((line) => line.startsWith("VmHWM")) ?? "");
+});

@@ -1,0 +1,20 @@
+/** `npm run bench -- <benchmark> [options]`: runs one benchmark, each a file of its own here. */
+
+const benchmarks = {
+  compile: {
+    about:
+      "tfc compile beside onnx.load and onnx.save in Python: time and memory at the sizes of real Llamas",
+    load: () => import("./compile.mjs"),
+  },
+};
+
+const [name, ...args] = process.argv.slice(2);
+const benchmark = Object.hasOwn(benchmarks, name ?? "") ? benchmarks[name] : undefined;
+if (benchmark === undefined) {
+  console.error("usage: npm run bench -- <benchmark> [options]\n");
+  for (const [known, { about }] of Object.entries(benchmarks)) console.error(`  ${known}  ${about}`);
+  process.exitCode = 1;
+} else {
+  const { run } = await benchmark.load();
+  await run(args);
+}

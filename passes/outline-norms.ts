@@ -1,0 +1,80 @@
+import type { Pass } from "../compiler/pass/pass.ts";
+import { outlined } from "../compiler/pass/invariants.ts";
+import type { Graph } from "../compiler/ir/graph.ts";
+import type { Model } from "../compiler/ir/model.ts";
+import { siteOf, type SiteKind } from "../compiler/ir/site.ts";
+import type { Value } from "../compiler/ir/value.ts";
+import { GraphIndex } from "../compiler/recognize/graph-index.ts";
+import { isMiss } from "../compiler/recognize/miss.ts";
+import { recognizeNorm } from "../compiler/recognize/norm.ts";
+import { regionBetween } from "../compiler/recognize/region.ts";
+import { admitFunctions } from "./_module.ts";
+import { outlineBlocks, type Outlined } from "./_outline.ts";
+
+/**
+ * Turns the norms in front of outlined blocks, and the one in front of the head, into calls.
+ *
+ * Before: `Pow, ReduceMean, Add, Sqrt, Reciprocal, Mul, Mul`, seven nodes a norm.
+ * After: `x = tfc.Norm (residual, weight)`, one function for all norms of equal structure.
+ *
+ * Only makes a printed layer readable: nothing is computed otherwise. Leaves alone norms that are one op already,
+ * and what is not recognized as a norm.
+ */
+export const outlineNorms: Pass = {
+  name: "outline-norms",
+  summary: "turn each norm that is written out in plain ops into a call of a model-local function",
+  options: {},
+  stats: ["norms", "functions"],
+  scopes: ["main", "subgraphs"],
+  requires: [outlined],
+  ensures: [],
+  visitor: ({ model, rewriter, count }) => ({
+    graph: {
+      enter: (graph) => {
+        const norms = normsOf(model, graph);
+        if (norms.length === 0) return;
+        admitFunctions(model, rewriter);
+        count(
+          "functions",
+          outlineBlocks(model, rewriter, norms, { pass: "outline-norms", functionName: "Norm" }),
+        );
+        count("norms", norms.length);
+      },
+    },
+  }),
+};
+
+const suffixes: Readonly<Record<SiteKind, string>> = {
+  attn: "input_layernorm",
+  mlp: "post_attention_layernorm",
+};
+
+function normsOf(model: Model, graph: Graph): Outlined[] {
+  const index = new GraphIndex(model, graph);
+  const found = new Map<Value, Outlined>();
+  const add = (value: Value, name: string): void => {
+    const norm = recognizeNorm(value);
+    if (norm?.input?.producer?.graph !== graph || found.has(value)) return;
+    const region = regionBetween(norm.input, value, index);
+    if (isMiss(region) || region.nodes.length < 2) return;
+    found.set(value, {
+      region,
+      name,
+      site: null,
+      roles: rolesOf(region.nodes.flatMap((node) => node.inputs)),
+    });
+  };
+  for (const node of graph.nodes) {
+    const site = siteOf(node);
+    if (site === null) continue;
+    add(site.input, `${site.name.slice(0, site.name.lastIndexOf("."))}.${suffixes[site.site]}`);
+  }
+  for (const linear of index.linears) add(linear.input, "model.norm");
+  return [...found.values()];
+}
+
+/** The parameter that is more than a scalar is the norm's weight. */
+function rolesOf(inputs: readonly (Value | null)[]): ReadonlyMap<Value, string> {
+  const weights = inputs.filter((v) => v !== null && (v.constant?.size ?? 1) > 1);
+  return new Map(weights.map((v) => [v as Value, "weight"]));
+}
