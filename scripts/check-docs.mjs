@@ -19,13 +19,17 @@ import { errorsPage } from "./make-errors.mjs";
 
 process.chdir(resolve(import.meta.dirname, ".."));
 if (!existsSync("dist/compiler/cli/main.js")) {
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { stdio: "inherit" });
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
+    stdio: "inherit",
+  });
 }
 const { passes } = await import("../dist/passes/index.js");
 
 const problems = [];
 const files = textFiles();
-const pages = new Map(files.filter((file) => file.endsWith(".md")).map((file) => [file, readFileSync(file, "utf8")]));
+const pages = new Map(
+  files.filter((file) => file.endsWith(".md")).map((file) => [file, readFileSync(file, "utf8")]),
+);
 
 checkPasses();
 checkMisses();
@@ -36,15 +40,21 @@ for (const [file, text] of pages) checkConsole(file, text);
 for (const file of files) checkWords(file);
 
 for (const problem of problems) console.error(problem);
-console.log(problems.length === 0 ? `docs: ${pages.size} pages checked` : `docs: ${problems.length} problems`);
+console.log(
+  problems.length === 0 ? `docs: ${pages.size} pages checked` : `docs: ${problems.length} problems`,
+);
 process.exitCode = problems.length === 0 ? 0 : 1;
 
 /** Files that git tracks or would track; without git, all but what is built or installed. */
 function textFiles() {
-  const git = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], { encoding: "utf8" });
+  const git = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard", "-z"], {
+    encoding: "utf8",
+  });
   const listed = git.status === 0 ? git.stdout.split("\0") : walk(".");
   const binary = /\.(onnx|data|safetensors|png|npy)$/;
-  return listed.filter((file) => file !== "" && !binary.test(file) && existsSync(file) && statSync(file).isFile());
+  return listed.filter(
+    (file) => file !== "" && !binary.test(file) && existsSync(file) && statSync(file).isFile(),
+  );
 }
 
 function walk(folder) {
@@ -76,11 +86,16 @@ function checkPasses() {
 
 /** The codes of misses are a type, which no built file holds: they are read from the source, as far as they are used. */
 function checkMisses() {
-  const sources = readdirSync("compiler/recognize").map((file) => readFileSync(`compiler/recognize/${file}`, "utf8"));
+  const sources = readdirSync("compiler/recognize").map((file) =>
+    readFileSync(`compiler/recognize/${file}`, "utf8"),
+  );
   const uses = sources.filter((source) => !source.includes("type MissCode =")).join("\n");
   const codes = new Set([...uses.matchAll(/"((?:ATTENTION|MLP|REGION)_\w+)"/g)].map(([, code]) => code));
   if (codes.size === 0) problems.push("compiler/recognize: no codes of misses were found");
-  const explained = [...pages].filter(([file]) => file.startsWith("docs/passes/")).map(([, text]) => text).join("\n");
+  const explained = [...pages]
+    .filter(([file]) => file.startsWith("docs/passes/"))
+    .map(([, text]) => text)
+    .join("\n");
   for (const code of codes) {
     if (!explained.includes(`\`${code}\``)) problems.push(`docs/passes: no page explains \`${code}\``);
   }
@@ -96,6 +111,8 @@ async function checkFlags() {
   const guide = pages.get("docs/guide.md") ?? "";
   const commands = await commandFlags();
   for (const [command, flags] of commands) {
+    if (!guide.includes(`tfc ${command}`))
+      problems.push(`docs/guide.md: the command tfc ${command} is missing`);
     for (const flag of flags) {
       if (!guide.includes(`\`${flag}`)) problems.push(`docs/guide.md: ${flag} of tfc ${command} is missing`);
     }
@@ -114,9 +131,14 @@ async function checkFlags() {
 /** The long flags of each command. */
 async function commandFlags() {
   const found = new Map();
-  for (const file of ["compile", "inspect", "dump", "verify"]) {
-    const made = (await import(`../dist/compiler/cli/${file}.js`))[`${file}Command`]();
-    found.set(made.name(), made.options.map((option) => option.long));
+  for (const file of readdirSync("dist/compiler/cli").filter((name) => name.endsWith(".js"))) {
+    const module = await import(`../dist/compiler/cli/${file}`);
+    const made = module[`${file.replace(/\.js$/, "")}Command`]?.();
+    if (made === undefined) continue;
+    found.set(
+      made.name(),
+      made.options.map((option) => option.long),
+    );
   }
   return found;
 }
@@ -138,7 +160,13 @@ function checkLinks(file, text) {
 function anchors(text) {
   const headings = [...text.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ +(.*)$/gm)];
   return new Set(
-    headings.map(([, heading]) => heading.trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")),
+    headings.map(([, heading]) =>
+      heading
+        .trim()
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
   );
 }
 
@@ -188,7 +216,10 @@ function agrees(line, printed) {
 function checkWords(file) {
   const bad = [
     [/(?<![\w.}])\/(?:work|opt|tmp|root|home)\/[A-Za-z]\S*/, "a path of a machine"],
-    [/\b(?:registry\.(?:npmjs|yarnpkg)\.\w+|files\.pythonhosted\.org|pypi\.org|npm\.pkg\.github\.com)\b/, "a registry's host"],
+    [
+      /\b(?:registry\.(?:npmjs|yarnpkg)\.\w+|files\.pythonhosted\.org|pypi\.org|npm\.pkg\.github\.com)\b/,
+      "a registry's host",
+    ],
   ];
   const lines = readFileSync(file, "utf8").split("\n");
   lines.forEach((line, i) => {

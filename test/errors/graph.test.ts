@@ -4,6 +4,7 @@ import { temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
 import { tfcHere } from "../support/tfc.ts";
 import {
+  graphAttribute,
   info,
   initializerOf,
   node,
@@ -79,9 +80,9 @@ describe("value names", () => {
         node: [node("Relu", ["hidden"], "inside")],
         output: [info("inside", 1, [])],
       };
-      const branch = (name: string) => ({ name, type: 5, g: inner });
+      const branches = ["then_branch", "else_branch"].map((name) => graphAttribute(name, inner));
       m.graph?.node?.push(
-        { ...node("If", ["flag"], "chosen"), attribute: [branch("then_branch"), branch("else_branch")] },
+        { ...node("If", ["flag"], "chosen"), attribute: branches },
         node("Relu", ["inside"], "leak"),
       );
       m.graph?.input?.push(info("flag", 9, []));

@@ -1,12 +1,20 @@
 import { describe, expect, it } from "@jest/globals";
-import { pairCache } from "../../runtime/cache.ts";
 import { Decoder } from "../../runtime/decoder.ts";
 import { generate, generateText } from "../../runtime/generate.ts";
-import { openSession, type Session } from "../../runtime/session.ts";
-import type { HostTensor, Tensors } from "../../runtime/tensor.ts";
+import { openSession } from "../../runtime/session.ts";
+import type { Tensors } from "../../runtime/tensor.ts";
 import { loadTokenizer } from "../../runtime/tokenizer.ts";
 import { collect } from "./collect.ts";
-import { graphOf, oracleCases, oracleTensor, sample, styles } from "./oracle.ts";
+import {
+  emptyCache,
+  graphOf,
+  largestDifference,
+  nextCache,
+  oracleCases,
+  oracleTensor,
+  sample,
+  styles,
+} from "./oracle.ts";
 
 const tokenizer = loadTokenizer(sample);
 const cases = oracleCases();
@@ -102,36 +110,3 @@ describe("generateText", () => {
     await session.close();
   });
 });
-
-function emptyCache(session: Session, batch: number): Map<string, HostTensor> {
-  const empty = (port: { dims: readonly (number | string)[] }): HostTensor => ({
-    dtype: "float",
-    dims: port.dims.map((dim, axis) => (axis === 0 ? batch : typeof dim === "number" ? dim : 0)),
-    data: new Float32Array(0),
-  });
-  return new Map(pairCache(session.inputs, session.outputs).map(({ past }) => [past.name, empty(past)]));
-}
-
-function nextCache(session: Session, results: Tensors): Map<string, HostTensor> {
-  return new Map(
-    pairCache(session.inputs, session.outputs).flatMap(({ past, present }) => {
-      const tensor = results.get(present);
-      return tensor === undefined ? [] : [[past.name, tensor]];
-    }),
-  );
-}
-
-/** Over the tokens that are attended: at padding PyTorch's own logits mean nothing. */
-function largestDifference(got: HostTensor | undefined, want: HostTensor, mask: HostTensor): number {
-  const [batch = 0, sequence = 0, width = 0] = want.dims;
-  const total = mask.dims[1] ?? 0;
-  let most = got === undefined ? Infinity : 0;
-  for (let i = 0; i < batch * sequence; i++) {
-    const at = Math.floor(i / sequence) * total + (total - sequence) + (i % sequence);
-    if (Number(mask.data[at]) === 0) continue;
-    for (let j = i * width; j < (i + 1) * width; j++) {
-      most = Math.max(most, Math.abs(Number(want.data[j]) - Number(got?.data[j])));
-    }
-  }
-  return most;
-}

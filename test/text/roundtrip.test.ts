@@ -114,7 +114,7 @@ lines # and no comment",
 describe("nodes", () => {
   it("may leave inputs and outputs out", () => {
     const [clip, split, sink] = nodes(
-      stays(model('  y = Clip (x, "", y0)\n  y0, "", z = Split (x)\n  = Sink (z)\n  "" = Op ()')),
+      stays(model('  y = Clip (x, "", y0)\n  y0, "", z = Split (x)\n  = Sink (z)\n  "", "" = Op ()')),
     );
     expect(clip?.inputs.map((value) => value?.name)).toEqual(["x", undefined, "y0"]);
     expect(clip?.input(2)).toBe(split?.output(0));
@@ -130,7 +130,7 @@ describe("nodes", () => {
       stays(
         model(`  "a/b:0" = com.microsoft.Gelu (x)
   ["n \\"1\\""] "nan" = "pkg.torch.2.5".Linear:over ("a/b:0")
-  "" = "a.b" ("nan")
+  "", "" = "a.b" ("nan")
   y = ai.onnx.Op:"o-1" ("seq")
   "seq" = seq <"b-c" = 1> ()`),
       ),

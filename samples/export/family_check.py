@@ -1,0 +1,136 @@
+"""Check exports with the ONNX checker and, in onnxruntime, against PyTorch.
+
+    python family_check.py                      # every export that is there
+    python family_check.py llama2-dynamo        # some of them
+
+Each graph sees a batch of two rows twice: five tokens on an empty cache, and
+a past of three. What the cache holds comes from the graph itself, except that
+its first three positions are those of a prefill of three tokens.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from transformers.cache_utils import DynamicCache
+
+import family_models
+from family_exports import EXPORTS
+
+HERE = Path(__file__).resolve().parent
+BATCH, LENGTH, PAST = 2, 5, 3
+TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+
+
+def tokens() -> torch.Tensor:
+    """The same token ids each time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(3, family_models.VOCABULARY, (BATCH, PAST + LENGTH), generator=generator)
+
+
+@torch.no_grad()
+def expected(family: str, dtype: torch.dtype = torch.float32) -> dict[int, np.ndarray]:
+    """PyTorch's logits of five tokens, by the length of the past before them."""
+    model, ids = family_models.build(family, dtype), tokens()
+    logits = {0: model(input_ids=ids[:, :LENGTH]).logits}
+    cache = DynamicCache()
+    model(input_ids=ids[:, :PAST], past_key_values=cache, use_cache=True)
+    logits[PAST] = model(input_ids=ids[:, PAST:], past_key_values=cache, use_cache=True).logits
+    return {past: value.float().numpy() for past, value in logits.items()}
+
+
+class Runner:
+    """Runs a graph, whatever its inputs are called, and carries its cache along."""
+
+    def __init__(self, path: Path):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        self.inputs = self.session.get_inputs()
+        self.outputs = [output.name for output in self.session.get_outputs()]
+        self.past = 0
+        self.cache = {
+            i.name: self.empty(i) for i in self.inputs if "past" in i.name or "_cache." in i.name
+        }
+
+    def empty(self, value) -> np.ndarray:
+        """An empty cache; one of fixed length is all zeros."""
+        shape = [d if isinstance(d, int) else 0 for d in value.shape]
+        return np.zeros([BATCH, *shape[1:]], TYPES[value.type])
+
+    def step(self, ids: np.ndarray) -> np.ndarray:
+        """The logits of `ids` after everything that came before them."""
+        rows, length = ids.shape
+        total = self.past + length
+        known = {
+            "input_ids": ids,
+            "attention_mask": np.ones((rows, total)),
+            "position_ids": np.tile(np.arange(self.past, total), (rows, 1)),
+            "write_indices": np.full(rows, self.past),
+            "nonpad_kv_seqlen": np.full(rows, total),
+        }
+        feeds = {
+            i.name: known[i.name].astype(TYPES[i.type]) for i in self.inputs if i.name in known
+        }
+        result = dict(zip(self.outputs, self.session.run(None, feeds | self.cache)))
+        for name in self.cache:
+            for new in (name.replace("past_key_values", "present"), f"updated_{name}"):
+                if new in result:
+                    self.cache[name] = result[new]
+        self.past = total
+        return result["logits"].astype(np.float32)
+
+
+def check(path: Path, family: str, runs_on_cpu: bool) -> float | None:
+    """The largest difference of the logits, or nothing where the CPU cannot run the graph."""
+    onnx.checker.check_model(path, full_check=True)
+    if not runs_on_cpu:
+        return None
+    ids, wanted = tokens().numpy(), expected(family)
+    first, second = Runner(path), Runner(path)
+    second.step(ids[:, :PAST])
+    return max(
+        np.abs(first.step(ids[:, :LENGTH]) - wanted[0]).max(),
+        np.abs(second.step(ids[:, PAST:]) - wanted[PAST]).max(),
+    )
+
+
+def main() -> int:
+    """Check the exports that are there; say how far each is from PyTorch."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("export", nargs="*", help="default: all")
+    parser.add_argument("--folder", type=Path, default=HERE.parent / "models" / "families")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    failed = 0
+    for export in EXPORTS:
+        path = options.folder / export.name / "model.onnx"
+        if options.export and export.name not in options.export or not path.exists():
+            continue
+        try:
+            difference = check(path, export.family, export.runs_on_cpu)
+        except Exception as error:
+            print(f"{export.name}: {type(error).__name__}: {str(error)[:600]}")
+            failed += 1
+            continue
+        if difference is None:
+            print(f"{export.name}: passes the checker; not run")
+        else:
+            good = difference < export.tolerance
+            print(f"{export.name}: {difference:.1e}{'' if good else ', too much'}", flush=True)
+            failed += not good
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

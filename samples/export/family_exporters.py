@@ -1,0 +1,84 @@
+"""The exporters: each takes a family and a path, and leaves one self-contained `model.onnx`.
+
+Their packages do not all fit into one virtual environment, so each function
+imports what it needs.
+"""
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+
+import family_models
+
+KEPT_METADATA = ("namespace", "pkg.torch.onnx.name_scopes")
+DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
+
+@contextmanager
+def checkpoint(family: str):
+    """A folder, gone afterwards, that holds the family as transformers saves it."""
+    with tempfile.TemporaryDirectory() as folder:
+        family_models.save(family, folder)
+        yield Path(folder)
+
+
+def save_inline(source: Path, path: Path) -> None:
+    """Copy a graph and the files of its weights into one file."""
+    onnx.save(onnx.load(source), path)
+
+
+def dynamo(family: str, path: Path, precision: str = "fp32") -> None:
+    """`torch.onnx.export(dynamo=True)`, with inputs as in `export_dynamo.py`.
+
+    Of the metadata that the exporter writes, only the module paths stay.
+    """
+    import torch
+
+    from family_dynamo import export
+
+    program = export(family_models.build(family, getattr(torch, DTYPES[precision])))
+    graph = program.model.graph
+    values = [*graph.inputs, *graph.initializers.values()]
+    for holder in (program.model, graph, *graph.all_nodes(), *values):
+        kept = {k: v for k, v in holder.metadata_props.items() if k in KEPT_METADATA}
+        holder.metadata_props.clear()
+        holder.metadata_props.update(kept)
+    for node in graph.all_nodes():
+        for value in node.outputs:
+            value.metadata_props.clear()
+    program.save(path, external_data=False)
+
+
+def torchscript(family: str, path: Path) -> None:
+    """optimum's `text-generation-with-past`, which uses the TorchScript exporter."""
+    from optimum.exporters.onnx import main_export
+
+    with checkpoint(family) as source, tempfile.TemporaryDirectory() as out:
+        main_export(str(source), output=out, task="text-generation-with-past", do_validation=False)
+        shutil.copyfile(Path(out) / "model.onnx", path)
+
+
+def genai(family: str, path: Path, precision: str, provider: str = "cpu", **extra) -> None:
+    """onnxruntime-genai's model builder: the graph and its weights, without its configuration."""
+    from onnxruntime_genai.models.builder import create_model, parse_extra_options
+
+    with checkpoint(family) as source, tempfile.TemporaryDirectory() as out:
+        where = (None, str(source), out, precision, provider, f"{out}/cache")
+        extra = parse_extra_options(*where, [f"{key}={value}" for key, value in extra.items()])
+        create_model(*where, **extra)
+        save_inline(Path(out) / "model.onnx", path)
+
+
+def mobius(family: str, path: Path, provider: str = "default", static_cache: bool = False) -> None:
+    """mobius-onnx, which builds graphs from definitions of its own."""
+    from mobius import CausalLMTask, build
+
+    with checkpoint(family) as source, tempfile.TemporaryDirectory() as out:
+        task = CausalLMTask(static_cache=True) if static_cache else None
+        package = build(str(source), task=task, execution_provider=provider)
+        package["model"].graph.name = family  # it is named for the folder of the checkpoint
+        package.save(out)
+        save_inline(Path(out) / "model.onnx", path)

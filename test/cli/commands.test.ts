@@ -1,0 +1,165 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { temporaryFolder } from "../support/folder.ts";
+import { tfc, tfcHere } from "../support/tfc.ts";
+import { info, node, nodeOf, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
+
+const folder = temporaryFolder();
+const model = writeModel(folder, "model.onnx", tinyDecoder());
+const root = path.resolve(import.meta.dirname, "../..");
+
+describe("tfc", () => {
+  it.each([["--help"], ["-h"], ["help"], ["compile", "--help"], ["help", "verify"]])(
+    "%s %s prints help on stdout",
+    (...args) => {
+      const { status, stdout, stderr } = tfc(args.filter((arg) => arg !== undefined));
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).toContain("Usage: tfc");
+    },
+  );
+
+  it("without arguments prints help on stderr, and fails", () => {
+    const { status, stdout, stderr } = tfc([]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain("Usage: tfc");
+  });
+
+  it("--version is the package's", () => {
+    const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+      version: string;
+    };
+    expect(tfc(["--version"])).toEqual({ status: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  it("runs from any folder, and reports errors by exit status", () => {
+    const { status, stdout, stderr } = tfc(["inspect", "nowhere.onnx"], folder);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(/^nowhere\.onnx: error FILE_NOT_FOUND: cannot open nowhere\.onnx\n/);
+  });
+
+  it("ends quietly when its reader does", () => {
+    const sample = path.join(root, "samples/models/austen-llama/torchscript/model.onnx");
+    const command = `"$0" bin/tfc.js dump "${sample}" | head -c 100`;
+    const { stdout, stderr } = spawnSync("sh", ["-c", command, process.execPath], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    expect(stdout).toHaveLength(100);
+    expect(stderr).toBe("");
+  });
+});
+
+describe("tfc inspect", () => {
+  it("--json prints one object of these keys", () => {
+    const { status, stdout, stderr } = tfc(["inspect", "model.onnx", "--json"], folder);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const report = JSON.parse(stdout) as { layers: object[] };
+    expect(report).toEqual({
+      style: "unknown",
+      exporter: "by hand",
+      hiddenSize: 8,
+      layers: [expect.anything()],
+      matched: { attention: 1, mlp: 1 },
+      seen: { attention: 1, mlp: 1 },
+      misses: [],
+      parameters: 16 * 8 + 4 * 64 + 3 * 96 + 128 + 4 + 3 + 3,
+    });
+    expect(Object.keys(report)).toEqual([
+      "style",
+      "exporter",
+      "hiddenSize",
+      "layers",
+      "matched",
+      "seen",
+      "misses",
+      "parameters",
+    ]);
+    expect(report.layers.map((layer) => Object.keys(layer))).toEqual([["index", "name", "attention", "mlp"]]);
+    expect(report.layers[0]).toMatchObject({
+      index: 0,
+      name: "model.layers.0",
+      attention: { op: "Softmax", heads: 2, kvHeads: 2, headDim: 4, scale: { value: 0.5 }, cache: null },
+      mlp: { activation: "silu", gated: true, intermediateSize: 12 },
+    });
+  });
+
+  it("--json lists what was missed, and why", async () => {
+    const missed = tinyDecoder();
+    nodeOf(missed, "products").input = ["v_heads", "k_heads"];
+    missed.graph?.output?.push(info("q_heads", 1, ["batch", 2, "sequence", 4]));
+    const { status, stdout } = await tfcHere("inspect", writeModel(folder, "missed.onnx", missed), "--json");
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout) as { misses: object[]; layers: object[] };
+    expect(report).toMatchObject({ matched: { attention: 1 }, seen: { attention: 1 } });
+    nodeOf(missed, "products").input = ["hidden", "k_heads"];
+    const worse = JSON.parse(
+      (await tfcHere("inspect", writeModel(folder, "worse.onnx", missed), "--json")).stdout,
+    ) as {
+      misses: object[];
+    };
+    expect(worse).toMatchObject({ matched: { attention: 0 }, seen: { attention: 1 } });
+    expect(worse.misses.map((miss) => Object.keys(miss))).toEqual([["code", "at", "wanted", "got"]]);
+    expect(worse.misses[0]).toMatchObject({ code: "ATTENTION_Q_NOT_LINEAR" });
+  });
+
+  it("prints a page of text without --json", () => {
+    const { status, stdout } = tfc(["inspect", "model.onnx"], folder);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^style {8}unknown, written by by hand\nhidden size {2}8\nparameters {3}810\n/);
+    expect(stdout).toContain("attention    1 of 1 understood");
+    expect(stdout).toContain("2 heads, 2 kv heads of 4, scale 0.5");
+  });
+
+  it("says of other graphs that they are no decoder, without failing", async () => {
+    const other = tinyDecoder();
+    other.graph = {
+      name: "relu",
+      input: [info("x", 1, [2])],
+      output: [info("y", 1, [2])],
+      node: [node("Relu", ["x"], "y")],
+    };
+    const { status, stdout } = await tfcHere("inspect", writeModel(folder, "relu.onnx", other));
+    expect(status).toBe(0);
+    expect(stdout).toContain("no Llama-family decoder: it has neither attention nor projections");
+  });
+});
+
+it("tfc dump prints the model's text on stdout", () => {
+  const { status, stdout, stderr } = tfc(["dump", "model.onnx"], folder);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(stdout).toMatch(/^<\s*ir_version: 8, opset_import: \["" : 17\]/);
+  expect(stdout).toContain("probabilities = Softmax <axis = -1> (scores)");
+});
+
+describe("tfc verify", () => {
+  it("compares two graphs, and prints a table", () => {
+    tfc(["compile", "model.onnx"], folder);
+    const { status, stdout, stderr } = tfc(["verify", "model.onnx", "model.tfc.onnx"], folder);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^optimizations +cases .*\noff .* equal\nall .* equal/);
+  });
+
+  it("fails when they differ, after the report", () => {
+    const changed = tinyDecoder();
+    nodeOf(changed, "gate_silu").input = ["gate", "gate"];
+    writeModel(folder, "changed.onnx", changed);
+    const { status, stdout, stderr } = tfc(["verify", "model.onnx", "changed.onnx", "--json"], folder);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ same: false, base: "model.onnx", compiled: "changed.onnx" });
+    expect(stderr).toMatch(
+      /^changed\.onnx: error OUTPUTS_DIFFER: the output "logits" differs\n {2}wanted .*\n {2}fix: /,
+    );
+  });
+
+  it("without onnxruntime's report when a file is missing", () => {
+    const { status, stdout, stderr } = tfc(["verify", "model.onnx", "nowhere.onnx"], folder);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toContain("nowhere.onnx: error FILE_NOT_FOUND");
+  });
+});
+
+it("the model that tests are made on runs", async () => {
+  expect((await tfcHere("verify", model, model)).status).toBe(0);
+});

@@ -1,0 +1,161 @@
+import { cpSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { onnx } from "onnx-proto";
+import { verify } from "../../runtime/verify.ts";
+import { filesIn, temporaryFolder } from "../support/folder.ts";
+import { tfc } from "../support/tfc.ts";
+
+const root = temporaryFolder();
+const samples = path.resolve(import.meta.dirname, "../../samples/models/austen-llama");
+const styles = ["dynamo", "torchscript"] as const;
+
+interface Compiled {
+  /** The folder of the base. */
+  readonly folder: string;
+  readonly output: string;
+  readonly stderr: string;
+  /** External locations in the output, with the number of tensors at each. */
+  readonly locations: ReadonlyMap<string, number>;
+  /** Bytes of the output's own file. */
+  readonly size: number;
+}
+
+let count = 0;
+
+/** Compiles a copy of a sample. */
+function compiled(style: (typeof styles)[number], to: string, ...flags: string[]): Compiled {
+  const folder = path.join(root, String(count++), style);
+  cpSync(path.join(samples, style), folder, { recursive: true });
+  const { status, stderr } = tfc(["compile", "model.onnx", "-o", to, "--rank", "2", ...flags], folder);
+  expect({ status, stderr: stderr.replace(/^.* note WEIGHTS_HARD_LINKED[^]*/, "") }).toEqual({
+    status: 0,
+    stderr: "",
+  });
+  const output = path.resolve(folder, to);
+  const locations = new Map<string, number>();
+  for (const { externalData } of onnx.ModelProto.decode(readFileSync(output)).graph?.initializer ?? []) {
+    const location = externalData?.find((entry) => entry.key === "location")?.value;
+    if (location != null) locations.set(location, (locations.get(location) ?? 0) + 1);
+  }
+  return { folder, output, stderr, locations, size: statSync(output).size };
+}
+
+async function expectSame({ folder, output }: Compiled): Promise<void> {
+  const cases = [{ batch: 2, sequence: 3, past: 4 }];
+  const report = await verify(path.join(folder, "model.onnx"), output, { cases, levels: ["off"] });
+  expect(report).toMatchObject({ same: true, levels: [{ exact: true }] });
+}
+
+const inode = (file: string): number => statSync(file).ino;
+
+describe("--weights link, the default in the base's folder", () => {
+  it("refers to the data where it lies (dynamo)", async () => {
+    const found = compiled("dynamo", "out.onnx");
+    expect([...found.locations.keys()].sort()).toEqual(["model.onnx.data", "out.adapters.safetensors"]);
+    expect(filesIn(found.folder)).toEqual([
+      "model.onnx",
+      "model.onnx.data",
+      "out.adapters.safetensors",
+      "out.onnx",
+    ]);
+    await expectSame(found);
+  });
+
+  it("refers to weights inside the base's own file (torchscript)", async () => {
+    const found = compiled("torchscript", "out.onnx", "--weights", "link");
+    expect([...found.locations.keys()].sort()).toEqual(["model.onnx", "out.adapters.safetensors"]);
+    expect(found.size).toBeLessThan(1_000_000);
+    expect(found.stderr).toBe("");
+    await expectSame(found);
+  });
+
+  it("refers to the base beside the output when both are given through a linked folder", async () => {
+    const { folder } = compiled("dynamo", "first.onnx");
+    symlinkSync(folder, path.join(root, "linked"));
+    const { status } = tfc(["compile", "linked/model.onnx", "-o", "linked/second.onnx"], root);
+    expect(status).toBe(0);
+    expect(filesIn(folder).filter((name) => name.includes("base"))).toEqual([]);
+    const report = await verify(path.join(folder, "model.onnx"), path.join(folder, "second.onnx"), {
+      cases: [{ batch: 1, sequence: 2, past: 0 }],
+      levels: ["off"],
+    });
+    expect(report.same).toBe(true);
+  });
+});
+
+describe("--weights link into another folder", () => {
+  it.each([
+    ["dynamo", "model.onnx.data"],
+    ["torchscript", "model.onnx"],
+  ] as const)("makes hard links and copies nothing: %s", async (style, data) => {
+    const found = compiled(style, "../out/m.onnx", "--weights", "link");
+    const link = path.join(path.dirname(found.output), "m.base", data);
+    expect(inode(link)).toBe(inode(path.join(found.folder, data)));
+    expect(found.size).toBeLessThan(1_000_000);
+    expect([...found.locations.keys()].sort()).toEqual(["m.adapters.safetensors", `m.base/${data}`]);
+    expect(found.stderr).toMatch(
+      /note WEIGHTS_HARD_LINKED: .* now has a second hard link; .*\n {2}fix: .*--weights copy/,
+    );
+    await expectSame(found);
+  });
+
+  it("links the file behind a symbolic link, not the link", async () => {
+    const folder = path.join(root, "symbolic");
+    mkdirSync(folder);
+    cpSync(path.join(samples, "dynamo"), folder, { recursive: true });
+    cpSync(path.join(folder, "model.onnx.data"), path.join(folder, "blob"));
+    const base = path.join(root, "symbolic-base");
+    mkdirSync(path.join(base, "blobs"), { recursive: true });
+    cpSync(path.join(folder, "model.onnx"), path.join(base, "model.onnx"));
+    cpSync(path.join(folder, "blob"), path.join(base, "blobs/1"));
+    symlinkSync("blobs/1", path.join(base, "model.onnx.data"));
+    const output = path.join(root, "symbolic-out/m.onnx");
+    expect(tfc(["compile", "model.onnx", "-o", output, "--weights", "link"], base).status).toBe(0);
+    expect(inode(path.join(root, "symbolic-out/m.base/model.onnx.data"))).toBe(
+      inode(path.join(base, "blobs/1")),
+    );
+    const report = await verify(path.join(base, "model.onnx"), output, {
+      cases: [{ batch: 1, sequence: 2, past: 0 }],
+      levels: ["off"],
+    });
+    expect(report.same).toBe(true);
+  });
+});
+
+describe("--weights copy, the default in another folder", () => {
+  it.each([[], ["--weights", "copy"]])("copies external data beside the output: %j", async (...flags) => {
+    const found = compiled("dynamo", "../out/m.onnx", ...flags);
+    const copy = path.join(path.dirname(found.output), "m.base/model.onnx.data");
+    expect(inode(copy)).not.toBe(inode(path.join(found.folder, "model.onnx.data")));
+    expect(readFileSync(copy).equals(readFileSync(path.join(found.folder, "model.onnx.data")))).toBe(true);
+    expect(found.stderr).toBe("");
+    await expectSame(found);
+  });
+
+  it("writes inline weights into the output", async () => {
+    const found = compiled("torchscript", "../out/m.onnx");
+    expect([...found.locations.keys()]).toEqual(["m.adapters.safetensors"]);
+    expect(found.size).toBeGreaterThan(5_000_000);
+    await expectSame(found);
+  });
+
+  it("copies in the base's folder too when asked", async () => {
+    const found = compiled("dynamo", "out.onnx", "--weights", "copy");
+    expect(filesIn(found.folder)).toContain("out.base/model.onnx.data");
+    await expectSame(found);
+  });
+});
+
+describe("--weights inline", () => {
+  it.each(styles)("leaves only the adapters outside: %s", async (style) => {
+    const found = compiled(style, "../out/m.onnx", "--weights", "inline");
+    expect([...found.locations.keys()]).toEqual(["m.adapters.safetensors"]);
+    expect(found.size).toBeGreaterThan(5_000_000);
+    expect(filesIn(path.dirname(found.output)).filter((name) => name.startsWith("m."))).toEqual([
+      "m.adapters.safetensors",
+      "m.onnx",
+    ]);
+    await expectSame(found);
+  });
+});
