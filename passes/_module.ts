@@ -18,3 +18,18 @@ export function freeName(model: Model, base: string): string {
     if (!model.functions.has(functionKey({ domain: TFC_DOMAIN, name }))) return name;
   }
 }
+
+/**
+ * The name of a node that takes the place of another one, with `siblings` more: onnxruntime refuses two nodes of
+ * one name, so copies of a call's body are told apart by their own names, else by their numbers.
+ */
+export function copyName(
+  outer: string | undefined,
+  inner: string | undefined,
+  index: number,
+  siblings: number,
+): string | undefined {
+  if (outer === undefined || outer === "") return inner;
+  if (inner !== undefined && inner !== "") return `${outer}/${inner}`;
+  return siblings === 1 ? outer : `${outer}/${index}`;
+}

@@ -8,6 +8,7 @@ import type { Value } from "../compiler/ir/value.ts";
 import type { Pass } from "../compiler/pass/pass.ts";
 import { scalarOf } from "../compiler/recognize/constant.ts";
 import { removeDead } from "./_dead.ts";
+import { copyName } from "./_module.ts";
 
 /**
  * Replaces an If by the branch that is always taken, when that follows from constants and from ranks that the
@@ -46,9 +47,10 @@ export const foldConditions: Pass = {
 function takeBranch(rw: Rewriter, node: Node, branch: Graph): void {
   const map: ValueMap = new Map();
   let last = node;
+  let index = 0;
   for (const inner of branch.nodes) {
     const copy = cloneNode(rw, inner, map, madeBy("fold-conditions", [node.loc]));
-    rw.setName(copy, node.name);
+    rw.setName(copy, copyName(node.name, inner.name, index++, branch.size));
     last = rw.insertAfter(last, copy);
   }
   branch.outputs.forEach((inner, i) => {
@@ -78,8 +80,9 @@ const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
 const unary: Readonly<Record<string, (a: number) => number>> = {
   Not: (a) => Number(a === 0),
   Identity: (a) => a,
-  Cast: (a) => a,
-  CastLike: (a) => a,
+  // Ranks and flags are small integers: a cast changes them in no way that a comparison could see.
+  Cast: (a) => Math.trunc(a),
+  CastLike: (a) => Math.trunc(a),
   Squeeze: (a) => a,
 };
 

@@ -91,6 +91,7 @@ class Injector {
   readonly #settings: object;
   readonly #seed: number;
   readonly #bodies = new Map<string, Func>();
+  readonly #leaves = new Map<string, Value>();
 
   constructor(model: Model, rw: Rewriter, kind: AdapterKind, settings: object, seed: number) {
     this.#model = model;
@@ -103,13 +104,14 @@ class Injector {
   /** @returns the number of parameters added */
   inject(site: Site): number {
     const width = { hiddenSize: site.hiddenSize, dtype: this.#dtype(site) };
+    const before = this.#leaves.size;
     const leaves = this.#kind.leaves(width, this.#settings);
     const func = this.#body(width);
     const loc = madeBy("inject-adapters", [site.node.loc]);
     const needsCast = site.castsInput && asTensor(site.input.type)?.dtype !== width.dtype;
-    const before = (node: Node): void => void this.#rw.insertBefore(site.node, node);
+    const inFront = (node: Node): void => void this.#rw.insertBefore(site.node, node);
     const x = needsCast
-      ? this.#cast(site.input, width.dtype, `${site.name}.adapter_input`, before)
+      ? this.#cast(site.input, width.dtype, `${site.name}.adapter_input`, inFront)
       : site.input;
     const call = this.#rw.node({
       op: func.name,
@@ -123,7 +125,7 @@ class Injector {
     this.#rw.insertAfter(site.node, call);
     const [result] = call.outputs;
     if (result !== undefined) this.#add(site, call, result, width.dtype);
-    return leaves.reduce((n, leaf) => n + leaf.shape.reduce((a, b) => a * b, 1), 0);
+    return this.#leaves.size === before ? 0 : leaves.reduce((n, leaf) => n + sizeOf(leaf), 0);
   }
 
   /** Adds an adapter's result to the block's, for all who read it. */
@@ -186,12 +188,21 @@ class Injector {
 
   #leaf(site: Site, leaf: Leaf, dtype: DType): Value {
     const name = `${site.name}.${leaf.name}`;
-    const size = leaf.shape.reduce((a, b) => a * b, 1);
+    // The branches of a merged decoder hold each layer twice: both read one set of leaves.
+    const known = this.#leaves.get(name);
+    if (known !== undefined) return known;
+    const size = sizeOf(leaf);
     const produce = (): Uint8Array => initialBytes(leaf.init, dtype, size, this.#seed, name);
     const tensor = new Tensor(dtype, leaf.shape, { kind: "deferred", produce });
     const loc = madeBy("inject-adapters", [site.node.loc]);
     const value = this.#rw.value(loc, name, tensorType(dtype, leaf.shape), tensor);
     // Inner graphs read outer initializers, and only the main graph's are shared by all who load the model.
+    this.#leaves.set(name, value);
     return this.#rw.addInitializer(this.#model.graph, value);
   }
+}
+
+/** Number of elements. */
+function sizeOf(leaf: Leaf): number {
+  return leaf.shape.reduce((a, b) => a * b, 1);
 }

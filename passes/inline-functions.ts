@@ -8,6 +8,7 @@ import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../compiler/ir/site.ts";
 import { nodesDeep } from "../compiler/ir/walk.ts";
 import type { Pass } from "../compiler/pass/pass.ts";
+import { copyName } from "./_module.ts";
 
 /**
  * Inlines the model's own functions when they hide what recognition looks for.
@@ -88,13 +89,16 @@ function inlineCall(rw: Rewriter, call: Node, func: Func): void {
     else map.set(formal, actual);
   });
   let last = call;
+  let index = 0;
   for (const node of func.body.nodes) {
     const copy = cloneNode(rw, node, map, madeBy("inline-functions", [call.loc]));
     node.inputs.forEach((value, i) => {
       if (value !== null && absent.has(value)) rw.setInput(copy, i, null);
     });
     bindAttributes(rw, copy, call, func);
-    describe(rw, copy, node, call);
+    rw.setName(copy, copyName(call.name, node.name, index++, func.body.size));
+    // What the exporter said of the call: module paths are read from it later.
+    for (const [key, value] of [...call.meta, ...node.meta]) rw.setMeta(copy, key, value);
     last = rw.insertAfter(last, copy);
   }
   func.body.outputs.forEach((formal, i) => {
@@ -128,14 +132,6 @@ function withoutSource(attr: Attribute): Attribute {
   const content = { ...attr };
   delete (content as { source?: object }).source;
   return content;
-}
-
-/** Keeps what the exporter said of the call: module paths are read from it later. */
-function describe(rw: Rewriter, copy: Node, node: Node, call: Node): void {
-  if (call.name !== undefined || node.name !== undefined) {
-    rw.setName(copy, [call.name, node.name].filter((part) => part !== undefined).join("/"));
-  }
-  for (const [key, value] of [...call.meta, ...node.meta]) rw.setMeta(copy, key, value);
 }
 
 function removeUncalled(model: Model, rw: Rewriter, inlined: ReadonlySet<Func>): number {

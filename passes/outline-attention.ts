@@ -70,6 +70,11 @@ function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
     [k.weight, "k_weight"],
     [v.weight, "v_weight"],
     [o.weight, "o_weight"],
+    // What a node outside also reads the weight through comes in as it is multiplied.
+    [q.node.input(1), packed ? "qkv_weight" : "q_weight"],
+    [k.node.input(1), "k_weight"],
+    [v.node.input(1), "v_weight"],
+    [o.node.input(1), "o_weight"],
     [q.bias, packed ? "qkv_bias" : "q_bias"],
     [k.bias, "k_bias"],
     [v.bias, "v_bias"],

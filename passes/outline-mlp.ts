@@ -1,6 +1,7 @@
 import type { Pass } from "../compiler/pass/pass.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
+import type { Linear } from "../compiler/recognize/linear.ts";
 import type { Mlp } from "../compiler/recognize/mlp.ts";
 import { missText } from "./_misses.ts";
 import { admitFunctions } from "./_module.ts";
@@ -59,13 +60,17 @@ function outlined(block: Mlp, layer: number, name: string): Outlined {
 function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {
   const roles = new Map<Value, string>();
   const gate = gateOf(mlp);
-  for (const linear of mlp.inputs) {
-    const role = !mlp.gated ? "up" : mlp.inputs.length === 1 ? "gate_up" : linear === gate ? "gate" : "up";
-    roles.set(linear.weight, `${role}_weight`);
+  const name = (linear: Linear, role: string): void => {
+    // The second is what a node outside also reads the weight through, where there is such a node.
+    const weights = [linear.weight, linear.node.input(1)];
+    for (const value of weights) if (value !== null) roles.set(value, `${role}_weight`);
     if (linear.bias !== null) roles.set(linear.bias, `${role}_bias`);
+  };
+  for (const linear of mlp.inputs) {
+    const up = linear === gate ? "gate" : "up";
+    name(linear, !mlp.gated ? "up" : mlp.inputs.length === 1 ? "gate_up" : up);
   }
-  roles.set(mlp.down.weight, "down_weight");
-  if (mlp.down.bias !== null) roles.set(mlp.down.bias, "down_bias");
+  name(mlp.down, "down");
   return roles;
 }
 

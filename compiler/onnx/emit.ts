@@ -113,7 +113,7 @@ function valueInfo(value: Value, names: Names, source?: object): ValueInfoMessag
   const message = copyMessage<ValueInfoMessage>("ValueInfoProto", source);
   setString(message, "name", names.get(value));
   // A type with a source is as imported: the message's own (an output may declare another than value_info did) stays.
-  const imported = value.type?.source !== undefined && message.type !== undefined;
+  const imported = value.type?.source !== undefined && Object.hasOwn(message, "type");
   if (!imported && value.type !== undefined) message.type = typeMessage(value.type);
   return message;
 }

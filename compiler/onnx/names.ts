@@ -42,7 +42,17 @@ function* definedIn(graph: Graph): Generator<Value, void, void> {
   yield* graph.inputs;
   for (const value of graph.outputs) if (value.scope === graph) yield value;
   yield* graph.initializers;
+  yield* sparseIn(graph);
   for (const node of graph.nodes) yield* node.outputs;
+}
+
+/** Values that only a source message defines, sparse initializers: their names cannot change. */
+function* sparseIn(graph: Graph): Generator<Value, void, void> {
+  for (const node of nodesDeep(graph)) {
+    for (const value of node.inputs) {
+      if (value?.producer === null && value.graph === graph && value.constant === undefined) yield value;
+    }
+  }
 }
 
 /** A node with one output must name it, read or not. */

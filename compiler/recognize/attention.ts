@@ -72,7 +72,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
   const { input, output } = cutValues(source, o.output);
   const region = regionBetween(input, output, index);
   if (isMiss(region)) return region;
-  const heads = recognizeHeads(anchor, { q, k, v }, index);
+  const heads = recognizeHeads(anchor, { q, k, v, o }, index);
   return {
     kind: "attention",
     anchor,

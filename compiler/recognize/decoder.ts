@@ -46,7 +46,7 @@ export interface DecoderView {
 /** Looks for decoder blocks in the main graph and in the graphs inside it. */
 export function viewDecoder(model: Model): DecoderView {
   const graphs = [model.graph, ...[...nodesDeep(model.graph)].flatMap((node) => node.subgraphs)];
-  const seen = numberLayers(graphs.flatMap((graph) => seeBlocks(graph, new GraphIndex(model, graph))));
+  const seen = graphs.flatMap((graph) => numberLayers(seeBlocks(graph, new GraphIndex(model, graph))));
   const blocks = seen.map(({ answer }) => answer).filter((answer): answer is Block | Site => !isMiss(answer));
   const [first] = blocks;
   const input = first === undefined ? null : first.kind === "site" ? first.input : first.region.input;
@@ -92,8 +92,9 @@ function linearsOf(attention: Attention): Linear[] {
 }
 
 /**
- * Numbers the layers in the order of the graph: each attention begins one, the MLP behind it belongs to it. A block
- * that was missed keeps its place, so that the layers behind it keep their numbers.
+ * Numbers the layers of one graph in its order: each attention begins one, the MLP behind it belongs to it. A block
+ * that was missed keeps its place, so that the layers behind it keep their numbers. Each graph counts from 0: the
+ * branches of a merged decoder's If are the same layers twice.
  */
 function numberLayers(order: readonly Omit<Seen, "layer">[]): Seen[] {
   let layer = -1;
@@ -109,15 +110,22 @@ function numberLayers(order: readonly Omit<Seen, "layer">[]): Seen[] {
 }
 
 interface Group {
+  readonly index: number;
   attention: Attention | Site | null;
   mlp: Mlp | Site | null;
 }
 
 function layersOf(seen: readonly Seen[]): Layer[] {
   const groups: Group[] = [];
-  for (const { answer, layer } of seen) {
-    const group = (groups[layer] ??= { attention: null, mlp: null });
-    if (isMiss(answer)) continue;
+  let last: Seen | null = null;
+  for (const one of seen) {
+    if (one.graph !== last?.graph || one.layer !== last.layer) {
+      groups.push({ index: one.layer, attention: null, mlp: null });
+    }
+    last = one;
+    const group = groups.at(-1);
+    if (group === undefined || isMiss(one.answer)) continue;
+    const { answer } = one;
     if (answer.kind === "attention" || (answer.kind === "site" && answer.site === "attn"))
       group.attention = answer;
     else group.mlp = answer;
@@ -135,9 +143,10 @@ function nameLayers(groups: readonly Group[]): Layer[] {
     );
   });
   const prefix = new Set(given.filter((name) => name !== null).map((name) => name.prefix));
-  const agree = prefix.size === 1 && given.every((name, i) => name === null || name.index === i);
+  const agree =
+    prefix.size === 1 && given.every((name, i) => name === null || name.index === groups[i]?.index);
   const [only = "model.layers"] = agree ? prefix : [];
-  return groups.map(({ attention, mlp }, index) => ({ index, name: `${only}.${index}`, attention, mlp }));
+  return groups.map(({ index, attention, mlp }) => ({ index, name: `${only}.${index}`, attention, mlp }));
 }
 
 function projectionsOf(block: Block | Site): readonly Linear[] {

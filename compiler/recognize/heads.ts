@@ -16,10 +16,10 @@ export interface Heads {
 /** Head counts from an attention op's attributes, else from widths of the projections and the width of one head. */
 export function recognizeHeads(
   anchor: Anchor,
-  projections: { readonly q: Linear; readonly k: Linear; readonly v: Linear },
+  projections: { readonly q: Linear; readonly k: Linear; readonly v: Linear; readonly o: Linear },
   index: GraphIndex,
 ): Heads | null {
-  const { q, k, v } = projections;
+  const { q, k, v, o } = projections;
   const packed = q === k && k === v;
   const declared = declaredHeads(anchor.node);
   if (declared !== null) {
@@ -29,8 +29,8 @@ export function recognizeHeads(
   const headDim = headWidth(anchor, index);
   if (headDim === null) return null;
   if (!packed) return whole({ heads: q.outFeatures / headDim, kvHeads: k.outFeatures / headDim, headDim });
-  // Packed: the context's width is that of the queries; keys and values share the rest.
-  const width = q.inFeatures % headDim === 0 ? q.inFeatures : 0;
+  // Packed: the context, which the output projection reads, is as wide as the queries; keys and values share the rest.
+  const width = o.inFeatures;
   const kv = (q.outFeatures - width) / 2;
   return whole({ heads: width / headDim, kvHeads: kv / headDim, headDim });
 }

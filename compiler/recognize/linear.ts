@@ -16,6 +16,7 @@ export interface Linear {
   readonly outFeatures: number;
   /** The element type of the activations, as the float weight or the scales of a quantized one tell it. */
   readonly dtype: DType | null;
+  /** Where the weight is stored; the multiplying node may read it through a Transpose or a Cast. */
   readonly weight: Value;
   readonly bias: Value | null;
   /** The multiplying node and, where the bias is added apart, the addition. */

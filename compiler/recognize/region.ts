@@ -39,7 +39,7 @@ export function regionBetween(input: Value, output: Value, index: GraphIndex): R
   if (!visit(output)) {
     return miss("REGION_NOT_CLOSED", output, "a value computed from the block's input", "no path from it");
   }
-  const all = withPrivateNodes(new Set(members), index);
+  const all = withPrivateNodes(new Set(members), input, index);
   return { input, output, nodes: [...all].sort((a, b) => index.position(a) - index.position(b)) };
 }
 
@@ -55,13 +55,13 @@ const movable: ReadonlySet<string> = new Set([
 ]);
 
 /** Adds nodes outside whose every reader is inside, if they compute from constants or only rearrange. */
-function withPrivateNodes(members: Set<Node>, index: GraphIndex): Set<Node> {
+function withPrivateNodes(members: Set<Node>, input: Value, index: GraphIndex): Set<Node> {
   const constants = new Map<Node, boolean>();
   const pending = [...members];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     for (const value of readsOf(at)) {
       const node = value.producer;
-      if (node?.graph !== index.graph || members.has(node)) continue;
+      if (value === input || node?.graph !== index.graph || members.has(node)) continue;
       const isPrivate = node.outputs.every((output) =>
         [...output.uses].every((use) => use.kind === "input" && members.has(use.node)),
       );

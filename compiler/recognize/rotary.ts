@@ -54,11 +54,16 @@ function rotateHalf(node: Node): Rotary | null {
     [left, right],
     [right, left],
   ] as const) {
-    const half = turned.inputs.findIndex((v) => v !== null && turnsHalf(v));
-    if (half < 0) continue;
-    const source = rotatedSource(turned.input(half));
-    const cos = straight.inputs.find((v) => v !== null && source !== null && !sameSource(v, source)) ?? null;
-    return { kind: "rotate_half", partial: false, cos, sin: turned.input(1 - half) };
+    const half = turned.inputs.findIndex((v) => v !== null && turnedSource(v) !== null);
+    const source = turnedSource(turned.input(half));
+    const along = straight.inputs.findIndex((v) => v !== null && source !== null && sameSource(v, source));
+    if (source === null || along < 0) continue;
+    return {
+      kind: "rotate_half",
+      partial: false,
+      cos: straight.input(1 - along),
+      sin: turned.input(1 - half),
+    };
   }
   return null;
 }
@@ -71,8 +76,26 @@ function unscaled(value: Value | null): Value | null {
   return one < 0 ? value : unscaled(node.input(1 - one));
 }
 
-function turnsHalf(value: Value): boolean {
-  return joinedBy(value.producer).some((v) => v?.producer?.op === "Neg");
+/** The value x of `Concat(-x₂, x₁)` with x₁ and x₂ its lower and upper half, or null for anything else. */
+function turnedSource(value: Value | null): Value | null {
+  const [first, second, ...rest] = joinedBy(value?.producer ?? null);
+  const negated = first?.producer?.op === "Neg" ? first.producer.input(0) : null;
+  if (!negated || !second || rest.length > 0) return null;
+  const [upper, lower] = [halfOf(negated), halfOf(second)];
+  const fits =
+    upper !== null && upper.source === lower?.source && upper.isUpper !== false && lower.isUpper !== true;
+  return fits ? upper.source : null;
+}
+
+/** Which half of which value; `isUpper` is null where a Slice begins at a place that is computed. */
+function halfOf(value: Value): { readonly source: Value; readonly isUpper: boolean | null } | null {
+  const node = value.producer;
+  const source = node?.input(0) ?? null;
+  if (node === null || source === null) return null;
+  if (node.op === "Split") return { source, isUpper: value.index === 1 };
+  if (node.op !== "Slice") return null;
+  const start = node.ints("starts")?.[0] ?? scalarOf(node.input(1));
+  return { source, isUpper: start === null ? null : start !== 0 };
 }
 
 /** What a node puts together: the inputs of a Concat, or of the sequence that a ConcatFromSequence reads. */
@@ -80,13 +103,6 @@ function joinedBy(node: Node | null): readonly (Value | null)[] {
   if (node?.op === "Concat") return node.inputs;
   const sequence = node?.op === "ConcatFromSequence" ? node.input(0)?.producer : null;
   return sequence?.op === "SequenceConstruct" ? sequence.inputs : [];
-}
-
-/** The value whose halves a Concat puts together. */
-function rotatedSource(value: Value | null): Value | null {
-  const neg = joinedBy(value?.producer ?? null).find((v) => v?.producer?.op === "Neg");
-  const half = neg?.producer?.input(0)?.producer;
-  return half?.op === "Slice" || half?.op === "Split" ? half.input(0) : null;
 }
 
 function sameSource(a: Value, b: Value): boolean {

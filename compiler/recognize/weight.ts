@@ -25,7 +25,8 @@ const carriers = new Set(["Identity", "Cast", "Transpose", "Add", "Mul", "Dequan
 /** The weight a value holds, or null when it depends on anything but parameters. */
 export function weightOf(value: Value | null, path: readonly Node[] = []): Weight | null {
   if (value === null) return null;
-  const tensor = value.constant ?? constantOf(value);
+  const isConstant = value.constant !== undefined || value.producer?.op === "Constant";
+  const tensor = isConstant ? (value.constant ?? constantOf(value)) : null;
   if (tensor) return { root: value, shape: tensor.shape, dtype: tensor.dtype, transposed: false, path };
   if (value.producer === null) return inputWeight(value, path);
   const node = value.producer;

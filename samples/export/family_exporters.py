@@ -18,10 +18,10 @@ DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
 @contextmanager
-def checkpoint(family: str):
+def checkpoint(family: str, wide_heads: bool = False):
     """A folder, gone afterwards, that holds the family as transformers saves it."""
     with tempfile.TemporaryDirectory() as folder:
-        family_models.save(family, folder)
+        family_models.save(family, folder, wide_heads)
         yield Path(folder)
 
 
@@ -65,20 +65,33 @@ def genai(family: str, path: Path, precision: str, provider: str = "cpu", **extr
     """onnxruntime-genai's model builder: the graph and its weights, without its configuration."""
     from onnxruntime_genai.models.builder import create_model, parse_extra_options
 
-    with checkpoint(family) as source, tempfile.TemporaryDirectory() as out:
+    with checkpoint(family, wide_heads=True) as source, tempfile.TemporaryDirectory() as out:
         where = (None, str(source), out, precision, provider, f"{out}/cache")
         extra = parse_extra_options(*where, [f"{key}={value}" for key, value in extra.items()])
         create_model(*where, **extra)
         save_inline(Path(out) / "model.onnx", path)
 
 
-def mobius(family: str, path: Path, provider: str = "default", static_cache: bool = False) -> None:
+def mobius(
+    family: str,
+    path: Path,
+    provider: str = "default",
+    static_cache: bool = False,
+    wide_heads: bool = False,
+) -> None:
     """mobius-onnx, which builds graphs from definitions of its own."""
     from mobius import CausalLMTask, build
 
-    with checkpoint(family) as source, tempfile.TemporaryDirectory() as out:
+    with checkpoint(family, wide_heads) as source, tempfile.TemporaryDirectory() as out:
         task = CausalLMTask(static_cache=True) if static_cache else None
         package = build(str(source), task=task, execution_provider=provider)
         package["model"].graph.name = family  # it is named for the folder of the checkpoint
         package.save(out)
         save_inline(Path(out) / "model.onnx", path)
+
+
+def quantized(family: str, path: Path, base: str, method: str) -> None:
+    """onnxruntime's quantisers, on the export named `base`, which must lie beside this one."""
+    from family_quantizers import METHODS
+
+    METHODS[method](path.parent.parent / base / "model.onnx", path)

@@ -11,6 +11,7 @@ class Export:
     exporter: str
     variant: str = ""
     options: dict = field(default_factory=dict)
+    wide_heads: bool = False  # see family_models.WIDE_HEADS
     runs_on_cpu: bool = True
     tolerance: float = 1e-4  # of the logits, against PyTorch in float32
 
@@ -21,7 +22,9 @@ class Export:
 
 
 FP16_CUDA = {"precision": "fp16", "provider": "cuda"}
-INT4 = 1.0
+PAGED = {"use_paged_attention": "true"}
+INT4 = {"precision": "int4"}
+FEW_BITS = 1.0  # as far as rounded weights may lie from what they were
 
 EXPORTS = [
     *(
@@ -44,19 +47,32 @@ EXPORTS = [
         Export(family, "torchscript")
         for family in ("llama2", "llama3", "mistral", "qwen2", "qwen3", "phi3", "gemma3")
     ),
-    Export("llama2", "genai", "fp32", {"precision": "fp32"}),
-    Export("llama3", "genai", "fp32", {"precision": "fp32"}),
-    Export("qwen3", "genai", "fp32", {"precision": "fp32"}),
-    Export("phi3", "genai", "fp32", {"precision": "fp32"}),
-    Export("gemma3", "genai", "fp32", {"precision": "fp32"}),
-    Export("llama2", "genai", "fp16", FP16_CUDA, runs_on_cpu=False),
-    Export("phi3", "genai", "fp16", FP16_CUDA, runs_on_cpu=False),
-    Export("llama2", "genai", "paged", FP16_CUDA | {"use_paged_attention": "true"}, False),
-    Export("llama2", "genai", "int4", {"precision": "int4"}, tolerance=INT4),
-    Export("qwen3", "genai", "int4", {"precision": "int4"}, tolerance=INT4),
+    *(
+        Export(family, "genai", "fp32", {"precision": "fp32"}, wide_heads=True)
+        for family in ("llama2", "llama3", "mistral", "qwen3", "phi3", "phi3-longrope", "gemma2")
+    ),
+    *(
+        Export(family, "genai", "fp16", FP16_CUDA, wide_heads=True, runs_on_cpu=False)
+        for family in ("llama2", "qwen3", "phi3")
+    ),
+    Export("llama2", "genai", "paged", FP16_CUDA | PAGED, wide_heads=True, runs_on_cpu=False),
+    *(
+        Export(family, "genai", "int4", INT4, wide_heads=True, tolerance=FEW_BITS)
+        for family in ("llama2", "qwen3", "phi3")
+    ),
     Export("llama2", "mobius"),
     Export("llama2", "mobius", "static", {"static_cache": True}),
-    Export("llama2", "mobius", "cpu", {"provider": "cpu"}),
+    Export("llama2", "mobius", "cpu", {"provider": "cpu", "wide_heads": True}, wide_heads=True),
     Export("qwen3", "mobius"),
-    Export("gemma3", "mobius"),
+    # It rounds the factor of the embeddings to bfloat16, as the first Gemma code did.
+    Export("gemma3", "mobius", tolerance=2e-3),
+    *(
+        Export("llama2", "quantized", method, {"base": base, "method": method}, tolerance=FEW_BITS)
+        for method, base in (
+            ("dynamic", "llama2-torchscript"),
+            ("static", "llama2-torchscript"),
+            ("nbits", "llama2-dynamo"),
+            ("nbits-qdq", "llama2-dynamo"),
+        )
+    ),
 ]

@@ -44,6 +44,10 @@ LONG_ROPE = {
     "long_factor": [1.5, 3.0],
 }
 
+# onnxruntime's GroupQueryAttention takes head sizes that are a multiple of 16 only.
+WIDE_HEADS = {"head_dim": 16}
+FEWER_HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}  # where head_dim is not free
+
 # name: model_type and what differs from COMMON
 FAMILIES = {
     "llama2": {"model_type": "llama", "head_dim": 8},
@@ -74,6 +78,14 @@ FAMILIES = {
         "partial_rotary_factor": 0.5,
         "rope_scaling": LONG_ROPE,
     },
+    "gemma2": {
+        "model_type": "gemma2",
+        "head_dim": 16,
+        "query_pre_attn_scalar": 16,
+        "sliding_window": 4,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "tie_word_embeddings": True,
+    },
     "gemma3": {
         "model_type": "gemma3_text",
         "head_dim": 16,
@@ -95,9 +107,13 @@ def random_weight(family: str, name: str, parameter: torch.Tensor, model_type: s
     return neutral + 0.2 * noise
 
 
-def build(family: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
-    """The model of a family, in evaluation mode."""
+def build(
+    family: str, dtype: torch.dtype = torch.float32, wide_heads: bool = False
+) -> torch.nn.Module:
+    """The model of a family, in evaluation mode; with heads of 8 or, if asked for, 16."""
     settings = COMMON | FAMILIES[family]
+    if wide_heads:
+        settings |= WIDE_HEADS if "head_dim" in settings else FEWER_HEADS
     model_type = settings["model_type"]
     config = AutoConfig.for_model(**settings)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
@@ -123,9 +139,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def save(family: str, folder) -> torch.nn.Module:
-    """Write the family as transformers does, with a tokenizer; return the model."""
-    model = build(family)
-    model.save_pretrained(folder)
+def save(family: str, folder: str, wide_heads: bool = False) -> None:
+    """Write the family as transformers does, with a tokenizer."""
+    build(family, wide_heads=wide_heads).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
-    return model

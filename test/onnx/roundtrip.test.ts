@@ -24,7 +24,8 @@ describe("import and emit", () => {
       const [before, after] = [readFileSync(file), readFileSync(out)];
       expect(after.length).toBe(before.length);
       expect(after.equals(before)).toBe(true);
-      expect(onnx.ModelProto.decode(after)).toEqual(onnx.ModelProto.decode(before));
+      // Equal bytes are equal models; that another decoder reads them shows that they are models at all.
+      expect(onnx.ModelProto.decode(after).graph?.node?.length).toBeGreaterThan(0);
     } finally {
       rmSync(folder, { recursive: true });
     }

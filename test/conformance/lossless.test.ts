@@ -1,0 +1,156 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { emitModel } from "../../compiler/onnx/emit.ts";
+import { importModel } from "../../compiler/onnx/import.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
+import { writePieces } from "../../compiler/onnx/output.ts";
+import { messageNames, type MessageName } from "../../compiler/onnx/schema.ts";
+import { compact } from "../../compiler/onnx/skeleton.ts";
+import { FileSource } from "../../compiler/onnx/source.ts";
+import { Sink } from "../../compiler/diagnostics/sink.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { encodePlain, varint } from "./encode.ts";
+import { everything, LONG } from "./everything.ts";
+
+const folder = temporaryFolder();
+let count = 0;
+
+function written(bytes: readonly number[]): string {
+  const file = path.join(folder, `${count++}.onnx`);
+  writeFileSync(file, Uint8Array.from(bytes));
+  return file;
+}
+
+/** What comes out of a file that nothing was done to. */
+function passedThrough(file: string): Buffer {
+  const out = path.join(folder, `${count++}.out.onnx`);
+  writePieces(out, emitModel(importModel(file).model).pieces);
+  return readFileSync(out);
+}
+
+/** Fields that no ONNX has: a number, and bytes that hold the message's name. */
+function unknownFields(name: MessageName): number[] {
+  return [
+    ...varint(500 * 8),
+    ...varint(300),
+    ...varint(501 * 8 + 2),
+    ...varint(name.length),
+    ...Buffer.from(name),
+    ...varint(502 * 8 + 5),
+    ...[1, 2, 3, 4],
+    ...varint(503 * 8 + 1),
+    ...[1, 2, 3, 4, 5, 6, 7, 8],
+  ];
+}
+
+describe("a model with everything in it", () => {
+  it("comes out byte for byte", () => {
+    const bytes = encodePlain("ModelProto", everything);
+    expect(passedThrough(written(bytes)).equals(Buffer.from(bytes))).toBe(true);
+  });
+
+  it("is valid", () => {
+    expect(() => openModel(written(encodePlain("ModelProto", everything)), new Sink())).not.toThrow();
+  });
+
+  it("keeps unknown fields in every message", () => {
+    const met = new Set<MessageName>();
+    const bytes = encodePlain("ModelProto", everything, (name) => {
+      met.add(name);
+      return unknownFields(name);
+    });
+    expect([...met].sort()).toEqual(messageNames.filter((name) => name !== "Blob").sort());
+    expect(passedThrough(written(bytes)).equals(Buffer.from(bytes))).toBe(true);
+  });
+
+  it.each(messageNames.filter((name) => name !== "Blob"))("keeps unknown fields in %s alone", (only) => {
+    const bytes = encodePlain("ModelProto", everything, (name) => (name === only ? unknownFields(name) : []));
+    expect(bytes.length).toBeGreaterThan(encodePlain("ModelProto", everything).length);
+    expect(passedThrough(written(bytes)).equals(Buffer.from(bytes))).toBe(true);
+  });
+});
+
+describe("long raw data", () => {
+  const file = written(encodePlain("ModelProto", everything));
+
+  it("stays on disk, at every level", () => {
+    const source = new FileSource(file);
+    const skeleton = compact(source);
+    source.close();
+    const long = Buffer.from(LONG);
+    const whole = readFileSync(file);
+    const occurrences = (bytes: Buffer): number => {
+      let [found, at] = [0, bytes.indexOf(long)];
+      for (; at >= 0; at = bytes.indexOf(long, at + 1)) found++;
+      return found;
+    };
+    expect(occurrences(whole)).toBeGreaterThan(15);
+    expect(occurrences(Buffer.from(skeleton))).toBe(0);
+  });
+
+  it("is a range of the file until it is asked for", () => {
+    const { graph } = importModel(file).model;
+    const tensors = new Map([...graph.initializers].map((value) => [value.name, value.constant]));
+    const big = tensors.get("big");
+    expect(big?.storage.kind).toBe("inline");
+    expect(big?.at).toMatchObject({ file, length: LONG.length });
+    expect(readFileSync(file).subarray(big?.at?.offset).subarray(0, LONG.length)).toEqual(Buffer.from(LONG));
+    expect(Buffer.from(big?.bytes() ?? []).equals(Buffer.from(LONG))).toBe(true);
+    expect(tensors.get("small")?.storage.kind).toBe("memory");
+    expect([...tensors.values()].find((tensor) => tensor?.storage.kind === "strings")?.size).toBe(2);
+  });
+
+  it("of typed fields reads as little-endian bytes", () => {
+    const { graph } = importModel(file).model;
+    const bytes = (name: string): number[] => [
+      ...([...graph.initializers].find((value) => value.name === name)?.constant?.bytes() ?? []),
+    ];
+    expect(bytes("typed64")).toEqual([...new Uint8Array(BigInt64Array.of(-1n, 2n ** 40n).buffer)]);
+    expect(bytes("typed32")).toEqual([...new Uint8Array(Int32Array.of(-1, 0, 1).buffer)]);
+    expect(bytes("doubles")).toEqual([...new Uint8Array(Float64Array.of(Math.PI).buffer)]);
+    expect(bytes("unsigned")).toEqual(new Array(8).fill(255));
+    expect(bytes("defaulted")).toEqual([...new Uint8Array(Float32Array.of(1).buffer)]);
+  });
+});
+
+describe("what writers differ in", () => {
+  it.each<[string, Parameters<typeof encodePlain>[1]]>([
+    ["an empty model", { graph: {} }],
+    [
+      "empty strings that are written",
+      { irVersion: 8, producerName: "", domain: "", graph: { name: "", docString: "" } },
+    ],
+    [
+      "numbers that are 0 and written",
+      { irVersion: 0, modelVersion: 0, opsetImport: [{ domain: "", version: 0 }], graph: {} },
+    ],
+    [
+      "two imports of one domain under two names",
+      {
+        opsetImport: [
+          { domain: "", version: 17 },
+          { domain: "ai.onnx", version: 17 },
+        ],
+        graph: {},
+      },
+    ],
+    [
+      "a key twice in metadata",
+      {
+        metadataProps: [
+          { key: "k", value: "1" },
+          { key: "k", value: "2" },
+        ],
+        graph: {},
+      },
+    ],
+    [
+      "an attribute without a type",
+      { irVersion: 2, graph: { node: [{ opType: "A", attribute: [{ name: "i", i: 0 }] }] } },
+    ],
+  ])("%s comes out byte for byte", (_, message) => {
+    const bytes = encodePlain("ModelProto", message);
+    expect([...passedThrough(written(bytes))]).toEqual(bytes);
+  });
+});
