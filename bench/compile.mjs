@@ -146,7 +146,7 @@ function ms(time) {
 }
 
 function megabytes(bytes) {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+  return bytes === null ? "not known here" : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function ratio(a, b) {

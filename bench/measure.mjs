@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -77,8 +77,12 @@ export function wallTimes(programs, rounds, clean) {
   return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]));
 }
 
-/** Peak memory of a run in bytes. */
+/** Peak memory of a run in bytes; null where the system does not say, which only Linux does. */
 export function peakMemory(program, folder) {
+  if (!existsSync("/proc/self/status")) {
+    spawn(program.command);
+    return null;
+  }
   const report = join(folder, "peak-memory.txt");
   const { command, env } = program.reporting(report);
   spawn(command, env);

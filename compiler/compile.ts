@@ -17,10 +17,20 @@ import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.
 import { counts, viewDecoder } from "./recognize/decoder.ts";
 import { refusalOf } from "./recognize/describe.ts";
 import { layoutSafetensors, writeSafetensors, type SafetensorsLayout } from "./weights/safetensors.ts";
-import { injectAdapters, outlineAttention, outlineMlp, outlineNorms, preparation } from "../passes/index.ts";
+import {
+  injectAdapters,
+  lowerPagedAttention,
+  outlineAttention,
+  outlineMlp,
+  outlineNorms,
+  preparation,
+} from "../passes/index.ts";
 
 /** The first with broadcasting as it is now, and the oldest that onnxruntime runs. */
 const OLDEST_OPSET = 7;
+
+/** A tensor is made in memory: with the codes it is made from, this many elements take a few GiB. */
+const MOST_ELEMENTS = 2 ** 30;
 
 /** What to compile and how. Options left out take the defaults of the command line. */
 export interface CompileOptions {
@@ -34,6 +44,8 @@ export interface CompileOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
   /** Default: `link` beside the base, `copy` in another folder. */
   readonly weights?: WeightMode;
+  /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
+  readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
   readonly strict?: boolean;
   /** Goes on when external data is missing: the graph is compiled, its weights are to be put beside it. */
@@ -76,7 +88,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   checkOutputs(options.input, [output, adapters], model);
   checkBase(model);
   const base = parameterCount(model);
-  const prepared = runPasses(model, preparation.map((pass) => step(pass)), sink, options.afterPass);
+  const prepared = runPasses(model, preparationOf(options), sink, options.afterPass);
   const view = viewDecoder(model);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(options.input, view, refusal);
@@ -106,6 +118,11 @@ export function adapterFile(output: string): string {
 
 function defaultOutput(input: string): string {
   return join(dirname(input), `${basename(input, ".onnx")}.tfc.onnx`);
+}
+
+function preparationOf(options: CompileOptions): ReturnType<typeof step>[] {
+  const lowering = options.lowerPagedAttention === true ? [lowerPagedAttention] : [];
+  return [...preparation, ...lowering].map((pass) => step(pass));
 }
 
 function stepsOf(options: CompileOptions): ReturnType<typeof step>[] {
@@ -217,6 +234,7 @@ function placeAdapters(
     if (value.constant?.storage.kind === "deferred") leaves.set(value.name ?? "", value);
   }
   if (leaves.size === 0) return null;
+  for (const [leaf, { constant }] of leaves) checkElements(leaf, constant?.size ?? 0);
   const entries = [...leaves].flatMap(([name, { constant }]) =>
     constant === undefined ? [] : [{ name, dtype: constant.dtype, shape: constant.shape }],
   );
@@ -236,4 +254,8 @@ function placeAdapters(
     }
   }
   return { layout, produce: (name) => produced.get(name)?.bytes() ?? new Uint8Array(0) };
+}
+
+function checkElements(leaf: string, elements: number): void {
+  if (elements >= MOST_ELEMENTS) throw inputError("ADAPTER_TOO_LARGE", {}, { leaf, elements, most: MOST_ELEMENTS });
 }

@@ -1,8 +1,8 @@
 import { attribute } from "../compiler/ir/attribute.ts";
-import { FunctionBuilder } from "../compiler/ir/builder.ts";
 import type { Func } from "../compiler/ir/model.ts";
 import { TFC_DOMAIN } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
+import type { OpBuilder } from "./_op-builder.ts";
 import { PagedCache } from "./_paged-cache.ts";
 import { rotated } from "./_rotary.ts";
 
@@ -44,7 +44,7 @@ const HIDDEN = -65504;
  *
  * Shapes: H heads in groups of G share KV key-value heads of width d.
  */
-export function pagedAttention(b: FunctionBuilder, name: string, form: PagedForm): Func {
+export function pagedAttention(b: OpBuilder, name: string, form: PagedForm): Func {
   const inputs = new Map<string, Value>(pagedOperands.map((operand) => [operand, b.input(operand)]));
   const operand = (of: (typeof pagedOperands)[number]): Value => {
     const value = inputs.get(of);
@@ -89,10 +89,10 @@ interface Operands {
 }
 
 /** Queries `[T, H, d]`, keys and values `[T, KV, d]`. */
-function heads(b: FunctionBuilder, cache: PagedCache, form: PagedForm, flat: Operands): Operands {
+function heads(b: OpBuilder, cache: PagedCache, form: PagedForm, flat: Operands): Operands {
   const { heads: h, kvHeads: kv } = form;
   const perHead = (x: Value, count: number, name: string): Value =>
-    b.op("Reshape", [x, b.op("Concat", [b.ints([-1, count]), cache.width], `${name}_shape`, axis(0))], name);
+    b.shaped(x, [-1, count, cache.width], name);
   if (!form.isPacked) {
     return {
       query: perHead(flat.query, h, "query_heads"),
@@ -110,46 +110,34 @@ function heads(b: FunctionBuilder, cache: PagedCache, form: PagedForm, flat: Ope
 
 /** Softmax(q kᵀ · scale) v of every sequence, padded: `[B, S, H·d]`. */
 function attend(
-  b: FunctionBuilder,
+  b: OpBuilder,
   cache: PagedCache,
   form: PagedForm,
   { query, keys, values }: { readonly query: Value; readonly keys: Value; readonly values: Value },
 ): Value {
-  const { kvHeads: kv, heads: h } = form;
-  const group = h / kv;
-  const shape = (parts: (Value | number[])[], name: string): Value =>
-    b.op(
-      "Concat",
-      parts.map((part) => (Array.isArray(part) ? b.ints(part) : part)),
-      name,
-      axis(0),
-    );
+  const group = form.heads / form.kvHeads;
   const { width: d, longestStep: s, longest: l } = cache;
-  const grouped = b.op(
-    "Reshape",
-    [cache.padded(query), shape([[0, 0, kv, group], d], "grouped_shape")],
-    "grouped",
-  );
+  const grouped = b.shaped(cache.padded(query), [0, 0, form.kvHeads, group, d], "grouped");
   const rows = b.transpose(grouped, [0, 2, 3, 1, 4], "rows"); // [B, KV, G, S, d]
-  const q = b.op("Reshape", [rows, shape([[0, 0, -1], d], "q_shape")], "q"); // [B, KV, G·S, d]
+  const q = b.shaped(rows, [0, 0, -1, d], "q"); // [B, KV, G·S, d]
   const k = b.transpose(cache.gathered(keys, "k_rows"), [0, 2, 3, 1], "k"); // [B, KV, d, L]
   const v = b.transpose(cache.valid(cache.gathered(values, "v_rows")), [0, 2, 1, 3], "v"); // [B, KV, L, d]
 
   const products = b.op("MatMul", [q, k], "products");
   const scores = capped(b, form, b.op("Mul", [products, scaleOf(b, form, cache, q)], "scores"));
-  const apart = b.op("Reshape", [scores, shape([[0, 0, group], s, l], "apart_shape")], "scores_apart");
+  const apart = b.shaped(scores, [0, 0, group, s, l], "scores_apart");
   const low = b.op("CastLike", [b.constant("float", [], [HIDDEN], "low"), apart], "low_like");
   const masked = b.op("Where", [cache.visible(form.isCausal, form.window), apart, low], "masked");
-  const weights = b.op("Softmax", [masked], "weights", axis(-1)); // [B, KV, G, S, L]
+  const weights = b.op("Softmax", [masked], "weights", { axis: attribute.int(-1) }); // [B, KV, G, S, L]
 
-  const joined = b.op("Reshape", [weights, shape([[0, 0, -1], l], "joined_shape")], "weights_joined");
+  const joined = b.shaped(weights, [0, 0, -1, l], "weights_joined");
   const context = b.op("MatMul", [joined, v], "context"); // [B, KV, G·S, d]
-  const split = b.op("Reshape", [context, shape([[0, 0, group], s, d], "context_shape")], "context_groups");
+  const split = b.shaped(context, [0, 0, group, s, d], "context_groups");
   return b.reshape(b.transpose(split, [0, 3, 1, 2, 4], "context_rows"), [0, 0, -1], "padded_output");
 }
 
 /** The scale in the element type of the scores. */
-function scaleOf(b: FunctionBuilder, { scale }: PagedForm, cache: PagedCache, like: Value): Value {
+function scaleOf(b: OpBuilder, { scale }: PagedForm, cache: PagedCache, like: Value): Value {
   const value =
     scale === null
       ? b.op("Reciprocal", [b.op("Sqrt", [b.cast(cache.width, "float", "width_float")], "root")], "scale")
@@ -157,12 +145,8 @@ function scaleOf(b: FunctionBuilder, { scale }: PagedForm, cache: PagedCache, li
   return b.op("CastLike", [value, like], "scale_like");
 }
 
-function capped(b: FunctionBuilder, { softcap }: PagedForm, scores: Value): Value {
+function capped(b: OpBuilder, { softcap }: PagedForm, scores: Value): Value {
   if (softcap === null) return scores;
   const cap = b.op("CastLike", [b.constant("float", [], [softcap], "cap"), scores], "cap_like");
   return b.op("Mul", [b.op("Tanh", [b.op("Div", [scores, cap], "by_cap")], "bent"), cap], "capped");
-}
-
-function axis(at: number): { readonly axis: ReturnType<typeof attribute.int> } {
-  return { axis: attribute.int(at) };
 }

@@ -2,6 +2,7 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import { foldConditions } from "./fold-conditions.ts";
 import { injectAdapters } from "./inject-adapters.ts";
 import { inlineFunctions } from "./inline-functions.ts";
+import { lowerPagedAttention } from "./lower-paged-attention.ts";
 import { outlineAttention } from "./outline-attention.ts";
 import { outlineMlp } from "./outline-mlp.ts";
 import { outlineNorms } from "./outline-norms.ts";
@@ -10,13 +11,22 @@ import { outlineNorms } from "./outline-norms.ts";
 export const passes: readonly Pass[] = [
   inlineFunctions,
   foldConditions,
+  lowerPagedAttention,
   outlineAttention,
   outlineMlp,
   outlineNorms,
   injectAdapters,
 ];
 
-export { foldConditions, inlineFunctions, injectAdapters, outlineAttention, outlineMlp, outlineNorms };
+export {
+  foldConditions,
+  inlineFunctions,
+  injectAdapters,
+  lowerPagedAttention,
+  outlineAttention,
+  outlineMlp,
+  outlineNorms,
+};
 
 /** The passes that make a graph plain enough to be recognized; they add nothing and need no options. */
 export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];

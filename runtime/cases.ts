@@ -32,7 +32,7 @@ export function fitCases(
   const cases = new Map<string, Case>();
   const skipped: Skipped[] = [];
   const pins = pinsOf(inputs);
-  const hasCache = inputs.some((port) => roleOf(port) === "past");
+  const hasCache = inputs.some((port) => ["past", "pages"].includes(roleOf(port)));
   for (const asked of wanted) {
     const { fitted, reason } = fit(asked, pins, hasCache);
     if (reason !== null) skipped.push({ case: asked, reason });
@@ -66,9 +66,16 @@ function pinsOf(inputs: readonly Port[]): Pins {
   return pins;
 }
 
+/** The sequence that a fixed total leaves beside a fixed past; without a cache all of it. */
+function sequenceLeft({ past, total }: Pins, hasCache: boolean): number | undefined {
+  const fixed = hasCache ? past : 0;
+  const left = total === undefined || fixed === undefined ? 0 : total - fixed;
+  return left > 0 ? left : undefined;
+}
+
 function fit(asked: Case, pins: Pins, hasCache: boolean): { fitted: Case | null; reason: string | null } {
   const batch = pins.batch ?? asked.batch;
-  const sequence = pins.sequence ?? asked.sequence;
+  const sequence = pins.sequence ?? sequenceLeft(pins, hasCache) ?? asked.sequence;
   const rest = pins.total === undefined ? undefined : pins.total - sequence;
   const past = hasCache ? (pins.past ?? rest ?? asked.past) : 0;
   if (past < 0 || (rest !== undefined && rest !== past)) {

@@ -1,6 +1,7 @@
 import { inputError } from "../compiler/diagnostics/error.ts";
 import { toHalf } from "../compiler/weights/half.ts";
 import { caseText, resolveDims, type Case } from "./dims.ts";
+import { PagedBatch } from "./paged.ts";
 import { random, type Random } from "./random.ts";
 import { roleOf, type Role } from "./roles.ts";
 import {
@@ -33,17 +34,19 @@ const SMALL_VOCABULARY = 32;
 
 /**
  * Makes inputs up for any decoder's graph: random token ids, a mask of ones, positions that go on from the past,
- * a small random cache, and for the rest normal numbers, `true`, and 0.
+ * a small random cache, and for the rest normal numbers, `true`, and 0. Where the cache is paged, rows lie one after
+ * another, and tables and slots fit together; see {@link PagedBatch}.
  *
  * @throws TfcError VERIFY_INPUT naming the first input that is no tensor of numbers or booleans.
  */
 export function makeFeeds(signature: Signature, sizes: Case, options: FeedOptions = {}): Tensors {
   const vocabulary = options.vocabulary ?? vocabularyOf(signature) ?? SMALL_VOCABULARY;
+  const paged = PagedBatch.of(signature.inputs, sizes);
   const feeds = new Map<string, HostTensor>();
   for (const port of signature.inputs) {
     // Each input has a stream of its own, so that it does not change when another input comes or goes.
     const stream = random(options.seed ?? 0, `${port.name} ${caseText(sizes)}`);
-    feeds.set(port.name, feedOf(port, sizes, stream, vocabulary));
+    feeds.set(port.name, feedOf(port, { sizes, paged, vocabulary }, stream));
   }
   return feeds;
 }
@@ -55,19 +58,26 @@ export function vocabularyOf({ outputs }: Signature): number | null {
   return typeof last === "number" ? last : null;
 }
 
-function feedOf(port: Port, sizes: Case, stream: Random, vocabulary: number): HostTensor {
+interface Setting {
+  readonly sizes: Case;
+  /** where the graph keeps its cache in blocks */
+  readonly paged: PagedBatch | null;
+  readonly vocabulary: number;
+}
+
+function feedOf(port: Port, { sizes, paged, vocabulary }: Setting, stream: Random): HostTensor {
   const { dtype } = port;
   if (dtype === null || dtype === "string") {
     const type = dtype === null ? "a value that is no such tensor" : "a tensor of strings";
     throw inputError("VERIFY_INPUT", { name: port.name }, { name: port.name, type });
   }
   const role = roleOf(port);
-  const dims = resolveDims(port, sizes);
+  const dims = paged?.dims(role, port) ?? resolveDims(port, sizes);
   if (role === "tokens") return tensorFrom(dtype, dims, () => stream.below(vocabulary));
-  const known = structure(role, dtype, dims, sizes);
+  const known = paged?.elements(role) ?? structure(role, dtype, dims, sizes);
   if (known !== null) return tensorFrom(dtype, dims, known);
   if (!isFloating(dtype)) return tensorFrom(dtype, dims, () => (dtype === "bool" ? 1 : 0));
-  const deviation = role === "past" ? CACHE_DEVIATION : 1;
+  const deviation = role === "past" || role === "pages" ? CACHE_DEVIATION : 1;
   return tensorFrom(dtype, dims, () => encode(dtype, deviation * stream.normal()));
 }
 

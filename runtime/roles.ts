@@ -21,6 +21,14 @@ export type Role =
   | "lastIndex"
   /** where each row begins among flat tokens, and where the last one ends */
   | "rowStarts"
+  /** a paged cache: [blocks, block size, heads, head size] */
+  | "pages"
+  /** the blocks of a paged cache that hold each row: [batch, blocks] */
+  | "blockTable"
+  /** the place in a paged cache that each token goes to */
+  | "slots"
+  /** indices of the tokens whose logits are wanted */
+  | "logitRows"
   /** whether the half of a merged graph that reads the cache runs */
   | "usesCache"
   | "other";
@@ -35,13 +43,24 @@ const rules: readonly Rule[] = [
   ["usesCache", /use_cache/, (port) => port.dtype === "bool"],
   ["lastIndex", /seqlens_k/, whole],
   ["rowStarts", /cu_seqlens|cumulative|query_start/, whole],
+  ["blockTable", /block_?table/, whole],
+  ["slots", /slot/, whole],
+  ["logitRows", /logits?_ind/, whole],
+  ["pages", /past|cache/, (port) => isFloating(port.dtype) && isPaged(port)],
   ["total", /total_seq|total_len/, whole],
   ["pastLength", /past_(seq|len)/, whole],
   ["mask", /mask/, any],
   ["positions", /position/, whole],
   ["tokens", /(^|[._/])(input_?ids|token_?ids|tokens)(_\d+)?$/, whole],
+  // what a tracer calls the first input when nobody named it
+  ["tokens", /^input(\.\d+)?$/, (port) => whole(port) && port.dims.length === 2],
   ["past", /past|cache/, (port) => isFloating(port.dtype) && port.dims.length >= 3],
 ];
+
+/** A paged cache tells by the name of its first dim: other caches have their rows there. */
+function isPaged({ dims: [first] }: Port): boolean {
+  return typeof first === "string" && /block|page/.test(first);
+}
 
 /** What an input means, from its name, element type and rank. */
 export function roleOf(port: Port): Role {

@@ -15,6 +15,7 @@ import { byteText, grouped, printDiagnostics, printResult, progressBar, rows } f
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly output?: string;
   readonly weights?: string;
+  readonly lowerPagedAttention: boolean;
   readonly strict: boolean;
   readonly allowMissingWeights: boolean;
   readonly dumpAfter?: string;
@@ -51,6 +52,11 @@ export function compileCommand(): Command {
       "--weights <mode>",
       `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`,
     )
+    .option(
+      "--lower-paged-attention",
+      "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
+      false,
+    )
     .option("--strict", "make every warning an error", false)
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")
@@ -85,6 +91,7 @@ function optionsOf(input: string, flags: Flags): CompileOptions {
     seed: given(seed, "seed"),
     settings,
     ...(weights === undefined ? {} : { weights }),
+    lowerPagedAttention: flags.lowerPagedAttention,
     strict: flags.strict,
     allowMissingWeights: flags.allowMissingWeights,
     ...(afterPass === undefined ? {} : { afterPass }),

@@ -206,6 +206,13 @@ export const codes = {
     fix: "run ONNX shape inference on the model first",
   })),
 
+  PAGED_ATTENTION_UNSUPPORTED: error((p: { op: string; wanted: string; found: string }) => ({
+    what: `${p.op} cannot be written with standard ops`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "leave out --lower-paged-attention and run the model where onnxruntime has a kernel for the op",
+  })),
+
   // ---- options
   OPTION_UNKNOWN_VALUE: error((p: { option: string; value: string; allowed: readonly string[] }) => ({
     what: `${p.option} does not know "${p.value}"`,
@@ -230,6 +237,12 @@ export const codes = {
     wanted: `a divisor of ${p.hidden}`,
     found: `${p.heads}`,
     fix: "choose another --heads",
+  })),
+  ADAPTER_TOO_LARGE: error((p: { leaf: string; elements: number; most: number }) => ({
+    what: `the adapter would be too large: ${p.leaf} alone has ${p.elements} elements`,
+    wanted: `fewer than ${p.most} in one tensor`,
+    found: `${p.elements}`,
+    fix: "choose a smaller --rank, or fewer --heads",
   })),
   USAGE: error((p: { what: string }) => ({ what: p.what, fix: "see tfc --help" })),
   ALREADY_COMPILED: error((p: { what: string }) => ({

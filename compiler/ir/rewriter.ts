@@ -236,9 +236,9 @@ export class Rewriter {
     open(model).irVersion = version;
   }
 
-  setOpset(model: Model, domain: string, version: number): void {
+  setOpset(owner: Model | Func, domain: string, version: number): void {
     this.#changes++;
-    open(model).opsets.set(domain, version);
+    open(owner).opsets.set(domain, version);
   }
 
   addFunction(model: Model, func: Func): void {

@@ -1,4 +1,5 @@
 import type { Node } from "../ir/node.ts";
+import { siteOf, TFC_DOMAIN } from "../ir/site.ts";
 import type { Value } from "../ir/value.ts";
 import { scalarOf } from "./constant.ts";
 import { views } from "./flow.ts";
@@ -32,11 +33,28 @@ const attentionOps: Readonly<Record<string, readonly [number, number, number]>> 
   "com.microsoft::PagedAttention": [0, 1, 2],
 };
 
+/** Domains whose ops are known: one of theirs is attention only if the table says so. */
+const knownDomains: ReadonlySet<string> = new Set(["", "ai.onnx", "com.microsoft"]);
+
+/**
+ * The operands of an op that is attention: one of the table, paged attention as lower-paged-attention writes it, or
+ * an op of an engine's own that a tracer did not look into, which tells by its name and takes q, k and v first.
+ */
+function attentionOperands(node: Node): readonly [number, number, number] | undefined {
+  const known = attentionOps[node.op];
+  if (known !== undefined) return known;
+  if (knownDomains.has(node.domain) || !/attention/i.test(node.opType) || siteOf(node) !== null)
+    return undefined;
+  if (node.domain === TFC_DOMAIN && /^PagedAttention(_\d+)?$/.test(node.opType)) return [0, 1, 2];
+  const operands = [0, 1, 2].map((i) => node.input(i));
+  return operands.every((v) => v !== null && weightOf(v) === null) ? [0, 1, 2] : undefined;
+}
+
 const products: ReadonlySet<string> = new Set(["MatMul", "com.microsoft::FusedMatMul"]);
 
 /** What a node says about attention: an anchor, a reason why it is none after all, or null when it has nothing to do with it. */
 export function anchorAt(node: Node): Anchor | Miss | null {
-  const operands = attentionOps[node.op];
+  const operands = attentionOperands(node);
   if (operands !== undefined) return opAnchor(node, operands);
   return node.op === "Softmax" ? softmaxAnchor(node) : null;
 }

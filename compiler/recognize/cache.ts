@@ -21,6 +21,8 @@ const opCaches: Readonly<Record<string, readonly [pk: number, pv: number, k: num
   "com.microsoft::GroupQueryAttention": [3, 4, 1, 2],
   "com.microsoft::MultiHeadAttention": [6, 7, 1, 2],
   "com.microsoft::PagedAttention": [3, 4, 1, 2],
+  "tfc::PagedAttention": [3, 4, 1, 2],
+  "vllm::unified_attention": [3, 4, 1, 2],
 };
 
 const joins: Readonly<Record<string, Cache["kind"]>> = {

@@ -42,7 +42,7 @@ function whole(heads: Heads): Heads | null {
 function declaredHeads(node: Node): { heads: number; kvHeads: number } | null {
   const heads = node.int("num_heads") ?? node.int("q_num_heads");
   if (heads === undefined) return null;
-  return { heads, kvHeads: node.int("kv_num_heads") ?? heads };
+  return { heads, kvHeads: node.int("kv_num_heads") ?? node.int("num_kv_heads") ?? heads };
 }
 
 /** The width of one head: the last dimension of an operand's type, of a past input, or of the Reshape that splits heads. */

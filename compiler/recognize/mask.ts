@@ -33,9 +33,13 @@ function opMask(anchor: Anchor): Mask {
   const operand = node.input(byOp[node.op] ?? -1);
   if (operand !== null) return { kind: "operand", source: operand };
   const isCausal = (node.int("is_causal") ?? node.int("unidirectional") ?? 0) !== 0;
-  // GroupQueryAttention and PagedAttention are causal by definition; lengths come as operands.
+  // These are causal by definition; lengths come as operands.
   const lengths = node.op.endsWith("GroupQueryAttention") ? node.input(5) : null;
-  const causalOps = ["com.microsoft::GroupQueryAttention", "com.microsoft::PagedAttention"];
+  const causalOps = [
+    "com.microsoft::GroupQueryAttention",
+    "com.microsoft::PagedAttention",
+    "vllm::unified_attention",
+  ];
   if (isCausal || causalOps.includes(node.op)) return { kind: "causal", source: lengths };
   return { kind: "none", source: null };
 }

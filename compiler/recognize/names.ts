@@ -4,7 +4,8 @@ import type { Value } from "../ir/value.ts";
 /** Where exporters put the path of the module that a node came from. */
 const pathKeys = ["namespace", "pkg.torch.onnx.name_scopes"];
 
-const layerPath = /((?:[\w]+\.)*?(?:layers|h|blocks))\.(\d+)(?=[.\s'"/]|$)/;
+/** A layer's number with the last name before it; the names in front are looked at only where this is found. */
+const layerPath = /\b(?:layers|h|blocks)\.(\d+)(?=[.\s'"/]|$)/;
 
 /** A layer as its exporter named it: `model.layers`, 3. */
 export interface LayerName {
@@ -32,9 +33,15 @@ function textsOf(node: Node): string[] {
 
 /** `/model/layers.0/self_attn/q_proj/MatMul` and `model.layers.0.self_attn.q_proj.weight` both name `model.layers` 0. */
 function parseLayer(text: string): LayerName | null {
-  const match = layerPath.exec(text.replace(/[/]+/g, ".").replace(/^\.+/, ""));
-  if (match?.[1] === undefined || match[2] === undefined) return null;
+  const path = text.replace(/[/]+/g, ".");
+  const match = layerPath.exec(path);
+  if (match?.[1] === undefined) return null;
+  const end = match.index + match[0].length - match[1].length - 1;
+  // Backwards by hand: an expression that ends in `$` would try every place of a long text.
+  let start = match.index;
+  while (start > 0 && /[\w.]/.test(path.charAt(start - 1))) start--;
+  const whole = path.slice(start, end).replace(/^\.+/, "");
   // A wrapper module around the model repeats the first name: model.model.layers.
-  const prefix = match[1].replace(/^(\w+)\.(?:\1\.)+/, "$1.");
-  return { prefix, index: Number(match[2]) };
+  const prefix = whole.replace(/^(\w+)\.(?:\1\.)+/, "$1.");
+  return { prefix, index: Number(match[1]) };
 }

@@ -16,6 +16,8 @@ const normOps: Readonly<Record<string, Norm["kind"]>> = {
   SimplifiedLayerNormalization: "rms",
   "com.microsoft::SimplifiedLayerNormalization": "rms",
   "com.microsoft::SkipSimplifiedLayerNormalization": "rms",
+  "vllm::fused_add_rms_norm": "rms",
+  "vllm::rms_norm": "rms",
   LayerNormalization: "layer",
   "com.microsoft::SkipLayerNormalization": "layer",
   "com.microsoft::EmbedLayerNormalization": "layer",

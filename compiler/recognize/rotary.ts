@@ -18,7 +18,8 @@ export interface Rotary {
 /** The rotary embedding between the projections and the anchor; null when there is none that is understood. */
 export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | null {
   if (anchor.node.int("do_rotary") === 1) {
-    const [cos, sin] = [anchor.node.input(7), anchor.node.input(8)];
+    const at = anchor.node.opType === "PagedAttention" ? 8 : 7;
+    const [cos, sin] = [anchor.node.input(at), anchor.node.input(at + 1)];
     return { kind: "inside", partial: false, cos, sin };
   }
   const seen = new Set<Node>();
@@ -27,7 +28,7 @@ export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | nul
     const node = at.producer;
     if (node?.graph !== index.graph || seen.has(node) || index.linearOf(node) !== null) continue;
     seen.add(node);
-    const found = rotaryOp(node) ?? rotateHalf(node);
+    const found = rotaryOp(node) ?? rotateHalf(node) ?? turnHalves(node);
     if (found !== null) return { ...found, partial: found.partial || partOfConcat(at) };
     for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
   }
@@ -66,6 +67,22 @@ function rotateHalf(node: Node): Rotary | null {
     };
   }
   return null;
+}
+
+/** `Concat(a·cos - b·sin, b·cos + a·sin)`, a and b being the halves. */
+function turnHalves(node: Node): Rotary | null {
+  const [real, imaginary] = node.op === "Concat" ? node.inputs.map((v) => v?.producer) : [];
+  if (real?.op !== "Sub" || imaginary?.op !== "Add") return null;
+  const [cos, sin] = real.inputs.map((v) => tableOf(v?.producer ?? null));
+  return cos && sin ? { kind: "rotate_half", partial: node.inputs.length > 2, cos, sin } : null;
+}
+
+/** The factor of a half that is no half itself. */
+function tableOf(product: Node | null): Value | null {
+  if (product?.op !== "Mul") return null;
+  const isHalf = (v: Value | null): boolean => v?.producer?.op === "Split" || v?.producer?.op === "Slice";
+  const tables = product.inputs.filter((v) => !isHalf(v));
+  return tables.length === 1 ? (tables[0] ?? null) : null;
 }
 
 /** A value without a factor of one, which exporters of `add(a, b, alpha=1)` leave. */

@@ -13,7 +13,7 @@ import onnx
 
 import family_models
 
-KEPT_METADATA = ("namespace", "pkg.torch.onnx.name_scopes")
+NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
@@ -30,10 +30,13 @@ def save_inline(source: Path, path: Path) -> None:
     onnx.save(onnx.load(source), path)
 
 
-def dynamo(family: str, path: Path, precision: str = "fp32") -> None:
+def dynamo(
+    family: str, path: Path, precision: str = "fp32", metadata: tuple[str, ...] = (NAME_SCOPES,)
+) -> None:
     """`torch.onnx.export(dynamo=True)`, with inputs as in `export_dynamo.py`.
 
-    Of the metadata that the exporter writes, only the module paths stay.
+    Of the metadata that the exporter writes, more than half of such a small
+    file, only `metadata` stays.
     """
     import torch
 
@@ -43,7 +46,7 @@ def dynamo(family: str, path: Path, precision: str = "fp32") -> None:
     graph = program.model.graph
     values = [*graph.inputs, *graph.initializers.values()]
     for holder in (program.model, graph, *graph.all_nodes(), *values):
-        kept = {k: v for k, v in holder.metadata_props.items() if k in KEPT_METADATA}
+        kept = {k: v for k, v in holder.metadata_props.items() if k in metadata}
         holder.metadata_props.clear()
         holder.metadata_props.update(kept)
     for node in graph.all_nodes():
@@ -90,8 +93,8 @@ def mobius(
         save_inline(Path(out) / "model.onnx", path)
 
 
-def quantized(family: str, path: Path, base: str, method: str) -> None:
-    """onnxruntime's quantisers, on the export named `base`, which must lie beside this one."""
+def quantized(family: str, path: Path, method: str) -> None:
+    """onnxruntime's quantisers, on the dynamo export of the family, which must be there."""
     from family_quantizers import METHODS
 
-    METHODS[method](path.parent.parent / base / "model.onnx", path)
+    METHODS[method](path.parent.parent / f"{family}-dynamo" / "model.onnx", path)

@@ -21,16 +21,17 @@ class Export:
         return "-".join(part for part in (self.family, self.exporter, self.variant) if part)
 
 
+MODULE_PATHS = {"metadata": ("namespace", "pkg.torch.onnx.name_scopes")}
 FP16_CUDA = {"precision": "fp16", "provider": "cuda"}
 PAGED = {"use_paged_attention": "true"}
 INT4 = {"precision": "int4"}
 FEW_BITS = 1.0  # as far as rounded weights may lie from what they were
 
 EXPORTS = [
+    Export("llama2", "dynamo", options=MODULE_PATHS),
     *(
         Export(family, "dynamo")
         for family in (
-            "llama2",
             "llama3",
             "llama-bias",
             "mistral",
@@ -38,6 +39,7 @@ EXPORTS = [
             "qwen3",
             "phi3",
             "phi3-longrope",
+            "gemma2",
             "gemma3",
         )
     ),
@@ -49,16 +51,16 @@ EXPORTS = [
     ),
     *(
         Export(family, "genai", "fp32", {"precision": "fp32"}, wide_heads=True)
-        for family in ("llama2", "llama3", "mistral", "qwen3", "phi3", "phi3-longrope", "gemma2")
+        for family in ("llama2", "qwen3", "phi3", "gemma2")
     ),
     *(
         Export(family, "genai", "fp16", FP16_CUDA, wide_heads=True, runs_on_cpu=False)
-        for family in ("llama2", "qwen3", "phi3")
+        for family in ("llama2", "phi3")
     ),
     Export("llama2", "genai", "paged", FP16_CUDA | PAGED, wide_heads=True, runs_on_cpu=False),
     *(
         Export(family, "genai", "int4", INT4, wide_heads=True, tolerance=FEW_BITS)
-        for family in ("llama2", "qwen3", "phi3")
+        for family in ("llama2", "mistral", "qwen3", "phi3-longrope")
     ),
     Export("llama2", "mobius"),
     Export("llama2", "mobius", "static", {"static_cache": True}),
@@ -67,12 +69,7 @@ EXPORTS = [
     # It rounds the factor of the embeddings to bfloat16, as the first Gemma code did.
     Export("gemma3", "mobius", tolerance=2e-3),
     *(
-        Export("llama2", "quantized", method, {"base": base, "method": method}, tolerance=FEW_BITS)
-        for method, base in (
-            ("dynamic", "llama2-torchscript"),
-            ("static", "llama2-torchscript"),
-            ("nbits", "llama2-dynamo"),
-            ("nbits-qdq", "llama2-dynamo"),
-        )
+        Export("llama2", "quantized", method, {"method": method}, tolerance=FEW_BITS)
+        for method in ("dynamic", "static", "nbits")
     ),
 ]

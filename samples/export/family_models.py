@@ -38,12 +38,6 @@ LLAMA3_ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
-LONG_ROPE = {
-    "type": "longrope",
-    "short_factor": [1.0, 1.5],
-    "long_factor": [1.5, 3.0],
-}
-
 # onnxruntime's GroupQueryAttention takes head sizes that are a multiple of 16 only.
 WIDE_HEADS = {"head_dim": 16}
 FEWER_HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}  # where head_dim is not free
@@ -76,7 +70,7 @@ FAMILIES = {
         "model_type": "phi3",
         "original_max_position_embeddings": CONTEXT // 2,
         "partial_rotary_factor": 0.5,
-        "rope_scaling": LONG_ROPE,
+        "rope_scaling": {"type": "longrope"},  # its factors depend on the heads
     },
     "gemma2": {
         "model_type": "gemma2",
@@ -107,6 +101,17 @@ def random_weight(family: str, name: str, parameter: torch.Tensor, model_type: s
     return neutral + 0.2 * noise
 
 
+def long_rope(settings: dict) -> dict:
+    """Factors for short and long contexts, one for each pair of rotated channels."""
+    head_dim = settings["hidden_size"] // settings["num_attention_heads"]
+    pairs = int(head_dim * settings["partial_rotary_factor"]) // 2
+    return {
+        "type": "longrope",
+        "short_factor": [1.0 + 0.25 * pair for pair in range(pairs)],
+        "long_factor": [1.5 + pair for pair in range(pairs)],
+    }
+
+
 def build(
     family: str, dtype: torch.dtype = torch.float32, wide_heads: bool = False
 ) -> torch.nn.Module:
@@ -114,9 +119,10 @@ def build(
     settings = COMMON | FAMILIES[family]
     if wide_heads:
         settings |= WIDE_HEADS if "head_dim" in settings else FEWER_HEADS
+    if settings.get("rope_scaling", {}).get("type") == "longrope":
+        settings["rope_scaling"] = long_rope(settings)
     model_type = settings["model_type"]
-    config = AutoConfig.for_model(**settings)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings)).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(random_weight(family, name, parameter, model_type))

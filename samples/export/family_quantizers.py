@@ -19,7 +19,7 @@ BATCH, LENGTH, PAST = 2, 5, 3
 class RandomTokens(CalibrationDataReader):
     """A few steps of random tokens after a past of random keys and values."""
 
-    def __init__(self, model: onnx.ModelProto, steps: int = 4):
+    def __init__(self, model: onnx.ModelProto, steps: int = 32):
         random = np.random.default_rng(0)
         inputs = {i.name: i.type.tensor_type.shape.dim for i in model.graph.input}
         caches = {name: dims for name, dims in inputs.items() if name.startswith("past")}
@@ -67,21 +67,13 @@ def static(source: Path, path: Path) -> None:
     )
 
 
-def four_bits(source: Path, path: Path, quant_format: QuantFormat) -> None:
-    """Weights of 4 bits in blocks of 32: MatMulNBits, or a DequantizeLinear before MatMul."""
-    config = matmul_nbits_quantizer.DefaultWeightOnlyQuantConfig(
-        block_size=32, is_symmetric=True, quant_format=quant_format
-    )
+def nbits(source: Path, path: Path) -> None:
+    """Weights of 4 bits in blocks of 32: MatMulNBits."""
     quantizer = matmul_nbits_quantizer.MatMulNBitsQuantizer(
-        onnx.load(source), block_size=32, is_symmetric=True, algo_config=config
+        onnx.load(source), block_size=32, is_symmetric=True
     )
     quantizer.process()
     onnx.save(quantizer.model.model, path)
 
 
-METHODS = {
-    "dynamic": dynamic,
-    "static": static,
-    "nbits": lambda source, path: four_bits(source, path, QuantFormat.QOperator),
-    "nbits-qdq": lambda source, path: four_bits(source, path, QuantFormat.QDQ),
-}
+METHODS = {"dynamic": dynamic, "static": static, "nbits": nbits}

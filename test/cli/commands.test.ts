@@ -11,10 +11,10 @@ const model = writeModel(folder, "model.onnx", tinyDecoder());
 const root = path.resolve(import.meta.dirname, "../..");
 
 describe("tfc", () => {
-  it.each([["--help"], ["-h"], ["help"], ["compile", "--help"], ["help", "verify"]])(
-    "%s %s prints help on stdout",
-    (...args) => {
-      const { status, stdout, stderr } = tfc(args.filter((arg) => arg !== undefined));
+  it.each([[["--help"]], [["-h"]], [["help"]], [["compile", "--help"]], [["help", "verify"]]])(
+    "%j prints help on stdout",
+    (args) => {
+      const { status, stdout, stderr } = tfc(args);
       expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
       expect(stdout).toContain("Usage: tfc");
     },

@@ -26,6 +26,8 @@ describe("roles", () => {
     [port("attention_mask", "int64", "b", "t"), "mask"],
     [port("positions", "int64", "num_tokens"), "positions"],
     [port("cache_position", "int64", "s"), "positions"],
+    [port("input.1", "int64", 2, 8), "tokens"],
+    [port("input", "float", 2, 8), "other"],
     [port("past_key_values.11.value", "float16", "b", 8, "p", 64), "past"],
     [port("past_key_3", "float", "b", 8, "p", 64), "past"],
     [port("total_sequence_length", "int32"), "total"],
@@ -147,6 +149,23 @@ describe("fitCases", () => {
     expect(skipped).toHaveLength(defaultCases.length);
     expect(skipped.map(({ reason }) => reason)).toContain("the graph takes a batch of 1 only");
     expect(skipped.map(({ reason }) => reason)).toContain("the graph takes a past of 31 only");
+  });
+
+  it("takes the sequence that a mask of fixed length has, where there is no cache", () => {
+    const inputs = [port("x", "float", 2, 8, 16), port("attention_mask", "int64", 2, 8)];
+    const { cases, skipped } = fitCases(inputs, defaultCases);
+    expect(cases).toEqual([{ batch: 2, sequence: 8, past: 0 }]);
+    expect(skipped[0]?.reason).toBe("the graph takes a batch of 2 only");
+  });
+
+  it("takes the sequence that a past of fixed length leaves of a mask of fixed length", () => {
+    const inputs = [
+      port("input_ids", "int64", "batch", "sequence"),
+      port("attention_mask", "int64", "batch", 12),
+      port("past_key_values.0.key", "float", "batch", 2, 10, 4),
+    ];
+    const { cases } = fitCases(inputs, [{ batch: 3, sequence: 5, past: 0 }]);
+    expect(cases).toEqual([{ batch: 3, sequence: 2, past: 10 }]);
   });
 
   it("takes the past that is left of a mask of fixed length", () => {

@@ -1,0 +1,61 @@
+import { attribute } from "../compiler/ir/attribute.ts";
+import { FunctionBuilder } from "../compiler/ir/builder.ts";
+import { dtypeNumber, type DType } from "../compiler/ir/dtype.ts";
+import type { Value } from "../compiler/ir/value.ts";
+
+/** As far as a dimension goes. */
+export const END = 2 ** 31 - 1;
+
+/** Ops that bodies with shapes known only at run time are full of, one call each. Wants opset 15 or later. */
+export class OpBuilder extends FunctionBuilder {
+  /** A vector of 64-bit integers. */
+  ints(values: readonly number[], name = "c"): Value {
+    return this.constant("int64", [values.length], values, name);
+  }
+
+  /** Dimensions `from` up to `to` of a value, as a vector. */
+  dims(x: Value, from: number, to: number, name: string): Value {
+    return this.op("Shape", [x], name, { start: attribute.int(from), end: attribute.int(to) });
+  }
+
+  /** Elements `from` up to `to` along one axis; the bounds may be vectors of one element. */
+  slice(x: Value, from: Value | number, to: Value | number, axis: number, name: string): Value {
+    const [start, end] = [from, to].map((at) => (typeof at === "number" ? this.ints([at]) : at));
+    return this.op("Slice", [x, start ?? null, end ?? null, this.ints([axis])], name);
+  }
+
+  cast(x: Value, to: DType, name: string): Value {
+    return this.op("Cast", [x], name, { to: attribute.int(dtypeNumber(to)) });
+  }
+
+  unsqueeze(x: Value, axes: readonly number[], name: string): Value {
+    return this.op("Unsqueeze", [x, this.ints(axes)], name);
+  }
+
+  concat(parts: readonly Value[], axis: number, name: string): Value {
+    return this.op("Concat", parts, name, { axis: attribute.int(axis) });
+  }
+
+  /** The vector that its parts make, numbers being its constants. */
+  vector(parts: readonly (Value | number)[], name: string): Value {
+    const values = parts.map((part) => (typeof part === "number" ? this.ints([part]) : part));
+    return this.concat(values, 0, name);
+  }
+
+  /** A Reshape to a shape of which some dimensions are values: vectors of one element. */
+  shaped(x: Value, shape: readonly (Value | number)[], name: string): Value {
+    return this.op("Reshape", [x, this.vector(shape, `${name}_shape`)], name);
+  }
+
+  /** 0, 1, 2, … below a vector of one element. */
+  range(below: Value, name: string): Value {
+    const zero = this.constant("int64", [], [0], "zero");
+    const one = this.constant("int64", [], [1], "one");
+    return this.op("Range", [zero, this.op("Squeeze", [below], `${name}_below`), one], name);
+  }
+
+  /** The largest element, as a vector of one. */
+  largest(x: Value, name: string): Value {
+    return this.op("ReduceMax", [x], name, { keepdims: attribute.int(1) });
+  }
+}
