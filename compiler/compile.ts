@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { adapterKinds } from "./adapters/index.ts";
 import { ADAPTER_KEY } from "./adapters/kind.ts";
+import { Analyses } from "./pass/analyses.ts";
 import { checkOptions } from "./pass/options.ts";
 import { diagnosticText, type Diagnostic } from "./diagnostics/diagnostic.ts";
 import { inputError, type TfcError } from "./diagnostics/error.ts";
@@ -88,11 +89,12 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   checkOutputs(options.input, [output, adapters], model);
   checkBase(model);
   const base = parameterCount(model);
-  const prepared = runPasses(model, preparationOf(options), sink, options.afterPass);
-  const view = viewDecoder(model);
+  const analyses = new Analyses(model);
+  const prepared = runPasses(model, preparationOf(options), sink, options.afterPass, analyses);
+  const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(options.input, view, refusal);
-  const passes = [...prepared, ...runPasses(model, stepsOf(options), sink, options.afterPass)];
+  const passes = [...prepared, ...runPasses(model, stepsOf(options), sink, options.afterPass, analyses)];
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, options, sink, { output, adapters });
   const injected = passes.find((p) => p.pass === injectAdapters.name)?.stats ?? {};
@@ -204,8 +206,10 @@ async function writeOutputs(
       ...(options.progress === undefined ? {} : { progress: options.progress }),
     });
     const placed = placeAdapters(model, rw, to.adapters);
-    if (placed !== null)
+    if (placed !== null) {
+      files.prepare(to.adapters, placed.layout.size);
       await files.stage(to.adapters, (file) => writeSafetensors(file, placed.layout, placed.produce));
+    }
     const { pieces, size } = emitModel(model);
     if (size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file: to.output }, { bytes: size });
     await files.stage(to.output, (file) => {
@@ -257,5 +261,6 @@ function placeAdapters(
 }
 
 function checkElements(leaf: string, elements: number): void {
-  if (elements >= MOST_ELEMENTS) throw inputError("ADAPTER_TOO_LARGE", {}, { leaf, elements, most: MOST_ELEMENTS });
+  if (elements >= MOST_ELEMENTS)
+    throw inputError("ADAPTER_TOO_LARGE", {}, { leaf, elements, most: MOST_ELEMENTS });
 }

@@ -8,9 +8,17 @@ export const END = 2 ** 31 - 1;
 
 /** Ops that bodies with shapes known only at run time are full of, one call each. Wants opset 15 or later. */
 export class OpBuilder extends FunctionBuilder {
-  /** A vector of 64-bit integers. */
-  ints(values: readonly number[], name = "c"): Value {
-    return this.constant("int64", [values.length], values, name);
+  readonly #shared = new Map<string, Value>();
+
+  /** A vector of 64-bit integers, one node for all that are equal. */
+  ints(values: readonly number[]): Value {
+    const hint = values.map((n) => (n === END ? "end" : String(n).replace("-", "m"))).join("_");
+    return this.#share(`ints_${hint}`, [values.length], values);
+  }
+
+  /** A 64-bit integer of rank 0, one node for all that are equal. */
+  int(value: number): Value {
+    return this.#share(`int_${value}`, [], [value]);
   }
 
   /** Dimensions `from` up to `to` of a value, as a vector. */
@@ -49,13 +57,17 @@ export class OpBuilder extends FunctionBuilder {
 
   /** 0, 1, 2, … below a vector of one element. */
   range(below: Value, name: string): Value {
-    const zero = this.constant("int64", [], [0], "zero");
-    const one = this.constant("int64", [], [1], "one");
-    return this.op("Range", [zero, this.op("Squeeze", [below], `${name}_below`), one], name);
+    return this.op("Range", [this.int(0), this.op("Squeeze", [below], `${name}_below`), this.int(1)], name);
   }
 
   /** The largest element, as a vector of one. */
   largest(x: Value, name: string): Value {
     return this.op("ReduceMax", [x], name, { keepdims: attribute.int(1) });
+  }
+
+  #share(name: string, shape: readonly number[], values: readonly number[]): Value {
+    const value = this.#shared.get(name) ?? this.constant("int64", shape, values, name);
+    this.#shared.set(name, value);
+    return value;
   }
 }

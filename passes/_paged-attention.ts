@@ -4,7 +4,7 @@ import { TFC_DOMAIN } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import type { OpBuilder } from "./_op-builder.ts";
 import { PagedCache } from "./_paged-cache.ts";
-import { rotated } from "./_rotary.ts";
+import { rotated, turnAt } from "./_rotary.ts";
 
 /** What a paged attention is like, apart from the values it works on. */
 export interface PagedForm {
@@ -64,14 +64,15 @@ export function pagedAttention(b: OpBuilder, name: string, form: PagedForm): Fun
     key: operand("key"),
     value: operand("value"),
   });
-  const turn = (x: Value, hint: string): Value =>
+  const turning =
     form.rotary === null
-      ? x
-      : rotated(b, x, hint, {
-          cos: b.op("Gather", [operand("cos_cache"), cache.position], `${hint}_cos`),
-          sin: b.op("Gather", [operand("sin_cache"), cache.position], `${hint}_sin`),
+      ? null
+      : turnAt(b, cache.position, {
+          cos: operand("cos_cache"),
+          sin: operand("sin_cache"),
           isInterleaved: form.rotary === "pairs",
         });
+  const turn = (x: Value, hint: string): Value => (turning === null ? x : rotated(b, x, hint, turning));
   const keys = cache.written(operand("key_cache"), turn(key, "key"), "keys");
   const values = cache.written(operand("value_cache"), value, "values");
   const context = attend(b, cache, form, { query: turn(query, "query"), keys, values });

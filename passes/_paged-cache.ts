@@ -34,14 +34,14 @@ export class PagedCache {
   readonly #b: OpBuilder;
   readonly #starts: Value;
   readonly #past: Value;
-  readonly #totals: Value;
   readonly #sequence: Value;
   readonly #local: Value;
   readonly #lastToken: Value;
   readonly #step: Value;
   readonly #spot: Value;
   readonly #rowShape: Value;
-  readonly #isMapped: Value;
+  /** `[B, L]`: whether a place is one of the sequence's tokens, and its block is there. */
+  readonly #isHeld: Value;
   readonly #rows: Value;
   readonly #isWritten: Value;
   readonly #writtenRows: Value;
@@ -61,16 +61,20 @@ export class PagedCache {
     this.#starts = b.slice(cumulative, 0, -1, 0, "starts");
     const ends = b.slice(cumulative, 1, END, 0, "ends");
     const lengths = b.op("Sub", [ends, this.#starts], "lengths");
-    this.#totals = b.op("Add", [this.#past, lengths], "totals");
+    const totals = b.op("Add", [this.#past, lengths], "totals");
     this.longestStep = b.largest(lengths, "longest_step");
-    this.longest = b.largest(this.#totals, "longest");
+    this.longest = b.largest(totals, "longest");
     this.#step = b.range(this.longestStep, "step"); // [S]
     this.#spot = b.range(this.longest, "spot"); // [L]
 
     const token = b.range(tokens, "token"); // [T]
     this.#sequence = this.#sequenceOf(token, ends);
     const length = b.op("Gather", [lengths, this.#sequence], "length");
-    const distance = b.op("Sub", [token, b.op("Gather", [this.#starts, this.#sequence], "start")], "distance");
+    const distance = b.op(
+      "Sub",
+      [token, b.op("Gather", [this.#starts, this.#sequence], "start")],
+      "distance",
+    );
     // Tokens behind the last sequence pad the batch: they take the place of its last token, and are not written.
     const capped = b.op("Min", [distance, b.op("Sub", [length, one], "last_local")], "local_capped");
     this.#local = b.op("Max", [capped, b.ints([0])], "local");
@@ -80,13 +84,19 @@ export class PagedCache {
     const blocks = b.op("Gather", [table, b.op("Div", [this.#spot, size], "spot_block")], "blocks", {
       axis: attribute.int(1),
     }); // [B, L]
-    this.#isMapped = b.op("GreaterOrEqual", [blocks, b.ints([0])], "is_mapped");
+    const isMapped = b.op("GreaterOrEqual", [blocks, b.ints([0])], "is_mapped");
+    const isInside = b.op("Less", [this.#spot, b.unsqueeze(totals, [1], "totals_column")], "is_inside");
+    this.#isHeld = b.op("And", [isInside, isMapped], "is_held");
     const firsts = b.op("Mul", [b.op("Max", [blocks, b.ints([0])], "mapped"), size], "firsts");
     this.#rows = b.op("Add", [firsts, b.op("Mod", [this.#spot, size], "spot_offset")], "cache_rows");
 
     const slots =
       layout.slots === null
-        ? this.#slots(table, size, b.op("LessOrEqual", [b.ints([1]), b.op("Sub", [length, distance], "left")], "is_real"))
+        ? this.#slots(
+            table,
+            size,
+            b.op("LessOrEqual", [b.ints([1]), b.op("Sub", [length, distance], "left")], "is_real"),
+          )
         : b.cast(layout.slots, "int64", "slots");
     this.#isWritten = b.op("GreaterOrEqual", [slots, b.ints([0])], "is_written");
     const kept = b.op("Compress", [slots, this.#isWritten], "written_slots", { axis: attribute.int(0) });
@@ -115,7 +125,7 @@ export class PagedCache {
   valid(rows: Value): Value {
     const b = this.#b;
     const zero = b.op("CastLike", [b.constant("float", [], [0], "zero"), rows], "zero_like");
-    return b.op("Where", [b.unsqueeze(this.#isHeld(), [2, 3], "held_rows"), rows, zero], "v_held");
+    return b.op("Where", [b.unsqueeze(this.#isHeld, [2, 3], "held_rows"), rows, zero], "v_held");
   }
 
   /** `[T, …]` → `[B, S, …]`; what lies behind a sequence's end is some other token. */
@@ -138,7 +148,7 @@ export class PagedCache {
     const b = this.#b;
     const from = b.op("Add", [b.unsqueeze(this.#past, [1], "past_column"), this.#step], "step_position");
     const position = b.unsqueeze(from, [2], "query_position"); // [B, S, 1]
-    let seen = b.unsqueeze(this.#isHeld(), [1], "held_by_query"); // [B, 1, L]
+    let seen = b.unsqueeze(this.#isHeld, [1], "held_by_query"); // [B, 1, L]
     const and = (what: Value, name: string): void => void (seen = b.op("And", [seen, what], name));
     if (isCausal) and(b.op("LessOrEqual", [this.#spot, position], "is_before"), "seen_before");
     if (window !== null) {
@@ -146,13 +156,6 @@ export class PagedCache {
       and(b.op("GreaterOrEqual", [this.#spot, edge], "is_near"), "seen_near");
     }
     return b.unsqueeze(seen, [1, 2], "visible");
-  }
-
-  /** `[B, L]`: whether a place is one of the sequence's tokens and its block is there. */
-  #isHeld(): Value {
-    const b = this.#b;
-    const inside = b.op("Less", [this.#spot, b.unsqueeze(this.#totals, [1], "totals_column")], "is_inside");
-    return b.op("And", [inside, this.#isMapped], "is_held");
   }
 
   /** How many sequences end at or before a token: the number of the one it belongs to. */

@@ -23,10 +23,10 @@ export const outlineMlp: Pass = {
   scopes: ["main"],
   requires: [],
   ensures: [],
-  visitor: ({ model, rewriter, sink, count }) => ({
+  visitor: ({ model, rewriter, sink, analysis, count }) => ({
     graph: {
       enter: () => {
-        const view = viewDecoder(model);
+        const view = analysis(viewDecoder);
         const { matched, seen } = counts(view, "mlp");
         if (matched < seen) {
           sink.report(

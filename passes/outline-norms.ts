@@ -2,6 +2,7 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import { outlined } from "../compiler/pass/invariants.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import type { Model } from "../compiler/ir/model.ts";
+import type { Node } from "../compiler/ir/node.ts";
 import { siteOf, type SiteKind } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { GraphIndex } from "../compiler/recognize/graph-index.ts";
@@ -51,18 +52,16 @@ const suffixes: Readonly<Record<SiteKind, string>> = {
 
 function normsOf(model: Model, graph: Graph): Outlined[] {
   const index = new GraphIndex(model, graph);
-  const found = new Map<Value, Outlined>();
+  const found: Outlined[] = [];
+  const taken = new Set<Node>();
   const add = (value: Value, name: string): void => {
     const norm = recognizeNorm(value);
-    if (norm?.input?.producer?.graph !== graph || found.has(value)) return;
+    if (norm?.form !== "plain" || norm.input?.producer?.graph !== graph) return;
     const region = regionBetween(norm.input, value, index);
-    if (isMiss(region) || region.nodes.length < 2) return;
-    found.set(value, {
-      region,
-      name,
-      site: null,
-      roles: rolesOf(region.nodes.flatMap((node) => node.inputs)),
-    });
+    // A second reader of one norm finds it taken; a region with a call or projection in it is more than a norm.
+    if (isMiss(region) || region.nodes.some((node) => taken.has(node) || isMore(model, node, index))) return;
+    for (const node of region.nodes) taken.add(node);
+    found.push({ region, name, site: null, roles: rolesOf(region.nodes.flatMap((node) => node.inputs)) });
   };
   for (const node of graph.nodes) {
     const site = siteOf(node);
@@ -70,7 +69,11 @@ function normsOf(model: Model, graph: Graph): Outlined[] {
     add(site.input, `${site.name.slice(0, site.name.lastIndexOf("."))}.${suffixes[site.site]}`);
   }
   for (const linear of index.linears) add(linear.input, "model.norm");
-  return [...found.values()];
+  return found;
+}
+
+function isMore(model: Model, node: Node, index: GraphIndex): boolean {
+  return model.callee(node) !== undefined || index.linearOf(node) !== null || node.subgraphs.length > 0;
 }
 
 /** The parameter that is more than a scalar is the norm's weight. */

@@ -51,8 +51,11 @@ interface Pins {
 
 function pinsOf(inputs: readonly Port[]): Pins {
   const pins: Pins = {};
+  // Where tokens are written to a place that is given, the cache is a buffer: its length says nothing of the past.
+  const isBuffer = inputs.some((port) => /write_ind/.test(port.name) && roleOf(port) === "pastLength");
   for (const port of inputs) {
     const role = roleOf(port);
+    if (isBuffer && role === "past") continue;
     // Only these fix anything: positions of [1, S] serve every row, as a mask of [1, 1, S, T] does.
     if (role !== "tokens" && role !== "past" && !(role === "mask" && port.dims.length === 2)) continue;
     // A cache laid out in another order says so by the name of its past.

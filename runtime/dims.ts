@@ -69,6 +69,13 @@ export function resolveDims(port: Port, sizes: Case): number[] {
   });
 }
 
+/** Inputs with the sizes of some symbols filled in. */
+export function withSizes(inputs: readonly Port[], symbols: ReadonlyMap<string, number> = new Map()): Port[] {
+  const size = (dim: number | string): number | string =>
+    typeof dim === "string" ? (symbols.get(dim) ?? dim) : dim;
+  return inputs.map((port) => ({ ...port, dims: port.dims.map(size) }));
+}
+
 function partSize(part: string, sizes: Case): number | undefined {
   if (/^\d+$/.test(part)) return Number(part);
   // A product or a call is not a sum of sizes.

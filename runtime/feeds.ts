@@ -1,6 +1,6 @@
 import { inputError } from "../compiler/diagnostics/error.ts";
 import { toHalf } from "../compiler/weights/half.ts";
-import { caseText, resolveDims, type Case } from "./dims.ts";
+import { caseText, resolveDims, withSizes, type Case } from "./dims.ts";
 import { PagedBatch } from "./paged.ts";
 import { random, type Random } from "./random.ts";
 import { roleOf, type Role } from "./roles.ts";
@@ -18,6 +18,8 @@ export interface FeedOptions {
   readonly seed?: number;
   /** Token ids are below this. Default: the last dim of the logits, else 32. */
   readonly vocabulary?: number;
+  /** Sizes of symbolic dims that count neither rows nor tokens. */
+  readonly symbols?: ReadonlyMap<string, number>;
 }
 
 /** A graph's inputs and outputs; a session is one. */
@@ -41,9 +43,10 @@ const SMALL_VOCABULARY = 32;
  */
 export function makeFeeds(signature: Signature, sizes: Case, options: FeedOptions = {}): Tensors {
   const vocabulary = options.vocabulary ?? vocabularyOf(signature) ?? SMALL_VOCABULARY;
-  const paged = PagedBatch.of(signature.inputs, sizes);
+  const inputs = withSizes(signature.inputs, options.symbols);
+  const paged = PagedBatch.of(inputs, sizes);
   const feeds = new Map<string, HostTensor>();
-  for (const port of signature.inputs) {
+  for (const port of inputs) {
     // Each input has a stream of its own, so that it does not change when another input comes or goes.
     const stream = random(options.seed ?? 0, `${port.name} ${caseText(sizes)}`);
     feeds.set(port.name, feedOf(port, { sizes, paged, vocabulary }, stream));

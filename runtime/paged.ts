@@ -52,7 +52,9 @@ export class PagedBatch {
   /** The dims of an input; null for one that paging does not determine. */
   dims(role: Role, port: Port): readonly number[] | null {
     const sizes = this.#sizes(role, port.dims.length);
-    return sizes === null ? null : port.dims.map((dim, i) => (typeof dim === "number" ? dim : (sizes[i] ?? 1)));
+    return sizes === null
+      ? null
+      : port.dims.map((dim, i) => (typeof dim === "number" ? dim : (sizes[i] ?? 1)));
   }
 
   /** The elements of an input by flat index; null for one that has a content of its own. */
@@ -96,7 +98,9 @@ export class PagedBatch {
     for (const { fresh } of this.#sequences) ends.push((ends.at(-1) ?? 0) + fresh);
     switch (role) {
       case "positions":
-        return this.#sequences.flatMap(({ past, fresh }) => Array.from({ length: fresh }, (_, i) => past + i));
+        return this.#sequences.flatMap(({ past, fresh }) =>
+          Array.from({ length: fresh }, (_, i) => past + i),
+        );
       case "slots":
         return this.#sequences.flatMap(({ past, fresh }, row) =>
           Array.from({ length: fresh }, (_, i) => this.#slot(row, past + i)),

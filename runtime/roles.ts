@@ -13,7 +13,7 @@ export type Role =
   | "positions"
   /** keys or values of the tokens before: [batch, heads, past, head size] */
   | "past"
-  /** past + sequence, as a number */
+  /** past + sequence, as a number or for each row */
   | "total"
   /** tokens before, for each row */
   | "pastLength"
@@ -47,8 +47,8 @@ const rules: readonly Rule[] = [
   ["slots", /slot/, whole],
   ["logitRows", /logits?_ind/, whole],
   ["pages", /past|cache/, (port) => isFloating(port.dtype) && isPaged(port)],
-  ["total", /total_seq|total_len/, whole],
-  ["pastLength", /past_(seq|len)/, whole],
+  ["total", /total_seq|total_len|nonpad_kv/, whole],
+  ["pastLength", /past_(seq|len)|write_ind/, whole],
   ["mask", /mask/, any],
   ["positions", /position/, whole],
   ["tokens", /(^|[._/])(input_?ids|token_?ids|tokens)(_\d+)?$/, whole],

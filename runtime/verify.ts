@@ -1,6 +1,6 @@
 import { inputError, TfcError } from "../compiler/diagnostics/error.ts";
 import { defaultCases, fitCases, type Skipped } from "./cases.ts";
-import { caseText, type Case } from "./dims.ts";
+import { caseText, withSizes, type Case } from "./dims.ts";
 import { makeFeeds, type FeedOptions } from "./feeds.ts";
 import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { Tally, type Level, type LevelReport } from "./tally.ts";
@@ -48,7 +48,10 @@ export async function verify(base: string, compiled: string, options: VerifyOpti
     const found = await withSessions([base, compiled], level, options, async (pair) => {
       checkInterface(pair);
       provider = pair[0].provider;
-      const { cases, skipped: unfit } = fitCases(pair[0].inputs, options.cases ?? defaultCases);
+      const { cases, skipped: unfit } = fitCases(
+        withSizes(pair[0].inputs, options.symbols),
+        options.cases ?? defaultCases,
+      );
       if (levels.length === 0) skipped.push(...unfit);
       return compareCases(pair, cases, level, options);
     });

@@ -4,13 +4,14 @@
  * - each pass has a page in docs/passes, which names its options and counters; each page has a pass
  * - each flag of each command is in docs/guide.md, and commands shown in any page have no other flags
  * - commands shown in `console` blocks print what the block says they print
+ * - each style that inspect names has a section in docs/styles.md
  * - each reason for not recognizing a block is explained in docs/passes
  * - docs/errors.md is what make-errors.mjs prints
  * - relative links lead to files, and their anchors to headings
  * - no tracked text names a path of somebody's machine or a host of a package registry
  *
  * In a `console` block a line `…` stands for any lines, and a line that ends with `…` for any that begin so. Times
- * are not compared.
+ * and sizes of files are not compared.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -33,6 +34,7 @@ const pages = new Map(
 
 checkPasses();
 checkMisses();
+checkStyles();
 await checkErrors();
 await checkFlags();
 for (const [file, text] of pages) checkLinks(file, text);
@@ -98,6 +100,17 @@ function checkMisses() {
     .join("\n");
   for (const code of codes) {
     if (!explained.includes(`\`${code}\``)) problems.push(`docs/passes: no page explains \`${code}\``);
+  }
+}
+
+function checkStyles() {
+  const [, union = ""] =
+    /export type Style =([^;]*);/.exec(readFileSync("compiler/recognize/style.ts", "utf8")) ?? [];
+  const styles = [...union.matchAll(/"([\w-]+)"/g)].map(([, style]) => style);
+  if (styles.length === 0) problems.push("compiler/recognize/style.ts: no styles were found");
+  const page = pages.get("docs/styles.md") ?? "";
+  for (const style of styles) {
+    if (!page.includes(`\n## ${style}\n`)) problems.push(`docs/styles.md: ${style} has no section`);
   }
 }
 
@@ -208,8 +221,12 @@ function firstDifference(wanted, got) {
 
 function agrees(line, printed) {
   if (line.endsWith("…")) return printed.startsWith(line.slice(0, -1));
-  const untimed = (text) => text.replace(/^(time +)[\d.]+ ms$/, "$1").trimEnd();
-  return untimed(line) === untimed(printed);
+  const plain = (text) =>
+    text
+      .replace(/^(time +)[\d.]+ ms$/, "$1")
+      .replace(/ {2}[\d.]+ [kMG]?B(?=$|,)/, "")
+      .trimEnd();
+  return plain(line) === plain(printed);
 }
 
 /** Names that belong to one machine or one network; written so that they are not found in this file. */

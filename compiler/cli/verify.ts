@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { inputError } from "../diagnostics/error.ts";
+import { headSizes } from "./head-sizes.ts";
 import { printResult } from "./output.ts";
 import type { Report } from "../../runtime/verify.ts";
 
@@ -63,6 +64,7 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
     toleranceExact,
     seed,
     provider,
+    symbols: headSizes(base),
     levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
     ...(vocabulary === undefined ? {} : { vocabulary }),
   });

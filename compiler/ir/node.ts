@@ -3,10 +3,11 @@ import type { Entity, Loc } from "./entity.ts";
 import type { Graph } from "./graph.ts";
 import type { Value } from "./value.ts";
 
+const none: readonly Graph[] = [];
+
 /** A node. Only the rewriter writes the fields. */
 export class Node implements Entity {
   readonly loc: Loc;
-  readonly meta: ReadonlyMap<string, string> = new Map();
   readonly source?: object;
   readonly domain: string;
   readonly opType: string;
@@ -21,6 +22,9 @@ export class Node implements Entity {
   /** Neighbours in the graph's order; kept on removal, so that a walk can go on from a removed node. */
   readonly next: Node | null = null;
   readonly prev: Node | null = null;
+  /** Reads the metadata that the node was imported with. */
+  readonly importedMeta?: () => Map<string, string>;
+  #meta: Map<string, string> | null = null;
 
   constructor(loc: Loc, domain: string, opType: string, overload = "", name?: string) {
     this.loc = loc;
@@ -35,10 +39,23 @@ export class Node implements Entity {
     return this.domain === "" || this.domain === "ai.onnx" ? this.opType : `${this.domain}::${this.opType}`;
   }
 
+  /** Read from what was imported when first asked for, since most nodes' never is. */
+  get meta(): ReadonlyMap<string, string> {
+    return (this.#meta ??= this.importedMeta?.() ?? new Map<string, string>());
+  }
+
+  /** Whether the metadata was asked for, which writing it does too; else it is as it was imported. */
+  get isMetaRead(): boolean {
+    return this.#meta !== null;
+  }
+
   /** The graphs its attributes hold. */
   get subgraphs(): readonly Graph[] {
-    if (this.attributes.size === 0) return [];
-    return [...this.attributes.values()].flatMap((attr) => graphsOf(attr));
+    let found = none;
+    for (const attr of this.attributes.values()) {
+      if (attr.kind === "graph" || attr.kind === "graphs") found = [...found, ...graphsOf(attr)];
+    }
+    return found;
   }
 
   input(index: number): Value | null {

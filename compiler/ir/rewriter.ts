@@ -20,6 +20,8 @@ export interface NodeSpec {
   readonly attributes?: Readonly<Record<string, Attribute>>;
   readonly loc: Loc;
   readonly source?: object;
+  /** Reads the metadata, when it is first asked for. */
+  readonly meta?: () => Map<string, string>;
 }
 
 /**
@@ -88,6 +90,7 @@ export class Rewriter {
     const node = new Node(spec.loc, spec.domain ?? "", spec.op, spec.overload ?? "", spec.name);
     this.#changes++;
     if (spec.source !== undefined) open(node).source = spec.source;
+    if (spec.meta !== undefined) open(node).importedMeta = spec.meta;
     for (const [name, attr] of Object.entries(spec.attributes ?? {})) this.setAttribute(node, name, attr);
     spec.inputs.forEach((value, index) => {
       this.#link(node, index, value);

@@ -58,6 +58,7 @@ export function markSite(rw: Rewriter, node: Node, site: SiteMark): void {
 
 /** The site a node is marked as, or null. */
 export function siteOf(node: Node): Site | null {
+  if (node.domain !== TFC_DOMAIN) return null;
   const site = siteKinds.find((k) => k === node.meta.get(keys.site));
   const [input, output] = [node.input(0), node.output(0)];
   if (site === undefined || input === null || output === null) return null;

@@ -13,6 +13,7 @@ import { toLong, toNumber } from "./numbers.ts";
 import {
   copyMessage,
   encode,
+  entriesOf,
   type AttributeMessage,
   type Entry,
   type FunctionMessage,
@@ -59,10 +60,20 @@ function setOpsets(message: ModelMessage | FunctionMessage, opsets: ReadonlyMap<
 }
 
 function setMeta(message: { metadataProps?: Entry[] | null }, meta: ReadonlyMap<string, string>): void {
-  const entries = message.metadataProps ?? [];
+  if (!isSameMeta(message.metadataProps ?? [], meta))
+    message.metadataProps = [...meta].map(([key, value]) => ({ key, value }));
+}
+
+function setNodeMeta(message: NodeMessage, node: Node): void {
+  if (!node.isMetaRead || isSameMeta(entriesOf(message.metadataProps), node.meta)) return;
+  message.metadataProps = [...node.meta].map(([key, value]) =>
+    encode("StringStringEntryProto", { key, value }),
+  );
+}
+
+function isSameMeta(entries: readonly Entry[], meta: ReadonlyMap<string, string>): boolean {
   const known = new Map(entries.map((e) => [e.key ?? "", e.value ?? ""]));
-  const same = known.size === meta.size && [...meta].every(([key, value]) => known.get(key) === value);
-  if (!same) message.metadataProps = [...meta].map(([key, value]) => ({ key, value }));
+  return known.size === meta.size && [...meta].every(([key, value]) => known.get(key) === value);
 }
 
 /** Sets a string field unless the message says the same already, so that "absent" and "empty" both survive. */
@@ -156,7 +167,7 @@ function nodeMessage(node: Node, names: Names): NodeMessage {
   setString(message, "domain", node.domain);
   setString(message, "overload", node.overload);
   setString(message, "name", node.name);
-  setMeta(message, node.meta);
+  setNodeMeta(message, node);
   message.input = node.inputs.map((value) => (value === null ? "" : (names.get(value) ?? "")));
   message.output = node.outputs.map((value) => names.get(value) ?? "");
   message.attribute = [...node.attributes].map(([name, attr]) => attributeMessage(name, attr, names));
@@ -231,8 +242,11 @@ function tensorMessage(tensor: Tensor | undefined, name: string | undefined): Te
     return message;
   }
   if (storage.kind === "external") return setExternal(message, tensor);
-  delete message.externalData;
-  delete message.dataLocation;
+  // Some writers say that the location is the default one: that stays.
+  if (message.dataLocation === EXTERNAL) {
+    delete message.externalData;
+    delete message.dataLocation;
+  }
   message.rawData =
     storage.kind === "memory" || storage.kind === "deferred"
       ? { bytes: tensor.bytes() }

@@ -1,4 +1,4 @@
-import { placeOf } from "../diagnostics/diagnostic.ts";
+import { placeOf, type Place } from "../diagnostics/diagnostic.ts";
 import { inputError } from "../diagnostics/error.ts";
 import type { Attribute } from "../ir/attribute.ts";
 import type { Loc } from "../ir/entity.ts";
@@ -17,6 +17,7 @@ import { toNumber } from "./numbers.ts";
 import {
   copyMessage,
   decode,
+  entriesOf,
   type AttributeMessage,
   type Entry,
   type FunctionMessage,
@@ -71,6 +72,16 @@ function decodeModel(skeleton: Uint8Array, file: string): ModelMessage {
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw inputError("FILE_NOT_ONNX", { file }, { why: `messages that do not decode (${why})` }, cause);
+  }
+}
+
+/** @throws TfcError FILE_NOT_ONNX */
+function readMeta({ metadataProps }: NodeMessage, place: Place): Map<string, string> {
+  try {
+    return new Map(entriesOf(metadataProps).map(({ key, value }) => [key ?? "", value ?? ""]));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw inputError("FILE_NOT_ONNX", place, { why: `metadata that does not decode (${why})` }, cause);
   }
 }
 
@@ -142,7 +153,7 @@ class Importer {
     };
   }
 
-  #meta(entity: Model | Graph | Node | Value | Func, entries: readonly Entry[] | null | undefined): void {
+  #meta(entity: Model | Graph | Func, entries: readonly Entry[] | null | undefined): void {
     for (const entry of entries ?? []) this.#rw.setMeta(entity, entry.key ?? "", entry.value ?? "");
   }
 
@@ -244,8 +255,8 @@ class Importer {
       outputs: (message.output ?? []).map((name) => (name === "" ? undefined : name)),
       loc: this.#loc(path, message.name),
       source: rest,
+      ...(message.metadataProps?.length ? { meta: () => readMeta(rest, { file: this.#file, path }) } : {}),
     });
-    this.#meta(node, message.metadataProps);
     for (const value of node.outputs)
       if (value.name !== undefined) scope.define(value.name, value, this.#file);
     return this.#rw.append(graph, node);

@@ -11,6 +11,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   writeSync,
 } from "node:fs";
@@ -41,13 +42,15 @@ export class OutputFiles {
    * Makes the folder a file is to go to. Called for the main output first, so that one that cannot be written is said
    * at once, by the name that was asked for, and not after other files were copied.
    *
+   * @param bytes how many will be written, where that is known
    * @throws TfcError FILE_NOT_WRITABLE
    */
-  prepare(file: string): void {
+  prepare(file: string, bytes = 0): void {
     const target = resolve(file);
     try {
       this.#madeFolders.push(...makeFolder(dirname(target)));
       checkTarget(target);
+      checkSpace(target, bytes);
     } catch (cause) {
       const why = failureOf(cause);
       if (why === null) throw cause;
@@ -157,6 +160,14 @@ function checkTarget(file: string): void {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat === undefined || stat.isFile()) return;
   const why = stat.isDirectory() ? "a folder of this name" : "something of this name that is no regular file";
+  throw inputError("FILE_NOT_WRITABLE", { file }, { file, why });
+}
+
+function checkSpace(file: string, bytes: number): void {
+  if (bytes === 0) return;
+  const { bavail, bsize } = statfsSync(dirname(file));
+  if (bytes <= bavail * bsize) return;
+  const why = `${bytes} bytes to write and ${bavail * bsize} bytes free on the disk`;
   throw inputError("FILE_NOT_WRITABLE", { file }, { file, why });
 }
 

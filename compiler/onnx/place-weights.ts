@@ -4,6 +4,7 @@ import { inputError } from "../diagnostics/error.ts";
 import type { Sink } from "../diagnostics/sink.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
+import type { Node } from "../ir/node.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { ByteRange, Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
@@ -65,6 +66,7 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
     const placed = placeTensor(tensor, range, mode, refer);
     if (placed !== null) rw.setConstant(value, placed);
   }
+  for (const node of allNodes(model)) placeAttributes(node, rw, mode, refer);
   for (const [from, to] of needed) {
     // A base in a folder named like the one its weights would go to.
     if (sameFile(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: placement.base }, { file: to });
@@ -73,6 +75,22 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
   }
   if (mode === "link" && needed.size > 0) {
     placement.sink.report("WEIGHTS_HARD_LINKED", { file: placement.output }, { files: [...needed.keys()] });
+  }
+}
+
+/** Attributes may refer to external data too; inline ones are small, and stay as they are. */
+function placeAttributes(node: Node, rw: Rewriter, mode: WeightMode, refer: (file: string) => string): void {
+  const place = (tensor: Tensor): Tensor => {
+    const { at, storage } = tensor;
+    if (storage.kind !== "external" || at === null) return tensor;
+    return placeTensor(tensor, at, mode, refer) ?? tensor;
+  };
+  for (const [name, attr] of node.attributes) {
+    if (attr.kind === "tensor" && attr.value.storage.kind === "external") {
+      rw.setAttribute(node, name, { kind: "tensor", value: place(attr.value) });
+    } else if (attr.kind === "tensors" && attr.value.some(({ storage }) => storage.kind === "external")) {
+      rw.setAttribute(node, name, { kind: "tensors", value: attr.value.map(place) });
+    }
   }
 }
 
@@ -104,21 +122,25 @@ function* initializersDeep(graph: Graph): Generator<Value, void, void> {
   for (const node of nodesDeep(graph)) for (const inner of node.subgraphs) yield* inner.initializers;
 }
 
-/** The files a model's weights are in, the model's own among them when some are inline. */
-export function weightFiles(model: Model): ReadonlySet<string> {
-  const files = new Set<string>();
-  for (const value of initializersDeep(model.graph)) {
-    const range = value.constant?.at;
-    if (range) files.add(range.file);
-  }
-  return files;
+function* allNodes(model: Model): Generator<Node, void, void> {
+  yield* nodesDeep(model.graph);
+  for (const func of model.functions.values()) yield* nodesDeep(func.body);
 }
 
-/** Bytes of the base's weights. */
-export function weightBytes(model: Model): number {
-  let bytes = 0;
-  for (const value of initializersDeep(model.graph)) bytes += value.constant?.at?.length ?? 0;
-  return bytes;
+/** Every tensor of a model: initializers, and attributes also inside functions. */
+function* tensorsOf(model: Model): Generator<Tensor, void, void> {
+  for (const { constant } of initializersDeep(model.graph)) if (constant !== undefined) yield constant;
+  for (const node of allNodes(model)) {
+    for (const attr of node.attributes.values()) {
+      if (attr.kind === "tensor") yield attr.value;
+      if (attr.kind === "tensors") yield* attr.value;
+    }
+  }
+}
+
+/** The files a model's weights are in, the model's own among them when some are inline. */
+export function weightFiles(model: Model): ReadonlySet<string> {
+  return new Set([...tensorsOf(model)].flatMap(({ at }) => (at === null ? [] : [at.file])));
 }
 
 /** Whether two paths name one file or folder, also by different names. */

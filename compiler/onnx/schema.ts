@@ -5,8 +5,9 @@ import type { onnx } from "onnx-proto";
  * ONNX's messages up to IR version 14, as field numbers. Written here rather than taken from onnx-proto, whose
  * static build ends at IR version 8 and drops what came after on re-encode; its types serve for what it knows.
  *
- * One field differs from ONNX on purpose: `TensorProto.raw_data` is a {@link Blob}, since messages are decoded
- * from a skeleton that leaves weights on disk (see skeleton.ts).
+ * Two fields differ from ONNX on purpose. `TensorProto.raw_data` is a {@link Blob}, since messages are decoded
+ * from a skeleton that leaves weights on disk (see skeleton.ts). `NodeProto.metadata_props` is bytes, which are the
+ * same on the wire: exporters write their whole Python stack there, and few entries are ever read.
  */
 const fields = {
   AttributeProto:
@@ -14,7 +15,7 @@ const fields = {
   ValueInfoProto:
     "name 1 string; type 2 TypeProto; docString 3 string; metadataProps 4 StringStringEntryProto*",
   NodeProto:
-    "input 1 string*; output 2 string*; name 3 string; opType 4 string; domain 7 string; overload 8 string; attribute 5 AttributeProto*; docString 6 string; metadataProps 9 StringStringEntryProto*; deviceConfigurations 10 NodeDeviceConfigurationProto*",
+    "input 1 string*; output 2 string*; name 3 string; opType 4 string; domain 7 string; overload 8 string; attribute 5 AttributeProto*; docString 6 string; metadataProps 9 bytes*; deviceConfigurations 10 NodeDeviceConfigurationProto*",
   IntIntListEntryProto: "key 1 int64; value 2 int64*",
   NodeDeviceConfigurationProto:
     "configurationId 1 string; shardingSpec 2 ShardingSpecProto*; pipelineStage 3 int32",
@@ -85,7 +86,8 @@ export interface AttributeMessage extends Omit<
 export interface NodeMessage extends Omit<onnx.INodeProto, "attribute"> {
   attribute?: AttributeMessage[] | null;
   overload?: string | null;
-  metadataProps?: Entry[] | null;
+  /** Each an encoded {@link Entry}. */
+  metadataProps?: Uint8Array[] | null;
 }
 export interface GraphMessage extends Omit<
   onnx.IGraphProto,
@@ -129,6 +131,7 @@ interface Messages {
   ValueInfoProto: ValueInfoMessage;
   FunctionProto: FunctionMessage;
   TypeProto: TypeMessage;
+  StringStringEntryProto: Entry;
 }
 
 interface Field {
@@ -156,7 +159,7 @@ export function fieldsOf(message: MessageName): readonly Field[] {
 
 export const messageNames = Object.keys(fields) as readonly MessageName[];
 
-function build(): protobuf.Root {
+function build(): ReadonlyMap<string, protobuf.Type> {
   const root = new protobuf.Root();
   for (const name of messageNames) {
     const type = new protobuf.Type(name);
@@ -175,21 +178,32 @@ function build(): protobuf.Root {
     }
     root.add(type);
   }
-  return root;
+  return new Map(messageNames.map((name) => [name, root.lookupType(name)]));
 }
 
-const root = build();
+const types = build();
+
+function typeOf(name: string): protobuf.Type {
+  const type = types.get(name);
+  if (type === undefined) throw new Error(`no message ${name}`);
+  return type;
+}
 
 /** Decodes a skeleton. Unknown fields are kept, at every level. */
 export function decode<M extends keyof Messages>(name: M, bytes: Uint8Array): Messages[M] {
   const reader = protobuf.Reader.create(bytes);
   reader.discardUnknown = false;
-  return root.lookupType(name).decode(reader);
+  return typeOf(name).decode(reader);
+}
+
+/** A node's metadata. */
+export function entriesOf(metadataProps: NodeMessage["metadataProps"]): Entry[] {
+  return (metadataProps ?? []).map((bytes) => decode("StringStringEntryProto", bytes));
 }
 
 /** Encodes a message as a skeleton, fields in the order of their numbers, unknown fields last. */
 export function encode(name: keyof Messages, message: object): Uint8Array {
-  return root.lookupType(name).encode(message).finish();
+  return typeOf(name).encode(message).finish();
 }
 
 /** A new message with the fields of `message`, unknown ones included, less those named in `without`. */
@@ -198,12 +212,13 @@ export function copyMessage<T extends object>(
   message: T | undefined,
   without: readonly (keyof T)[] = [],
 ): T {
-  const copy = root.lookupType(name).create() as unknown as T & { $unknowns?: Uint8Array[] };
+  const copy = typeOf(name).create() as unknown as T & { $unknowns?: Uint8Array[] };
   if (message === undefined) return copy;
-  const dropped = new Set<PropertyKey>(without);
-  Object.assign(copy, Object.fromEntries(Object.entries(message).filter(([key]) => !dropped.has(key))));
+  for (const key of Object.keys(message) as (keyof T)[]) {
+    if (!without.includes(key)) copy[key] = message[key] as (typeof copy)[typeof key];
+  }
   const unknowns = (message as { $unknowns?: Uint8Array[] }).$unknowns;
-  // Kept by protobufjs under a property that is not enumerable, so that Object.assign passes it by.
+  // Kept by protobufjs under a property that is not enumerable, so that the loop passes it by.
   if (unknowns !== undefined)
     Object.defineProperty(copy, "$unknowns", { value: unknowns, enumerable: false });
   return copy;

@@ -3,6 +3,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
+import type { Analysis } from "./analyses.ts";
 import type { Schema } from "./options.ts";
 
 /** What a visit asks of the walk: go on, leave out what is inside, or end the walk. */
@@ -34,6 +35,8 @@ export interface Context<O> {
   readonly options: O;
   readonly rewriter: Rewriter;
   readonly sink: Sink;
+  /** What an analysis finds in the model as it is now; made anew only after a change. */
+  readonly analysis: <T>(analysis: Analysis<T>) => T;
   /** Adds to one of the pass's declared counters. */
   readonly count: (stat: string, by?: number) => void;
 }

@@ -4,6 +4,7 @@ import { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { verifyModel } from "../ir/verify.ts";
+import { Analyses } from "./analyses.ts";
 import { checkOptions } from "./options.ts";
 import type { Invariant, Pass } from "./pass.ts";
 import { checkVisitor, walkModel } from "./walk.ts";
@@ -35,13 +36,20 @@ export function step<O>(pass: Pass<O>, options: Partial<O> = {}): Step {
  * Runs passes over a model, in place, in order. Before each, what it requires is checked; after each, the model is
  * verified and what it ensures is checked. A failure names the pass and those before it.
  *
+ * @param analyses what is known about the model already
  * @throws TfcError what a pass throws; internal INTERNAL when a pass leaves a broken model
  */
-export function runPasses(model: Model, steps: readonly Step[], sink: Sink, after?: AfterPass): PassResult[] {
+export function runPasses(
+  model: Model,
+  steps: readonly Step[],
+  sink: Sink,
+  after?: AfterPass,
+  analyses = new Analyses(model),
+): PassResult[] {
   const results: PassResult[] = [];
   for (const { pass, options } of steps) {
     const before = results.map((r) => r.pass);
-    const result = runPass(model, pass, options, sink, before);
+    const result = runPass(model, { pass, options }, sink, before, analyses);
     results.push(result);
     after?.(result, model);
   }
@@ -50,20 +58,26 @@ export function runPasses(model: Model, steps: readonly Step[], sink: Sink, afte
 
 function runPass(
   model: Model,
-  pass: Pass,
-  given: Readonly<Record<string, unknown>>,
+  { pass, options }: Step,
   sink: Sink,
   before: readonly string[],
+  analyses: Analyses,
 ): PassResult {
   const start = performance.now();
   const stats: Record<string, number> = Object.fromEntries(pass.stats.map((stat) => [stat, 0]));
   const rewriter = new Rewriter();
+  let analysed = rewriter.changes;
   checkInvariants(pass.requires, model, pass.name, before, "before");
   const visitor = pass.visitor({
     model,
-    options: checkOptions(pass.options, given, pass.name),
+    options: checkOptions(pass.options, options, pass.name),
     rewriter,
     sink,
+    analysis: (analysis) => {
+      if (rewriter.changes > analysed) analyses.drop();
+      analysed = rewriter.changes;
+      return analyses.get(analysis);
+    },
     count: (stat, by = 1) => {
       const known = stats[stat];
       if (known === undefined)
@@ -85,7 +99,10 @@ function runPass(
     );
   }
   const changed = rewriter.changes > made;
-  if (changed) verifyAfter(model, pass.name, before);
+  if (changed) {
+    analyses.drop();
+    verifyAfter(model, pass.name, before);
+  }
   checkInvariants(pass.ensures, model, pass.name, before, "after");
   return { pass: pass.name, changed, stats, time: performance.now() - start };
 }

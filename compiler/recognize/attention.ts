@@ -139,6 +139,7 @@ const towardsOutput: ReadonlySet<string> = new Set([
   "Split",
   "Concat",
   "Div",
+  "DynamicQuantizeLinear",
   "RMSNormalization",
   "SimplifiedLayerNormalization",
   "LayerNormalization",

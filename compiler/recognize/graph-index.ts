@@ -10,6 +10,8 @@ import { recognizeLinear, type Linear } from "./linear.ts";
 export class GraphIndex {
   readonly model: Model;
   readonly graph: Graph;
+  /** Nodes that are known to compute elementwise from what has no activation in it. */
+  readonly withoutActivation = new Set<Node>();
   readonly #positions = new Map<Node, number>();
   readonly #linears = new Map<Node, Linear>();
   readonly #members = new Map<Node, Linear>();

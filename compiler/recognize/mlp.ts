@@ -46,6 +46,9 @@ const activations: Readonly<Record<string, string>> = {
   Mish: "mish",
 };
 
+/** Ops that choose or rearrange elements of their first input. */
+const choosing: ReadonlySet<string> = new Set([...views, "Split", "Slice"]);
+
 /** Ops that act on each element by itself, or only choose elements. */
 const elementwise: ReadonlySet<string> = new Set([
   ...views,
@@ -59,6 +62,25 @@ interface Cone {
   readonly linears: ReadonlySet<Linear>;
   readonly foreign: Value | null;
   readonly nodes: ReadonlySet<Node>;
+}
+
+/**
+ * Whether what a linear's input is computed from elementwise, as far as other linears, has an activation in it. Most
+ * have none and lead into the residual stream, which is as long as the model: each node is walked over once.
+ */
+function isBehindActivation(linear: Linear, index: GraphIndex): boolean {
+  const nodes = new Set<Node>();
+  const pending: (Value | null)[] = [linear.input];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const node = at?.producer ?? null;
+    if (node?.graph !== index.graph || !elementwise.has(node.op) || index.linearOf(node) !== null) continue;
+    if (nodes.has(node) || index.withoutActivation.has(node)) continue;
+    if (Object.hasOwn(activations, node.op) && constantOf(at) === null) return true;
+    nodes.add(node);
+    pending.push(...node.inputs);
+  }
+  for (const node of nodes) index.withoutActivation.add(node);
+  return false;
 }
 
 /** What a linear's input is computed from elementwise, as far as other linears. */
@@ -77,7 +99,9 @@ function coneAbove(linear: Linear, index: GraphIndex): Cone {
     else if (!nodes.has(node)) {
       nodes.add(node);
       if (Object.hasOwn(activations, node.op)) activation = node;
-      for (const input of node.inputs) if (input !== null) pending.push(input);
+      // The other inputs of a view or a Slice say where, not what; they may be computed from shapes.
+      const carrying = choosing.has(node.op) ? node.inputs.slice(0, 1) : node.inputs;
+      for (const input of carrying) if (input !== null) pending.push(input);
     }
   }
   return { activation, linears, foreign, nodes };
@@ -88,6 +112,7 @@ function coneAbove(linear: Linear, index: GraphIndex): Cone {
  * between linears of one input and a linear back to that input's width.
  */
 export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null {
+  if (!isBehindActivation(down, index)) return null;
   const cone = coneAbove(down, index);
   const anchor = cone.activation;
   const inputs = [...cone.linears];

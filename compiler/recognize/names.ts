@@ -18,17 +18,22 @@ export interface LayerName {
  * only name modules: nothing is recognized by them.
  */
 export function layerNameOf(nodes: readonly Node[], weights: readonly Value[]): LayerName | null {
-  const found = new Map<string, LayerName>();
-  for (const text of [...weights.map((v) => v.name ?? ""), ...nodes.flatMap((n) => textsOf(n))]) {
-    const name = parseLayer(text);
-    if (name !== null) found.set(`${name.prefix}.${name.index}`, name);
+  // Metadata last: it is read only where names say nothing.
+  const sources = [
+    () => weights.map((value) => value.name ?? ""),
+    () => nodes.map((node) => node.name ?? ""),
+    () => nodes.flatMap((node) => pathKeys.map((key) => node.meta.get(key) ?? "")),
+  ];
+  for (const texts of sources) {
+    const found = new Map<string, LayerName>();
+    for (const text of texts()) {
+      const name = parseLayer(text);
+      if (name !== null) found.set(`${name.prefix}.${name.index}`, name);
+    }
+    const [first] = found.values();
+    if (first !== undefined) return found.size === 1 ? first : null;
   }
-  const [only] = found.values();
-  return found.size === 1 ? (only ?? null) : null;
-}
-
-function textsOf(node: Node): string[] {
-  return [node.name ?? "", ...pathKeys.map((key) => node.meta.get(key) ?? "")];
+  return null;
 }
 
 /** `/model/layers.0/self_attn/q_proj/MatMul` and `model.layers.0.self_attn.q_proj.weight` both name `model.layers` 0. */

@@ -9,6 +9,8 @@ export interface Norm {
   /** What is normalized: the residual stream. */
   readonly input: Value | null;
   readonly node: Node;
+  /** Whether it is one op by definition, or written out in plain ones. */
+  readonly form: "op" | "plain";
 }
 
 const normOps: Readonly<Record<string, Norm["kind"]>> = {
@@ -33,7 +35,7 @@ export function recognizeNorm(value: Value): Norm | null {
   let node = value.producer;
   for (let steps = 0; node !== null && steps < 12; steps++) {
     const kind = normOps[node.op];
-    if (kind !== undefined) return { kind, input: node.input(0), node };
+    if (kind !== undefined) return { kind, input: node.input(0), node, form: "op" };
     if (views.has(node.op)) {
       node = node.input(0)?.producer ?? null;
       continue;
@@ -72,7 +74,7 @@ function writtenOut(node: Node): Norm | null {
     if (mean === null || input === null) continue;
     const subtraction = input.producer?.op === "Sub" ? input.producer : null;
     const normalized = subtraction === null ? input : subtraction.input(0);
-    return { kind: subtraction === null ? "rms" : "layer", input: normalized, node };
+    return { kind: subtraction === null ? "rms" : "layer", input: normalized, node, form: "plain" };
   }
   return null;
 }

@@ -2,7 +2,8 @@ import type { Model } from "../ir/model.ts";
 import { nodesDeep } from "../ir/walk.ts";
 
 /** How a graph is written, as docs/styles.md names the ways. */
-export type Style = "torchscript" | "fx" | "dynamo-early" | "dynamo" | "attention-ops" | "genai" | "vllm" | "unknown";
+export type Style =
+  "torchscript" | "fx" | "dynamo-early" | "dynamo" | "attention-ops" | "genai" | "vllm" | "unknown";
 
 /** Tells the style of a graph by its ops, metadata and names: for reports only, nothing is recognized by it. */
 export function styleOf(model: Model): Style {
@@ -16,7 +17,8 @@ export function styleOf(model: Model): Style {
     if (node.meta.has("namespace") || node.meta.has("pkg.torch.onnx.name_scopes")) traced++;
   }
   const hasAny = (...names: string[]): boolean => names.some((name) => ops.has(name));
-  if (hasAny("com.microsoft::PagedAttention") || [...ops].some((op) => op.startsWith("vllm::"))) return "vllm";
+  if (hasAny("com.microsoft::PagedAttention") || [...ops].some((op) => op.startsWith("vllm::")))
+    return "vllm";
   if (hasAny("com.microsoft::GroupQueryAttention", "com.microsoft::MultiHeadAttention")) return "genai";
   if (hasAny("Attention", "RMSNormalization")) return "attention-ops";
   if (hasAny("com.microsoft::FusedMatMul") || producer(model).startsWith("experimental")) return "fx";

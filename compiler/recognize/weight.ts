@@ -23,20 +23,26 @@ export interface Weight {
 const carriers = new Set(["Identity", "Cast", "Transpose", "Add", "Mul", "DequantizeLinear", "Reshape"]);
 
 /** The weight a value holds, or null when it depends on anything but parameters. */
-export function weightOf(value: Value | null, path: readonly Node[] = []): Weight | null {
+export function weightOf(value: Value | null): Weight | null {
   if (value === null) return null;
   const isConstant = value.constant !== undefined || value.producer?.op === "Constant";
   const tensor = isConstant ? (value.constant ?? constantOf(value)) : null;
-  if (tensor) return { root: value, shape: tensor.shape, dtype: tensor.dtype, transposed: false, path };
-  if (value.producer === null) return inputWeight(value, path);
+  if (tensor) return { root: value, shape: tensor.shape, dtype: tensor.dtype, transposed: false, path: [] };
+  if (value.producer === null) return inputWeight(value);
   const node = value.producer;
-  if (!carriers.has(node.op)) return null;
+  if (!carriers.has(node.op) || node.inputs.some((input) => isComputed(input))) return null;
   const others = node.inputs.slice(1);
   // Add(W, 1) and Mul(W, s): either side may carry the weight.
-  const carried = weightOf(node.input(0), [...path, node]);
+  const carried = weightOf(node.input(0));
   if (carried === null || !others.every((v) => v === null || weightOf(v) !== null)) return null;
   const shape = carriedShape(node, carried, others[0] ?? null);
-  return shape === null ? null : { ...carried, ...shape };
+  return shape === null ? null : { ...carried, ...shape, path: [node, ...carried.path] };
+}
+
+/** Looked at first: a residual stream is a chain of additions as long as the model, and each adds what is no weight. */
+function isComputed(value: Value | null): boolean {
+  const op = value?.producer?.op;
+  return op !== undefined && op !== "Constant" && !carriers.has(op);
 }
 
 function carriedShape(node: Node, weight: Weight, other: Value | null): Partial<Weight> | null {
@@ -66,10 +72,10 @@ function carriedShape(node: Node, weight: Weight, other: Value | null): Partial<
 }
 
 /** Some exporters make weights graph inputs: fixed shape, floating point, at least a matrix or a vector. */
-function inputWeight(value: Value, path: readonly Node[]): Weight | null {
+function inputWeight(value: Value): Weight | null {
   const type = asTensor(value.type);
   if (!value.isInput || type?.shape === undefined || !isFloat(type.dtype)) return null;
   const shape = type.shape.filter((d) => typeof d === "number");
   if (shape.length !== type.shape.length || shape.length < 1 || shape.length > 2) return null;
-  return { root: value, shape, dtype: type.dtype, transposed: false, path };
+  return { root: value, shape, dtype: type.dtype, transposed: false, path: [] };
 }

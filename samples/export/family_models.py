@@ -12,7 +12,8 @@ import zlib
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
-VOCABULARY = 64
+# No projection is as wide: onnxruntime-genai would take the first such one for the head.
+VOCABULARY = 56
 CONTEXT = 64
 HIDDEN = 32
 HEADS = 4
@@ -38,9 +39,10 @@ LLAMA3_ROPE = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
-# onnxruntime's GroupQueryAttention takes head sizes that are a multiple of 16 only.
+# onnxruntime's GroupQueryAttention rotates 16 channels of a head at a time, so that heads must
+# be wider for it: by themselves, or where head_dim is not free by being fewer.
 WIDE_HEADS = {"head_dim": 16}
-FEWER_HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1}  # where head_dim is not free
+FEWER_HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "partial_rotary_factor": 1.0}
 
 # name: model_type and what differs from COMMON
 FAMILIES = {

@@ -13,6 +13,8 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
+import family_models
+
 BATCH, LENGTH, PAST = 2, 5, 3
 
 
@@ -26,7 +28,7 @@ class RandomTokens(CalibrationDataReader):
         self.feeds = iter(
             [
                 {
-                    "input_ids": random.integers(3, 64, (BATCH, LENGTH)),
+                    "input_ids": random.integers(3, family_models.VOCABULARY, (BATCH, LENGTH)),
                     "attention_mask": np.ones((BATCH, PAST + LENGTH), np.int64),
                     "position_ids": np.tile(np.arange(PAST, PAST + LENGTH), (BATCH, 1)),
                 }

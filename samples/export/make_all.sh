@@ -16,5 +16,6 @@ done
 "$venvs/torch/bin/python" sample.py "$model"
 "$venvs/torch/bin/python" oracle.py "$model"
 "$venvs/torch/bin/python" export_dynamo.py "$model" "$model/dynamo"
+"$venvs/torch/bin/python" export_vllm.py "$model" "$model/vllm"
 "$venvs/optimum/bin/python" export_torchscript.py "$model" "$model/torchscript"
 "$venvs/torch/bin/python" check.py "$model" dynamo torchscript

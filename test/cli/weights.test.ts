@@ -1,10 +1,13 @@
-import { cpSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { onnx } from "onnx-proto";
+import proto from "onnx-proto";
 import { verify } from "../../runtime/verify.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfc } from "../support/tfc.ts";
+import { initializerOf, moveOut, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
+
+const { onnx } = proto;
 
 const root = temporaryFolder();
 const samples = path.resolve(import.meta.dirname, "../../samples/models/austen-llama");
@@ -157,5 +160,53 @@ describe("--weights inline", () => {
       "m.onnx",
     ]);
     await expectSame(found);
+  });
+});
+
+describe("external data of a Constant", () => {
+  /** The tiny decoder whose head is a Constant node with external data. */
+  function base(): { file: string; folder: string } {
+    const folder = path.join(root, `constant-${count++}`);
+    mkdirSync(folder);
+    const model = tinyDecoder();
+    const data = moveOut(model, "head", { location: "head.bin", offset: "64", length: "512" });
+    writeFileSync(path.join(folder, "head.bin"), Buffer.concat([Buffer.alloc(64), data]));
+    const { graph } = model;
+    const head = initializerOf(model, "head");
+    graph?.initializer?.splice(graph.initializer.indexOf(head), 1);
+    graph?.node?.unshift({
+      opType: "Constant",
+      output: ["head"],
+      attribute: [{ name: "value", type: onnx.AttributeProto.AttributeType.TENSOR, t: head }],
+    });
+    return { file: writeModel(folder, "model.onnx", model), folder };
+  }
+
+  it.each(["link", "copy", "inline"])("goes with the output: --weights %s", (mode) => {
+    const { file, folder } = base();
+    const output = path.join(folder, "out/m.onnx");
+    expect(tfc(["compile", file, "-o", output, "--weights", mode]).status).toBe(0);
+    const constant = onnx.ModelProto.decode(readFileSync(output)).graph?.node?.find(
+      (one) => one.output?.[0] === "head",
+    );
+    const tensor = constant?.attribute?.[0]?.t;
+    if (mode === "inline") {
+      expect(tensor?.rawData).toHaveLength(512);
+      expect(tensor?.externalData).toEqual([]);
+    } else {
+      expect(tensor?.externalData?.map(({ key, value }) => [key, value])).toEqual([
+        ["location", "m.base/head.bin"],
+        ["offset", "64"],
+        ["length", "512"],
+      ]);
+      expect(statSync(path.join(folder, "out/m.base/head.bin")).size).toBe(64 + 512);
+    }
+  });
+
+  it("is an input, which no output may take the place of", () => {
+    const { file, folder } = base();
+    const { status, stderr } = tfc(["compile", file, "-o", path.join(folder, "head.bin")]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("error OUTPUT_IS_INPUT");
   });
 });

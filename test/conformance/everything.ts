@@ -1,7 +1,7 @@
 import type { Plain } from "./encode.ts";
 
 /** Raw data too long to be kept in memory. */
-export const LONG = Uint8Array.from({ length: 4000 }, (_, i) => i % 251);
+export const LONG = Uint8Array.from({ length: 900 }, (_, i) => i % 251);
 
 const meta: Plain[] = [
   { key: "a", value: "1" },
@@ -132,6 +132,7 @@ export const everything: Plain = {
     ],
     initializer: [
       tensor("big"),
+      { ...tensor("here"), dataLocation: 0 },
       tensor("small", LONG.slice(0, 8)),
       tensor("nothing", LONG.slice(0, 0)),
       { dims: [], dataType: 1, name: "defaulted", floatData: [1], segment: { begin: 0, end: 1 } },

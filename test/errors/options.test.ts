@@ -48,6 +48,18 @@ describe("an option of compile out of range", () => {
     );
   });
 
+  it("an adapter that no memory holds", async () => {
+    const sample = path.resolve(import.meta.dirname, "../../samples/models/austen-llama/dynamo/model.onnx");
+    const output = path.join(folder, "large.onnx");
+    const args = ["-o", output, "--heads", "128", "--rank", "65536", "--weights", "inline"];
+    const message = await refused(folder, "compile", sample, ...args);
+    expect(message).toMatch(
+      /error ADAPTER_TOO_LARGE: the adapter would be too large: model\.layers\.0\..*_v alone/,
+    );
+    expect(message).toContain("wanted fewer than 1073741824 in one tensor, found 1073741824");
+    expect(message).toContain("choose a smaller --rank");
+  });
+
   it("is said before the model is read", async () => {
     expect(await refused(folder, "compile", "nowhere.onnx", "--rank", "-2")).toContain("OPTION_OUT_OF_RANGE");
   });

@@ -164,6 +164,15 @@ describe("a disk that is full", () => {
 });
 
 describe("OutputFiles", () => {
+  it("asks for the space before it writes", () => {
+    const files = new OutputFiles();
+    expect(() => {
+      files.prepare(path.join(root, "large/file"), 2 ** 62);
+    }).toThrow(/bytes to write and \d+ bytes free on the disk/);
+    files.discard();
+    expect(filesIn(root)).not.toContain("large");
+  });
+
   it("takes back what it has put in place when the rest cannot follow", async () => {
     const { folder, at } = fresh();
     writeFileSync(at("first"), "old");

@@ -121,6 +121,15 @@ describe("makeFeeds", () => {
     );
   });
 
+  it("takes sizes that are given for symbols", () => {
+    const inputs = [
+      port("past_key_values.0.key", "float", "batch_size", 2, "past_sequence_length", "kv_cache_dim"),
+    ];
+    const symbols = new Map([["kv_cache_dim", 16]]);
+    const feeds = makeFeeds({ inputs, outputs: [] }, sizes, { symbols });
+    expect(feeds.get("past_key_values.0.key")?.dims).toEqual([2, 2, 7, 16]);
+  });
+
   it("reads the vocabulary off the logits", () => {
     expect(vocabularyOf({ outputs: [port("h", "float", "s", 8), logits], inputs: [] })).toBe(100);
     expect(vocabularyOf({ outputs: [port("y", "float", "s", "v")], inputs: [] })).toBeNull();
@@ -149,6 +158,20 @@ describe("fitCases", () => {
     expect(skipped).toHaveLength(defaultCases.length);
     expect(skipped.map(({ reason }) => reason)).toContain("the graph takes a batch of 1 only");
     expect(skipped.map(({ reason }) => reason)).toContain("the graph takes a past of 31 only");
+  });
+
+  it("does not take the length of a buffer for the past", () => {
+    const inputs = [
+      port("input_ids", "int64", "batch", "sequence_len"),
+      port("key_cache.0", "float", "batch", 64, 16),
+      port("write_indices", "int64", "batch"),
+      port("nonpad_kv_seqlen", "int64", "batch"),
+    ];
+    expect(fitCases(inputs, defaultCases)).toEqual({ cases: [...defaultCases], skipped: [] });
+    const feeds = makeFeeds({ inputs, outputs: [] }, sizes);
+    expect(feeds.get("key_cache.0")?.dims).toEqual([2, 64, 16]);
+    expect(feeds.get("write_indices")?.data).toEqual(BigInt64Array.of(7n, 7n));
+    expect(feeds.get("nonpad_kv_seqlen")?.data).toEqual(BigInt64Array.of(12n, 12n));
   });
 
   it("takes the sequence that a mask of fixed length has, where there is no cache", () => {
