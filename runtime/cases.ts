@@ -52,7 +52,7 @@ interface Pins {
 function pinsOf(inputs: readonly Port[]): Pins {
   const pins: Pins = {};
   // Where tokens are written to a place that is given, the cache is a buffer: its length says nothing of the past.
-  const isBuffer = inputs.some((port) => /write_ind/.test(port.name) && roleOf(port) === "pastLength");
+  const isBuffer = inputs.some((port) => port.name.includes("write_ind") && roleOf(port) === "pastLength");
   for (const port of inputs) {
     const role = roleOf(port);
     if (isBuffer && role === "past") continue;

@@ -70,7 +70,7 @@ function siteFacts(site: Site): Readonly<Record<string, string>> {
 }
 
 function attentionFacts(block: Attention): Readonly<Record<string, string>> {
-  const { anchor, heads, scale, mask, rotary, cache } = block;
+  const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
   const packed = block.q === block.k;
   return {
     anchor: placeText(anchor.node),
@@ -87,6 +87,8 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
       scale === null
         ? "not understood: it is neither constant nor computed from the head's width"
         : `${scale.value} on the ${scale.at}`,
+    ...(softcap === null ? {} : { "soft cap": String(softcap) }),
+    ...(mask.window === null ? {} : { window: `${mask.window} positions back` }),
     mask:
       mask.kind === "none"
         ? "none"

@@ -52,7 +52,7 @@ function siteRecord(site: Site) {
 
 function attentionRecord(block: Attention | Site) {
   if (block.kind === "site") return siteRecord(block);
-  const { anchor, heads, scale, mask, rotary, cache } = block;
+  const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
   const name = (v: { readonly name: string | undefined } | null | undefined): string | null =>
     v?.name ?? null;
   return {
@@ -63,7 +63,8 @@ function attentionRecord(block: Attention | Site) {
     headDim: heads?.headDim ?? null,
     packed: block.q === block.k,
     scale: scale && { value: scale.value, at: scale.at },
-    mask: { kind: mask.kind, source: name(mask.source) },
+    softcap,
+    mask: { kind: mask.kind, source: name(mask.source), window: mask.window },
     rotary: rotary && { kind: rotary.kind, partial: rotary.partial },
     cache: cache && { kind: cache.kind, pastKey: name(cache.pastKey), presentKey: name(cache.presentKey) },
     nodes: block.region.nodes.length,
@@ -124,14 +125,17 @@ function layersText(from: Layer, to: Layer): string {
 function attentionText(block: Attention | Site | null): string {
   if (block === null) return "self_attn  not understood";
   if (block.kind === "site") return `self_attn  outlined as ${block.node.op}`;
-  const { heads, scale, mask, rotary, cache } = block;
+  const { heads, scale, softcap, mask, rotary, cache } = block;
   const parts = [
     heads === null
       ? "head count unknown"
       : `${heads.heads} heads, ${heads.kvHeads} kv heads of ${heads.headDim}`,
     block.q === block.k ? "packed qkv" : null,
     scale === null ? "scale unknown" : `scale ${Number(scale.value.toPrecision(6))} (${scale.at})`,
-    mask.kind === "none" ? "no mask" : `mask: ${mask.kind}`,
+    softcap === null ? null : `capped at ${softcap}`,
+    mask.kind === "none"
+      ? "no mask"
+      : `mask: ${mask.kind}${mask.window === null ? "" : ` of ${mask.window}`}`,
     rotary === null ? "no rotary" : `rotary: ${rotary.kind}${rotary.partial ? ", partial" : ""}`,
     cache === null ? "no cache" : `cache: ${cache.kind}`,
   ];

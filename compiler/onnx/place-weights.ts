@@ -52,12 +52,19 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
   const isSameFolder = sameFile(outputFolder, baseFolder);
   const mode = placement.mode ?? (isSameFolder ? "link" : "copy");
   const side = `${basename(placement.output, ".onnx")}.base`;
-  const refer = (file: string): string => {
+  const locationOf = (file: string): string => {
     const location = relative(baseFolder, file);
     if (mode === "link" && isSameFolder && staysInside(outputFolder, file)) return location;
     const beside = `${side}/${location}`;
     needed.set(file, join(outputFolder, beside));
     return beside;
+  };
+  // A file holds many tensors, and to find its place asks the file system.
+  const locations = new Map<string, string>();
+  const refer = (file: string): string => {
+    const location = locations.get(file) ?? locationOf(file);
+    locations.set(file, location);
+    return location;
   };
   for (const value of initializersDeep(model.graph)) {
     const tensor = value.constant;

@@ -11,6 +11,7 @@ import { recognizeMask, type Mask } from "./mask.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
 import { regionBetween, type Region } from "./region.ts";
 import { recognizeRotary, type Rotary } from "./rotary.ts";
+import { recognizeSoftcap } from "./softcap.ts";
 import { recognizeScale, type Scale } from "./scale.ts";
 
 /** An attention block between its cut values. */
@@ -31,6 +32,7 @@ export interface Attention {
   readonly castsInput: boolean;
   readonly heads: Heads | null;
   readonly scale: Scale | null;
+  readonly softcap: number | null;
   readonly mask: Mask;
   readonly rotary: Rotary | null;
   readonly cache: Cache | null;
@@ -85,6 +87,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     castsInput: isCastBetween(q.input, source),
     heads,
     scale: recognizeScale(anchor, heads),
+    softcap: recognizeSoftcap(anchor),
     mask: recognizeMask(anchor),
     rotary: recognizeRotary(anchor, index),
     cache: recognizeCache(anchor, region, index),

@@ -57,6 +57,12 @@ const elementwise: ReadonlySet<string> = new Set([
   ...["Split", "Slice", "Constant"],
 ]);
 
+/** `Gelu` comes in two: exact, and by tanh. */
+function activationName(anchor: Node): string {
+  const name = activations[anchor.op] ?? anchor.op;
+  return anchor.op === "Gelu" && anchor.string("approximate") === "tanh" ? "gelu_tanh" : name;
+}
+
 interface Cone {
   readonly activation: Node | null;
   readonly linears: ReadonlySet<Linear>;
@@ -142,7 +148,7 @@ export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null
   return {
     kind: "mlp",
     anchor,
-    activation: activations[anchor.op] ?? anchor.op,
+    activation: activationName(anchor),
     gated: inputs.length > 1 || first.outFeatures === 2 * down.inFeatures,
     inputs,
     down,

@@ -72,6 +72,26 @@ describe("a lowered PagedAttention computes what PyTorch computes", () => {
   });
 });
 
+it("tokens behind the last sequence, which pad a batch, change nothing", async () => {
+  const feeds = feedsOf("mixed");
+  const padded: Tensors = new Map(
+    [...feeds].map(([name, tensor]) => {
+      if (!["query", "key", "value"].includes(name)) return [name, tensor];
+      const [tokens = 0, width = 0] = tensor.dims;
+      const at = (i: number): number => (i < tokens * width ? Number(tensor.data[i]) : 100);
+      return [name, tensorFrom("float", [tokens + 2, width], at)];
+    }),
+  );
+  const given = { num_heads: 2, kv_num_heads: 2 };
+  const got = await runModel(lower(graphOf("com.microsoft.PagedAttention", padded, given)), padded);
+  for (const result of results) {
+    const want = stored(`mixed.${result}`);
+    const { data } = got.get(result) ?? want;
+    const head = tensorFrom("float", want.dims, (i) => Number(data[i]));
+    expect({ result, ...compare(want, head, 1e-5) }).toMatchObject({ result, same: true });
+  }
+});
+
 describe("what cannot be written with standard ops is refused", () => {
   const feeds = feedsOf("mixed");
   const given = { num_heads: 2, kv_num_heads: 2 };

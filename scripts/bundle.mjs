@@ -1,0 +1,25 @@
+import { rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+/*
+ * Puts what tsc wrote for the command line, with the packages it always needs, into a few files: Node takes longer to
+ * find and load a hundred modules than to start. Each command stays a chunk of its own, loaded when it is asked for.
+ */
+const inDist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
+
+rmSync(inDist("cli"), { recursive: true, force: true });
+await build({
+  entryPoints: [inDist("compiler/cli/main.js")],
+  outdir: inDist("cli"),
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  // Native code, and what only some commands ask for.
+  external: ["onnxruntime-node", "@huggingface/*", "ts-morph"],
+  // For the CommonJS modules among the bundled ones.
+  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  logLevel: "warning",
+});
