@@ -3,20 +3,20 @@ import { madeBy } from "../compiler/ir/entity.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import { asTensor } from "../compiler/ir/type.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import type { Pass } from "../compiler/pass/pass.ts";
 import { scalarOf } from "../compiler/recognize/constant.ts";
+import { rankOf } from "../compiler/recognize/rank.ts";
 import { removeDead } from "./_dead.ts";
 import { copyName } from "./_module.ts";
 
 /**
  * Replaces an If by the branch that is always taken, when that follows from constants and from ranks that the
- * model declares.
+ * model declares or its ops imply.
  *
  * Early dynamo exports guard every op that treats scalars specially:
  * Before: `c = Equal (Size (Shape (x)), 0)`, `y = If (c) <then: Unsqueeze (x), else: Identity (x)>`.
- * After: `y = Identity (x)`, for an x of declared rank 1 or more.
+ * After: `y = Identity (x)`, for an x of known rank 1 or more.
  *
  * Leaves alone: conditions that depend on anything else (a long or short rope chosen by the sequence length), and
  * branches with initializers of their own.
@@ -100,8 +100,4 @@ function evaluate(value: Value | null, depth = 0): number | null {
   if (one !== undefined) return one(a);
   const b = evaluate(node.input(1), depth + 1);
   return b === null ? null : (binary[node.op]?.(a, b) ?? null);
-}
-
-function rankOf(value: Value | null): number | null {
-  return asTensor(value?.type)?.shape?.length ?? null;
 }

@@ -20,6 +20,8 @@ await build({
   // Native code, and what only some commands ask for.
   external: ["onnxruntime-node", "@huggingface/*", "ts-morph"],
   // For the CommonJS modules among the bundled ones.
-  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
+  },
   logLevel: "warning",
 });

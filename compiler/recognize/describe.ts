@@ -5,8 +5,8 @@ import { counts, type DecoderView } from "./decoder.ts";
 /**
  * Why a model is not a Llama-family decoder, as a clause for the user ("it looks like …"), or null when it is one.
  *
- * Refused are graphs without any understood attention, and GPT-2's layout: attention in plain ops on packed qkv from a
- * LayerNorm, with learned positions instead of rotary ones. A decoder with a LayerNorm but projections of its own for q, k and v is taken.
+ * Refused are graphs without any understood attention, encoder-decoders, and decoders whose attention is written in
+ * plain ops between LayerNorms without a rotary embedding. One with an attention op is taken, whatever its norm.
  */
 export function refusalOf(model: Model, view: DecoderView): string | null {
   const attention = view.seen.flatMap(({ answer }) =>
@@ -14,10 +14,16 @@ export function refusalOf(model: Model, view: DecoderView): string | null {
   );
   const isOutlined = view.seen.some(({ answer }) => "kind" in answer && answer.kind === "site");
   const [first] = attention;
+  const misses = view.misses.filter((m) => m.code === "ATTENTION_INPUTS_DIFFER");
+  if (misses.length > 0 && misses.length >= attention.length) {
+    return "it looks like the decoder of an encoder-decoder model: keys and values come from another input than queries";
+  }
   if (first !== undefined) {
-    const isPacked = first.q === first.k && first.anchor.kind === "softmax";
-    const isGpt2 = isPacked && view.norm?.kind === "layer" && first.rotary === null;
-    return isGpt2 ? "it looks like GPT-2: LayerNorm, one packed qkv projection, learned positions" : null;
+    const isOlder = first.anchor.kind === "softmax" && view.norm?.kind === "layer" && first.rotary === null;
+    if (!isOlder) return null;
+    return first.q === first.k
+      ? "it looks like GPT-2: LayerNorm, one packed qkv projection, learned positions"
+      : "it looks like a decoder of before Llama (BART, OPT, speech-to-text): LayerNorm and no rotary embedding";
   }
   return isOutlined ? null : lookOf(model, view);
 }

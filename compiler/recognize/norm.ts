@@ -32,19 +32,20 @@ const normOps: Readonly<Record<string, Norm["kind"]>> = {
  * In plain ops, `x · 1/√(mean(x²) + ε)` is an RMSNorm; one whose mean square is of `x - mean(x)` is a LayerNorm.
  */
 export function recognizeNorm(value: Value): Norm | null {
-  let node = value.producer;
-  for (let steps = 0; node !== null && steps < 12; steps++) {
+  let at: Value | null = value;
+  for (let steps = 0; at?.producer && steps < 12; steps++) {
+    const node: Node = at.producer;
     const kind = normOps[node.op];
-    if (kind !== undefined) return { kind, input: node.input(0), node, form: "op" };
+    // The other results of a norm that adds first are statistics, and the sum.
+    if (kind !== undefined) return at.index === 0 ? { kind, input: node.input(0), node, form: "op" } : null;
     if (views.has(node.op)) {
-      node = node.input(0)?.producer ?? null;
+      at = node.input(0);
       continue;
     }
     const written = writtenOut(node);
     if (written !== null) return written;
     // The weight is a constant factor, the bias of a LayerNorm a constant summand.
-    const carried = node.op === "Mul" || node.op === "Add" ? carriedOperand(node) : null;
-    node = carried?.producer ?? null;
+    at = node.op === "Mul" || node.op === "Add" ? carriedOperand(node) : null;
   }
   return null;
 }

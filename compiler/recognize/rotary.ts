@@ -1,4 +1,5 @@
 import type { Node } from "../ir/node.ts";
+import { TFC_DOMAIN } from "../ir/site.ts";
 import type { Value } from "../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { constantOf, scalarOf } from "./constant.ts";
@@ -17,11 +18,8 @@ export interface Rotary {
 
 /** The rotary embedding between the projections and the anchor; null when there is none that is understood. */
 export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | null {
-  if (anchor.node.int("do_rotary") === 1) {
-    const at = anchor.node.opType === "PagedAttention" ? 8 : 7;
-    const [cos, sin] = [anchor.node.input(at), anchor.node.input(at + 1)];
-    return { kind: "inside", partial: false, cos, sin };
-  }
+  const inside = insideOp(anchor.node);
+  if (inside !== null) return inside;
   const seen = new Set<Node>();
   const pending: Value[] = [anchor.query];
   for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
@@ -33,6 +31,15 @@ export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | nul
     for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
   }
   return null;
+}
+
+/** The attention op turns by its tables; one that lower-paged-attention wrote does so where it has any. */
+function insideOp(node: Node): Rotary | null {
+  const isPaged = node.opType.startsWith("PagedAttention");
+  const [cos, sin] = isPaged ? [node.input(8), node.input(9)] : [node.input(7), node.input(8)];
+  const isLowered = isPaged && node.domain === TFC_DOMAIN && cos !== null;
+  if (node.int("do_rotary") !== 1 && !isLowered) return null;
+  return { kind: "inside", partial: false, cos, sin };
 }
 
 function rotaryOp(node: Node): Rotary | null {

@@ -4,17 +4,21 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const stamp = `${root}dist/.built`;
+const bundle = `${root}dist/cli/main.js`;
 
 /**
  * Builds dist before any test when it is missing or older than the sources: tests of the command line run it. Types
  * are not checked here; `npm run typecheck` does.
  */
 export default function build() {
-  if (newest() <= (existsSync(stamp) ? statSync(stamp).mtimeMs : 0)) return;
+  const built = existsSync(stamp) && existsSync(bundle) ? statSync(stamp).mtimeMs : 0;
+  if (newest() <= built) return;
   const started = new Date();
   const args = [`${root}node_modules/typescript/bin/tsc`, "-p", `${root}tsconfig.build.json`, "--noCheck"];
-  const { status, stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`dist cannot be built:\n${stdout}`);
+  for (const command of [args, [`${root}scripts/bundle.mjs`]]) {
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
+    if (status !== 0) throw new Error(`dist cannot be built:\n${stdout}${stderr}`);
+  }
   writeFileSync(stamp, `${started.toISOString()}\n`);
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseModel } from "../../compiler/text/parse.ts";
+import { recognizeNorm } from "../../compiler/recognize/norm.ts";
 import { counts, viewDecoder } from "../../compiler/recognize/decoder.ts";
 
 /** A block of packed projection, an op on three activations, and projection; `op` is the node's text up to its operands. */
@@ -38,5 +39,23 @@ describe("an op of an engine's own", () => {
     ["it takes fewer operands", block("engine.attention", "q")],
   ])("is none when %s", (_, text) => {
     expect(counts(viewDecoder(parseModel(text)), "attention").seen).toBe(0);
+  });
+});
+
+describe.each(["com.microsoft.SkipSimplifiedLayerNormalization", "vllm.fused_add_rms_norm"])("%s", (op) => {
+  const isSkip = op.startsWith("com");
+  const { graph } = parseModel(`<ir_version: 10, opset_import: ["" : 18, "com.microsoft" : 1, "vllm" : 1]>
+g (float[T,8] x, float[T,8] r) => (float[T,8] y, float[T,8] sum)
+<float[8] w = ["location": "w"]>
+{
+  y, ${isSkip ? `"", "", ` : ""}sum = ${op} <epsilon = 1e-5> (x, r, w)
+}
+`);
+  const [y, sum] = graph.outputs;
+
+  it("is a norm by its first result, and by none of the others", () => {
+    if (y === undefined || sum === undefined) throw new Error("two outputs");
+    expect(recognizeNorm(y)).toMatchObject({ kind: "rms" });
+    expect(recognizeNorm(sum)).toBeNull();
   });
 });

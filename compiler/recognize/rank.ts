@@ -1,0 +1,49 @@
+import { asTensor } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import { constantOf } from "./constant.ts";
+
+/** Ops whose result has the rank of their first input. */
+const same: ReadonlySet<string> = new Set([
+  ...[
+    "Identity",
+    "Cast",
+    "CastLike",
+    "Transpose",
+    "Softmax",
+    "Neg",
+    "Sqrt",
+    "Sigmoid",
+    "Relu",
+    "Clip",
+    "Dropout",
+  ],
+  ...["Slice", "Concat", "Split", "Erf", "Tanh"],
+]);
+
+/** Ops whose result has the larger rank of two inputs. */
+const broadcast: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div", "Pow", "MatMul", "Max", "Min"]);
+
+/** The number of dimensions of a value, as its type declares it or as the ops before it make it; null when neither tells. */
+export function rankOf(value: Value | null, depth = 0): number | null {
+  if (value === null || depth > 32) return null;
+  const declared = asTensor(value.type)?.shape?.length ?? constantOf(value)?.shape.length;
+  const node = value.producer;
+  if (declared !== undefined || node === null) return declared ?? null;
+  if (same.has(node.op)) return rankOf(node.input(0), depth + 1);
+  if (broadcast.has(node.op)) {
+    const [a, b] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
+    return a === null || b === null ? null : Math.max(a, b);
+  }
+  if (node.op === "Gemm") return 2;
+  return node.op === "Reshape" || node.op === "Expand" ? shapeLength(node.input(1)) : null;
+}
+
+/** How many dimensions a shape operand asks for: the length of a constant, or of a Concat of single dimensions. */
+function shapeLength(shape: Value | null): number | null {
+  const constant = constantOf(shape);
+  if (constant !== null) return constant.size;
+  const node = shape?.producer ?? null;
+  if (node?.op === "Cast" || node?.op === "Abs" || node?.op === "Identity") return shapeLength(node.input(0));
+  const length = asTensor(shape?.type)?.shape?.[0];
+  return typeof length === "number" ? length : null;
+}
