@@ -20,9 +20,7 @@ import { errorsPage } from "./make-errors.mjs";
 
 process.chdir(resolve(import.meta.dirname, ".."));
 if (!existsSync("dist/compiler/cli/main.js")) {
-  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], {
-    stdio: "inherit",
-  });
+  execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
 }
 const { passes } = await import("../dist/passes/index.js");
 

@@ -19,13 +19,19 @@ export function refusalOf(model: Model, view: DecoderView): string | null {
     return "it looks like the decoder of an encoder-decoder model: keys and values come from another input than queries";
   }
   if (first !== undefined) {
-    const isOlder = first.anchor.kind === "softmax" && view.norm?.kind === "layer" && first.rotary === null;
+    const isOlder = first.anchor.kind === "softmax" && hasLayerNorm(model, view) && first.rotary === null;
     if (!isOlder) return null;
     return first.q === first.k
       ? "it looks like GPT-2: LayerNorm, one packed qkv projection, learned positions"
       : "it looks like a decoder of before Llama (BART, OPT, speech-to-text): LayerNorm and no rotary embedding";
   }
   return isOutlined ? null : lookOf(model, view);
+}
+
+/** Whether blocks stand between LayerNorms: in front of them, or, in a post-norm model, behind. */
+function hasLayerNorm(model: Model, view: DecoderView): boolean {
+  if (view.norm !== null) return view.norm.kind === "layer";
+  return [...nodesDeep(model.graph)].some((node) => node.op === "LayerNormalization");
 }
 
 function lookOf(model: Model, view: DecoderView): string {
