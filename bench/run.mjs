@@ -6,6 +6,10 @@ const benchmarks = {
       "tfc compile beside onnx.load and onnx.save in Python: time and memory at the sizes of real Llamas",
     load: () => import("./compile.mjs"),
   },
+  fusions: {
+    about: "attention blocks that tfc understands, beside those that other tools' pattern matchers fuse",
+    load: () => import("./fusions.mjs"),
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -3,8 +3,8 @@ import { adapterKinds } from "./adapters/index.ts";
 import { ADAPTER_KEY } from "./adapters/kind.ts";
 import { Analyses } from "./pass/analyses.ts";
 import { checkOptions } from "./pass/options.ts";
-import { diagnosticText, type Diagnostic } from "./diagnostics/diagnostic.ts";
-import { inputError, type TfcError } from "./diagnostics/error.ts";
+import { diagnostic, type Diagnostic } from "./diagnostics/diagnostic.ts";
+import { inputError, TfcError } from "./diagnostics/error.ts";
 import { Sink } from "./diagnostics/sink.ts";
 import type { Model } from "./ir/model.ts";
 import { Rewriter } from "./ir/rewriter.ts";
@@ -39,6 +39,8 @@ export interface CompileOptions {
   /** Default: `model.tfc.onnx` beside `model.onnx`. */
   readonly output?: string;
   readonly adapter?: string;
+  /** False outlines only: the graph with its modules named and nothing added. */
+  readonly adapters?: boolean;
   readonly sites?: readonly SiteKind[];
   readonly seed?: number;
   /** Options of the adapter kind: heads, rank. */
@@ -61,7 +63,8 @@ export interface CompileReport {
   readonly output: string;
   readonly attention: { readonly matched: number; readonly seen: number };
   readonly mlp: { readonly matched: number; readonly seen: number };
-  readonly adapter: string;
+  /** The kind put in; null for none. */
+  readonly adapter: string | null;
   readonly adapters: number;
   readonly parameters: { readonly added: number; readonly base: number };
   /** Files written or linked, absolute. */
@@ -103,7 +106,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
     output,
     attention: counts(view, "attention"),
     mlp: counts(view, "mlp"),
-    adapter: options.adapter ?? injectAdapters.options.adapter.default,
+    adapter: options.adapters === false ? null : (options.adapter ?? injectAdapters.options.adapter.default),
     adapters: injected["adapters"] ?? 0,
     parameters: { added: injected["parameters"] ?? 0, base },
     files,
@@ -137,7 +140,8 @@ function stepsOf(options: CompileOptions): ReturnType<typeof step>[] {
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.settings === undefined ? {} : { settings: options.settings }),
   };
-  return [step(outlineAttention), step(outlineMlp), step(outlineNorms), step(injectAdapters, inject)];
+  const outline = [step(outlineAttention), step(outlineMlp), step(outlineNorms)];
+  return options.adapters === false ? outline : [...outline, step(injectAdapters, inject)];
 }
 
 function checkMissing({ missing }: Imported, options: CompileOptions, sink: Sink): void {
@@ -177,7 +181,8 @@ function refuseWarnings(sink: Sink): void {
   const warnings = sink.diagnostics.filter((d) => d.severity === "warning");
   const [first] = warnings;
   if (first === undefined) return;
-  throw inputError("STRICT", first.place, { what: warnings.map((d) => diagnosticText(d)).join("\n") });
+  const strict = diagnostic("STRICT", { file: first.place.file ?? "" }, { warnings: warnings.length });
+  throw new TfcError("input", [strict, ...warnings]);
 }
 
 /** Elements of the base's initializers, of any type. */

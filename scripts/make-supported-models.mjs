@@ -4,10 +4,11 @@
  */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile } from "../dist/compiler/compile.js";
 import { inspection } from "../dist/compiler/cli/inspect.js";
+import { headSizes } from "../dist/compiler/cli/head-sizes.js";
 import { openDecoder } from "../dist/compiler/cli/open-decoder.js";
 import { verify } from "../dist/runtime/index.js";
 
@@ -35,16 +36,30 @@ function understood(report) {
   ];
 }
 
-async function verified(file, folder) {
+/** Compares a model compiled with fresh adapters with its base; paged attention is lowered in both. */
+async function verified(file, style, folder) {
   const output = join(folder, "model.onnx");
-  await compile({ input: file, output, settings: { heads: 2, rank: 4 } });
-  const report = await verify(file, output);
-  return report.levels
-    .map((level) => {
-      const how = level.exact ? "to the bit" : `within ${level.maxAbs?.toPrecision(2) ?? "?"}`;
-      return `${level.optimizations}: ${level.same ? how : `differs (${how})`}`;
-    })
-    .join(", ");
+  const lowerPagedAttention = style === "vllm";
+  await compile({ input: file, output, settings: { heads: 2, rank: 4 }, lowerPagedAttention });
+  let base = file;
+  if (lowerPagedAttention) {
+    base = join(folder, "base.onnx");
+    await compile({ input: file, output: base, adapters: false, lowerPagedAttention });
+  }
+  const report = await verify(base, output, { symbols: headSizes(file) });
+  const levels = report.levels.map((level) => {
+    const how = level.exact ? "to the bit" : `within ${level.maxAbs?.toPrecision(2) ?? "?"}`;
+    return `${level.optimizations}: ${level.same ? how : `differs (${how})`}`;
+  });
+  return levels.join(", ") + (lowerPagedAttention ? " (both lowered)" : "");
+}
+
+/** What a failure says, short enough for a table. */
+function reason(error) {
+  const found = error.diagnostics?.[0]?.found ?? error.message;
+  return found.includes("Could not find an implementation")
+    ? "not run: no bfloat16 on the CPU"
+    : `${error.code}`;
 }
 
 async function row(name) {
@@ -53,15 +68,15 @@ async function row(name) {
   const folder = mkdtempSync(join(tmpdir(), "tfc-models-"));
   let result;
   try {
-    result = await verified(file, folder);
+    result = await verified(file, report.style, folder);
   } catch (error) {
-    result = error.code ?? error.message.split("\n")[0];
+    result = reason(error);
   } finally {
     rmSync(folder, { recursive: true });
   }
   const { matched, seen } = report;
   return [
-    relative(models, dirname(file)),
+    name.endsWith("/model.onnx") ? dirname(name) : name.replace(/\.onnx$/, ""),
     report.style,
     `${matched.attention} of ${seen.attention}`,
     `${matched.mlp} of ${seen.mlp}`,
@@ -83,7 +98,11 @@ const head = [
 ];
 const lines = [head, head.map(() => "---")];
 for (const name of modelFiles()) lines.push(await row(name));
-const table = lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+const widths = head.map((_, i) => Math.max(...lines.map((cells) => cells[i].length)));
+const padded = lines.map((cells) =>
+  cells.map((c, i) => (c === "---" ? "-".repeat(widths[i]) : c.padEnd(widths[i]))),
+);
+const table = padded.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 const text = `# Supported models
 
 Every model that this repository ships, as \`npm run docs:models\` finds it: blocks understood of blocks seen, what was

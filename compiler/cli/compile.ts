@@ -16,6 +16,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly output?: string;
   readonly weights?: string;
   readonly lowerPagedAttention: boolean;
+  readonly adapters: boolean;
   readonly strict: boolean;
   readonly allowMissingWeights: boolean;
   readonly dumpAfter?: string;
@@ -57,6 +58,7 @@ export function compileCommand(): Command {
       "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
       false,
     )
+    .option("--no-adapters", "outline only: name the modules and add nothing")
     .option("--strict", "make every warning an error", false)
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")
@@ -92,6 +94,7 @@ function optionsOf(input: string, flags: Flags): CompileOptions {
     settings,
     ...(weights === undefined ? {} : { weights }),
     lowerPagedAttention: flags.lowerPagedAttention,
+    adapters: flags.adapters,
     strict: flags.strict,
     allowMissingWeights: flags.allowMissingWeights,
     ...(afterPass === undefined ? {} : { afterPass }),
@@ -126,7 +129,7 @@ function reportText(report: CompileReport): string {
       "blocks",
       `${attention.matched} of ${attention.seen} attention, ${mlp.matched} of ${mlp.seen} MLP matched`,
     ],
-    ["adapters", `${report.adapters} ${report.adapter}`],
+    ["adapters", report.adapter === null ? "none" : `${report.adapters} ${report.adapter}`],
     ["parameters", `${grouped(parameters.added)} added${percent}`],
     ["files", files.join("\n")],
     ["time", `${report.time.toFixed(0)} ms`],

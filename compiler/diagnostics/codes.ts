@@ -157,7 +157,7 @@ export const codes = {
   ),
   IR_INVALID: error((p: { what: string }) => ({
     what: p.what,
-    fix: "please report this, with the command and, if you can, the model",
+    fix: "export the model again; if tfc made this model, please report it with the command",
   })),
   TEXT_SYNTAX: error((p: { line: number; column: number; wanted: string; found: string }) => ({
     what: `syntax error at ${p.line}:${p.column}`,
@@ -183,8 +183,8 @@ export const codes = {
     found: p.misses,
     fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
   })),
-  STRICT: error((p: { what: string }) => ({
-    what: `--strict: ${p.what}`,
+  STRICT: error((p: { warnings: number }) => ({
+    what: `--strict makes ${p.warnings === 1 ? "the warning" : `the ${p.warnings} warnings`} below an error`,
     fix: "leave out --strict to compile what was understood",
   })),
   SITE_EMPTY: error((p: { site: string }) => ({
@@ -198,12 +198,6 @@ export const codes = {
     wanted: "activations of type float, float16, bfloat16 or double",
     found: p.dtype,
     fix: "leave the site out of --sites",
-  })),
-  SITE_WIDTH: error((p: { site: string }) => ({
-    what: `the hidden size at ${p.site} is not known`,
-    wanted: "a known last dimension of the block's input and output",
-    found: "none from its projections or its types",
-    fix: "run ONNX shape inference on the model first",
   })),
 
   PAGED_ATTENTION_UNSUPPORTED: error((p: { op: string; wanted: string; found: string }) => ({

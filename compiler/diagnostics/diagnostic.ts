@@ -59,7 +59,7 @@ export function diagnosticText(d: Diagnostic): string {
   const where =
     at.filter((part) => part !== undefined).join(" ") + (pass === undefined ? "" : `, in ${pass}`);
   const lines = [`${file === undefined ? "" : `${file}: `}${d.severity} ${d.code}: ${d.what}`];
-  if (where !== "") lines.push(`  at ${where.replace(/^, /, "")}`);
+  if (where !== "") lines.push(where.startsWith(", ") ? `  ${where.slice(2)}` : `  at ${where}`);
   if (d.wanted !== undefined)
     lines.push(`  wanted ${d.wanted}${d.found === undefined ? "" : `, found ${d.found}`}`);
   else if (d.found !== undefined) lines.push(`  found ${d.found}`);

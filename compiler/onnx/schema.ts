@@ -215,7 +215,7 @@ export function copyMessage<T extends object>(
   const copy = typeOf(name).create() as unknown as T & { $unknowns?: Uint8Array[] };
   if (message === undefined) return copy;
   for (const key of Object.keys(message) as (keyof T)[]) {
-    if (!without.includes(key)) copy[key] = message[key] as (typeof copy)[typeof key];
+    if (!without.includes(key)) copy[key] = message[key];
   }
   const unknowns = (message as { $unknowns?: Uint8Array[] }).$unknowns;
   // Kept by protobufjs under a property that is not enumerable, so that the loop passes it by.

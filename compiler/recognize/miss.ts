@@ -21,7 +21,6 @@ export type MissCode =
   | "ATTENTION_OUTPUT_NOT_LINEAR"
   | "ATTENTION_INPUTS_DIFFER"
   | "ATTENTION_WIDTH"
-  | "ATTENTION_NOT_RESIDUAL"
   | "MLP_INPUT_NOT_LINEAR"
   | "MLP_INPUTS_DIFFER"
   | "MLP_WIDTH"
@@ -36,7 +35,6 @@ const stages: Record<MissCode, Miss["stage"]> = {
   ATTENTION_OUTPUT_NOT_LINEAR: "structure",
   ATTENTION_INPUTS_DIFFER: "check",
   ATTENTION_WIDTH: "check",
-  ATTENTION_NOT_RESIDUAL: "check",
   MLP_INPUT_NOT_LINEAR: "structure",
   MLP_INPUTS_DIFFER: "check",
   MLP_WIDTH: "check",

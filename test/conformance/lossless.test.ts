@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { emitModel } from "../../compiler/onnx/emit.ts";
 import { importModel } from "../../compiler/onnx/import.ts";
+import { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
 import { writePieces } from "../../compiler/onnx/output.ts";
 import { messageNames, type MessageName } from "../../compiler/onnx/schema.ts";
@@ -68,6 +69,51 @@ describe("a model with everything in it", () => {
     const bytes = encodePlain("ModelProto", everything, (name) => (name === only ? unknownFields(name) : []));
     expect(bytes.length).toBeGreaterThan(encodePlain("ModelProto", everything).length);
     expect(passedThrough(written(bytes)).equals(Buffer.from(bytes))).toBe(true);
+  });
+});
+
+describe("metadata of nodes", () => {
+  const props = [{ key: "namespace", value: "model.layers.0" }];
+  const nodes = [
+    { output: ["y"], opType: "A", metadataProps: props },
+    { output: ["z"], opType: "B", metadataProps: props },
+  ];
+  const tail = (name: MessageName): number[] =>
+    name === "StringStringEntryProto" ? unknownFields(name) : [];
+  const bytes = encodePlain("ModelProto", { graph: { node: nodes } }, tail);
+
+  it("is read when it is asked for, and comes out byte for byte after that", () => {
+    const { model } = importModel(written(bytes));
+    const [first, second] = model.graph.nodes;
+    expect([...(first?.meta ?? [])]).toEqual([["namespace", "model.layers.0"]]);
+    expect([first?.isMetaRead, second?.isMetaRead]).toEqual([true, false]);
+    const out = path.join(folder, `${count++}.onnx`);
+    writePieces(out, emitModel(model).pieces);
+    expect([...readFileSync(out)]).toEqual(bytes);
+  });
+
+  it("is written anew where it was changed", () => {
+    const { model } = importModel(written(bytes));
+    const [first] = model.graph.nodes;
+    if (first !== undefined) new Rewriter().setMeta(first, "more", "1");
+    const out = path.join(folder, `${count++}.onnx`);
+    writePieces(out, emitModel(model).pieces);
+    expect([...importModel(out).model.graph.nodes].map((node) => [...node.meta])).toEqual([
+      [
+        ["namespace", "model.layers.0"],
+        ["more", "1"],
+      ],
+      [["namespace", "model.layers.0"]],
+    ]);
+  });
+
+  it("that does not decode is said to be the file's fault", () => {
+    const broken = encodePlain("NodeProto", { output: ["y"], opType: "A" });
+    const node = [...broken, ...varint(9 * 8 + 2), 1, 7];
+    const graph = [...varint(8 + 2), ...varint(node.length), ...node];
+    const [read] = importModel(written([...varint(7 * 8 + 2), ...varint(graph.length), ...graph])).model.graph
+      .nodes;
+    expect(() => read?.meta).toThrow(/FILE_NOT_ONNX[^]*metadata that does not decode/);
   });
 });
 
