@@ -28,7 +28,10 @@ const layering = [
     files: ["runtime/**/*.ts"],
     deny: [
       { group: ["**/passes/**"], message: "runtime/ does not compile" },
-      { regex: "compiler/(?!weights/|adapters/|diagnostics/)", message: "runtime/ imports weights/, adapters/ and diagnostics/ only" },
+      {
+        regex: "compiler/(?!weights/|adapters/|diagnostics/)",
+        message: "runtime/ imports weights/, adapters/ and diagnostics/ only",
+      },
     ],
   },
 ];
@@ -41,15 +44,29 @@ export default tseslint.config(
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
-      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowBoolean: true },
+      ],
       "@typescript-eslint/consistent-type-definitions": ["error", "interface"],
-      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+      "@typescript-eslint/switch-exhaustiveness-check": [
+        "error",
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       "@typescript-eslint/no-unnecessary-type-parameters": "off",
     },
   },
   {
     files: ["**/*.js", "**/*.mjs"],
-    languageOptions: { globals: { process: "readonly", console: "readonly", URL: "readonly", Buffer: "readonly", performance: "readonly" } },
+    languageOptions: {
+      globals: {
+        process: "readonly",
+        console: "readonly",
+        URL: "readonly",
+        Buffer: "readonly",
+        performance: "readonly",
+      },
+    },
   },
   ...layering.map(({ files, ignores, deny }) => ({
     files,

@@ -65,7 +65,11 @@ export const injectAdapters: Pass<InjectOptions> = {
           if (graph !== model.graph) return;
           const missing = options.sites.find((site) => !found.has(site));
           if (missing !== undefined)
-            throw passError("SITE_EMPTY", { file: model.loc.file, pass: "inject-adapters" }, { site: missing });
+            throw passError(
+              "SITE_EMPTY",
+              { file: model.loc.file, pass: "inject-adapters" },
+              { site: missing },
+            );
           rewriter.setMeta(
             model,
             ADAPTER_KEY,

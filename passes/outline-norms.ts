@@ -78,6 +78,8 @@ function isMore(model: Model, node: Node, index: GraphIndex): boolean {
 
 /** The parameter that is more than a scalar is the norm's weight. */
 function rolesOf(inputs: readonly (Value | null)[]): ReadonlyMap<Value, string> {
-  const weights = inputs.filter((v) => v !== null && (v.constant?.size ?? 1) > 1);
-  return new Map(weights.map((v) => [v as Value, "weight"]));
+  const roles = new Map<Value, string>();
+  for (const value of inputs)
+    if (value !== null && (value.constant?.size ?? 1) > 1) roles.set(value, "weight");
+  return roles;
 }

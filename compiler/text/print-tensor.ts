@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { isFloat } from "../ir/dtype.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { tensorType, typeText } from "../ir/type.ts";
 import { quoted } from "./identifiers.ts";
@@ -13,6 +14,9 @@ export interface TensorOptions {
   /** Writes 16-bit floats as bit patterns. */
   readonly portable: boolean;
 }
+
+/** Integer tensors up to this size print their values whatever `values` says. */
+const INTEGERS = 64;
 
 /** The location of a tensor that was read from a text in which its values were left out. */
 export const LEFT_OUT = "…";
@@ -34,7 +38,9 @@ export function tensorText(tensor: Tensor, options: TensorOptions): string {
 /** `{1.0, 2.0}`, or the byte range where the values are. External data is never read. */
 export function contentText(tensor: Tensor, options: TensorOptions): string {
   const { storage } = tensor;
-  const small = tensor.size <= options.values;
+  // Integers are shapes, axes and zero points: what a function's body holds of them is never left out.
+  const limit = isFloat(tensor.dtype) ? options.values : Math.max(options.values, INTEGERS);
+  const small = tensor.size <= limit;
   const count = numberCount(tensor.dtype, tensor.size);
   switch (storage.kind) {
     case "external":

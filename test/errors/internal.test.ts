@@ -71,7 +71,7 @@ describe("a bug of ours", () => {
     expect(error.message).toBe(
       [
         "error INTERNAL: a bug in tfc: oops (passes run before: look-around)",
-        "  at in break-things",
+        "  in break-things",
         "  fix: please report this, with the command and, if you can, the model",
       ].join("\n"),
     );
