@@ -38,7 +38,7 @@ describe.each(samples)("a dump of $name", ({ file }) => {
 it("a small model's dump with all it may have is lossless with --full", () => {
   const text = `<ir_version: 10, opset_import: ["" : 21], doc_string: "why", metadata_props: ["a": "b", "tfc.c": "d"]>
 g (x) => (y)
-<int64[18] shape = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}>
+<float[18] w = {${Array.from({ length: 18 }, (_, i) => `${i}.0`).join(", ")}}>
 { #meta {"k": "v"}
   ["node_y"] y = f.f (x) #meta {"namespace": "n", "tfc.site": "mlp"}
 }
@@ -55,7 +55,7 @@ f (x) => (y)
   const page = printModel(small, { elide: true });
   expect(page).toBe(`<ir_version: 10, opset_import: ["" : 21], metadata_props: ["tfc.c": "d"]>
 g (x) => (y)
-<int64[18] shape = {0, 1, 2, 3, … 14 more}>
+<float[18] w = {0.0, 1.0, 2.0, 3.0, … 14 more}>
 {
   y = f.f (x) #meta {"tfc.site": "mlp"}
 }
