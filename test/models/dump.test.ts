@@ -67,7 +67,7 @@ f (x) => (y)
 }
 `);
   expect(printModel(parseModel(page), { elide: true })).toBe(
-    page.replace("0, 1, 2, 3, … 14 more", "… 18 values"),
+    page.replace("0.0, 1.0, 2.0, 3.0, … 14 more", "… 18 values"),
   );
 });
 
