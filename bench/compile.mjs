@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { models } from "./llama.mjs";
 import {
+  bundleCodec,
+  codecAlone,
   findPython,
   median,
   peakMemory,
@@ -59,18 +61,21 @@ function machine(python) {
 
 function measure(llama, python, { runs, notes }) {
   return withFolder((folder) => {
+    // First, since what comes behind the model is removed between runs.
+    const codec = bundleCodec(folder);
     const model = writeModel(folder, llama, { notes });
     const programs = {
       tfc: tfcCompile(model.graph),
       // The least adapters there are: what it takes without writing weights.
       graph: tfcCompile(model.graph, "--heads", "1", "--rank", "1"),
+      codec: codecAlone(codec, model.graph, join(folder, "decoded.bin")),
       ...(python === null ? {} : { python: pythonLoadSave(python, model.graph, join(folder, "saved.onnx")) }),
     };
     const times = wallTimes(programs, runs, model.clean);
     const memory = {};
     const readsWeights = {};
     let adapterBytes = 0;
-    for (const [name, program] of Object.entries(programs)) {
+    for (const [name, program] of Object.entries(programs).filter(([name]) => name !== "codec")) {
       readsWeights[name] = reads(model.weights, () => (memory[name] = peakMemory(program, folder)));
       if (name === "tfc") adapterBytes = statSync(join(folder, "model.tfc.adapters.safetensors")).size;
       model.clean();
@@ -93,10 +98,11 @@ function compared(measured, python) {
     "adapter file",
     "of which its writing",
     "tfc without it",
+    "codec alone",
   ];
-  if (python !== null) head.push("Python", "tfc / Python", "without adapters");
+  if (python !== null) head.push("Python", "tfc / Python", "without adapters", "codec alone");
   const rows = measured.map(({ name, layers, nodes, graphBytes, adapterBytes, times }) => {
-    const { tfc, graph, python: other } = times;
+    const { tfc, graph, codec, python: other } = times;
     const own = [
       name,
       layers,
@@ -106,10 +112,11 @@ function compared(measured, python) {
       megabytes(adapterBytes),
       ms(tfc - graph),
       ms(graph),
+      ms(codec),
     ];
-    return [...own, ...(python === null ? [] : [ms(other), ratio(tfc, other), ratio(graph, other)])].map(
-      String,
-    );
+    const beside =
+      python === null ? [] : [ms(other), ratio(tfc, other), ratio(graph, other), ratio(codec, other)];
+    return [...own, ...beside].map(String);
   });
   return markdownTable(head, rows);
 }

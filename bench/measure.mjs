@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
 
 /**
  * A program to be measured: how it is called, and how so that it writes its peak memory to a file.
@@ -38,6 +39,34 @@ export function tfcCompile(...args) {
 export function pythonLoadSave(python, input, output) {
   const command = [python, here("load-save.py"), input, output];
   return { command, reporting: (report) => ({ command: [...command, report] }) };
+}
+
+/** Bundles codec.mjs into one file, so that loading modules costs the least it can. */
+export function bundleCodec(folder) {
+  const outfile = join(folder, "codec.mjs");
+  buildSync({
+    entryPoints: [here("codec.mjs")],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "error",
+    // protobufjs is CommonJS: its requires need one to be there.
+    banner: {
+      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+    },
+  });
+  return outfile;
+}
+
+/**
+ * Decoding and encoding alone.
+ *
+ * @returns {Program}
+ */
+export function codecAlone(script, input, output) {
+  const command = [process.execPath, script, input, output];
+  return { command, reporting: () => ({ command }) };
 }
 
 /** A Python that has the onnx package: $PYTHON or python3; null where neither has. */
