@@ -19,6 +19,11 @@ export function freeName(model: Model, base: string): string {
   }
 }
 
+/** The module path of a block's call: `model.layers.0.mlp`, and `model.layers.0.mlp_1` for a layer's second one. */
+export function moduleName(layer: { readonly name: string; readonly copy: number }, module: string): string {
+  return `${layer.name}.${module}${layer.copy === 0 ? "" : `_${layer.copy}`}`;
+}
+
 /**
  * The name of a node that takes the place of another one, with `siblings` more: onnxruntime refuses two nodes of
  * one name, so copies of a call's body are told apart by their own names, else by their numbers.

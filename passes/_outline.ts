@@ -50,7 +50,9 @@ export function outlineBlocks(
     groups.set(structure.key, group);
     group.push({ block, structure });
   }
-  for (const group of groups.values()) outlineGroup(model, rw, group, options);
+  // A block may read what another one made: that is then an output of the other's call.
+  const moved = new Map<Value, Value>();
+  for (const group of groups.values()) outlineGroup(model, rw, group, { ...options, moved });
   return groups.size;
 }
 
@@ -58,10 +60,12 @@ function outlineGroup(
   model: Model,
   rw: Rewriter,
   group: readonly Member[],
-  options: { readonly pass: string; readonly functionName: string },
+  options: { readonly pass: string; readonly functionName: string; readonly moved: Map<Value, Value> },
 ): void {
-  const [first] = group;
-  if (first === undefined) return;
+  const { moved } = options;
+  const [member] = group;
+  if (member === undefined) return;
+  const first = current(member, moved);
   const inBody = first.structure.constants.map((_, i) => sameConstant(group, i));
   const outputs = unionOfOutputs(group);
   const loc = madeBy(options.pass, [first.block.region.output.loc]);
@@ -72,7 +76,17 @@ function outlineGroup(
     name: freeName(model, options.functionName),
   });
   rw.addFunction(model, func);
-  for (const member of group) replaceByCall(rw, member, { func, inBody, outputs, pass: options.pass });
+  for (const one of group) {
+    replaceByCall(rw, current(one, moved), { func, inBody, outputs, pass: options.pass, moved });
+  }
+}
+
+/** A member as it is after other blocks were replaced. */
+function current(member: Member, moved: ReadonlyMap<Value, Value>): Member {
+  const { region } = member.structure;
+  const input = moved.get(region.input) ?? region.input;
+  const isStale = input !== region.input || member.structure.inputs.some((value) => moved.has(value));
+  return isStale ? { block: member.block, structure: structureOf({ ...region, input }) } : member;
 }
 
 /** Whether a constant is the same in all members; one that is not is passed by each call. */
@@ -177,7 +191,11 @@ function opsetsOf(model: Model, nodes: readonly Node[]): ReadonlyMap<string, num
   return new Map([...domains].map((d) => (d === "ai.onnx" ? "" : d)).map((d) => [d, versions.get(d) ?? 1]));
 }
 
-function replaceByCall(rw: Rewriter, member: Member, plan: Plan & { func: Func; pass: string }): void {
+function replaceByCall(
+  rw: Rewriter,
+  member: Member,
+  plan: Plan & { func: Func; pass: string; moved: Map<Value, Value> },
+): void {
   const { block, structure } = member;
   const { nodes } = structure;
   const last = nodes.at(-1);
@@ -204,6 +222,7 @@ function replaceByCall(rw: Rewriter, member: Member, plan: Plan & { func: Func; 
     if (value === undefined || result === undefined) return;
     const { name, type } = value;
     rw.replaceUses(value, result, (use) => isOutside(use, members));
+    plan.moved.set(value, result);
     if (result.name === undefined) rw.setName(result, name);
     if (type !== undefined && result.type === undefined) rw.setType(result, type);
   });

@@ -3,6 +3,7 @@ import type { Attribute } from "../compiler/ir/attribute.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Tensor } from "../compiler/ir/tensor.ts";
+import { typeText } from "../compiler/ir/type.ts";
 import type { Use, Value } from "../compiler/ir/value.ts";
 import { capturesOf, holderOf, readsOf } from "../compiler/ir/walk.ts";
 import { constantOf } from "../compiler/recognize/constant.ts";
@@ -40,6 +41,7 @@ class Reduction {
   readonly #inputs = new Map<Value, number>();
   readonly #constants = new Map<Value, { index: number; tensor: Tensor }>();
   readonly #text: string[] = [];
+  #graphs = 0;
 
   constructor(region: Region) {
     this.#region = region;
@@ -116,15 +118,20 @@ class Reduction {
 
   /** An inner graph with its values numbered; what it captures is referred to as outside. */
   #graph(graph: Graph): string {
+    // A graph inside a graph reads both: whose node 0 is meant must show.
+    const scope = `g${this.#graphs++}`;
     for (const value of capturesOf(graph)) this.#reference(value);
     [...graph.inputs, ...graph.initializers].forEach((value, i) => {
-      this.#inside.set(value, `g${i}:${value.constant === undefined ? "" : tensorText(value.constant)}`);
+      this.#inside.set(
+        value,
+        `${scope}i${i}:${typeText(value.type)}:${value.constant === undefined ? "" : tensorText(value.constant)}`,
+      );
     });
     const lines: string[] = [];
     let n = 0;
     for (const node of graph.nodes) {
       lines.push(this.#node(node));
-      node.outputs.forEach((value, o) => this.#inside.set(value, `n${n}.${o}`));
+      node.outputs.forEach((value, o) => this.#inside.set(value, `${scope}n${n}.${o}`));
       n++;
     }
     return `{${lines.join(";")}=>${graph.outputs.map((v) => this.#reference(v)).join(",")}}`;

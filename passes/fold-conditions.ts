@@ -1,11 +1,13 @@
 import { cloneNode, type ValueMap } from "../compiler/ir/clone.ts";
+import { dtypeOf, isFloat } from "../compiler/ir/dtype.ts";
 import { madeBy } from "../compiler/ir/entity.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
+import { scalar } from "../compiler/ir/scalar.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import type { Pass } from "../compiler/pass/pass.ts";
-import { scalarOf } from "../compiler/recognize/constant.ts";
+import { constantOf } from "../compiler/recognize/constant.ts";
 import { rankOf } from "../compiler/recognize/rank.ts";
 import { removeDead } from "./_dead.ts";
 import { copyName } from "./_module.ts";
@@ -80,15 +82,23 @@ const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
 const unary: Readonly<Record<string, (a: number) => number>> = {
   Not: (a) => Number(a === 0),
   Identity: (a) => a,
-  // Ranks and flags are small integers: a cast changes them in no way that a comparison could see.
-  Cast: (a) => Math.trunc(a),
+  // Exporters bring a constant to the type of a rank with it: both are integers.
   CastLike: (a) => Math.trunc(a),
   Squeeze: (a) => a,
 };
 
-/** The scalar a value always is (true is 1), or null. Casts between integers and booleans are looked through. */
+/** A number cast to an element type: to bool any but 0 is 1, to an integer the fraction is cut off. */
+function castTo(x: number, to: number): number | null {
+  const dtype = dtypeOf(to);
+  if (dtype === undefined) return null;
+  if (dtype === "bool") return Number(x !== 0);
+  return isFloat(dtype) ? x : Math.trunc(x);
+}
+
+/** The scalar a value always is (true is 1), or null. */
 function evaluate(value: Value | null, depth = 0): number | null {
-  const constant = value === null ? null : scalarOf(value);
+  const tensor = constantOf(value);
+  const constant = tensor === null ? null : scalar(tensor);
   const node = value?.producer ?? null;
   if (constant !== null || node === null || depth > 16) return constant;
   // The number of dimensions: Size of Shape.
@@ -96,6 +106,7 @@ function evaluate(value: Value | null, depth = 0): number | null {
   if (shape?.op === "Shape" && shape.attributes.size === 0) return rankOf(shape.input(0));
   const a = evaluate(node.input(0), depth + 1);
   if (a === null) return null;
+  if (node.op === "Cast") return castTo(a, node.int("to") ?? 0);
   const one = unary[node.op];
   if (one !== undefined) return one(a);
   const b = evaluate(node.input(1), depth + 1);

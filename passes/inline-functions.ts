@@ -38,6 +38,10 @@ export const inlineFunctions: Pass = {
         const callee = model.callee(node);
         if (callee === undefined || !inlinable.has(callee)) return;
         inlineCall(rewriter, node, callee);
+        for (const [domain, version] of callee.opsets) {
+          const isKnown = domain === "" || domain === "ai.onnx" || model.opsets.has(domain);
+          if (!isKnown) rewriter.setOpset(model, domain, version);
+        }
         inlined.add(callee);
         count("calls");
       },

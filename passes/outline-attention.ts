@@ -2,7 +2,7 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import type { Attention } from "../compiler/recognize/attention.ts";
 import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
-import { admitFunctions } from "./_module.ts";
+import { admitFunctions, moduleName } from "./_module.ts";
 import { missText } from "./_misses.ts";
 import { outlineBlocks, type Outlined } from "./_outline.ts";
 
@@ -37,7 +37,7 @@ export const outlineAttention: Pass = {
         }
         const blocks = view.layers.flatMap((layer) =>
           layer.attention?.kind === "attention"
-            ? [outlined(layer.attention, layer.index, `${layer.name}.self_attn`)]
+            ? [outlined(layer.attention, layer.index, moduleName(layer, "self_attn"))]
             : [],
         );
         if (blocks.length === 0) return "stop";

@@ -4,7 +4,7 @@ import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
 import type { Linear } from "../compiler/recognize/linear.ts";
 import type { Mlp } from "../compiler/recognize/mlp.ts";
 import { missText } from "./_misses.ts";
-import { admitFunctions } from "./_module.ts";
+import { admitFunctions, moduleName } from "./_module.ts";
 import { outlineBlocks, type Outlined } from "./_outline.ts";
 
 /**
@@ -36,7 +36,7 @@ export const outlineMlp: Pass = {
           );
         }
         const blocks = view.layers.flatMap((layer) =>
-          layer.mlp?.kind === "mlp" ? [outlined(layer.mlp, layer.index, `${layer.name}.mlp`)] : [],
+          layer.mlp?.kind === "mlp" ? [outlined(layer.mlp, layer.index, moduleName(layer, "mlp"))] : [],
         );
         if (blocks.length === 0) return "stop";
         admitFunctions(model, rewriter);

@@ -54,26 +54,43 @@ function normsOf(model: Model, graph: Graph): Outlined[] {
   const index = new GraphIndex(model, graph);
   const found: Outlined[] = [];
   const taken = new Set<Node>();
-  const add = (value: Value, name: string): void => {
+  const names = new Set<string>();
+  const add = (value: Value, module: string, usual: string): void => {
     const norm = recognizeNorm(value);
     if (norm?.form !== "plain" || norm.input?.producer?.graph !== graph) return;
     const region = regionBetween(norm.input, value, index);
     // A second reader of one norm finds it taken; a region with a call or projection in it is more than a norm.
     if (isMiss(region) || region.nodes.some((node) => taken.has(node) || isMore(model, node, index))) return;
     for (const node of region.nodes) taken.add(node);
+    const name = freeOf(`${module}.${ownName(region.nodes) ?? usual}`, names);
     found.push({ region, name, site: null, roles: rolesOf(region.nodes.flatMap((node) => node.inputs)) });
   };
   for (const node of graph.nodes) {
     const site = siteOf(node);
     if (site === null) continue;
-    add(site.input, `${site.name.slice(0, site.name.lastIndexOf("."))}.${suffixes[site.site]}`);
+    add(site.input, site.name.slice(0, site.name.lastIndexOf(".")), suffixes[site.site]);
   }
-  for (const linear of index.linears) add(linear.input, "model.norm");
+  for (const linear of index.linears) add(linear.input, "model", "norm");
   return found;
 }
 
 function isMore(model: Model, node: Node, index: GraphIndex): boolean {
   return model.callee(node) !== undefined || index.linearOf(node) !== null || node.subgraphs.length > 0;
+}
+
+/** What the norm's weight says it is: `model.layers.0.pre_feedforward_layernorm.weight`. */
+function ownName(nodes: readonly Node[]): string | null {
+  const weights = nodes.flatMap((node) => node.inputs).map((value) => value?.name ?? "");
+  const named = weights.map((name) => /(?:^|\.)layers\.\d+\.(\w*norm\w*)\.weight$/.exec(name)?.[1]);
+  return named.find((name) => name !== undefined) ?? null;
+}
+
+/** A name no other norm has: onnxruntime refuses two nodes of one name. */
+function freeOf(name: string, taken: Set<string>): string {
+  let free = name;
+  for (let n = 1; taken.has(free); n++) free = `${name}_${n}`;
+  taken.add(free);
+  return free;
 }
 
 /** The parameter that is more than a scalar is the norm's weight. */

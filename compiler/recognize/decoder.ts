@@ -2,13 +2,14 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { siteOf, type Site } from "../ir/site.ts";
+import type { Value } from "../ir/value.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { recognizeAttention, type Attention } from "./attention.ts";
 import { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear.ts";
-import { isMiss, type Miss } from "./miss.ts";
+import { isMiss, miss, type Miss } from "./miss.ts";
 import { recognizeMlp, type Mlp } from "./mlp.ts";
-import { layerNameOf } from "./names.ts";
+import { layerNameOf, type LayerName } from "./names.ts";
 import { recognizeNorm, type Norm } from "./norm.ts";
 
 export type Block = Attention | Mlp;
@@ -26,6 +27,8 @@ export interface Seen {
 /** One decoder layer. A block is null when none was seen or when it was not understood. */
 export interface Layer {
   readonly index: number;
+  /** 0, or which further entry of the same layer this is. */
+  readonly copy: number;
   /** `model.layers.0` */
   readonly name: string;
   readonly attention: Attention | Site | null;
@@ -68,8 +71,8 @@ export function counts(
   return { matched: seen.filter(({ answer }) => !isMiss(answer)).length, seen: seen.length };
 }
 
-function seeBlocks(graph: Graph, index: GraphIndex): Omit<Seen, "layer">[] {
-  const seen: Omit<Seen, "layer">[] = [];
+function seeBlocks(graph: Graph, index: GraphIndex): Unnumbered[] {
+  const seen: Unnumbered[] = [];
   const taken = new Set<Linear>();
   for (const node of graph.nodes) {
     const site = siteOf(node);
@@ -84,69 +87,135 @@ function seeBlocks(graph: Graph, index: GraphIndex): Omit<Seen, "layer">[] {
     const answer = taken.has(linear) ? null : recognizeMlp(linear, index);
     if (answer !== null) seen.push({ block: "mlp", at: linear.node, graph, answer });
   }
-  return seen.sort((a, b) => index.position(a.at) - index.position(b.at));
+  return withoutOverlaps(seen).sort((a, b) => index.position(a.at) - index.position(b.at));
+}
+
+/** A node belongs to one block: a block that reaches into one found before it (attention first) is a miss. */
+function withoutOverlaps(seen: readonly Unnumbered[]): Unnumbered[] {
+  const claimed = new Set<Node>();
+  return seen.map((one) => {
+    if (isMiss(one.answer) || one.answer.kind === "site") return one;
+    const { nodes, input } = one.answer.region;
+    const shared = nodes.find((node) => claimed.has(node) && !node.outputs.includes(input));
+    if (shared !== undefined) {
+      const want = "nodes that no other block has";
+      return {
+        ...one,
+        answer: miss("REGION_OVERLAPS", one.at, want, `${shared.op} "${shared.name ?? ""}" in two`),
+      };
+    }
+    for (const node of nodes) claimed.add(node);
+    return one;
+  });
 }
 
 function linearsOf(attention: Attention): Linear[] {
   return [attention.q, attention.k, attention.v, attention.o];
 }
 
+type Unnumbered = Omit<Seen, "layer">;
+
 /**
- * Numbers the layers of one graph in its order: each attention begins one, the MLP behind it belongs to it. A block
- * that was missed keeps its place, so that the layers behind it keep their numbers. Each graph counts from 0: the
- * branches of a merged decoder's If are the same layers twice.
+ * Numbers the layers of one graph: by the names of blocks where every understood block has one, else by the order of
+ * the dataflow. Each graph counts by itself: the branches of a merged decoder's If are the same layers twice.
  */
-function numberLayers(order: readonly Omit<Seen, "layer">[]): Seen[] {
+function numberLayers(order: readonly Unnumbered[]): Seen[] {
+  const names = order.map(({ answer }) => (isMiss(answer) ? null : nameOf(answer)));
+  const named = order.every(({ answer }, i) => isMiss(answer) || names[i] !== null);
+  const isOne = new Set(names.flatMap((name) => name?.prefix ?? [])).size === 1;
+  if (!named || !isOne || !isAscending(names.flatMap((name) => name?.index ?? [])))
+    return numberByFlow(order);
+  let layer = 0;
+  // A block that was missed belongs where the last understood one did.
+  return order.map((seen, i) => ({ ...seen, layer: (layer = names[i]?.index ?? layer) }));
+}
+
+/** Names that go back and forth say something else than the place in the stack. */
+function isAscending(indices: readonly number[]): boolean {
+  return indices.every((index, i) => i === 0 || index >= (indices[i - 1] ?? 0));
+}
+
+/**
+ * Each attention begins a layer, understood or missed, so that those behind it keep their numbers; an MLP belongs to
+ * the attention before it, or to the one behind it that reads the same input (parallel blocks). Where no attention is
+ * seen at all, each MLP is a layer.
+ */
+function numberByFlow(order: readonly Unnumbered[]): Seen[] {
+  const hasAttention = order.some(({ block }) => block === "attention");
   let layer = -1;
-  const has = new Set<Seen["block"]>();
+  let waiting: Value | null = null;
   return order.map((seen) => {
-    if (layer < 0 || has.has(seen.block) || seen.block === "attention") {
-      layer++;
-      has.clear();
-    }
-    has.add(seen.block);
+    const input = isMiss(seen.answer) ? null : inputOf(seen.answer);
+    const joins = waiting !== null && waiting === input;
+    if (layer < 0 || (seen.block === "attention" ? !joins : !hasAttention)) layer++;
+    waiting = seen.block === "mlp" ? input : null;
     return { ...seen, layer };
   });
 }
 
+function inputOf(block: Block | Site): Value {
+  return block.kind === "site" ? block.input : block.region.input;
+}
+
 interface Group {
   readonly index: number;
+  readonly copy: number;
   attention: Attention | Site | null;
   mlp: Mlp | Site | null;
 }
 
+/** Blocks by layer; what a layer has twice (a shared and a routed expert, say) makes a copy of the layer's entry. */
 function layersOf(seen: readonly Seen[]): Layer[] {
-  const groups: Group[] = [];
-  let last: Seen | null = null;
-  for (const one of seen) {
-    if (one.graph !== last?.graph || one.layer !== last.layer) {
-      groups.push({ index: one.layer, attention: null, mlp: null });
-    }
-    last = one;
-    const group = groups.at(-1);
-    if (group === undefined || isMiss(one.answer)) continue;
-    const { answer } = one;
-    if (answer.kind === "attention" || (answer.kind === "site" && answer.site === "attn"))
-      group.attention = answer;
+  const groups = new Map<Graph, Map<number, Group[]>>();
+  for (const { graph, layer, answer } of seen) {
+    const ofGraph = groups.get(graph) ?? new Map<number, Group[]>();
+    groups.set(graph, ofGraph);
+    const ofLayer = ofGraph.get(layer) ?? [];
+    ofGraph.set(layer, ofLayer);
+    const isAttention = !isMiss(answer) && (answer.kind === "attention" || isAttentionSite(answer));
+    let group = isMiss(answer)
+      ? ofLayer[0]
+      : ofLayer.find((g) => (isAttention ? g.attention : g.mlp) === null);
+    if (group === undefined)
+      ofLayer.push((group = { index: layer, copy: ofLayer.length, attention: null, mlp: null }));
+    if (isMiss(answer)) continue;
+    if (answer.kind === "attention" || isAttentionSite(answer)) group.attention = answer;
     else group.mlp = answer;
   }
-  return nameLayers(groups);
+  return nameLayers([...groups.values()].flatMap((ofGraph) => [...ofGraph.values()].flat()));
 }
 
-/** Layers take the exporter's names where those agree with the order of the dataflow; else they are numbered by it. */
+function isAttentionSite(answer: Block | Site): answer is Site {
+  return answer.kind === "site" && answer.site === "attn";
+}
+
+/** Layers take the exporter's prefix where all agree on one, and on the numbers. */
 function nameLayers(groups: readonly Group[]): Layer[] {
-  const given = groups.map(({ attention, mlp }) => {
-    const blocks = [attention, mlp].filter((b) => b !== null);
-    return layerNameOf(
-      blocks.flatMap((b) => (b.kind === "site" ? [b.node] : b.region.nodes)),
-      blocks.flatMap((b) => projectionsOf(b)).map((l) => l.weight),
+  const prefixes = new Set<string>();
+  for (const { index, attention, mlp } of groups) {
+    for (const block of [attention, mlp]) {
+      const name = block === null ? null : nameOf(block);
+      if (name !== null) prefixes.add(name.index === index ? name.prefix : "");
+    }
+  }
+  const [only] = prefixes;
+  const prefix = prefixes.size === 1 && only !== undefined && only !== "" ? only : "model.layers";
+  return groups.map((group) => ({ ...group, name: `${prefix}.${group.index}` }));
+}
+
+const names = new WeakMap<Block | Site, LayerName | null>();
+
+function nameOf(block: Block | Site): LayerName | null {
+  let name = names.get(block);
+  if (name === undefined) {
+    const nodes = block.kind === "site" ? [block.node] : block.region.nodes;
+    name = layerNameOf(
+      nodes,
+      projectionsOf(block).map((l) => l.weight),
     );
-  });
-  const prefix = new Set(given.filter((name) => name !== null).map((name) => name.prefix));
-  const agree =
-    prefix.size === 1 && given.every((name, i) => name === null || name.index === groups[i]?.index);
-  const [only = "model.layers"] = agree ? prefix : [];
-  return groups.map(({ index, attention, mlp }) => ({ index, name: `${only}.${index}`, attention, mlp }));
+    names.set(block, name);
+  }
+  return name;
 }
 
 function projectionsOf(block: Block | Site): readonly Linear[] {

@@ -1,9 +1,9 @@
 import { dtypeOf, type DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
-import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear.ts";
+import { rankOf } from "./rank.ts";
 
 /** Ops whose output tells the shape of their input and nothing of its content. */
 export const shapeOnly: ReadonlySet<string> = new Set(["Shape", "Size"]);
@@ -112,25 +112,52 @@ export function cutValues(source: Value, result: Value): { readonly input: Value
     if (input === null) break;
     inputs.push(input);
   }
-  const outputs = [result];
-  for (let next = onlyView(result); next !== null; next = onlyView(next)) outputs.push(next);
-  // Outermost first; a pair whose ranks are known to differ is none.
+  // Behind each reshape, the furthest value that casts or a pair of quantizers make of it.
+  const outputs = [furthest(result)];
+  for (let next = onlyReader(outputs[0] ?? result, reshapes); next !== null;) {
+    const value = furthest(next);
+    outputs.push(value);
+    next = onlyReader(value, reshapes);
+  }
+  // Outermost first, by as many reshapes on both sides; then whatever pair is known to have one rank.
+  for (let n = Math.min(inputs.length, outputs.length) - 1; n >= 0; n--) {
+    const [input, output] = [inputs[n], outputs[n]];
+    if (input !== undefined && output !== undefined && isSameRank(input, output) !== false)
+      return { input, output };
+  }
   for (const output of [...outputs].reverse()) {
-    const input = [...inputs].reverse().find((v) => haveSameRank(v, output));
+    const input = [...inputs].reverse().find((value) => isSameRank(value, output) === true);
     if (input !== undefined) return { input, output };
   }
-  return { input: inputs.at(-1) ?? source, output: outputs.at(-1) ?? result };
+  return { input: source, output: outputs[0] ?? result };
 }
 
-function haveSameRank(a: Value, b: Value): boolean {
-  const [x, y] = [asTensor(a.type)?.shape, asTensor(b.type)?.shape];
-  return x === undefined || y === undefined || x.length === y.length;
+/** Null when a rank is not known. */
+function isSameRank(a: Value, b: Value): boolean | null {
+  const [x, y] = [rankOf(a), rankOf(b)];
+  return x === null || y === null ? null : x === y;
 }
 
-function onlyView(value: Value): Value | null {
+/** Follows a value through casts, and through QuantizeLinear with the DequantizeLinear behind it. */
+function furthest(value: Value): Value {
+  let at = value;
+  for (;;) {
+    const quantized = onlyReader(at, quantizers);
+    const next = onlyReader(at, casts) ?? (quantized === null ? null : onlyReader(quantized, dequantizers));
+    if (next === null) return at;
+    at = next;
+  }
+}
+
+const casts: ReadonlySet<string> = new Set(["Cast"]);
+const quantizers: ReadonlySet<string> = new Set(["QuantizeLinear"]);
+const dequantizers: ReadonlySet<string> = new Set(["DequantizeLinear"]);
+
+/** What a node of some kind makes of a value that it alone reads. */
+function onlyReader(value: Value, ops: ReadonlySet<string>): Value | null {
   const [use] = value.uses;
-  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0) return null;
-  return reshapes.has(use.node.op) || use.node.op === "Cast" ? use.node.output(0) : null;
+  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0 || !ops.has(use.node.op)) return null;
+  return use.node.output(0);
 }
 
 /** The element type of a value that is a view of one of type `dtype`. */

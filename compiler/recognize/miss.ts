@@ -24,7 +24,8 @@ export type MissCode =
   | "MLP_INPUT_NOT_LINEAR"
   | "MLP_INPUTS_DIFFER"
   | "MLP_WIDTH"
-  | "REGION_NOT_CLOSED";
+  | "REGION_NOT_CLOSED"
+  | "REGION_OVERLAPS";
 
 const stages: Record<MissCode, Miss["stage"]> = {
   ATTENTION_SCORES_NOT_FOUND: "structure",
@@ -39,6 +40,7 @@ const stages: Record<MissCode, Miss["stage"]> = {
   MLP_INPUTS_DIFFER: "check",
   MLP_WIDTH: "check",
   REGION_NOT_CLOSED: "safety",
+  REGION_OVERLAPS: "safety",
 };
 
 export function miss(code: MissCode, at: Node | Value, want: string, got: string): Miss {

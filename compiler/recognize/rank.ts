@@ -21,7 +21,7 @@ const same: ReadonlySet<string> = new Set([
 ]);
 
 /** Ops whose result has the larger rank of two inputs. */
-const broadcast: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div", "Pow", "MatMul", "Max", "Min"]);
+const broadcast: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"]);
 
 /** The number of dimensions of a value, as its type declares it or as the ops before it make it; null when neither tells. */
 export function rankOf(value: Value | null, depth = 0): number | null {
@@ -35,7 +35,19 @@ export function rankOf(value: Value | null, depth = 0): number | null {
     return a === null || b === null ? null : Math.max(a, b);
   }
   if (node.op === "Gemm") return 2;
-  return node.op === "Reshape" || node.op === "Expand" ? shapeLength(node.input(1)) : null;
+  if (node.op === "Reshape") return shapeLength(node.input(1));
+  const [a, b] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
+  if (node.op === "MatMul") return productRank(a, b);
+  if (node.op !== "Expand") return null;
+  const length = shapeLength(node.input(1));
+  return a === null || length === null ? null : Math.max(a, length);
+}
+
+/** A vector operand of a product loses its dimension: vector by vector is a scalar. */
+function productRank(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return null;
+  if (a >= 2 && b >= 2) return Math.max(a, b);
+  return a === 1 && b === 1 ? 0 : Math.max(a, b) - 1;
 }
 
 /** How many dimensions a shape operand asks for: the length of a constant, or of a Concat of single dimensions. */
