@@ -83,6 +83,11 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
       heads === null
         ? "not understood: no attribute, type or Reshape tells the width of a head"
         : `${heads.heads} heads, ${heads.kvHeads} kv heads, ${heads.headDim} wide`,
+    packing: block.packing,
+    "repeat kv":
+      block.repeatKv === null
+        ? "not understood"
+        : `${block.repeatKv.kind}${block.repeatKv.factor === 1 ? "" : `, ${block.repeatKv.factor} query heads to one`}`,
     scale:
       scale === null
         ? "not understood: it is neither constant nor computed from the head's width"
@@ -113,6 +118,7 @@ function mlpFacts(block: Mlp): Readonly<Record<string, string>> {
     anchor: placeText(block.anchor),
     ...cutFacts(block),
     ...(Object.fromEntries(inputs) as Record<string, string>),
+    packing: block.packing,
     activation: `${block.activation}${block.gated ? ", gated" : ""}`,
     down: linearText(block.down),
   };

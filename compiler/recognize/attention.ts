@@ -9,6 +9,8 @@ import { recognizeHeads, type Heads } from "./heads.ts";
 import type { Linear } from "./linear.ts";
 import { recognizeMask, type Mask } from "./mask.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
+import { recognizePacking, type Packing } from "./packing.ts";
+import { recognizeRepeatKv, type RepeatKv } from "./repeat-kv.ts";
 import { regionBetween, type Region } from "./region.ts";
 import { recognizeRotary, type Rotary } from "./rotary.ts";
 import { recognizeSoftcap } from "./softcap.ts";
@@ -31,6 +33,8 @@ export interface Attention {
   /** Whether the input is cast to that type inside the block. */
   readonly castsInput: boolean;
   readonly heads: Heads | null;
+  readonly packing: Packing;
+  readonly repeatKv: RepeatKv | null;
   readonly scale: Scale | null;
   readonly softcap: number | null;
   readonly mask: Mask;
@@ -87,6 +91,8 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     castsInput: isCastBetween(q.input, source),
     heads,
     scale: recognizeScale(anchor, heads),
+    packing: recognizePacking([q, k, v]),
+    repeatKv: recognizeRepeatKv(anchor, heads),
     softcap: recognizeSoftcap(anchor),
     mask: recognizeMask(anchor),
     rotary: recognizeRotary(anchor, index),

@@ -1,11 +1,13 @@
 import type { DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
+import { activationName, activationOps } from "./activation.ts";
 import { constantOf } from "./constant.ts";
 import { commonSource, cutValues, dtypeThrough, isCastBetween, views } from "./flow.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
+import { recognizePacking, type Packing } from "./packing.ts";
 import { regionBetween, type Region } from "./region.ts";
 
 /** An MLP between its cut values: `down(act(gate(x)) · up(x))`, or `down(act(up(x)))`. */
@@ -15,6 +17,7 @@ export interface Mlp {
   readonly anchor: Node;
   readonly activation: string;
   readonly gated: boolean;
+  readonly packing: Packing;
   /** The projections of the input: gate and up, or one that packs both. */
   readonly inputs: readonly Linear[];
   readonly down: Linear;
@@ -28,40 +31,16 @@ export interface Mlp {
   readonly castsInput: boolean;
 }
 
-/** Ops that make an elementwise chain an activation, and the name users know it by. */
-const activations: Readonly<Record<string, string>> = {
-  Sigmoid: "silu",
-  Swish: "silu",
-  Erf: "gelu",
-  Gelu: "gelu",
-  "com.microsoft::Gelu": "gelu",
-  "com.microsoft::BiasGelu": "gelu",
-  "com.microsoft::FastGelu": "gelu_tanh",
-  "com.microsoft::QuickGelu": "quick_gelu",
-  Tanh: "gelu_tanh",
-  Relu: "relu",
-  HardSwish: "hard_swish",
-  Softplus: "softplus",
-  Elu: "elu",
-  Mish: "mish",
-};
-
 /** Ops that choose or rearrange elements of their first input. */
 const choosing: ReadonlySet<string> = new Set([...views, "Split", "Slice"]);
 
 /** Ops that act on each element by itself, or only choose elements. */
 const elementwise: ReadonlySet<string> = new Set([
   ...views,
-  ...Object.keys(activations),
+  ...activationOps,
   ...["Mul", "Add", "Sub", "Div", "Pow", "Neg", "Exp", "Sqrt", "Reciprocal", "Clip", "Min", "Max"],
   ...["Split", "Slice", "Constant"],
 ]);
-
-/** `Gelu` comes in two: exact, and by tanh. */
-function activationName(anchor: Node): string {
-  const name = activations[anchor.op] ?? anchor.op;
-  return anchor.op === "Gelu" && anchor.string("approximate") === "tanh" ? "gelu_tanh" : name;
-}
 
 interface Cone {
   readonly activation: Node | null;
@@ -81,7 +60,7 @@ function isBehindActivation(linear: Linear, index: GraphIndex): boolean {
     const node = at?.producer ?? null;
     if (node?.graph !== index.graph || !elementwise.has(node.op) || index.linearOf(node) !== null) continue;
     if (nodes.has(node) || index.withoutActivation.has(node)) continue;
-    if (Object.hasOwn(activations, node.op) && constantOf(at) === null) return true;
+    if (activationOps.has(node.op) && constantOf(at) === null) return true;
     nodes.add(node);
     pending.push(...node.inputs);
   }
@@ -104,7 +83,7 @@ function coneAbove(linear: Linear, index: GraphIndex): Cone {
     else if (node?.graph !== index.graph || !elementwise.has(node.op)) foreign ??= at;
     else if (!nodes.has(node)) {
       nodes.add(node);
-      if (Object.hasOwn(activations, node.op)) activation = node;
+      if (activationOps.has(node.op)) activation = node;
       // The other inputs of a view or a Slice say where, not what; they may be computed from shapes.
       const carrying = choosing.has(node.op) ? node.inputs.slice(0, 1) : node.inputs;
       for (const input of carrying) if (input !== null) pending.push(input);
@@ -150,6 +129,7 @@ export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null
     anchor,
     activation: activationName(anchor),
     gated: inputs.length > 1 || first.outFeatures === 2 * down.inFeatures,
+    packing: recognizePacking(inputs.length > 1 ? inputs : [first]),
     inputs,
     down,
     region,
