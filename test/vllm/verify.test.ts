@@ -40,11 +40,11 @@ describe.each(exports)("the %s export", (name) => {
         heads: 4,
         kvHeads: 2,
         headDim: 32,
-        packed: true,
+        packing: expect.stringMatching(/^(split|op)$/),
         cache: { kind: "op" },
       });
       expect(attention).toMatchObject({ rotary: { partial: false }, mask: { kind: "causal" } });
-      expect(mlp).toMatchObject({ activation: "silu", gated: true, packed: true, intermediateSize: 352 });
+      expect(mlp).toMatchObject({ activation: "silu", gated: true, packing: "split", intermediateSize: 352 });
     }
   });
 
