@@ -1,10 +1,6 @@
-import type { Pass } from "../compiler/pass/pass.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import type { Attention } from "../compiler/recognize/attention.ts";
-import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
-import { admitFunctions, moduleName } from "./_module.ts";
-import { missText } from "./_misses.ts";
-import { outlineBlocks, type Outlined } from "./_outline.ts";
+import { outlinePass } from "./_outline-pass.ts";
 
 /**
  * Finds attention by its dataflow and turns each block into a call.
@@ -15,52 +11,17 @@ import { outlineBlocks, type Outlined } from "./_outline.ts";
  *
  * Leaves alone what it does not understand, with a warning that says how many and why.
  */
-export const outlineAttention: Pass = {
+export const outlineAttention = outlinePass({
   name: "outline-attention",
   summary: "turn each attention block into a call of a model-local function",
-  options: {},
-  stats: ["blocks", "functions"],
-  scopes: ["main"],
-  requires: [],
-  ensures: [],
-  visitor: ({ model, rewriter, sink, analysis, count }) => ({
-    graph: {
-      enter: () => {
-        const view = analysis(viewDecoder);
-        const { matched, seen } = counts(view, "attention");
-        if (matched < seen) {
-          sink.report(
-            "ATTENTION_UNMATCHED",
-            { file: model.loc.file },
-            { matched, seen, misses: missText(view, "attention") },
-          );
-        }
-        const blocks = view.layers.flatMap((layer) =>
-          layer.attention?.kind === "attention"
-            ? [outlined(layer.attention, layer.index, moduleName(layer, "self_attn"))]
-            : [],
-        );
-        if (blocks.length === 0) return "stop";
-        admitFunctions(model, rewriter);
-        count(
-          "functions",
-          outlineBlocks(model, rewriter, blocks, {
-            pass: "outline-attention",
-            functionName: "SelfAttention",
-          }),
-        );
-        count("blocks", blocks.length);
-        return "stop";
-      },
-    },
-  }),
-};
-
-function outlined(block: Attention, layer: number, name: string): Outlined {
-  const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
-  const site = { site: "attn", layer, hiddenSize, dtype, outputDtype, castsInput } as const;
-  return { region, name, site, roles: rolesOf(block) };
-}
+  block: "attention",
+  site: "attn",
+  module: "self_attn",
+  functionName: "SelfAttention",
+  unmatched: "ATTENTION_UNMATCHED",
+  blockOf: ({ attention }) => (attention?.kind === "attention" ? attention : null),
+  rolesOf,
+});
 
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
   const { q, k, v, o, mask, rotary, cache } = attention;

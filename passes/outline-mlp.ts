@@ -1,11 +1,7 @@
-import type { Pass } from "../compiler/pass/pass.ts";
 import type { Value } from "../compiler/ir/value.ts";
-import { counts, viewDecoder } from "../compiler/recognize/decoder.ts";
 import type { Linear } from "../compiler/recognize/linear.ts";
 import type { Mlp } from "../compiler/recognize/mlp.ts";
-import { missText } from "./_misses.ts";
-import { admitFunctions, moduleName } from "./_module.ts";
-import { outlineBlocks, type Outlined } from "./_outline.ts";
+import { outlinePass } from "./_outline-pass.ts";
 
 /**
  * Finds MLPs by their dataflow and turns each into a call.
@@ -15,47 +11,17 @@ import { outlineBlocks, type Outlined } from "./_outline.ts";
  *
  * Leaves alone what it does not understand, with a warning that says how many and why.
  */
-export const outlineMlp: Pass = {
+export const outlineMlp = outlinePass({
   name: "outline-mlp",
   summary: "turn each MLP into a call of a model-local function",
-  options: {},
-  stats: ["blocks", "functions"],
-  scopes: ["main"],
-  requires: [],
-  ensures: [],
-  visitor: ({ model, rewriter, sink, analysis, count }) => ({
-    graph: {
-      enter: () => {
-        const view = analysis(viewDecoder);
-        const { matched, seen } = counts(view, "mlp");
-        if (matched < seen) {
-          sink.report(
-            "MLP_UNMATCHED",
-            { file: model.loc.file },
-            { matched, seen, misses: missText(view, "mlp") },
-          );
-        }
-        const blocks = view.layers.flatMap((layer) =>
-          layer.mlp?.kind === "mlp" ? [outlined(layer.mlp, layer.index, moduleName(layer, "mlp"))] : [],
-        );
-        if (blocks.length === 0) return "stop";
-        admitFunctions(model, rewriter);
-        count(
-          "functions",
-          outlineBlocks(model, rewriter, blocks, { pass: "outline-mlp", functionName: "Mlp" }),
-        );
-        count("blocks", blocks.length);
-        return "stop";
-      },
-    },
-  }),
-};
-
-function outlined(block: Mlp, layer: number, name: string): Outlined {
-  const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
-  const site = { site: "mlp", layer, hiddenSize, dtype, outputDtype, castsInput } as const;
-  return { region, name, site, roles: rolesOf(block) };
-}
+  block: "mlp",
+  site: "mlp",
+  module: "mlp",
+  functionName: "Mlp",
+  unmatched: "MLP_UNMATCHED",
+  blockOf: ({ mlp }) => (mlp?.kind === "mlp" ? mlp : null),
+  rolesOf,
+});
 
 function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {
   const roles = new Map<Value, string>();
