@@ -77,6 +77,43 @@ describe("a linear from 8 to 12 features", () => {
   });
 });
 
+const WQ = `int8[8,12] w = ["location": "w"], float ws = {0.5}, int8 wz = {0}, float[12] b = ["location": "b"]`;
+const QUANTIZE = "xq, xs, xz = DynamicQuantizeLinear (x)";
+
+describe("a linear whose input is quantized at run time", () => {
+  it.each<[string, string, string]>([
+    [
+      "MatMulInteger, cast and scaled",
+      "m",
+      `${QUANTIZE} f = Mul (xs, ws) m = MatMulInteger (xq, w, xz, wz) c = Cast <to = 1> (m) p = Mul (c, f)`,
+    ],
+    [
+      "MatMulIntegerToFloat",
+      "p",
+      `${QUANTIZE} p = com.microsoft.MatMulIntegerToFloat (xq, w, xs, ws, xz, wz)`,
+    ],
+    ["DynamicQuantizeMatMul", "p", "p = com.microsoft.DynamicQuantizeMatMul (x, w, ws, wz)"],
+  ])("as %s works in float", (_, made, nodes) => {
+    const found = recognizeLinear(makerOf(modelOf({ inputs: X, outputs: "p", weights: WQ, nodes }), made));
+    expect(found).toMatchObject({ inFeatures: 8, outFeatures: 12, dtype: "float", bias: null });
+    expect([found?.input.name, found?.output.name, found?.weight.name]).toEqual(["x", "p", "w"]);
+  });
+
+  it("as MatMulInteger with a bias added behind the scaling", () => {
+    const nodes = `${QUANTIZE} f = Mul (xs, ws) m = MatMulInteger (xq, w, xz, wz) c = Cast <to = 1> (m)
+      s = Mul (c, f) p = Add (s, b)`;
+    const found = recognizeLinear(makerOf(modelOf({ inputs: X, outputs: "p", weights: WQ, nodes }), "m"));
+    expect([found?.output.name, found?.bias?.name]).toEqual(["p", "b"]);
+  });
+
+  it("is none where the integers are used unscaled", () => {
+    const nodes = `${QUANTIZE} m = MatMulInteger (xq, w, xz, wz) p = Cast <to = 1> (m)`;
+    expect(
+      recognizeLinear(makerOf(modelOf({ inputs: X, outputs: "p", weights: WQ, nodes }), "m")),
+    ).toBeNull();
+  });
+});
+
 describe("no linear", () => {
   it.each<[string, string, string, string?]>([
     ["a product of two activations", "", "p = MatMul (x, z)", `${X}, float[B,8,12] z`],
