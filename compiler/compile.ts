@@ -1,6 +1,8 @@
 import { basename, dirname, join, resolve } from "node:path";
+import type { AdapterDescription } from "./adapters/description.ts";
 import { adapterKinds } from "./adapters/index.ts";
-import { ADAPTER_KEY } from "./adapters/kind.ts";
+import { ADAPTER_KEY, REPLACED_KEY } from "./adapters/kind.ts";
+import { selects } from "./adapters/selector.ts";
 import { Analyses } from "./pass/analyses.ts";
 import { checkOptions } from "./pass/options.ts";
 import { diagnostic, type Diagnostic } from "./diagnostics/diagnostic.ts";
@@ -8,43 +10,77 @@ import { inputError, TfcError } from "./diagnostics/error.ts";
 import { Sink } from "./diagnostics/sink.ts";
 import type { Model } from "./ir/model.ts";
 import { Rewriter } from "./ir/rewriter.ts";
-import type { SiteKind } from "./ir/site.ts";
+import type { Tensor } from "./ir/tensor.ts";
 import type { Value } from "./ir/value.ts";
-import { emitModel } from "./onnx/emit.ts";
 import { openModel, type Imported } from "./onnx/open.ts";
-import { OutputFiles, writePieces, type Progress } from "./onnx/output.ts";
-import { placeWeights, sameFile, weightFiles, type WeightMode } from "./onnx/place-weights.ts";
+import type { Progress } from "./onnx/output.ts";
+import { sameFile, weightFiles, type WeightMode } from "./onnx/place-weights.ts";
+import { outputPaths, writeOutputs, type OutputPaths } from "./outputs.ts";
 import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.ts";
 import { counts, viewDecoder } from "./recognize/decoder.ts";
 import { refusalOf } from "./recognize/describe.ts";
-import { layoutSafetensors, writeSafetensors, type SafetensorsLayout } from "./weights/safetensors.ts";
+import { fingerprintOf } from "./recognize/fingerprint.ts";
+import type { AdapterFile, AdapterPart } from "./weights/adapter-file.ts";
+import {
+  BASE_KEY,
+  fingerprintDifference,
+  fingerprintName,
+  fingerprintText,
+  parseFingerprint,
+  type Fingerprint,
+} from "./weights/fingerprint.ts";
+import { readAdapter } from "./weights/read-adapter.ts";
+import type { WeightTensor } from "./weights/weight.ts";
 import {
   injectAdapters,
   lowerPagedAttention,
   outlineAttention,
   outlineMlp,
   outlineNorms,
+  overrideWeights,
   preparation,
+  replaceLinears,
+  type Entry,
+  type Residence,
 } from "../passes/index.ts";
 
 /** The first with broadcasting as it is now, and the oldest that onnxruntime runs. */
 const OLDEST_OPSET = 7;
 
-/** A tensor is made in memory: with the codes it is made from, this many elements take a few GiB. */
-const MOST_ELEMENTS = 2 ** 30;
+/** Adapters of one kind at some sites. */
+export interface AdapterEntry {
+  readonly kind: string;
+  /** `mlp@0-15,q_proj`, or one such text each. Default: where the kind usually goes. */
+  readonly sites?: string | readonly string[];
+  /** Options of the kind: rank, heads, tokens, … */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
 
 /** What to compile and how. Options left out take the defaults of the command line. */
 export interface CompileOptions {
   readonly input: string;
   /** Default: `model.tfc.onnx` beside `model.onnx`. */
   readonly output?: string;
+  /** Kind of fresh adapters. */
   readonly adapter?: string;
-  /** False outlines only: the graph with its modules named and nothing added. */
+  readonly sites?: AdapterEntry["sites"];
+  /** Options of the adapter kind; with `load`, what the files do not say of themselves. */
+  readonly settings?: AdapterEntry["settings"];
+  /** Fresh adapters of several kinds, in place of `adapter`, `sites` and `settings`. */
+  readonly entries?: readonly AdapterEntry[];
+  /** False adds none: the graph with its modules named. */
   readonly adapters?: boolean;
-  readonly sites?: readonly SiteKind[];
+  /** Trained adapters: files or folders of any format. One, but in a bank. */
+  readonly load?: readonly string[];
+  /** Where the adapters' weights are. */
+  readonly residence?: Residence;
+  /** How many fresh adapters a bank holds. */
+  readonly members?: number;
+  /** Projections, and MLPs, that become token-parameter attention. With `load` its weights are taken from there. */
+  readonly replace?: readonly Omit<AdapterEntry, "kind">[];
   readonly seed?: number;
-  /** Options of the adapter kind: heads, rank. */
-  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Takes adapters that belong to another base. */
+  readonly force?: boolean;
   /** Default: `link` beside the base, `copy` in another folder. */
   readonly weights?: WeightMode;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
@@ -63,9 +99,14 @@ export interface CompileReport {
   readonly output: string;
   readonly attention: { readonly matched: number; readonly seen: number };
   readonly mlp: { readonly matched: number; readonly seen: number };
-  /** The kind put in; null for none. */
-  readonly adapter: string | null;
+  /** How many adapters of each kind were put in. */
+  readonly kinds: Readonly<Record<string, number>>;
   readonly adapters: number;
+  readonly residence: Residence;
+  /** Projections and MLPs that were replaced. */
+  readonly replaced: number;
+  /** Weights of the base that were replaced by those of a checkpoint. */
+  readonly overrides: number;
   readonly parameters: { readonly added: number; readonly base: number };
   /** Files written or linked, absolute. */
   readonly files: readonly string[];
@@ -76,20 +117,21 @@ export interface CompileReport {
 }
 
 /**
- * Compiles a model: outlines attention and MLP, puts adapters beside them, and writes the graph, the adapters'
- * weights and what the base's weights need. Writes all or nothing, and never an input file.
+ * Compiles a model: outlines attention and MLP, puts adapters beside or in place of what is in them, and writes the
+ * graph, the adapters' weights and what the base's weights need. Writes all or nothing, and never an input file.
  *
  * @throws TfcError
  */
 export async function compile(options: CompileOptions): Promise<CompileReport> {
   const start = performance.now();
-  const output = resolve(options.output ?? defaultOutput(options.input));
+  const paths = outputPaths(resolve(options.output ?? defaultOutput(options.input)));
   const sink = new Sink();
+  const plan = planOf(options);
   const imported = openModel(options.input, sink);
   const { model } = imported;
   checkMissing(imported, options, sink);
-  const adapters = adapterFile(output);
-  checkOutputs(options.input, [output, adapters], model);
+  const sources = plan.given.flatMap(({ file }) => [file]);
+  checkOutputs([options.input, ...weightFiles(model), ...sources], paths, options.input);
   checkBase(model);
   const base = parameterCount(model);
   const analyses = new Analyses(model);
@@ -97,18 +139,36 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(options.input, view, refusal);
-  const passes = [...prepared, ...runPasses(model, stepsOf(options), sink, options.afterPass, analyses)];
+  const fingerprint = fingerprintOf(model, view);
+  for (const file of plan.given) checkFingerprint(file, fingerprint, options);
+  const overrides = new Set<Value>();
+  const inputs = new Map<string, Tensor>();
+  const steps = stepsOf(options, plan, { overrides, inputs });
+  const passes = [...prepared, ...runPasses(model, steps, sink, options.afterPass, analyses)];
+  if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   if (options.strict === true) refuseWarnings(sink);
-  const files = await writeOutputs(model, options, sink, { output, adapters });
-  const injected = passes.find((p) => p.pass === injectAdapters.name)?.stats ?? {};
+  const files = await writeOutputs(model, sink, paths, {
+    base: options.input,
+    inputs,
+    overrides,
+    ...(options.weights === undefined ? {} : { weights: options.weights }),
+    ...(options.progress === undefined ? {} : { progress: options.progress }),
+  });
+  const stat = (pass: string, name: string): number => passes.find((p) => p.pass === pass)?.stats[name] ?? 0;
   return {
     input: options.input,
-    output,
+    output: paths.output,
     attention: counts(view, "attention"),
     mlp: counts(view, "mlp"),
-    adapter: options.adapters === false ? null : (options.adapter ?? injectAdapters.options.adapter.default),
-    adapters: injected["adapters"] ?? 0,
-    parameters: { added: injected["parameters"] ?? 0, base },
+    kinds: kindsOf(model.meta.get(ADAPTER_KEY)),
+    adapters: stat(injectAdapters.name, "adapters"),
+    residence: plan.residence,
+    replaced: stat(replaceLinears.name, "replaced"),
+    overrides: stat(overrideWeights.name, "overrides"),
+    parameters: {
+      added: stat(injectAdapters.name, "parameters") + stat(replaceLinears.name, "parameters"),
+      base,
+    },
     files,
     passes,
     diagnostics: sink.diagnostics,
@@ -118,7 +178,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
 
 /** `out/model.onnx` → `out/model.adapters.safetensors` */
 export function adapterFile(output: string): string {
-  return join(dirname(output), `${basename(output, ".onnx")}.adapters.safetensors`);
+  return outputPaths(output).adapters;
 }
 
 function defaultOutput(input: string): string {
@@ -130,18 +190,131 @@ function preparationOf(options: CompileOptions): ReturnType<typeof step>[] {
   return [...preparation, ...lowering].map((pass) => step(pass));
 }
 
-function stepsOf(options: CompileOptions): ReturnType<typeof step>[] {
-  const kind = adapterKinds.get(options.adapter ?? injectAdapters.options.adapter.default);
-  // Settings are checked before any pass works, so that a bad flag is said at once.
-  if (kind !== undefined) checkOptions(kind.options, options.settings ?? {}, `adapter ${kind.name}`);
-  const inject = {
-    ...(options.adapter === undefined ? {} : { adapter: options.adapter }),
+/** What options ask for, checked before anything else is read. */
+interface Plan {
+  readonly entries: readonly Entry[];
+  readonly replace: readonly Entry[];
+  readonly given: readonly AdapterFile[];
+  readonly residence: Residence;
+}
+
+function planOf(options: CompileOptions): Plan {
+  const { load = [], settings = {}, residence = "baked" } = options;
+  const asksForFresh =
+    options.adapter !== undefined || options.sites !== undefined || options.entries !== undefined;
+  if (load.length > 0 && asksForFresh)
+    throw conflict("--load", "--adapter, --sites or adapters of a configuration");
+  if (load.length > 1 && residence !== "bank") throw conflict("several --load", `--adapters ${residence}`);
+  if ((options.members ?? 1) > 1 && residence !== "bank")
+    throw conflict("--members", `--adapters ${residence}`);
+  if ((options.members ?? 1) > 1 && load.length > 0) throw conflict("--members", "--load");
+  if (options.adapters === false && (load.length > 0 || asksForFresh))
+    throw conflict("--no-adapters", load.length > 0 ? "--load" : "--adapter or --sites");
+  const replace = entriesOf(replaceLinears.options.entries, options.replace ?? [], "--replace");
+  const isFresh = load.length === 0 && options.adapters !== false && (replace.length === 0 || asksForFresh);
+  const one: AdapterEntry = {
+    kind: options.adapter ?? DEFAULT_KIND,
     ...(options.sites === undefined ? {} : { sites: options.sites }),
-    ...(options.seed === undefined ? {} : { seed: options.seed }),
-    ...(options.settings === undefined ? {} : { settings: options.settings }),
+    settings,
   };
-  const outline = [step(outlineAttention), step(outlineMlp), step(outlineNorms)];
-  return options.adapters === false ? outline : [...outline, step(injectAdapters, inject)];
+  return {
+    entries: isFresh ? entriesOf(injectAdapters.options.entries, options.entries ?? [one], "--sites") : [],
+    replace,
+    given: load.map((file) => readAdapter(file, settings)),
+    residence,
+  };
+}
+
+const DEFAULT_KIND = "scalarlm";
+
+/** Settings are checked before any pass works, so that a bad flag is said at once. */
+function entriesOf(
+  option: typeof injectAdapters.options.entries,
+  entries: readonly (AdapterEntry | Omit<AdapterEntry, "kind">)[],
+  flag: string,
+): readonly Entry[] {
+  const checked = entries.length === 0 ? [] : option.check(entries, flag);
+  for (const { kind, settings } of checked) {
+    const known = adapterKinds.get(kind);
+    if (known !== undefined) checkOptions(known.options, settings, `adapter ${kind}`);
+  }
+  return checked;
+}
+
+function conflict(option: string, other: string): TfcError {
+  return inputError("OPTION_CONFLICT", {}, { option, other });
+}
+
+interface Made {
+  readonly overrides: Set<Value>;
+  readonly inputs: Map<string, Tensor>;
+}
+
+function stepsOf(options: CompileOptions, plan: Plan, made: Made): ReturnType<typeof step>[] {
+  const { entries, replace, given, residence } = plan;
+  const seed = options.seed ?? injectAdapters.options.seed.default;
+  const overridden = given.filter(({ overrides }) => overrides.size > 0);
+  const [override] = overridden;
+  if (override !== undefined && given.length > 1) {
+    const [name = ""] = override.overrides.keys();
+    const why = "a bank has one base for all its members";
+    throw inputError("OVERRIDE_REFUSED", { file: override.file, name }, { model: options.input, why });
+  }
+  const overriding = {
+    overrides: {
+      file: override?.file ?? "",
+      weights: override?.overrides ?? new Map<string, WeightTensor>(),
+    },
+    onOverride: (value: Value): void => void made.overrides.add(value),
+  };
+  // Weights for what is replaced are taken out of those for what stands beside.
+  const [replacing, beside] = shared(given, replace);
+  const injecting = {
+    entries,
+    seed,
+    residence,
+    members: options.members ?? 1,
+    given: beside,
+    onInput: (name: string, tensor: Tensor): void => void made.inputs.set(name, tensor),
+  };
+  const hasAdapters = entries.length > 0 || beside.some(({ parts }) => parts.length > 0);
+  return [
+    ...(override === undefined ? [] : [step(overrideWeights, overriding)]),
+    ...[outlineAttention, outlineMlp, outlineNorms].map((pass) => step(pass)),
+    ...(replace.length === 0 ? [] : [step(replaceLinears, { entries: replace, seed, given: replacing })]),
+    ...(hasAdapters ? [step(injectAdapters, injecting)] : []),
+  ];
+}
+
+/** Files as what replaces has them, and as what stands beside has them. */
+function shared(
+  given: readonly AdapterFile[],
+  replace: readonly Entry[],
+): readonly [readonly AdapterFile[], readonly AdapterFile[]] {
+  const isReplaced = ({ site, kind }: AdapterPart): boolean =>
+    kind === "pattention" && replace.some(({ sites }) => sites.some((selector) => selects(selector, site)));
+  const having = (keep: (part: AdapterPart) => boolean): AdapterFile[] =>
+    given
+      .map((file) => ({ ...file, parts: file.parts.filter(keep) }))
+      .filter(({ parts }) => parts.length > 0);
+  return [having(isReplaced), having((part) => !isReplaced(part))];
+}
+
+function checkFingerprint({ file, base }: AdapterFile, own: Fingerprint, options: CompileOptions): void {
+  const other = base === null ? null : parseFingerprint(base);
+  if (base === null || other === null || options.force === true) return;
+  const difference = fingerprintDifference(other, own);
+  if (difference === null) return;
+  const [wanted, found] = [fingerprintName(base), fingerprintName(fingerprintText(own))];
+  throw inputError("BASE_MISMATCH", { file }, { wanted, found, difference });
+}
+
+function kindsOf(description: string | undefined): Readonly<Record<string, number>> {
+  const kinds: Record<string, number> = {};
+  const { parts } =
+    description === undefined ? { parts: [] } : (JSON.parse(description) as AdapterDescription);
+  for (const { kind, sites } of parts) kinds[kind] = (kinds[kind] ?? 0) + sites.length;
+  return kinds;
 }
 
 function checkMissing({ missing }: Imported, options: CompileOptions, sink: Sink): void {
@@ -153,17 +326,16 @@ function checkMissing({ missing }: Imported, options: CompileOptions, sink: Sink
   }
 }
 
-function checkOutputs(input: string, outputs: readonly string[], model: Model): void {
-  const inputs = [input, ...weightFiles(model)];
-  for (const output of outputs) {
+function checkOutputs(inputs: readonly string[], paths: OutputPaths, model: string): void {
+  for (const output of Object.values(paths) as string[]) {
     if (inputs.some((file) => sameFile(file, output))) {
-      throw inputError("OUTPUT_IS_INPUT", { file: input }, { file: output });
+      throw inputError("OUTPUT_IS_INPUT", { file: model }, { file: output });
     }
   }
 }
 
 function checkBase(model: Model): void {
-  const compiled = model.meta.get(ADAPTER_KEY);
+  const compiled = model.meta.get(ADAPTER_KEY) ?? model.meta.get(REPLACED_KEY);
   if (compiled !== undefined)
     throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
   if (model.opset >= OLDEST_OPSET) return;
@@ -190,82 +362,4 @@ function parameterCount(model: Model): number {
   let count = 0;
   for (const value of model.graph.initializers) count += value.constant?.size ?? 0;
   return count;
-}
-
-async function writeOutputs(
-  model: Model,
-  options: CompileOptions,
-  sink: Sink,
-  to: { readonly output: string; readonly adapters: string },
-): Promise<readonly string[]> {
-  const files = new OutputFiles();
-  const rw = new Rewriter();
-  try {
-    for (const file of [to.output, to.adapters]) files.prepare(file);
-    await placeWeights(model, rw, {
-      ...(options.weights === undefined ? {} : { mode: options.weights }),
-      base: options.input,
-      output: to.output,
-      files,
-      sink,
-      ...(options.progress === undefined ? {} : { progress: options.progress }),
-    });
-    const placed = placeAdapters(model, rw, to.adapters);
-    if (placed !== null) {
-      files.prepare(to.adapters, placed.layout.size);
-      await files.stage(to.adapters, (file) => writeSafetensors(file, placed.layout, placed.produce));
-    }
-    const { pieces, size } = emitModel(model);
-    if (size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file: to.output }, { bytes: size });
-    await files.stage(to.output, (file) => {
-      writePieces(file, pieces, (done) => options.progress?.(to.output, done, size));
-    });
-    const written = files.files;
-    files.commit();
-    return written;
-  } catch (error) {
-    files.discard();
-    throw error;
-  }
-}
-
-/**
- * Lays the adapters' leaves out in one safetensors file, and makes the graph refer to the bytes in it: the format is
- * a header followed by raw data, which is what external data asks for, so no second copy is needed.
- */
-function placeAdapters(
-  model: Model,
-  rw: Rewriter,
-  file: string,
-): { layout: SafetensorsLayout; produce: (name: string) => Uint8Array } | null {
-  const leaves = new Map<string, Value>();
-  for (const value of model.graph.initializers) {
-    if (value.constant?.storage.kind === "deferred") leaves.set(value.name ?? "", value);
-  }
-  if (leaves.size === 0) return null;
-  for (const [leaf, { constant }] of leaves) checkElements(leaf, constant?.size ?? 0);
-  const entries = [...leaves].flatMap(([name, { constant }]) =>
-    constant === undefined ? [] : [{ name, dtype: constant.dtype, shape: constant.shape }],
-  );
-  const layout = layoutSafetensors(
-    entries,
-    new Map([
-      ["format", "pt"],
-      ["tfc.adapter", model.meta.get(ADAPTER_KEY) ?? ""],
-    ]),
-  );
-  const produced = new Map([...leaves].map(([name, { constant }]) => [name, constant]));
-  for (const [name, { offset, length }] of layout.tensors) {
-    const value = leaves.get(name);
-    const range = { file, offset, length };
-    if (value?.constant !== undefined) {
-      rw.setConstant(value, value.constant.stored({ kind: "external", location: basename(file), range }));
-    }
-  }
-  return { layout, produce: (name) => produced.get(name)?.bytes() ?? new Uint8Array(0) };
-}
-
-function checkElements(leaf: string, elements: number): void {
-  if (elements >= MOST_ELEMENTS)
-    throw inputError("ADAPTER_TOO_LARGE", {}, { leaf, elements, most: MOST_ELEMENTS });
 }

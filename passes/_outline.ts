@@ -23,7 +23,11 @@ export interface Outlined {
   readonly site: SiteMark | null;
   /** What some values are to the block (`mask`, `past_key`): names of the function's parameters. */
   readonly roles: ReadonlyMap<Value, string>;
+  /** Metadata of nodes in the function's body; blocks that differ in it do not share one. */
+  readonly marks: Marks;
 }
+
+export type Marks = ReadonlyMap<Node, ReadonlyMap<string, string>>;
 
 interface Member {
   readonly block: Outlined;
@@ -46,14 +50,21 @@ export function outlineBlocks(
   const groups = new Map<string, Member[]>();
   for (const block of blocks) {
     const structure = structureOf(block.region);
-    const group = groups.get(structure.key) ?? [];
-    groups.set(structure.key, group);
+    const key = structure.key + marksText(structure, block.marks);
+    const group = groups.get(key) ?? [];
+    groups.set(key, group);
     group.push({ block, structure });
   }
   // A block may read what another one made: that is then an output of the other's call.
   const moved = new Map<Value, Value>();
   for (const group of groups.values()) outlineGroup(model, rw, group, { ...options, moved });
   return groups.size;
+}
+
+function marksText({ nodes }: Structure, marks: Marks): string {
+  return nodes
+    .map((node, i) => [...(marks.get(node) ?? [])].map((mark) => `;${i} ${mark.join(" ")}`))
+    .join("");
 }
 
 function outlineGroup(
@@ -149,6 +160,7 @@ function buildFunction(
   const roleOfOutput = new Map(plan.outputs.map(([n, o], i) => [structure.nodes[n]?.outputs[o], i]));
   for (const node of structure.nodes) {
     const twin = rw.append(body, cloneNode(rw, node, map, loc));
+    for (const [key, text] of block.marks.get(node) ?? []) rw.setMeta(twin, key, text);
     node.outputs.forEach((value, i) => {
       const output = twin.outputs[i];
       if (output === undefined || (value.uses.size === 0 && value.name === undefined)) return;

@@ -2,7 +2,7 @@ import { attribute } from "../compiler/ir/attribute.ts";
 import type { Func } from "../compiler/ir/model.ts";
 import { TFC_DOMAIN } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
-import type { OpBuilder } from "./_op-builder.ts";
+import type { OpBuilder } from "../compiler/ir/op-builder.ts";
 import { PagedCache } from "./_paged-cache.ts";
 import { rotated, turnAt } from "./_rotary.ts";
 

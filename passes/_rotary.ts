@@ -1,6 +1,6 @@
 import { attribute } from "../compiler/ir/attribute.ts";
 import type { Value } from "../compiler/ir/value.ts";
-import { END, type OpBuilder } from "./_op-builder.ts";
+import { END, type OpBuilder } from "../compiler/ir/op-builder.ts";
 
 /** How the rows `[T, r]` of the tables turn r pairs of channels of each head. */
 export interface Turn {

@@ -6,15 +6,19 @@ import { lowerPagedAttention } from "./lower-paged-attention.ts";
 import { outlineAttention } from "./outline-attention.ts";
 import { outlineMlp } from "./outline-mlp.ts";
 import { outlineNorms } from "./outline-norms.ts";
+import { overrideWeights } from "./override-weights.ts";
+import { replaceLinears } from "./replace-linears.ts";
 
 /** Every pass, in the order in which they may run. */
 export const passes: readonly Pass[] = [
   inlineFunctions,
   foldConditions,
   lowerPagedAttention,
+  overrideWeights,
   outlineAttention,
   outlineMlp,
   outlineNorms,
+  replaceLinears,
   injectAdapters,
 ];
 
@@ -26,7 +30,12 @@ export {
   outlineAttention,
   outlineMlp,
   outlineNorms,
+  overrideWeights,
+  replaceLinears,
 };
 
 /** The passes that make a graph plain enough to be recognized; they add nothing and need no options. */
 export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];
+
+export { residences, type Residence } from "./_adapter-values.ts";
+export type { Entry } from "./_entries.ts";

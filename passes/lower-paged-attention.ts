@@ -9,7 +9,7 @@ import { TFC_DOMAIN } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import type { Pass } from "../compiler/pass/pass.ts";
 import { admitFunctions, freeName } from "./_module.ts";
-import { OpBuilder } from "./_op-builder.ts";
+import { OpBuilder } from "../compiler/ir/op-builder.ts";
 import { pagedAttention, pagedOperands, type PagedForm } from "./_paged-attention.ts";
 
 /** The first with all that the bodies need: Shape's range, CastLike. */

@@ -1,6 +1,7 @@
 import type { Value } from "../compiler/ir/value.ts";
 import type { Linear } from "../compiler/recognize/linear.ts";
 import type { Mlp } from "../compiler/recognize/mlp.ts";
+import { gateOf } from "../compiler/recognize/projections.ts";
 import { outlinePass } from "./_outline-pass.ts";
 
 /**
@@ -38,16 +39,4 @@ function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {
   }
   name(mlp.down, "down");
   return roles;
-}
-
-/** The gate is the projection that the activation is computed from. */
-function gateOf(mlp: Mlp): Mlp["inputs"][number] | undefined {
-  const upstream = new Set<Value>();
-  const pending: (Value | null)[] = [...mlp.anchor.inputs];
-  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-    if (at === null || upstream.has(at)) continue;
-    upstream.add(at);
-    if (!mlp.inputs.some((l) => l.output === at)) pending.push(...(at.producer?.inputs ?? []));
-  }
-  return mlp.inputs.find((l) => upstream.has(l.output));
 }

@@ -3,7 +3,7 @@ import { outlined } from "../compiler/pass/invariants.ts";
 import type { Graph } from "../compiler/ir/graph.ts";
 import type { Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
-import { siteOf, type SiteKind } from "../compiler/ir/site.ts";
+import { siteOf, type BlockKind } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { GraphIndex } from "../compiler/recognize/graph-index.ts";
 import { isMiss } from "../compiler/recognize/miss.ts";
@@ -45,7 +45,7 @@ export const outlineNorms: Pass = {
   }),
 };
 
-const suffixes: Readonly<Record<SiteKind, string>> = {
+const suffixes: Readonly<Record<BlockKind, string>> = {
   attn: "input_layernorm",
   mlp: "post_attention_layernorm",
 };
@@ -63,7 +63,8 @@ function normsOf(model: Model, graph: Graph): Outlined[] {
     if (isMiss(region) || region.nodes.some((node) => taken.has(node) || isMore(model, node, index))) return;
     for (const node of region.nodes) taken.add(node);
     const name = freeOf(`${module}.${ownName(region.nodes) ?? usual}`, names);
-    found.push({ region, name, site: null, roles: rolesOf(region.nodes.flatMap((node) => node.inputs)) });
+    const roles = rolesOf(region.nodes.flatMap((node) => node.inputs));
+    found.push({ region, name, site: null, roles, marks: new Map() });
   };
   for (const node of graph.nodes) {
     const site = siteOf(node);

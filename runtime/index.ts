@@ -1,4 +1,7 @@
-/** Running compiled graphs: sessions, verification, text. */
+/** Running compiled graphs: sessions, adapters, verification, text. */
+export { adapterFeeds, noAdapter } from "./adapter-feeds.ts";
+export { AdapterPool, type PoolOptions } from "./adapter-pool.ts";
+export { adapterInterface, type AdapterInterface, type AdapterPort } from "./adapter-ports.ts";
 export { defaultCases, fitCases, type Skipped } from "./cases.ts";
 export { compare, type Difference } from "./compare.ts";
 export { Decoder } from "./decoder.ts";

@@ -89,6 +89,13 @@ export function tensorFrom(
   return { dtype, dims, data };
 }
 
+/** Elements of a float type from their little-endian bytes, in memory of their own. */
+export function elementsFrom(dtype: "float" | "double" | "float16", bytes: Uint8Array): Elements {
+  const { buffer } = bytes.slice();
+  if (dtype === "double") return new Float64Array(buffer);
+  return dtype === "float" ? new Float32Array(buffer) : new Uint16Array(buffer);
+}
+
 /** Whether elements are floating-point numbers. */
 export function isFloating(dtype: ElementType | null): dtype is "float" | "double" | "float16" {
   return dtype === "float" || dtype === "double" || dtype === "float16";

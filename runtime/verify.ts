@@ -1,4 +1,5 @@
 import { inputError, TfcError } from "../compiler/diagnostics/error.ts";
+import { AdapterFeeder } from "./adapter-feeder.ts";
 import { defaultCases, fitCases, type Skipped } from "./cases.ts";
 import { caseText, withSizes, type Case } from "./dims.ts";
 import { makeFeeds, type FeedOptions } from "./feeds.ts";
@@ -17,6 +18,10 @@ export interface VerifyOptions extends FeedOptions {
   readonly cases?: readonly Case[];
   readonly provider?: SessionOptions["provider"];
   readonly threads?: number;
+  /** An adapter for graphs that take adapters as inputs; without one these run as their base. */
+  readonly load?: string;
+  /** Members of a bank, for one row (token) after the other, from the first again at the end. Default: -1, the base. */
+  readonly adapterIds?: readonly number[];
 }
 
 /** What {@link verify} found; plain data, fit for JSON. */
@@ -38,7 +43,7 @@ export interface Report {
  *
  * @throws TfcError VERIFY_INTERFACE when inputs or outputs differ in name or type; VERIFY_INPUT when an input
  *   cannot be made up; VERIFY_NO_CASE when the base model runs in no case; RUNTIME_FAILED when only the compiled
- *   graph does not run; and what {@link openSession} throws. A difference is no error: see `Report.same`.
+ *   graph does not run; what {@link openSession} and {@link AdapterFeeder} throw. A difference is no error: see `Report.same`.
  */
 export async function verify(base: string, compiled: string, options: VerifyOptions = {}): Promise<Report> {
   const levels: LevelReport[] = [];
@@ -46,14 +51,18 @@ export async function verify(base: string, compiled: string, options: VerifyOpti
   let provider = "cpu";
   for (const level of options.levels ?? (["off", "all"] as const)) {
     const found = await withSessions([base, compiled], level, options, async (pair) => {
-      checkInterface(pair);
+      const feeders = pair.map((session) => new AdapterFeeder(session, options)) as [
+        AdapterFeeder,
+        AdapterFeeder,
+      ];
+      checkInterface(pair, feeders);
       provider = pair[0].provider;
       const { cases, skipped: unfit } = fitCases(
         withSizes(pair[0].inputs, options.symbols),
         options.cases ?? defaultCases,
       );
       if (levels.length === 0) skipped.push(...unfit);
-      return compareCases(pair, cases, level, options);
+      return compareCases(pair, feeders, cases, level, options);
     });
     for (const entry of found.skipped) noteSkipped(skipped, entry, level);
     if (found.report.cases.length === 0) {
@@ -104,9 +113,13 @@ async function withSessions<T>(
   }
 }
 
-function checkInterface([base, compiled]: Pair): void {
+type Feeders = readonly [base: AdapterFeeder, compiled: AdapterFeeder];
+
+function checkInterface([base, compiled]: Pair, feeders: Feeders): void {
+  const [inputs, others] = [feeders[0].ownInputs, feeders[1].ownInputs];
   for (const what of ["inputs", "outputs"] as const) {
-    const [missing, extra] = [unmatched(base[what], compiled[what]), unmatched(compiled[what], base[what])];
+    const [a, b] = what === "inputs" ? [inputs, others] : [base.outputs, compiled.outputs];
+    const [missing, extra] = [unmatched(a, b), unmatched(b, a)];
     if (missing === "" && extra === "") continue;
     const [wanted, found] = [missing || "no others", extra || "none in their place"];
     throw inputError("VERIFY_INTERFACE", { file: compiled.file }, { what, wanted, found });
@@ -125,6 +138,7 @@ function unmatched(ports: readonly Port[], others: readonly Port[]): string {
 
 async function compareCases(
   [base, compiled]: Pair,
+  feeders: Feeders,
   cases: readonly Case[],
   level: Level,
   options: VerifyOptions,
@@ -133,8 +147,8 @@ async function compareCases(
   const tally = new Tally();
   const skipped: Skipped[] = [];
   for (const sizes of cases) {
-    const feeds = makeFeeds(base, sizes, options);
-    const want = await base.run(feeds).catch((cause: unknown) => {
+    const feeds = makeFeeds({ inputs: feeders[0].ownInputs, outputs: base.outputs }, sizes, options);
+    const want = await base.run(feeders[0].complete(feeds, sizes)).catch((cause: unknown) => {
       if (!(cause instanceof TfcError) || cause.code !== "RUNTIME_FAILED") throw cause;
       return cause;
     });
@@ -142,7 +156,7 @@ async function compareCases(
       skipped.push({ case: sizes, reason: `the base model refuses it: ${want.diagnostics[0]?.found ?? ""}` });
       continue;
     }
-    tally.add(sizes, want, await runCompiled(compiled, feeds, sizes), tolerance);
+    tally.add(sizes, want, await runCompiled(compiled, feeders[1].complete(feeds, sizes), sizes), tolerance);
   }
   return { report: tally.report(level, tolerance), skipped };
 }

@@ -2,13 +2,17 @@ import type { DType } from "../ir/dtype.ts";
 import type { Loc } from "../ir/entity.ts";
 import type { Func } from "../ir/model.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
+import type { SiteKind } from "../ir/site.ts";
 import type { Schema } from "../pass/options.ts";
 
 /**
- * Metadata key of what has adapters: on a model and on an adapter file the kind with its options, as JSON; on the
- * call of an adapter's function the kind's name.
+ * Metadata key of what has adapters: on a compiled model and on an adapter file what is in it, as JSON; on the call of
+ * an adapter's function the kind's name.
  */
 export const ADAPTER_KEY = "tfc.adapter";
+
+/** Metadata key of a compiled model: what stands in place of projections, in the same words. */
+export const REPLACED_KEY = "tfc.replaced";
 
 /** How a leaf's numbers begin, before training. Parameters are in the unit of the weights. */
 export type Init =
@@ -22,13 +26,35 @@ export interface Leaf {
   readonly name: string;
   readonly shape: readonly number[];
   readonly init: Init;
+  /** How it depends on the adapter's size; null for a leaf that every size has alike. */
+  readonly grows: Growth | null;
 }
 
-/** Where an adapter is put: beside a block from `[…, hiddenSize]` to the same shape. */
+/**
+ * Where an adapter's size (its rank, its tokens) is in a leaf: seen as `[outer, size, inner]`, the middle is what grows,
+ * and in the leaf's own shape it is (a factor of) the dimension `axis`.
+ */
+export interface Growth {
+  readonly axis: number;
+  readonly outer: number;
+  readonly inner: number;
+  /** What new slices begin with. Those of one leaf are zeros, which keeps the function; the others' let them learn. */
+  readonly fill: Init;
+}
+
+/** Where an adapter is put: beside (or in place of) something from `[…, inFeatures]` to `[…, outFeatures]`. */
 export interface Width {
-  readonly hiddenSize: number;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
   readonly dtype: DType;
 }
+
+/**
+ * How a body gets at its leaves: `single`, one adapter whose leaves are its inputs; else a bank, whose leaves are
+ * stacked `[members, …]`, and an input `adapter_ids` that chooses for each of the `rows` of x `[rows, steps, in]`, or
+ * for each of the `tokens` of x `[tokens, in]`.
+ */
+export type Form = "single" | "rows" | "tokens";
 
 /** What a body is written with. */
 export interface BodyContext {
@@ -38,22 +64,68 @@ export interface BodyContext {
   readonly name: string;
   /** Version of the default domain. */
   readonly opset: number;
+  readonly form: Form;
+  /** How many members a bank's leaves stack, the zeros behind the last among them; of no meaning for `single`. */
+  readonly members: number;
 }
 
+/** Shapes of leaves, by name. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
 /**
- * A kind of adapter, as data: what parameters it has, how they begin, and the function that computes what is added
- * to a block's output. Passes know adapters by this interface alone.
+ * A kind of adapter, as data: what parameters it has, how they begin and grow, and the function that computes what is
+ * added to a site's output. Passes and files know adapters by this interface alone.
  */
-export interface AdapterKind<O = object> {
+export interface AdapterKind<S = object> {
   readonly name: string;
   readonly summary: string;
   /** Name of the function in the graph, before a number that makes it unique. */
   readonly functionName: string;
-  readonly options: Schema<O>;
-  /** @throws TfcError where options do not fit the width */
-  leaves(width: Width, options: O): readonly Leaf[];
+  /** What a user sets, and what files keep beside the leaves. */
+  readonly options: Schema<S>;
+  /** Where it goes when nobody says where. */
+  readonly defaultSites: readonly SiteKind[];
+  readonly leafNames: readonly string[];
+  /** The option that is the adapter's size. */
+  readonly size: string;
+  /** Settings without a usual value: where a file does not say one, somebody has to. */
+  readonly mustBeStated: readonly (keyof S & string)[];
   /**
-   * The function `(x, leaves…) → y` with y of x's shape. Two sites of equal width and options share it.
+   * The settings of an adapter that a file holds: sizes by its leaves' shapes, the rest as stated, else by default.
+   *
+   * @throws TfcError where shapes and statements contradict each other
    */
-  body(width: Width, options: O, context: BodyContext): Func;
+  settingsOf(shapes: Shapes, stated: Readonly<Record<string, unknown>>): S;
+  /** The widths that leaves of these shapes fit; 0 where a leaf or its dimension is missing. */
+  widthOf(shapes: Shapes): Pick<Width, "inFeatures" | "outFeatures">;
+  /** @throws TfcError where settings do not fit the width */
+  leaves(width: Width, settings: S): readonly Leaf[];
+  /** Numbers that the function takes beside the leaves, by name; vectors of one element in the graph. */
+  coefficients(settings: S): Readonly<Record<string, number>>;
+  /** Settings that a coefficient stands for, in files that keep coefficients as tensors and nothing else. */
+  settingsFrom(
+    coefficients: Readonly<Record<string, number>>,
+    size: number,
+  ): Readonly<Record<string, unknown>>;
+  /**
+   * The settings after the size has changed by slices that add nothing: everything else is kept, so that the function is.
+   *
+   * @throws TfcError GROWTH_INEXACT where no slice adds nothing
+   */
+  resized(settings: S, size: number): S;
+  /** What a bank needs beside the stacked leaves to tell padding from weights. */
+  readonly padding: (settings: S) => PaddingLeaf | null;
+  /**
+   * The function `(x, adapter_ids where there is a bank, leaves…, padding, coefficients…) → y`. It depends on width
+   * and form, and on settings other than sizes and coefficients: sites that agree in these share it.
+   */
+  body(width: Width, settings: S, context: BodyContext): Func;
+  /** The settings that the body depends on. */
+  bodyKey(settings: S): string;
+}
+
+/** A vector `[size]` added to an adapter's scores: 0 at what it has, and at padding what makes that count for nothing. */
+export interface PaddingLeaf {
+  readonly name: string;
+  readonly pad: number;
 }

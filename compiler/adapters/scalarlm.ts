@@ -1,12 +1,11 @@
 import { inputError } from "../diagnostics/error.ts";
-import { attribute } from "../ir/attribute.ts";
-import { FunctionBuilder } from "../ir/builder.ts";
 import type { Func } from "../ir/model.ts";
-import { TFC_DOMAIN } from "../ir/site.ts";
-import { integer } from "../pass/options.ts";
-import type { AdapterKind, BodyContext, Leaf, Width } from "./kind.ts";
+import { checkOptions, integer } from "../pass/options.ts";
+import type { Value } from "../ir/value.ts";
+import { AdapterBody } from "./body.ts";
+import type { AdapterKind, BodyContext, Leaf, Shapes, Width } from "./kind.ts";
 
-interface ScalarlmOptions {
+interface ScalarlmSettings {
   readonly heads: number;
   readonly rank: number;
 }
@@ -22,8 +21,10 @@ interface ScalarlmOptions {
  *
  * ScalarLM computes the same as x · o with o = a V of size `[T, d, r]`; summed in this order the largest
  * intermediate is `[S, H, T, r]`, smaller by d/S·H.
+ *
+ * ScalarLM puts it beside modules whose output is as wide as their input; here P may be `[r, out]`.
  */
-export const scalarlm: AdapterKind<ScalarlmOptions> = {
+export const scalarlm: AdapterKind<ScalarlmSettings> = {
   name: "scalarlm",
   summary: "token-parameter attention beside a block, as ScalarLM trains and serves it",
   functionName: "ScalarlmAdapter",
@@ -31,18 +32,53 @@ export const scalarlm: AdapterKind<ScalarlmOptions> = {
     heads: integer({ help: "heads, and slots, of token-parameter attention", default: 4, min: 1, max: 4096 }),
     rank: integer({ help: "rank of the values", default: 32, min: 1, max: 65536 }),
   },
+  defaultSites: ["attn", "mlp"],
+  leafNames: ["tokenformer_k", "tokenformer_v", "tokenformer_p"],
+  size: "rank",
+  mustBeStated: [],
+  settingsOf: (shapes: Shapes, stated) => {
+    const sizes = {
+      heads: shapes.get("tokenformer_k")?.[0] ?? 0,
+      rank: shapes.get("tokenformer_p")?.[0] ?? 0,
+    };
+    return checkOptions(scalarlm.options, { ...stated, ...sizes }, "adapter scalarlm");
+  },
+  widthOf: (shapes) => ({
+    inFeatures: shapes.get("tokenformer_k")?.[1] ?? 0,
+    outFeatures: shapes.get("tokenformer_p")?.[1] ?? 0,
+  }),
   leaves,
+  coefficients: () => ({}),
+  settingsFrom: () => ({}),
+  resized: (settings, rank) => ({ ...settings, rank }),
+  padding: () => null,
   body,
+  bodyKey: ({ heads }) => String(heads),
 };
 
-function leaves(width: Width, { heads, rank }: ScalarlmOptions): readonly Leaf[] {
-  const d = width.hiddenSize;
+function leaves({ inFeatures: d, outFeatures }: Width, { heads, rank }: ScalarlmSettings): readonly Leaf[] {
   checkHeads(heads, d);
+  const values = { kind: "uniform", bound: 3 / Math.sqrt(d) } as const;
   return [
-    { name: "tokenformer_k", shape: [heads, d], init: { kind: "normal", std: 3 / Math.sqrt(d / heads) } },
-    { name: "tokenformer_v", shape: [heads, d * rank], init: { kind: "uniform", bound: 3 / Math.sqrt(d) } },
-    // Zeros here make a fresh adapter add exactly nothing.
-    { name: "tokenformer_p", shape: [rank, d], init: { kind: "zeros" } },
+    {
+      name: "tokenformer_k",
+      shape: [heads, d],
+      init: { kind: "normal", std: 3 / Math.sqrt(d / heads) },
+      grows: null,
+    },
+    {
+      name: "tokenformer_v",
+      shape: [heads, d * rank],
+      init: values,
+      grows: { axis: 1, outer: heads * d, inner: 1, fill: values },
+    },
+    {
+      name: "tokenformer_p",
+      shape: [rank, outFeatures],
+      // Zeros here make a fresh adapter add exactly nothing.
+      init: { kind: "zeros" },
+      grows: { axis: 0, outer: 1, inner: outFeatures, fill: { kind: "zeros" } },
+    },
   ];
 }
 
@@ -50,27 +86,71 @@ function checkHeads(heads: number, hidden: number): void {
   if (hidden % heads !== 0) throw inputError("HEADS_DO_NOT_DIVIDE", {}, { heads, hidden });
 }
 
-function body(width: Width, { heads, rank }: ScalarlmOptions, context: BodyContext): Func {
-  const { hiddenSize: d, dtype } = width;
+function body(width: Width, { heads }: ScalarlmSettings, context: BodyContext): Func {
+  const { inFeatures: d, outFeatures, dtype } = width;
   checkHeads(heads, d);
-  const [H, S, h, r] = [heads, heads, d / heads, rank];
-  const b = new FunctionBuilder(context.rewriter, context.loc, context.name, context.opset);
-  const x = b.input("x");
-  const [k, v, p] = [b.input("tokenformer_k"), b.input("tokenformer_v"), b.input("tokenformer_p")];
-  const axis = { axis: attribute.int(-1) };
+  const b = new AdapterBody(context, width);
+  const leaves = [b.leaf("tokenformer_k"), b.leaf("tokenformer_v"), b.leaf("tokenformer_p")] as const;
+  const scale = b.constant(dtype, [], [1 / Math.sqrt(d / heads)], "scale");
+  const form = { H: heads, h: d / heads, scale };
+  const [k, v, p] = leaves;
+  if (b.form === "rows") return b.end(b.join(ofRows(b, k, v, form), p, "y"));
+  if (b.form === "tokens") return b.end(b.join(ofMembers(b, k, v, form), p, "y"));
+  const flat = b.join(ofTokens(b, k, v, form), p, "flat"); // [T, out]
+  return b.end(b.op("Reshape", [flat, outputShape(b, d, outFeatures)], "y"));
+}
 
-  const queries = b.transpose(b.reshape(x, [-1, H, h], "x_heads"), [1, 0, 2], "queries"); // [H, T, h]
-  const keys = b.transpose(b.reshape(k, [S, H, h], "k_heads"), [1, 2, 0], "keys"); // [H, h, S]
-  const root = b.constant(dtype, [], [1 / Math.sqrt(h)], "scale");
-  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), root], "scores"); // [H, T, S]
-  const weights = b.transpose(b.op("Softmax", [scores], "probabilities", axis), [2, 0, 1], "weights"); // [S, H, T]
+interface Heads {
+  readonly H: number;
+  readonly h: number;
+  readonly scale: Value;
+}
 
-  const values = b.reshape(v, [S, H, h, r], "values");
-  const mixed = b.op("MatMul", [queries, values], "mixed"); // [S, H, T, r]
-  const weighted = b.op("Mul", [mixed, b.reshape(weights, [S, H, -1, 1], "weights_column")], "weighted");
-  const reduced = b.sum(weighted, [0, 1], "reduced"); // [T, r]
+/** The shape of x, but for the last dimension. */
+function outputShape(b: AdapterBody, d: number, out: number): Value {
+  const shape = b.op("Shape", [b.x], "x_shape");
+  if (d === out) return shape;
+  return b.vector([b.slice(shape, 0, -1, 0, "x_leading"), out], "y_shape");
+}
 
-  const flat = b.op("MatMul", [reduced, p], "flat"); // [T, d]
-  const y = b.op("Reshape", [flat, b.op("Shape", [x], "x_shape")], "y");
-  return b.finish(TFC_DOMAIN, context.name, [y]);
+/** One adapter: `[T, r]`. */
+function ofTokens(b: AdapterBody, k: Value, v: Value, { H, h, scale }: Heads): Value {
+  const queries = b.transpose(b.reshape(b.x, [-1, H, h], "x_heads"), [1, 0, 2], "queries"); // [H, T, h]
+  const keys = b.transpose(b.reshape(k, [H, H, h], "k_heads"), [1, 2, 0], "keys"); // [H, h, S]
+  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [H, T, S]
+  const weights = b.transpose(b.softmax(scores, "probabilities"), [2, 0, 1], "weights"); // [S, H, T]
+  const values = b.reshape(v, [H, H, h, -1], "values");
+  return weighed(b, b.op("MatMul", [queries, values], "mixed"), weights, [0, 1]); // [S, H, T, r]
+}
+
+/** Of each row its own member: `[B, T, r]`. */
+function ofRows(b: AdapterBody, k: Value, v: Value, { H, h, scale }: Heads): Value {
+  const queries = b.transpose(b.reshape(b.x, [0, 0, H, h], "x_heads"), [0, 2, 1, 3], "queries"); // [B, H, T, h]
+  const keysOfRow = b.reshape(b.ofMember(k, "k_of_row"), [0, 0, H, h], "k_heads");
+  const keys = b.transpose(keysOfRow, [0, 2, 3, 1], "keys"); // [B, H, h, S]
+  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [B, H, T, S]
+  const weights = b.transpose(b.softmax(scores, "probabilities"), [0, 3, 1, 2], "weights"); // [B, S, H, T]
+  const values = b.reshape(b.ofMember(v, "v_of_row"), [0, 0, H, h, -1], "values"); // [B, S, H, h, r]
+  const perSlot = b.unsqueeze(queries, [1], "queries_per_slot"); // [B, 1, H, T, h]
+  return weighed(b, b.op("MatMul", [perSlot, values], "mixed"), weights, [1, 2]); // [B, S, H, T, r]
+}
+
+/** All members, of which each token weighs its own alone: `[T, r]`. */
+function ofMembers(b: AdapterBody, k: Value, v: Value, { H, h, scale }: Heads): Value {
+  const queries = b.transpose(b.reshape(b.x, [-1, H, h], "x_heads"), [1, 0, 2], "queries"); // [H, T, h]
+  const keys = b.transpose(b.reshape(k, [0, 0, H, h], "k_heads"), [0, 2, 3, 1], "keys"); // [N, H, h, S]
+  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [N, H, T, S]
+  const probabilities = b.softmax(scores, "probabilities");
+  const member = b.unsqueeze(b.transpose(b.isMember, [1, 0, 2], "by_member"), [1], "member"); // [N, 1, T, 1]
+  const own = b.op("Mul", [probabilities, member], "own_probabilities");
+  const weights = b.transpose(own, [0, 3, 1, 2], "weights"); // [N, S, H, T]
+  const values = b.reshape(v, [0, 0, H, h, -1], "values"); // [N, S, H, h, r]
+  return weighed(b, b.op("MatMul", [queries, values], "mixed"), weights, [0, 1, 2]); // [N, S, H, T, r]
+}
+
+/** `Σ weights · mixed` over slots and heads, and members where they are many. */
+function weighed(b: AdapterBody, mixed: Value, weights: Value, axes: readonly number[]): Value {
+  // A single adapter has no axis for members or rows.
+  const column = b.unsqueeze(weights, [b.form === "single" ? 3 : 4], "weights_column");
+  return b.sum(b.op("Mul", [mixed, column], "weighted"), axes, "reduced");
 }

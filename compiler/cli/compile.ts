@@ -1,54 +1,95 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
-import { injectAdapters, passes } from "../../passes/index.ts";
+import { injectAdapters, passes, residences } from "../../passes/index.ts";
 import { adapterKinds } from "../adapters/index.ts";
-import { adapterFile, compile, type CompileOptions, type CompileReport } from "../compile.ts";
+import { siteList } from "../adapters/selector.ts";
+import { compile, type CompileOptions, type CompileReport } from "../compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
+import { siteKinds } from "../ir/site.ts";
 import { weightModes } from "../onnx/place-weights.ts";
+import { outputPaths } from "../outputs.ts";
 import { choice } from "../pass/options.ts";
 import type { Option as PassOption } from "../pass/options.ts";
 import type { AfterPass } from "../pass/runner.ts";
 import { printModel } from "../text/print.ts";
+import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { byteText, grouped, printDiagnostics, printResult, progressBar, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly output?: string;
+  readonly config?: string;
   readonly weights?: string;
-  readonly lowerPagedAttention: boolean;
-  readonly adapters: boolean;
-  readonly strict: boolean;
+  readonly lowerPagedAttention?: boolean;
+  /** False for --no-adapters, a residence for --adapters. */
+  readonly adapters?: string | boolean;
+  readonly load?: readonly string[];
+  /** True for --replace without sites. */
+  readonly replace?: string | boolean;
+  readonly strict?: boolean;
+  readonly force: boolean;
   readonly allowMissingWeights: boolean;
   readonly dumpAfter?: string;
   readonly json: boolean;
 }
 
 const weightOption = choice({ help: "where the base's weights go", default: "link", of: weightModes });
+const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
+const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
 
-/** Flags that come from the tables of passes and adapter kinds, by name. */
-function tableOptions(): ReadonlyMap<string, PassOption<unknown>> {
-  const { adapter, sites, seed } = injectAdapters.options;
-  const options = new Map<string, PassOption<unknown>>(Object.entries({ adapter, sites, seed }));
+/** What the paper replaces: every projection of attention, and the feed-forward as a whole. */
+const ALL_REPLACED = "q_proj,k_proj,v_proj,o_proj,mlp";
+
+interface KindOption {
+  readonly option: PassOption<unknown>;
+  /** The option's default, where kinds have it: `32`, `8 with lora`. */
+  readonly defaults: readonly string[];
+}
+
+/** Options of adapter kinds, by name. */
+function kindOptions(): ReadonlyMap<string, KindOption> {
+  const found = new Map<string, KindOption>();
   for (const kind of adapterKinds.values()) {
     for (const [name, option] of Object.entries(
       kind.options as Readonly<Record<string, PassOption<unknown>>>,
-    ))
-      options.set(name, option);
+    )) {
+      const known = found.get(name);
+      const text = String(option.default);
+      const defaults = known === undefined ? [text] : [...known.defaults, `${text} with ${kind.name}`];
+      found.set(name, { option: known?.option ?? option, defaults });
+    }
   }
-  return options;
+  return found;
 }
 
 /** `tfc compile <model>` */
 export function compileCommand(): Command {
   const command = new Command("compile")
-    .description("turn a decoder into one with Tokenformer adapters")
+    .description("turn a decoder into one with Tokenformer or LoRA adapters")
     .argument("<model>", "the base model, an .onnx file")
-    .option("-o, --output <file>", "the compiled model (default: MODEL.tfc.onnx beside the base)");
-  for (const [name, option] of tableOptions()) {
-    const shown = Array.isArray(option.default) ? option.default.join(",") : String(option.default);
-    command.addOption(new Option(`--${name} <${option.placeholder}>`, `${option.help} (default: ${shown})`));
+    .option("-o, --output <file>", "the compiled model (default: MODEL.tfc.onnx beside the base)")
+    .option("--config <file>", "options from a file (default: tfc.config.ts or .json in this folder)")
+    .option(
+      "--adapter <kind>",
+      `kind of fresh adapters: ${[...adapterKinds.keys()].join(", ")} (default: scalarlm)`,
+    )
+    .option(
+      "--sites <list>",
+      `where they go, such as mlp@0-15,q_proj: ${siteKinds.join(", ")} (default: by kind)`,
+    );
+  for (const [name, { option, defaults }] of kindOptions()) {
+    const value = option.placeholder === "" ? "" : ` <${option.placeholder}>`;
+    const shown = value === "" ? option.help : `${option.help} (default: ${defaults.join(", ")})`;
+    command.addOption(new Option(`--${name}${value}`, shown));
   }
   return command
+    .option("--seed <n>", `${seedOption.help} (default: ${seedOption.default})`)
+    .option("--load <path>", "trained adapters: a file or folder; in a bank, once for each", collect)
+    .option("--adapters <where>", `where their weights are: ${residences.join(", ")} (default: baked)`)
+    .option("--members <n>", "how many fresh adapters a bank holds (default: 1)")
+    .option("--no-adapters", "outline only: name the modules and add nothing")
+    .option("--replace [sites]", `make projections token-parameter attention (default: ${ALL_REPLACED})`)
+    .option("--force", "take adapters that belong to another base", false)
     .option(
       "--weights <mode>",
       `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`,
@@ -56,49 +97,79 @@ export function compileCommand(): Command {
     .option(
       "--lower-paged-attention",
       "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
-      false,
     )
-    .option("--no-adapters", "outline only: name the modules and add nothing")
-    .option("--strict", "make every warning an error", false)
+    .option("--strict", "make every warning an error")
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")
     .option("--json", "print one JSON object", false)
     .action(run);
 }
 
+function collect(path: string, before: readonly string[] = []): readonly string[] {
+  return [...before, path];
+}
+
 async function run(model: string, flags: Flags): Promise<void> {
-  const report = await compile(optionsOf(model, flags));
+  const file = flags.config ?? configIn(process.cwd());
+  const config = file === null ? {} : await readConfig(file);
+  const report = await compile(optionsOf(model, flags, config));
   printDiagnostics(report.diagnostics);
   printResult(flags.json, reportObject(report), () => reportText(report));
 }
 
-function optionsOf(input: string, flags: Flags): CompileOptions {
-  const { adapter, sites, seed } = injectAdapters.options;
-  const given = <T>(option: PassOption<T>, name: string): T =>
-    flags[name] === undefined ? option.default : option.check(flags[name], `--${name}`);
-  const kind = given(adapter, "adapter");
+function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileOptions {
   const settings: Record<string, unknown> = {};
-  for (const [name, option] of tableOptions()) {
-    if (name in injectAdapters.options || flags[name] === undefined) continue;
-    settings[name] = option.check(flags[name], `--${name}`);
+  for (const [name, { option }] of kindOptions()) {
+    if (flags[name] !== undefined) settings[name] = option.check(flags[name], `--${name}`);
   }
-  const weights = flags.weights === undefined ? undefined : weightOption.check(flags.weights, "--weights");
+  const given = <T>(option: PassOption<T>, name: string, value = flags[name]): Record<string, T> =>
+    value === undefined ? {} : { [name]: option.check(value, `--${name}`) };
+  const isAsked = ["adapter", "sites", "load", "replace"].some((name) => flags[name] !== undefined);
+  // What a flag asks for stands in the place of all that a configuration says about adapters.
+  const { entries, load, replace, ...others } = config;
+  const configured = isAsked || flags.adapters === false ? {} : defined({ entries, load, replace });
+  const { adapters, lowerPagedAttention, strict, sites } = flags;
   const afterPass = flags.dumpAfter === undefined ? undefined : dumpAfter(flags.dumpAfter);
-  const progress = progressBar();
   return {
     input,
-    ...(flags.output === undefined ? {} : { output: flags.output }),
-    adapter: kind,
-    sites: given(sites, "sites"),
-    seed: given(seed, "seed"),
-    settings,
-    ...(weights === undefined ? {} : { weights }),
-    lowerPagedAttention: flags.lowerPagedAttention,
-    adapters: flags.adapters,
-    strict: flags.strict,
+    ...others,
+    ...configured,
+    ...defined({ output: flags.output, load: flags.load, lowerPagedAttention, strict }),
+    ...given(kindOption, "adapter"),
+    ...(sites === undefined ? {} : { sites: sitesText(sites) }),
+    ...given(seedOption, "seed"),
+    ...given(membersOption, "members"),
+    ...given(weightOption, "weights"),
+    ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),
+    ...(adapters === false ? { adapters } : {}),
+    ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, settings)] }),
+    ...(Object.keys(settings).length === 0 ? {} : { settings }),
+    force: flags.force,
     allowMissingWeights: flags.allowMissingWeights,
-    ...(afterPass === undefined ? {} : { afterPass }),
-    ...(progress === undefined ? {} : { progress }),
+    ...defined({ afterPass, progress: progressBar() }),
+  };
+}
+
+/** Checked here, so that the message names the flag. */
+function sitesText(sites: unknown): string {
+  siteList({ help: "" }).check(sites, "--sites");
+  return String(sites);
+}
+
+function replaced(
+  sites: string | boolean,
+  settings: Readonly<Record<string, unknown>>,
+): { sites: string; settings: Readonly<Record<string, unknown>> } {
+  const text = typeof sites === "string" ? sites : ALL_REPLACED;
+  siteList({ help: "" }).check(text, "--replace");
+  const { tokens, norm, tau } = settings;
+  return { sites: text, settings: defined({ tokens, norm, tau }) };
+}
+
+/** Without what is undefined, which stands for what nobody said. */
+function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
   };
 }
 
@@ -129,16 +200,28 @@ function reportText(report: CompileReport): string {
       "blocks",
       `${attention.matched} of ${attention.seen} attention, ${mlp.matched} of ${mlp.seen} MLP matched`,
     ],
-    ["adapters", report.adapter === null ? "none" : `${report.adapters} ${report.adapter}`],
+    ["adapters", adaptersText(report)],
+    ...(report.replaced === 0
+      ? []
+      : [["replaced", `${report.replaced} by token-parameter attention`] as const]),
+    ...(report.overrides === 0 ? [] : [["overrides", `${report.overrides} weights of the base`] as const]),
     ["parameters", `${grouped(parameters.added)} added${percent}`],
     ["files", files.join("\n")],
     ["time", `${report.time.toFixed(0)} ms`],
   ]);
 }
 
+function adaptersText({ kinds, residence }: CompileReport): string {
+  const counted = Object.entries(kinds).map(([kind, count]) => `${count} ${kind}`);
+  if (counted.length === 0) return "none";
+  return `${counted.join(", ")}${residence === "baked" ? "" : `, ${residenceTexts[residence]}`}`;
+}
+
+const residenceTexts = { inputs: "as graph inputs", bank: "in a bank" } as const;
+
 /** What a written file is, where its name does not tell. */
 function noteOf(file: string, report: CompileReport): string {
-  if (file === report.output || file === adapterFile(report.output)) return "";
+  if ((Object.values(outputPaths(report.output)) as string[]).includes(file)) return "";
   return statSync(file).nlink > 1 ? ", a link: no bytes copied" : ", a copy";
 }
 

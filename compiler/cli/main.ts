@@ -8,7 +8,10 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["inspect", async () => (await import("./inspect.ts")).inspectCommand()],
   ["explain", async () => (await import("./explain.ts")).explainCommand()],
   ["dump", async () => (await import("./dump.ts")).dumpCommand()],
+  ["grow", async () => (await import("./grow.ts")).growCommand()],
+  ["shrink", async () => (await import("./shrink.ts")).shrinkCommand()],
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],
+  ["adapter", async () => (await import("./adapter.ts")).adapterCommand()],
 ]);
 
 /**

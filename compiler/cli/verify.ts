@@ -11,6 +11,8 @@ interface Flags {
   readonly provider: "cpu" | "cuda" | "auto";
   readonly vocabulary?: number;
   readonly seed: number;
+  readonly load?: string;
+  readonly adapterIds?: readonly number[];
   readonly json: boolean;
 }
 
@@ -51,6 +53,12 @@ export function verifyCommand(): Command {
       countOf("--vocabulary"),
     )
     .option("--seed <n>", "seed of the made-up inputs", countOf("--seed"), 0)
+    .option("--load <path>", "an adapter for a graph that takes adapters as inputs (default: none, the base)")
+    .option(
+      "--adapter-ids <list>",
+      "members of a bank, for one row after the other, such as 0,1,-1 (default: -1, the base)",
+      idsOf,
+    )
     .option("--json", "print one JSON object", false)
     .action(run);
 }
@@ -58,7 +66,7 @@ export function verifyCommand(): Command {
 async function run(base: string, compiled: string, flags: Flags): Promise<void> {
   const { verify } = await import("../../runtime/verify.ts");
   const { reportText } = await import("../../runtime/report.ts");
-  const { tolerance, toleranceExact, seed, provider, vocabulary } = flags;
+  const { tolerance, toleranceExact, seed, provider, vocabulary, load, adapterIds } = flags;
   const report = await verify(base, compiled, {
     tolerance,
     toleranceExact,
@@ -67,6 +75,8 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
     symbols: headSizes(base),
     levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
     ...(vocabulary === undefined ? {} : { vocabulary }),
+    ...(load === undefined ? {} : { load }),
+    ...(adapterIds === undefined ? {} : { adapterIds }),
   });
   printResult(flags.json, report, () => reportText(report));
   if (!report.same) throw differ(report);
@@ -99,4 +109,11 @@ function countOf(option: string): (text: string) => number {
     if (/^\d+$/.test(text)) return Number(text);
     throw inputError("OPTION_OUT_OF_RANGE", {}, { option, wanted: "a whole number, 0 or more", found: text });
   };
+}
+
+function idsOf(text: string): readonly number[] {
+  const ids = text.split(",").map((id) => id.trim());
+  if (ids.every((id) => /^(-1|\d{1,9})$/.test(id))) return ids.map(Number);
+  const wanted = "members counted from 0, or -1 for the base, separated by commas";
+  throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "--adapter-ids", wanted, found: text });
 }

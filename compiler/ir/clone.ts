@@ -1,6 +1,7 @@
 import type { Attribute } from "./attribute.ts";
 import type { Loc } from "./entity.ts";
 import type { Graph } from "./graph.ts";
+import type { Func } from "./model.ts";
 import type { Node } from "./node.ts";
 import type { Rewriter } from "./rewriter.ts";
 import type { Value } from "./value.ts";
@@ -62,5 +63,34 @@ function cloneGraph(rw: Rewriter, graph: Graph, outer: ValueMap, loc: Loc): Grap
     rw.setOutput(copy, i, twin);
     if (value.type !== undefined) rw.setType(twin, value.type);
   });
+  return copy;
+}
+
+/** A copy of a function under another name. Unlike copied nodes it keeps what the original says of itself. */
+export function cloneFunc(rw: Rewriter, func: Func, name: string): Func {
+  const body = rw.graph(func.body.loc, name);
+  const map: ValueMap = new Map();
+  for (const value of func.body.inputs) {
+    const twin = rw.value(value.loc, value.name, value.type);
+    rw.addInput(body, twin);
+    map.set(value, twin);
+  }
+  for (const node of func.body.nodes) {
+    const twin = rw.append(body, cloneNode(rw, node, map, node.loc));
+    if (node.name !== undefined) rw.setName(twin, node.name);
+    for (const [key, text] of node.meta) rw.setMeta(twin, key, text);
+    node.outputs.forEach((value, i) => {
+      const output = twin.outputs[i];
+      if (output === undefined) return;
+      rw.setName(output, value.name);
+      if (value.type !== undefined) rw.setType(output, value.type);
+    });
+  }
+  func.body.outputs.forEach((value, i) => {
+    rw.setOutput(body, i, map.get(value) ?? value);
+  });
+  const { parameters, defaults } = func;
+  const copy = rw.func(func.loc, { domain: func.domain, name }, body, func.opsets, { parameters, defaults });
+  for (const [key, text] of func.meta) rw.setMeta(copy, key, text);
   return copy;
 }

@@ -145,6 +145,21 @@ export class Rewriter {
     this.#link(node, index, value);
   }
 
+  /** Takes an input out of a node; those behind it move up. */
+  removeNodeInput(node: Node, index: number): void {
+    for (let i = index; i < node.inputs.length; i++) this.#link(node, i, node.inputs[i + 1] ?? null);
+    open(node).inputs.pop();
+    linksOf(node).pop();
+  }
+
+  /** Makes a node a call of a function. */
+  setCallee(node: Node, func: Func): void {
+    this.#changes++;
+    open(node).domain = func.domain;
+    open(node).opType = func.name;
+    open(node).overload = func.overload;
+  }
+
   /**
    * Makes every reader of `from` read `to`. A graph output keeps its name and type, since that is the model's
    * interface: the name moves to `to`, and `from` becomes unnamed.
@@ -174,6 +189,16 @@ export class Rewriter {
     this.#changes++;
     open(graph).inputs.push(value);
     open(value).graph = graph;
+  }
+
+  /** Takes an input out of a graph. It must have no uses. */
+  removeInput(graph: Graph, value: Value): void {
+    if (value.uses.size > 0) throw new Error(`cannot remove input "${value.name ?? ""}": it is used`);
+    const index = graph.inputs.indexOf(value);
+    if (index < 0) throw new Error(`"${value.name ?? ""}" is no input of the graph`);
+    this.#changes++;
+    open(graph).inputs.splice(index, 1);
+    open(value).graph = null;
   }
 
   addInitializer(graph: Graph, value: Value): Value {

@@ -28,6 +28,43 @@ export function integer(spec: { help: string; default: number; min: number; max:
   };
 }
 
+/** A number, not below a bound. */
+export function number(spec: { help: string; default: number; min: number }): Option<number> {
+  return {
+    help: spec.help,
+    default: spec.default,
+    placeholder: "x",
+    check: (value, flag) => {
+      const x = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+      if (typeof x === "number" && Number.isFinite(x) && x >= spec.min) return x;
+      const wanted = `a number, ${spec.min} or more`;
+      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: textOf(value) });
+    },
+  };
+}
+
+/** A switch. On the command line it takes no value. */
+export function yesNo(spec: { help: string }): Option<boolean> {
+  return {
+    help: spec.help,
+    default: false,
+    placeholder: "",
+    check: (value, flag) => {
+      if (typeof value === "boolean") return value;
+      throw inputError(
+        "OPTION_UNKNOWN_VALUE",
+        {},
+        { option: flag, value: textOf(value), allowed: ["true", "false"] },
+      );
+    },
+  };
+}
+
+/** Something that only code can give: no flag, and no configuration, stands for it. */
+export function given<T>(spec: { help: string; default: T }): Option<T> {
+  return { ...spec, placeholder: "", check: (value) => value as T };
+}
+
 /** One of several words. */
 export function choice<const T extends string>(spec: {
   help: string;

@@ -13,8 +13,8 @@ export interface PrintOptions {
   /** Tensors with at most this many elements show them, even when their bytes are in a file; 16 unless given. */
   readonly values?: number;
   /**
-   * A page for people: large tensors in memory show their first values, metadata is left out but for tfc's own, and
-   * so are documentation and names of nodes that say nothing new. It is read back as a model of the same structure
+   * A page for people: large tensors in memory show their first values, metadata is left out but for tfc's own, of
+   * which long texts show their beginning, and so are documentation and names of nodes that say nothing new. It is read back as a model of the same structure
    * whose left out tensors are missing.
    */
   readonly elide?: boolean;
@@ -33,8 +33,13 @@ export interface Printing extends TensorOptions {
 
 /** What is shown of some metadata: where text is for people, tfc's own keys alone. */
 export function shownMeta(meta: ReadonlyMap<string, string>, how: Printing): ReadonlyMap<string, string> {
-  return how.elide ? new Map([...meta].filter(([key]) => key.startsWith("tfc."))) : meta;
+  if (!how.elide) return meta;
+  const own = [...meta].filter(([key]) => key.startsWith("tfc."));
+  return new Map(own.map(([key, text]) => [key, text.length <= LONG ? text : `${text.slice(0, LONG)}…`]));
 }
+
+/** What metadata say beyond this is for programs. */
+const LONG = 160;
 
 /** The options of one print, complete. */
 export function printing(options: PrintOptions): Printing {

@@ -55,7 +55,10 @@ describe("tfc compile", () => {
       output: path.join(out, "m.onnx"),
       attention: { matched: 1, seen: 1 },
       mlp: { matched: 1, seen: 1 },
-      adapter: "scalarlm",
+      kinds: { scalarlm: 2 },
+      residence: "baked",
+      replaced: 0,
+      overrides: 0,
       adapters: 2,
       parameters: expect.anything(),
       files: ["m.base/weights.bin", "m.adapters.safetensors", "m.onnx"].map((name) => path.join(out, name)),
@@ -112,7 +115,10 @@ describe("options of compile", () => {
     ]);
     expect(metadata.get("format")).toBe("pt");
     const about = JSON.parse(metadata.get("tfc.adapter") ?? "{}") as object;
-    expect(about).toMatchObject({ kind: "scalarlm", sites: ["mlp"], heads: 2, rank: 3 });
+    expect(about).toEqual({
+      version: 1,
+      parts: [{ kind: "scalarlm", settings: { heads: 2, rank: 3 }, sites: ["model.layers.0.mlp"] }],
+    });
     const dumped = await tfcHere("dump", path.join(folder, "model.tfc.onnx"));
     expect(dumped.stdout).toContain("ScalarlmAdapter");
   });

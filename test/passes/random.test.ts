@@ -36,6 +36,8 @@ describe("outlining and injecting into random decoders", () => {
 });
 
 function steps(): ReturnType<typeof step>[] {
-  const inject = step(injectAdapters, { settings: { heads: 2, rank: 3 } });
+  const inject = step(injectAdapters, {
+    entries: [{ kind: "scalarlm", sites: [], settings: { heads: 2, rank: 3 } }],
+  });
   return [step(outlineAttention), step(outlineMlp), inject];
 }

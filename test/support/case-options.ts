@@ -1,5 +1,7 @@
 import { passes } from "../../passes/index.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
+import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
+import type { Overrides } from "../../passes/override-weights.ts";
 
 /** How a case is to be run. */
 export interface CaseOptions {
@@ -20,7 +22,10 @@ export function passNamed(name: string): Pass {
   return pass;
 }
 
-/** Reads lines such as `passes: outline-mlp, inject-adapters`, `inject-adapters: {"seed": 1}`, `once`. */
+/**
+ * Reads lines such as `passes: outline-mlp, inject-adapters`, `inject-adapters: {"seed": 1}`, `once`, and
+ * `checkpoint: {"lm_head.weight": [16, 8]}`.
+ */
 export function parseOptions(text: string, fail: (why: string) => never): CaseOptions {
   const settings = new Map<string, Readonly<Record<string, unknown>>>();
   let options: CaseOptions = { passes: [], settings, once: false, tolerance: 0 };
@@ -36,9 +41,23 @@ export function parseOptions(text: string, fail: (why: string) => never): CaseOp
       case "tolerance":
         options = { ...options, tolerance: Number(value) };
         break;
+      case "checkpoint":
+        settings.set("override-weights", { overrides: checkpointOf(JSON.parse(value) as Shapes) });
+        break;
       default:
         settings.set(passNamed(key).name, JSON.parse(value) as Readonly<Record<string, unknown>>);
     }
   }
   return options;
+}
+
+type Shapes = Readonly<Record<string, readonly number[]>>;
+
+/** Weights of a checkpoint, which a case names with their shapes: all ones. */
+function checkpointOf(shapes: Shapes): Overrides {
+  const weights = Object.entries(shapes).map(([name, shape]) => {
+    const bytes = (): Uint8Array => new Uint8Array(new Float32Array(sizeOf({ shape })).fill(1).buffer);
+    return [name, { dtype: "float", shape, bytes } satisfies WeightTensor] as const;
+  });
+  return { file: "checkpoint.pt", weights: new Map(weights) };
 }

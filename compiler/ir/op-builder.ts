@@ -1,12 +1,12 @@
-import { attribute } from "../compiler/ir/attribute.ts";
-import { FunctionBuilder } from "../compiler/ir/builder.ts";
-import { dtypeNumber, type DType } from "../compiler/ir/dtype.ts";
-import type { Value } from "../compiler/ir/value.ts";
+import { attribute } from "./attribute.ts";
+import { FunctionBuilder } from "./builder.ts";
+import { dtypeNumber, type DType } from "./dtype.ts";
+import type { Value } from "./value.ts";
 
 /** As far as a dimension goes. */
 export const END = 2 ** 31 - 1;
 
-/** Ops that bodies with shapes known only at run time are full of, one call each. Wants opset 15 or later. */
+/** Ops that bodies with shapes known only at run time are full of, one call each. */
 export class OpBuilder extends FunctionBuilder {
   readonly #shared = new Map<string, Value>();
 
@@ -21,7 +21,7 @@ export class OpBuilder extends FunctionBuilder {
     return this.#share(`int_${value}`, [], [value]);
   }
 
-  /** Dimensions `from` up to `to` of a value, as a vector. */
+  /** Dimensions `from` up to `to` of a value, as a vector. Wants opset 15. */
   dims(x: Value, from: number, to: number, name: string): Value {
     return this.op("Shape", [x], name, { start: attribute.int(from), end: attribute.int(to) });
   }
@@ -36,7 +36,19 @@ export class OpBuilder extends FunctionBuilder {
     return this.op("Cast", [x], name, { to: attribute.int(dtypeNumber(to)) });
   }
 
+  /** One dimension of a value, as a vector of one element. */
+  dim(x: Value, axis: number, name: string): Value {
+    return this.gather(this.op("Shape", [x], `${name}_shape`), this.ints([axis]), name);
+  }
+
+  /** Slices of the first axis. */
+  gather(x: Value, indices: Value, name: string): Value {
+    return this.op("Gather", [x, indices], name, { axis: attribute.int(0) });
+  }
+
+  /** The axes became an input in opset 13. */
   unsqueeze(x: Value, axes: readonly number[], name: string): Value {
+    if (this.opset < 13) return this.op("Unsqueeze", [x], name, { axes: attribute.ints(axes) });
     return this.op("Unsqueeze", [x, this.ints(axes)], name);
   }
 

@@ -1,0 +1,71 @@
+import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import ort from "onnxruntime-node";
+import { median } from "./measure.mjs";
+
+/** A turn is at least this many milliseconds: threads of the session before look for work that long at most. */
+const TURN = 20;
+
+/**
+ * Times of things that take turns, so that what else the machine does meets them all: forwards, then backwards. The
+ * first round is not counted.
+ *
+ * @template {string} Name
+ * @param {Readonly<Record<Name, () => Promise<unknown>>>} things
+ * @param {number} rounds
+ * @returns {Promise<Record<Name, number[]>>} milliseconds of one run in each round
+ */
+export async function race(things, rounds) {
+  const entries = Object.entries(things);
+  const times = Object.fromEntries(entries.map(([name]) => [name, []]));
+  const repeats = {};
+  for (const [name, act] of entries) repeats[name] = await warm(act);
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, act] of round % 2 === 0 ? entries : [...entries].reverse()) {
+      const start = performance.now();
+      for (let i = 0; i < repeats[name]; i++) await act();
+      times[name].push((performance.now() - start) / repeats[name]);
+    }
+  }
+  return times;
+}
+
+/** How often it has to be done to fill a turn. */
+async function warm(act) {
+  await act();
+  const start = performance.now();
+  await act();
+  return Math.max(1, Math.ceil(TURN / (performance.now() - start)));
+}
+
+/** What `by` adds to or takes of each round's time, as the median of rounds, with the quartiles. */
+export function compared(times, base, by = (a, b) => a / b) {
+  const all = times.map((time, round) => by(time, base[round])).sort((a, b) => a - b);
+  const at = (part) => all[Math.round(part * (all.length - 1))];
+  return { middle: median(all), low: at(0.25), high: at(0.75) };
+}
+
+/**
+ * How many numbers of each value that onnxruntime computes there are for one token more, from its own profile: it
+ * says the shape of what each op made.
+ *
+ * @param {(tokens: number) => ort.InferenceSession.FeedsType} feeds
+ * @param {string} folder an empty one
+ */
+export async function numbersPerToken(file, feeds, folder) {
+  const sizes = async (tokens) => {
+    const options = { enableProfiling: true, profileFilePrefix: join(folder, "profile"), logSeverityLevel: 4 };
+    const session = await ort.InferenceSession.create(file, options);
+    await session.run(feeds(tokens));
+    session.endProfiling();
+    await session.release();
+    const [profile] = readdirSync(folder).filter((name) => name.startsWith("profile"));
+    const events = JSON.parse(readFileSync(join(folder, profile), "utf8"));
+    rmSync(join(folder, profile));
+    const ops = events.filter(({ cat, args }) => cat === "Node" && args?.output_type_shape !== undefined);
+    return ops.map(({ args }) => args.output_type_shape.map((output) => Object.values(output)[0]));
+  };
+  const [few, more] = [await sizes(2), await sizes(3)];
+  const count = (shape) => shape.reduce((a, b) => a * b, 1);
+  return more.flatMap((outputs, op) => outputs.map((shape, i) => count(shape) - count(few[op][i])));
+}

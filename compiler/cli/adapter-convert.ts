@@ -1,0 +1,123 @@
+import { relative } from "node:path";
+import { statSync } from "node:fs";
+import { Command, Option } from "commander";
+import { inputError } from "../diagnostics/error.ts";
+import { OutputFiles } from "../onnx/output.ts";
+import { sameFile } from "../onnx/place-weights.ts";
+import { integer } from "../pass/options.ts";
+import type { AdapterFile, AdapterFormat } from "../weights/adapter-file.ts";
+import { readAdapter, readFiles } from "../weights/read-adapter.ts";
+import { writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
+import { hintsOf, withHints } from "./adapter-hints.ts";
+import { adapterRows, countsOf, formatNames } from "./adapter-text.ts";
+import { byteText, printResult, rows } from "./output.ts";
+
+interface Flags extends Readonly<Record<string, unknown>> {
+  readonly output: string;
+  readonly format?: AdapterFormat;
+  readonly step?: string;
+  readonly json: boolean;
+}
+
+/** The format of a path by its ending; folders have none. */
+const endings: ReadonlyMap<string, AdapterFormat> = new Map([
+  [".safetensors", "safetensors"],
+  [".pt", "torch"],
+  [".onnx_adapter", "onnx_adapter"],
+]);
+
+const stepOption = integer({ help: "training step", default: 0, min: 0, max: 10 ** 15 - 1 });
+
+/** `tfc adapter import <path> -o <file>`: an adapter in any format as a safetensors file of tfc. */
+export function importCommand(): Command {
+  return withHints(
+    new Command("import")
+      .description("write an adapter of any format as a safetensors file that says all about it")
+      .argument("<path>", "an adapter in any format")
+      .requiredOption("-o, --output <file>", "the .safetensors file")
+      .option("--json", "print one JSON object", false),
+  ).action(async (path: string, flags: Flags) => {
+    if (formatBy(flags.output) !== "safetensors") {
+      const wanted = "a file that ends with .safetensors (other formats: tfc adapter export)";
+      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "--output", wanted, found: flags.output });
+    }
+    await convert(path, flags, "safetensors", {});
+  });
+}
+
+/** `tfc adapter export <path> -o <path>`: an adapter in any format in another one. */
+export function exportCommand(): Command {
+  return withHints(
+    new Command("export")
+      .description("write an adapter in another format")
+      .argument("<path>", "an adapter in any format")
+      .requiredOption("-o, --output <path>", "the file or folder")
+      .addOption(
+        new Option("--format <name>", "the format (default: by the output's ending)").choices(
+          Object.keys(formatNames),
+        ),
+      )
+      .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
+      .option("--json", "print one JSON object", false),
+  ).action(async (path: string, flags: Flags) => {
+    const format = flags.format ?? formatBy(flags.output);
+    if (format === null) {
+      const what = `--format is needed: ${flags.output} does not end with ${[...endings.keys()].join(", ")}`;
+      throw inputError("USAGE", {}, { what });
+    }
+    if (flags.step === undefined) return convert(path, flags, format, {});
+    if (format !== "torch") {
+      throw inputError(
+        "OPTION_UNKNOWN",
+        {},
+        { option: "--step", owner: `the format ${format}`, allowed: [] },
+      );
+    }
+    return convert(path, flags, format, { step: stepOption.check(flags.step, "--step") });
+  });
+}
+
+export function formatBy(path: string): AdapterFormat | null {
+  for (const [ending, format] of endings) if (path.endsWith(ending)) return format;
+  return null;
+}
+
+async function convert(
+  path: string,
+  flags: Flags,
+  format: AdapterFormat,
+  options: WriteOptions,
+): Promise<void> {
+  const adapter = readAdapter(path, hintsOf(flags));
+  const outputs = writtenFiles(flags.output, format, options);
+  const inputs = readFiles(path);
+  const taken = outputs.find((output) => inputs.some((input) => sameFile(input, output)));
+  if (taken !== undefined) throw inputError("OUTPUT_IS_INPUT", { file: path }, { file: taken });
+  const files = new OutputFiles();
+  try {
+    for (const output of outputs) files.prepare(output);
+    await writeAdapter(adapter, flags.output, format, files, options);
+    files.commit();
+  } catch (error) {
+    files.discard();
+    throw error;
+  }
+  const report = {
+    file: path,
+    format: adapter.format,
+    output: flags.output,
+    written: format,
+    files: outputs,
+  };
+  printResult(flags.json, { ...report, parameters: countsOf(adapter) }, () => text(adapter, outputs));
+}
+
+function text(adapter: AdapterFile, outputs: readonly string[]): string {
+  const files = outputs.map((file) => `${here(file)}  ${byteText(statSync(file).size)}`);
+  return rows([...adapterRows(adapter), [outputs.length === 1 ? "file" : "files", files.join("\n")]]);
+}
+
+function here(file: string): string {
+  const path = relative(process.cwd(), file);
+  return path.startsWith("..") ? file : path;
+}

@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { inputError } from "../diagnostics/error.ts";
+import { exportCommand, importCommand } from "./adapter-convert.ts";
+import { diffCommand } from "./adapter-diff.ts";
+import { lsCommand } from "./adapter-ls.ts";
+
+/** `tfc adapter <command>`: adapters in files, in every format. */
+export function adapterCommand(): Command {
+  const command = new Command("adapter")
+    .description("list, convert and compare adapters in files")
+    .usage("<command> [options]")
+    // What main.ts sets on this command comes after the commands below have copied it.
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    // Without a command of its own that it knows, it would print its help as an error without words.
+    .allowExcessArguments()
+    .action((_flags: object, { args, commands }: Command) => {
+      const known = commands.map((one) => one.name()).join(", ");
+      const what =
+        args[0] === undefined ? "tfc adapter needs a command" : `tfc adapter has no command "${args[0]}"`;
+      throw inputError("USAGE", {}, { what: `${what}: ${known}` });
+    });
+  for (const one of [lsCommand(), importCommand(), exportCommand(), diffCommand()]) {
+    command.addCommand(one.copyInheritedSettings(command));
+  }
+  return command;
+}

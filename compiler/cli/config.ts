@@ -1,0 +1,135 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { AdapterEntry, CompileOptions } from "../compile.ts";
+import { inputError, TfcError } from "../diagnostics/error.ts";
+import { weightModes } from "../onnx/place-weights.ts";
+
+/**
+ * What `tfc.config.ts` or `tfc.config.json` says: options of `tfc compile` under the names they have in code, paths
+ * relative to the file.
+ */
+export interface TfcConfig {
+  readonly adapters?: readonly AdapterEntry[];
+  readonly replace?: readonly Omit<AdapterEntry, "kind">[];
+  readonly load?: string | readonly string[];
+  readonly residence?: CompileOptions["residence"];
+  readonly members?: number;
+  readonly seed?: number;
+  readonly weights?: CompileOptions["weights"];
+  readonly strict?: boolean;
+  readonly lowerPagedAttention?: boolean;
+}
+
+/** Options as the compiler takes them. */
+export type ConfigOptions = Pick<
+  CompileOptions,
+  | "entries"
+  | "replace"
+  | "load"
+  | "residence"
+  | "members"
+  | "seed"
+  | "weights"
+  | "strict"
+  | "lowerPagedAttention"
+>;
+
+const isText = (value: unknown): boolean => typeof value === "string";
+const isTexts = (value: unknown): boolean => isText(value) || (Array.isArray(value) && value.every(isText));
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value);
+const isSwitch = (value: unknown): boolean => typeof value === "boolean";
+const isList = (value: unknown): boolean => Array.isArray(value);
+
+/** What each key may hold; the compiler checks entries and ranges as it does those of flags. */
+const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (value: unknown) => boolean]>> =
+  {
+    adapters: ["a list of { kind, sites, settings }", isList],
+    replace: ["a list of { sites, settings }", isList],
+    load: ["a path, or a list of paths", isTexts],
+    residence: ["baked, inputs or bank", isText],
+    members: ["a whole number", isCount],
+    seed: ["a whole number", isCount],
+    weights: [weightModes.join(", "), (value) => weightModes.some((mode) => mode === value)],
+    strict: ["true or false", isSwitch],
+    lowerPagedAttention: ["true or false", isSwitch],
+  };
+
+/**
+ * Reads a configuration: JSON, or a module of TypeScript or JavaScript whose default export it is. A module is code of
+ * the user's own, and runs.
+ *
+ * @throws TfcError FILE_NOT_FOUND; CONFIG_INVALID for what cannot be read, and for keys and values that are none
+ */
+export async function readConfig(file: string): Promise<ConfigOptions> {
+  if (!existsSync(file)) throw inputError("FILE_NOT_FOUND", { file }, { file });
+  let value: unknown;
+  try {
+    value = file.endsWith(".json") ? JSON.parse(readFileSync(file, "utf8")) : await importModule(file);
+  } catch (cause) {
+    if (cause instanceof TfcError) throw cause;
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw inputError("CONFIG_INVALID", { file }, { wanted: "JSON, or a module", found }, cause);
+  }
+  return optionsOf(checkConfig(value, file), file);
+}
+
+async function importModule(file: string): Promise<unknown> {
+  const text = readFileSync(file, "utf8");
+  const isTypeScript = /\.[cm]?ts$/.test(file);
+  // Types are erased and the module is imported from its text: Node 20 knows no TypeScript.
+  const source = isTypeScript ? await erased(text) : null;
+  const url =
+    source === null
+      ? pathToFileURL(resolve(file)).href
+      : `data:text/javascript;base64,${Buffer.from(source).toString("base64")}`;
+  const module = (await import(url)) as { readonly default?: unknown };
+  if (module.default === undefined) {
+    throw inputError("CONFIG_INVALID", { file }, { wanted: "a default export", found: "none" });
+  }
+  return module.default;
+}
+
+async function erased(text: string): Promise<string> {
+  const { ts } = await import("ts-morph");
+  const { ESNext } = ts.ModuleKind;
+  const compilerOptions = { module: ESNext, target: ts.ScriptTarget.ES2022 };
+  return ts.transpileModule(text, { compilerOptions }).outputText;
+}
+
+/** Only keys that hold something. */
+type Checked = { readonly [K in keyof TfcConfig]: Exclude<TfcConfig[K], undefined> };
+
+function checkConfig(value: unknown, file: string): Checked {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw inputError("CONFIG_INVALID", { file }, { wanted: "an object", found: JSON.stringify(value) });
+  }
+  for (const [key, content] of Object.entries(value as Readonly<Record<string, unknown>>)) {
+    const known = Object.hasOwn(keys, key) ? keys[key as keyof TfcConfig] : undefined;
+    if (known === undefined) {
+      const wanted = `keys among ${Object.keys(keys).join(", ")}`;
+      throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: key });
+    }
+    const [wanted, check] = known;
+    if (!check(content)) {
+      throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: JSON.stringify(content) });
+    }
+  }
+  return value;
+}
+
+function optionsOf({ adapters, load, ...rest }: Checked, file: string): ConfigOptions {
+  const paths = load === undefined ? [] : typeof load === "string" ? [load] : load;
+  return {
+    ...rest,
+    ...(adapters === undefined ? {} : { entries: adapters }),
+    ...(load === undefined ? {} : { load: paths.map((path) => resolve(dirname(file), path)) }),
+  };
+}
+
+/** The configuration of a folder, where it has one. */
+export function configIn(folder: string): string | null {
+  const names = ["tfc.config.ts", "tfc.config.mts", "tfc.config.js", "tfc.config.mjs", "tfc.config.json"];
+  const found = names.map((name) => resolve(folder, name)).find((path) => existsSync(path));
+  return found ?? null;
+}

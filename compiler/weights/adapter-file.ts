@@ -1,0 +1,34 @@
+import type { SiteRef } from "../ir/site.ts";
+import type { WeightTensor } from "./weight.ts";
+
+/** The adapter at one place of a decoder. */
+export interface AdapterPart {
+  readonly site: SiteRef;
+  /** Name of the adapter kind: `scalarlm`, `pattention`, `lora`. */
+  readonly kind: string;
+  /**
+   * What the kind needs to know besides the leaves' shapes, as far as the file says it: `{ "alpha": 16, "rslora":
+   * false }` for lora, `{ "norm": "l2_norm_gelu", "tau": 8 }` for pattention. Plain JSON.
+   */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** By the leaf's name below the module: `tokenformer_k`, `lora_A.weight`, `key_param_tokens`. */
+  readonly leaves: ReadonlyMap<string, WeightTensor>;
+}
+
+/** The formats that adapters are kept in. */
+export type AdapterFormat = "safetensors" | "torch" | "peft" | "onnx_adapter";
+
+/** Adapters as a file has them, whatever its format. No leaf is read before it is needed. */
+export interface AdapterFile {
+  /** The file or folder, as it was given. */
+  readonly file: string;
+  readonly format: AdapterFormat;
+  readonly parts: readonly AdapterPart[];
+  /**
+   * Weights of the base that were trained along and replace its own, by the name and in the layout that Hugging Face
+   * gives them: `model.layers.0.self_attn.q_proj.weight` `[out, in]`, `model.norm.weight`, `lm_head.weight`.
+   */
+  readonly overrides: ReadonlyMap<string, WeightTensor>;
+  /** The base that the adapters belong to, as {@link fingerprintText} writes it; null where the file does not say. */
+  readonly base: string | null;
+}

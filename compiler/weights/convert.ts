@@ -1,0 +1,72 @@
+import { byteSize, type DType } from "../ir/dtype.ts";
+import { fromHalf, toBfloat, toHalf } from "../ir/scalar.ts";
+
+const readers: Partial<Record<DType, (bytes: Uint8Array) => (i: number) => number>> = {
+  float: (bytes) => indexing(new Float32Array(aligned(bytes, 4))),
+  double: (bytes) => indexing(new Float64Array(aligned(bytes, 8))),
+  float16: (bytes) => {
+    const bits = new Uint16Array(aligned(bytes, 2));
+    const numbers = halves();
+    return (i) => numbers[bits[i] ?? 0] ?? 0;
+  },
+  bfloat16: (bytes) => {
+    const bits = new Uint16Array(aligned(bytes, 2));
+    const word = new Uint32Array(1);
+    const float = new Float32Array(word.buffer);
+    return (i) => {
+      word[0] = (bits[i] ?? 0) << 16;
+      return float[0] ?? 0;
+    };
+  },
+};
+
+/** The elements of a tensor of a float type as numbers, by index. */
+export function numbersOf(bytes: Uint8Array, dtype: DType): (index: number) => number {
+  const reader = readers[dtype];
+  if (reader === undefined) throw new Error(`${dtype} is no float type`);
+  return reader(bytes);
+}
+
+/** The elements of a tensor of one float type as another one, rounded to the nearest. */
+export function convert(bytes: Uint8Array, from: DType, to: DType): Uint8Array {
+  if (from === to) return bytes;
+  const size = byteSize(from, 1) ?? 1;
+  const count = bytes.length / size;
+  const at = numbersOf(bytes, from);
+  if (to === "float") return bytesOf(Float32Array.from({ length: count }, (_, i) => at(i)));
+  if (to === "double") return bytesOf(Float64Array.from({ length: count }, (_, i) => at(i)));
+  const narrow = to === "float16" ? toHalf : to === "bfloat16" ? toBfloat : null;
+  if (narrow === null) throw new Error(`${to} is no float type`);
+  const result = new Uint16Array(count);
+  for (let i = 0; i < count; i++) result[i] = narrow(at(i));
+  return bytesOf(result);
+}
+
+/** Numbers as elements of a float type. */
+export function encodeNumbers(numbers: Float64Array | Float32Array, to: DType): Uint8Array {
+  return numbers instanceof Float32Array
+    ? convert(bytesOf(numbers), "float", to)
+    : convert(bytesOf(numbers), "double", to);
+}
+
+function indexing(numbers: Float32Array | Float64Array): (i: number) => number {
+  return (i) => numbers[i] ?? 0;
+}
+
+function bytesOf(array: Float32Array | Float64Array | Uint16Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** A buffer that begins where an array of wider elements may: a file's bytes lie anywhere. */
+function aligned(bytes: Uint8Array, size: number): ArrayBuffer {
+  const whole = bytes.length - (bytes.length % size);
+  return bytes.slice(0, whole).buffer;
+}
+
+let table: Float32Array | null = null;
+
+/** The number of each half: a look-up is several times faster than arithmetic. */
+function halves(): Float32Array {
+  table ??= Float32Array.from({ length: 65536 }, (_, bits) => fromHalf(bits));
+  return table;
+}

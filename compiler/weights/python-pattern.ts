@@ -1,0 +1,69 @@
+import vm from "node:vm";
+
+/** Milliseconds after which a match is given up: a pattern out of a file can be made to take years. */
+const PATIENCE = 1000;
+
+let script: vm.Script | null = null;
+let context: vm.Context | null = null;
+
+/** A regular expression of Python's `re`, as far as JavaScript has the same. */
+export class PythonPattern {
+  readonly #regexp: RegExp;
+  readonly #isQuick: boolean;
+
+  private constructor(regexp: RegExp, isQuick: boolean) {
+    this.#regexp = regexp;
+    this.#isQuick = isQuick;
+  }
+
+  /**
+   * What stands around the pattern is JavaScript's: `^(?:${pattern})$` is Python's `fullmatch`.
+   *
+   * @returns null for a pattern that is none, or that means something else in JavaScript
+   */
+  static compile(before: string, pattern: string, after: string): PythonPattern | null {
+    try {
+      // With the flag u an escape that JavaScript does not have is an error, and not the letter itself.
+      const regexp = new RegExp(`${before}${translate(pattern)}${after}`, "u");
+      return new PythonPattern(regexp, isQuick(pattern));
+    } catch {
+      return null;
+    }
+  }
+
+  /** What it captures of a text; null where it does not match, undefined where that takes too long to say. */
+  exec(text: string): readonly (string | undefined)[] | null | undefined {
+    if (this.#isQuick) return this.#regexp.exec(text);
+    try {
+      // Only a script can be given a time to end in; matching is interrupted with it.
+      script ??= new vm.Script("pattern.exec(text)");
+      context ??= vm.createContext({});
+      Object.assign(context, { pattern: this.#regexp, text });
+      return script.runInContext(context, { timeout: PATIENCE }) as RegExpExecArray | null;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/**
+ * Whether any text of a name's length is matched at once: nothing is repeated that is more than one character wide, and
+ * little else leaves a choice. Others are matched against the clock, which takes a hundred times as long.
+ */
+function isQuick(pattern: string): boolean {
+  const choices = pattern.match(/[*+{]/g)?.length ?? 0;
+  const branches = pattern.match(/[|?]/g)?.length ?? 0;
+  return !/[)\]][*+?{]|\\[\dk]/.test(pattern) && choices <= 2 && branches <= 8;
+}
+
+/** Spellings that Python alone has. */
+function translate(pattern: string): string {
+  return (
+    pattern
+      .replaceAll("(?P<", "(?<")
+      .replace(/\(\?P=(\w+)\)/g, "\\k<$1>")
+      .replace(/\\([AZ-])/g, (_, what: string) => ({ A: "^", Z: "$", "-": "\\x2d" })[what] ?? "")
+      // re.escape escapes what needs none.
+      .replace(/\\([ #&~'"%,:;<=>@`_!])/g, "$1")
+  );
+}
