@@ -1,5 +1,5 @@
 import { readFileSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import ort from "onnxruntime-node";
 import { median } from "./measure.mjs";
 
@@ -46,26 +46,34 @@ export function compared(times, base, by = (a, b) => a / b) {
 }
 
 /**
- * How many numbers of each value that onnxruntime computes there are for one token more, from its own profile: it
- * says the shape of what each op made.
+ * How many numbers each value that onnxruntime computes has for one token more, by its own profile, which says the
+ * shape of what each op made.
  *
- * @param {(tokens: number) => ort.InferenceSession.FeedsType} feeds
- * @param {string} folder an empty one
+ * @param {{ name: string, shape: (tokens: number) => number[] }} input the graph's only one
+ * @param {string} folder where onnxruntime writes the profile
  */
-export async function numbersPerToken(file, feeds, folder) {
+export async function numbersPerToken(file, { name, shape }, folder) {
+  const count = (dims) => dims.reduce((a, b) => a * b, 1);
   const sizes = async (tokens) => {
-    const options = { enableProfiling: true, profileFilePrefix: join(folder, "profile"), logSeverityLevel: 4 };
-    const session = await ort.InferenceSession.create(file, options);
-    await session.run(feeds(tokens));
-    session.endProfiling();
-    await session.release();
-    const [profile] = readdirSync(folder).filter((name) => name.startsWith("profile"));
-    const events = JSON.parse(readFileSync(join(folder, profile), "utf8"));
-    rmSync(join(folder, profile));
-    const ops = events.filter(({ cat, args }) => cat === "Node" && args?.output_type_shape !== undefined);
-    return ops.map(({ args }) => args.output_type_shape.map((output) => Object.values(output)[0]));
+    const dims = shape(tokens);
+    const x = new ort.Tensor("float32", new Float32Array(count(dims)), dims);
+    const events = await profile(file, { [name]: x }, join(folder, "profile"));
+    return events.map(({ args }) => args.output_type_shape.map((output) => count(Object.values(output)[0])));
   };
   const [few, more] = [await sizes(2), await sizes(3)];
-  const count = (shape) => shape.reduce((a, b) => a * b, 1);
-  return more.flatMap((outputs, op) => outputs.map((shape, i) => count(shape) - count(few[op][i])));
+  return more.flatMap((outputs, op) => outputs.map((size, i) => size - few[op][i]));
+}
+
+/** What onnxruntime notes of each op of one run. */
+async function profile(file, feeds, prefix) {
+  const options = { enableProfiling: true, profileFilePrefix: prefix, logSeverityLevel: 4 };
+  const session = await ort.InferenceSession.create(file, options);
+  await session.run(feeds);
+  session.endProfiling();
+  await session.release();
+  const written = readdirSync(dirname(prefix)).find((name) => name.startsWith(basename(prefix)));
+  const path = join(dirname(prefix), written);
+  const events = JSON.parse(readFileSync(path, "utf8"));
+  rmSync(path);
+  return events.filter(({ cat, args }) => cat === "Node" && args?.output_type_shape !== undefined);
 }

@@ -1,16 +1,19 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 
-/** Writes normal numbers into a file from `offset` on, float32. Pieces of a megabyte of them repeat, at other places. */
-export function writeNormal(file, offset, count, deviation) {
-  const numbers = normalNumbers();
-  const scaled = Float32Array.from(numbers, (number) => number * deviation);
+/**
+ * Writes normal numbers into a file, float32. They are drawn once and repeat in pieces, each from another place on.
+ *
+ * @param {{ offset?: number, count: number, mean?: number, deviation: number }} what `offset` is in bytes
+ */
+export function writeNormal(file, { offset = 0, count, mean = 0, deviation }) {
+  const numbers = Float32Array.from(normalNumbers(), (number) => mean + number * deviation);
   const fd = openSync(file, "r+");
   for (let done = 0; done < count; ) {
     const from = Math.floor(Math.random() * numbers.length);
-    const piece = scaled.subarray(from, from + Math.min(count - done, numbers.length - from));
-    writeSync(fd, new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength), 0, undefined, offset + done * 4);
-    done += piece.length;
+    const { buffer, byteOffset, byteLength, length } = numbers.subarray(from, from + count - done);
+    writeSync(fd, new Uint8Array(buffer, byteOffset, byteLength), 0, byteLength, offset + done * 4);
+    done += length;
   }
   closeSync(fd);
 }
@@ -41,7 +44,7 @@ export function fillSafetensors(file, deviation) {
   closeSync(fd);
   const tensors = Object.entries(JSON.parse(header.toString())).filter(([name]) => name !== "__metadata__");
   for (const [, { data_offsets: [from, to] }] of tensors) {
-    writeNormal(file, 8 + header.length + from, (to - from) / 4, deviation);
+    writeNormal(file, { offset: 8 + header.length + from, count: (to - from) / 4, deviation });
   }
 }
 

@@ -46,8 +46,8 @@ export class MemberIds {
   }
 
   /**
-   * The input, with ids below -1 sent out of range: a Gather counts those from the end, and would give them the last
-   * members, but refuses what is too large.
+   * The input, with ids that are none sent out of range, which a Gather refuses: those below -1 it would count from the
+   * end, and the one behind the last member is that of the zeros.
    */
   #checked(x: Value, usual: string): Value {
     const rows = asTensor(x.type)?.shape?.[0] ?? usual;
@@ -55,10 +55,16 @@ export class MemberIds {
     this.#rw.addInput(this.#model.graph, ids);
     const { first } = this.#model.graph;
     if (first === null) throw new Error("a model with places and no nodes");
-    const none = this.#ints(first, [-1], "none");
-    const isBelow = this.#op(first, "Less", [ids, none], "is_below");
+    const isBelow = this.#op(first, "Less", [ids, this.#ints(first, [-1], "none")], "is_below");
+    const isAbove = this.#op(
+      first,
+      "Greater",
+      [ids, this.#ints(first, [this.#members - 1], "last")],
+      "is_above",
+    );
+    const isWrong = this.#op(first, "Or", [isBelow, isAbove], "is_wrong");
     const beyond = this.#ints(first, [this.#members + 1], "beyond");
-    return this.#op(first, "Where", [isBelow, beyond, ids], "checked");
+    return this.#op(first, "Where", [isWrong, beyond, ids], "checked");
   }
 
   /** Ids of rows `[B]`, repeated for the steps of each, `[B · S]`. */

@@ -15,6 +15,9 @@ const weightInputs: Readonly<Record<string, number>> = {
   "vllm::fused_add_rms_norm": 2,
 };
 
+/** Ops that choose rows: engines make logits of the last token of each text alone. */
+const choosing: ReadonlySet<string> = new Set(["Gather", "GatherND", "Slice"]);
+
 /** Where the weight of the norm that makes a value is read: by the op itself, or by a Mul behind it. */
 export function normWeight(normalized: Value): { readonly reader: Node; readonly index: number } | null {
   let at: Value | null = normalized;
@@ -26,7 +29,7 @@ export function normWeight(normalized: Value): { readonly reader: Node; readonly
       const scale = [0, 1].find((i) => weightOf(node.input(i))?.shape.length === 1);
       return scale === undefined ? null : { reader: node, index: scale };
     }
-    if (!views.has(node.op)) return null;
+    if (!views.has(node.op) && !choosing.has(node.op)) return null;
     at = node.input(0);
   }
   return null;

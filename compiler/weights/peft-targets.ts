@@ -4,9 +4,9 @@ import { PythonPattern } from "./python-pattern.ts";
 /** Whether, and with what, PEFT puts LoRA beside a module, by a config. Modules are named as in the base model. */
 export interface PeftTargets {
   /** Null where it does; else why it does not, as a phrase. */
-  reasonAgainst(module: string): string | null;
-  rankOf(module: string): number;
-  alphaOf(module: string): number;
+  readonly reasonAgainst: (module: string) => string | null;
+  readonly rankOf: (module: string) => number;
+  readonly alphaOf: (module: string) => number;
 }
 
 /**

@@ -99,7 +99,7 @@ describe("hints", () => {
       code: "ADAPTER_ALPHA_UNKNOWN",
       file: at,
       name: q,
-      text: expect.stringContaining("give --alpha") as string,
+      text: expect.stringContaining("give --alpha"),
     });
     expect(describeParts(readAdapter(at, { alpha: "12", rslora: true }))).toEqual([
       `${q} lora {"rank":2,"alpha":12,"rslora":true}`,
@@ -307,7 +307,7 @@ describe("metadata", () => {
     expect(refusal(() => readAdapter(at, { alpha: 6 }))).toMatchObject({
       code: "ADAPTER_SETTING_INVALID",
       name: q,
-      text: expect.stringContaining("wanted alpha 6, as given, found alpha 5") as string,
+      text: expect.stringContaining("wanted alpha 6, as given, found alpha 5"),
     });
   });
 

@@ -215,7 +215,7 @@ describe("what is not plain LoRA is refused by name", () => {
     expect(refusal(() => readAdapter(folder))).toMatchObject({
       code: "ADAPTER_WEIGHT_UNKNOWN",
       name: `base_model.model.${name}`,
-      found: expect.stringContaining(what) as string,
+      found: expect.stringContaining(what),
     });
   });
 });
