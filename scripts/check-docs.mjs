@@ -146,10 +146,14 @@ async function commandFlags() {
     const module = await import(`../dist/compiler/cli/${file}`);
     const made = module[`${file.replace(/\.js$/, "")}Command`]?.();
     if (made === undefined) continue;
-    found.set(
-      made.name(),
-      made.options.map((option) => option.long),
-    );
+    const own = made.options.map((option) => option.long);
+    // A command of commands has the flags of them all.
+    for (const inner of made.commands) {
+      const flags = inner.options.map((option) => option.long);
+      found.set(`${made.name()} ${inner.name()}`, flags);
+      own.push(...flags);
+    }
+    found.set(made.name(), own);
   }
   return found;
 }

@@ -3,7 +3,7 @@ import { injectAdapters } from "../../passes/index.ts";
 import type { LevelReport } from "../../runtime/tally.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { growAdapter } from "../weights/resize-adapter.ts";
-import { CHECK_TOLERANCE, resizeCommand, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
+import { CHECK_TOLERANCE, commandOfSize, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
 
 const seedOption = injectAdapters.options.seed;
 
@@ -13,7 +13,7 @@ const seedOption = injectAdapters.options.seed;
  * The action throws OUTPUTS_DIFFER, and writes nothing, where --check finds another one.
  */
 export function growCommand(): Command {
-  return resizeCommand(
+  return commandOfSize(
     "grow",
     "give an adapter more tokens or a higher rank without changing what it computes",
     "prove it: run the base with both adapters and compare every output",

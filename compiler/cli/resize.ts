@@ -26,7 +26,7 @@ export interface ResizeFlags extends Readonly<Record<string, unknown>> {
 export const sizeNames: readonly string[] = [...new Set([...adapterKinds.values()].map(({ size }) => size))];
 
 /** What `tfc grow` and `tfc shrink` have in common. */
-export function resizeCommand(name: string, description: string, check: string): Command {
+export function commandOfSize(name: string, description: string, check: string): Command {
   const command = new Command(name)
     .description(description)
     .argument("<adapter>", "an adapter in any format")

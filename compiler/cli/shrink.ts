@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { shrinkAdapter } from "../weights/resize-adapter.ts";
-import { resizeCommand, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
+import { commandOfSize, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
 
 /** `tfc shrink <adapter> -o <path> --tokens <n>`: drops the tokens, or ranks, that matter least. */
 export function shrinkCommand(): Command {
-  return resizeCommand(
+  return commandOfSize(
     "shrink",
     "drop the tokens or ranks of an adapter whose keys and values have the smallest norms",
     "measure the change: run the base with both adapters and compare every output",

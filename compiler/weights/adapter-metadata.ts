@@ -4,6 +4,7 @@ import { ADAPTER_KEY } from "../adapters/kind.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { AdapterPart } from "./adapter-file.ts";
 import { BASE_KEY } from "./fingerprint.ts";
+import { isRecord, jsonText } from "./json-values.ts";
 import { siteOfModule } from "./parameter-names.ts";
 import { siteKey, siteName } from "./site-names.ts";
 import type { Draft } from "./sort-weights.ts";
@@ -40,7 +41,7 @@ export function readMetadata(
   for (const { kind, settings, sites } of parse(file, text)) {
     for (const site of sites) {
       const ref = siteOfModule(site);
-      if (ref === null) throw invalid(file, `a site ${JSON.stringify(site)}`);
+      if (ref === null) throw invalid(file, `a site ${jsonText(site)}`);
       const key = `${siteKey(ref)} ${kind}`;
       if (stated.has(key)) throw invalid(file, `${site} twice`);
       stated.set(key, settings);
@@ -75,28 +76,26 @@ function parse(file: string, text: string): readonly Group[] {
     throw invalid(file, "text that is not JSON", cause);
   }
   if (!isRecord(json)) throw invalid(file, "something other than a JSON object");
-  if (json["version"] !== 1) throw invalid(file, `version ${JSON.stringify(json["version"])}`);
+  if (json["version"] !== 1) throw invalid(file, `version ${jsonText(json["version"])}`);
   if (json["residence"] === "bank") {
-    throw invalid(file, `a bank of ${JSON.stringify(json["members"])} adapters, whose leaves are stacked`);
+    throw invalid(file, `a bank of ${jsonText(json["members"])} adapters, whose leaves are stacked`);
   }
   const parts = json["parts"];
   if (!Array.isArray(parts)) throw invalid(file, "no list of parts");
   return parts.map((part: unknown) => {
     const { kind, settings, sites } = isRecord(part) ? part : {};
     if (typeof kind !== "string" || !adapterKinds.has(kind)) {
-      throw invalid(file, `the adapter kind ${JSON.stringify(kind)}`);
+      throw invalid(file, `the adapter kind ${jsonText(kind)}`);
     }
     if (!isRecord(settings)) throw invalid(file, `a part of kind ${kind} without settings`);
+    if (Object.values(settings).some((value) => typeof value === "object" && value !== null)) {
+      throw invalid(file, `a part of kind ${kind} with settings that are no plain values`);
+    }
     if (!Array.isArray(sites) || !sites.every((site) => typeof site === "string")) {
       throw invalid(file, `a part of kind ${kind} without a list of sites`);
     }
     return { kind, settings, sites };
   });
-}
-
-/** Whether a JSON value is an object. */
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function invalid(file: string, why: string, cause?: unknown): TfcError {

@@ -2,6 +2,7 @@ import type { AdapterKind, Shapes } from "../adapters/kind.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { Option } from "../pass/options.ts";
 import type { AdapterPart } from "./adapter-file.ts";
+import { jsonText } from "./json-values.ts";
 import { siteName } from "./site-names.ts";
 import type { Draft } from "./sort-weights.ts";
 
@@ -100,8 +101,8 @@ function settle(place: FilePlace, draft: Draft, stated: Hints, hints: Hints): ob
   for (const [name, value] of Object.entries(hinted)) {
     const found = (settings as Readonly<Record<string, unknown>>)[name];
     if (found === value) continue;
-    const wanted = `${name} ${JSON.stringify(value)}, as given`;
-    throw inputError("ADAPTER_SETTING_INVALID", place, { wanted, found: `${name} ${JSON.stringify(found)}` });
+    const wanted = `${name} ${jsonText(value)}, as given`;
+    throw inputError("ADAPTER_SETTING_INVALID", place, { wanted, found: `${name} ${jsonText(found)}` });
   }
   return settings;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
-import { isRecord } from "./adapter-metadata.ts";
+import { isRecord, jsonText } from "./json-values.ts";
 
 /** What an adapter_config.json of LoRA says, with the defaults of PEFT 0.21's LoraConfig for what it leaves out. */
 export interface PeftConfig {
@@ -155,7 +155,7 @@ export function readPeftConfig(file: string): PeftConfig {
   const unknown = Object.keys(json).filter((name) => !Object.hasOwn(fields, name));
   for (const [name, { wanted, accepts }] of Object.entries(fields)) {
     const value = json[name] ?? null;
-    if (value !== null && !accepts(value)) throw invalid(file, name, wanted, JSON.stringify(value));
+    if (value !== null && !accepts(value)) throw invalid(file, name, wanted, jsonText(value));
   }
   checkPlain(file, json, unknown);
   const config = configOf(file, json);
@@ -192,14 +192,14 @@ function parse(file: string): Json {
 
 function checkPlain(file: string, json: Json, unknown: readonly string[]): void {
   const refuse = (what: string, name: string): TfcError =>
-    inputError("PEFT_UNSUPPORTED", { file, name }, { what, found: `${name}: ${JSON.stringify(json[name])}` });
+    inputError("PEFT_UNSUPPORTED", { file, name }, { what, found: `${name}: ${jsonText(json[name])}` });
   const type = json["peft_type"];
   if (!isText(type)) throw invalid(file, "peft_type", '"LORA"', "none");
-  if (type !== "LORA") throw refuse(type, "peft_type");
+  if (type !== "LORA") throw refuse(type.slice(0, 40), "peft_type");
   for (const [name, what] of Object.entries(variants)) if (!isEmpty(json[name])) throw refuse(what, name);
   const init = json["init_lora_weights"] ?? true;
   if (!plainInits.includes(init))
-    throw refuse(`first weights by ${JSON.stringify(init)}, which change the base`, "init_lora_weights");
+    throw refuse(`first weights by ${jsonText(init)}, which change the base`, "init_lora_weights");
   // PEFT ignores what it does not know, with a warning. Its variants are all switched by a flag or a record of their
   // own; one that is newer than this table must not pass for plain LoRA.
   const other = unknown.find(
@@ -242,7 +242,5 @@ export function invalid(
   cause?: unknown,
 ): TfcError {
   const name = field === "" ? {} : { name: field };
-  // A value may be as long as the file.
-  const short = found.length > 200 ? `${found.slice(0, 200)}…` : found;
-  return inputError("PEFT_CONFIG_INVALID", { file, ...name }, { field, wanted, found: short }, cause);
+  return inputError("PEFT_CONFIG_INVALID", { file, ...name }, { field, wanted, found }, cause);
 }

@@ -1,3 +1,4 @@
+import { jsonText } from "./json-values.ts";
 import { invalid, type PeftConfig } from "./peft-config.ts";
 import { PythonPattern } from "./python-pattern.ts";
 
@@ -21,11 +22,11 @@ export function peftTargets(config: PeftConfig): PeftTargets {
   const compile = (field: string, before: string, pattern: string, after: string): Tester => {
     const compiled = PythonPattern.compile(before, pattern, after);
     const wanted = "a regular expression that Python and JavaScript both have";
-    if (compiled === null) throw invalid(file, field, wanted, JSON.stringify(pattern));
+    if (compiled === null) throw invalid(file, field, wanted, jsonText(pattern));
     return (module) => {
       const match = compiled.exec(module);
       if (match === undefined)
-        throw invalid(file, field, "a pattern that is matched in a second", JSON.stringify(pattern));
+        throw invalid(file, field, "a pattern that is matched in a second", jsonText(pattern));
       return match;
     };
   };

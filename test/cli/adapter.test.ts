@@ -297,16 +297,16 @@ describe("tfc adapter diff", () => {
         [
           "^compared     9 weights",
           "numbers      at most 0.001 apart \\(relative \\S+\\)",
-          "differences  self_attn.q_proj \\(pattention\\)@0: only in the first",
-          "             mlp.tokenformer_k@0-2: numbers at most 0.001 apart \\(relative \\S+\\)",
-          "             mlp.tokenformer_v@0-2: numbers at most 0.001 apart \\(relative \\S+\\)",
-          "             mlp.tokenformer_p@0-2: numbers at most 0.001 apart \\(relative \\S+\\)",
+          "differences  mlp.tokenformer_k@0-2: numbers at most \\S+ apart \\(relative \\S+\\)",
+          "             mlp.tokenformer_v@0-2: numbers at most \\S+ apart \\(relative \\S+\\)",
+          "             mlp.tokenformer_p@0-2: numbers at most \\S+ apart \\(relative \\S+\\)",
+          "             self_attn.q_proj \\(pattention\\)@0: only in the first",
           "             model.norm.weight: only in the second\n$",
         ].join("\n"),
       ),
     );
     expect(stderr).toContain(
-      `${b}: error ADAPTERS_DIFFER: the adapters differ in 11 places\n  at "${q} (pattention)"`,
+      `${b}: error ADAPTERS_DIFFER: the adapters differ in 11 places\n  at "model.layers.0.mlp.tokenformer_k"`,
     );
     expect(stderr).toMatch(/^ {2}fix: /m);
     const near = await tfcHere("adapter", "diff", a, b, "--tolerance", "0.01", "--json");
@@ -319,24 +319,26 @@ describe("tfc adapter diff", () => {
   });
 
   it("shows no more than a page", async () => {
-    const many = (at: string): Weights =>
+    const many = (at: string, width: number): Weights =>
       Object.assign(
         {},
-        ...Array.from({ length: 25 }, (_, i) => loraOf(`model.layers.${i}.${at}`, { rank: i + 1 })),
+        ...Array.from({ length: 25 }, (_, layer) =>
+          loraOf(`model.layers.${layer}.${at}`, { rank: layer + 1, inFeatures: width, outFeatures: width }),
+        ),
       ) as Weights;
-    const { file: a } = await fresh(many("self_attn.q_proj"));
-    const { file: b } = await fresh(many("self_attn.k_proj"));
-    const ranks = await tfcHere("adapter", "diff", a, b, "--alpha", "2");
-    expect(ranks.stdout.split("\n")).toHaveLength(5);
-    const { file: c } = await fresh(
-      Object.fromEntries(
-        Object.entries(many("self_attn.q_proj")).map(([name, w]) => [
-          name,
-          weight(w.shape.map((n) => (n === 8 ? 6 : n))),
-        ]),
-      ),
-    );
+    const { file: a } = await fresh(many("self_attn.q_proj", 8));
+    const { file: b } = await fresh(many("self_attn.k_proj", 8));
+    const sites = await tfcHere("adapter", "diff", a, b, "--alpha", "2");
+    expect(sites.stdout.split("\n")).toEqual([
+      "compared     0 weights",
+      "numbers      equal",
+      "differences  self_attn.q_proj (lora)@0-24: only in the first",
+      "             self_attn.k_proj (lora)@0-24: only in the second",
+      "",
+    ]);
+    const { file: c } = await fresh(many("self_attn.q_proj", 6));
     const shapes = await tfcHere("adapter", "diff", a, c, "--alpha", "2");
+    expect(shapes.stdout.split("\n")).toHaveLength(24);
     expect(shapes.stdout).toContain("and 30 more lines (--json has all)");
   });
 

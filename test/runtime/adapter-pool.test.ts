@@ -114,7 +114,11 @@ describe("an adapter pool", () => {
     pool.unload("a");
     expect([pool.names, pool.loaded, pool.active]).toEqual([["b"], ["b"], null]);
     expect(pool.feeds).toBe(none);
-    expect(refusal(() => pool.activate("a"))).toMatchObject({ code: "ADAPTER_NAME_UNKNOWN", found: '"a"' });
+    expect(
+      refusal(() => {
+        pool.activate("a");
+      }),
+    ).toMatchObject({ code: "ADAPTER_NAME_UNKNOWN", found: '"a"' });
     pool.unload("nobody");
     expect(pool.names).toEqual(["b"]);
   });
@@ -164,7 +168,11 @@ describe("a full pool", () => {
     pool.activate("patterns");
     const before = [pool.names, pool.loaded, pool.active, pool.feeds];
     rmSync(path.join(home, "plain"), { recursive: true });
-    expect(refusal(() => pool.activate("plain"))).toMatchObject({
+    expect(
+      refusal(() => {
+        pool.activate("plain");
+      }),
+    ).toMatchObject({
       code: "FILE_NOT_FOUND",
       file: path.join(home, "plain"),
     });

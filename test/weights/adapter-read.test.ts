@@ -318,6 +318,16 @@ describe("metadata", () => {
     ["no parts", { version: 1 }, "no list of parts"],
     ["an unknown kind", { version: 1, parts: [{ ...part, kind: "dora" }] }, 'the adapter kind "dora"'],
     ["no settings", { version: 1, parts: [{ ...part, settings: null }] }, "without settings"],
+    [
+      "settings that are objects",
+      { version: 1, parts: [{ ...part, settings: { alpha: [[]] } }] },
+      "no plain values",
+    ],
+    [
+      "a version that is nested deep",
+      `{"version":${"[".repeat(200_000)}${"]".repeat(200_000)}}`,
+      "version a value that is nested too deep",
+    ],
     ["no sites", { version: 1, parts: [{ ...part, sites: [1] }] }, "without a list of sites"],
     ["a site that is none", { version: 1, parts: [{ ...part, sites: ["lm_head"] }] }, 'a site "lm_head"'],
     ["a site twice", { version: 1, parts: [part, part] }, `${q} twice`],

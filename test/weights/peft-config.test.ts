@@ -74,6 +74,11 @@ describe("adapter_config.json", () => {
     expect(refusal(() => readPeftConfig(path.join(folder, "none"))).code).toBe("FILE_NOT_FOUND");
     const found = refusal(() => readPeftConfig(config({ ...plain, r: "x".repeat(10_000) })));
     expect(found.text.length).toBeLessThan(600);
+    const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+    for (const name of ["r", "use_dora", "trainable_token_indices", "new_config"]) {
+      const nested = refusal(() => readPeftConfig(config(`{"peft_type":"LORA","${name}":${deep}}`)));
+      expect(nested.found).toContain("a value that is nested too deep");
+    }
   });
 
   it("never fails otherwise, whatever its fields hold", async () => {
