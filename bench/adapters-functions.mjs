@@ -27,7 +27,7 @@ const NOTHING = "nothing";
  * @returns for each number of tokens the times of each function, in microseconds, one a round; and how many numbers
  *   for each token there are in the values that it computes
  */
-export function measureFunctions(hidden, { tokens, runs, threads }) {
+export function measureFunctions(hidden, { tokens, rounds, threads, clock }) {
   return withFolder(async (folder) => {
     const files = writeFunctions(folder, hidden);
     const shape = (steps) => [1, steps, hidden];
@@ -41,7 +41,7 @@ export function measureFunctions(hidden, { tokens, runs, threads }) {
     for (const steps of tokens) {
       const feeds = new Map([["x_0", normalTensor(shape(steps))]]);
       const acts = Object.entries(sessions).map(([name, session]) => [name, () => session.run(feeds)]);
-      const { [NOTHING]: nothing, ...times } = await race(Object.fromEntries(acts), runs);
+      const { [NOTHING]: nothing, ...times } = await race(Object.fromEntries(acts), rounds(steps), clock);
       const perAdapter = (all) => all.map((time, round) => ((time - nothing[round]) * 1000) / LENGTH);
       const own = Object.entries(times).map(([name, all]) => [name, perAdapter(all)]);
       measured.push({ hidden, tokens: steps, times: Object.fromEntries(own) });

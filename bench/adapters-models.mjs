@@ -68,6 +68,7 @@ async function pair(base, variant, cases, options) {
     const times = await race(
       { base: () => base.run(feeds), variant: () => session.run(own) },
       options.rounds(tokens),
+      options.clock,
     );
     results.push({ tokens, ...times });
   }

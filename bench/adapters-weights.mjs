@@ -7,7 +7,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
  * @param {{ offset?: number, count: number, mean?: number, deviation: number }} what `offset` is in bytes
  */
 export function writeNormal(file, { offset = 0, count, mean = 0, deviation }) {
-  const numbers = Float32Array.from(normalNumbers(), (number) => mean + number * deviation);
+  const numbers = normalNumbers(mean, deviation);
   const fd = openSync(file, "r+");
   for (let done = 0; done < count; ) {
     const from = Math.floor(Math.random() * numbers.length);
@@ -18,20 +18,27 @@ export function writeNormal(file, { offset = 0, count, mean = 0, deviation }) {
   closeSync(fd);
 }
 
-let made;
+const drawn = new Map();
 
-/** Four million of them, by Box and Muller. */
-function normalNumbers() {
-  if (made !== undefined) return made;
-  const words = new Uint32Array(randomBytes(1 << 24).buffer);
-  made = new Float32Array(words.length);
-  for (let i = 0; i < words.length; i += 2) {
-    const radius = Math.sqrt(-2 * Math.log((words[i] + 1) / (2 ** 32 + 1)));
+/** Four million of them. */
+function normalNumbers(mean, deviation) {
+  const key = `${mean} ${deviation}`;
+  const numbers = drawn.get(key) ?? draw(1 << 22, mean, deviation);
+  drawn.set(key, numbers);
+  return numbers;
+}
+
+/** By Box and Muller: two random words give two numbers. */
+function draw(count, mean, deviation) {
+  const words = new Uint32Array(randomBytes(4 * count).buffer);
+  const numbers = new Float32Array(count);
+  for (let i = 0; i < count; i += 2) {
+    const radius = deviation * Math.sqrt(-2 * Math.log((words[i] + 1) / (2 ** 32 + 1)));
     const angle = (2 * Math.PI * words[i + 1]) / 2 ** 32;
-    made[i] = radius * Math.cos(angle);
-    made[i + 1] = radius * Math.sin(angle);
+    numbers[i] = mean + radius * Math.cos(angle);
+    numbers[i + 1] = mean + radius * Math.sin(angle);
   }
-  return made;
+  return numbers;
 }
 
 /** Puts normal numbers in place of all that a safetensors file of float32 holds. */
@@ -49,9 +56,8 @@ export function fillSafetensors(file, deviation) {
 }
 
 /** A tensor of normal numbers, as tfc's runtime takes it. */
-export function normalTensor(dims, deviation = 1) {
-  const numbers = normalNumbers();
+export function normalTensor(dims) {
+  const numbers = normalNumbers(0, 1);
   const count = dims.reduce((a, b) => a * b, 1);
-  const data = Float32Array.from({ length: count }, (_, i) => numbers[i % numbers.length] * deviation);
-  return { dtype: "float", dims, data };
+  return { dtype: "float", dims, data: Float32Array.from({ length: count }, (_, i) => numbers[i % numbers.length]) };
 }

@@ -6,7 +6,7 @@ import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import type { Site } from "../compiler/ir/site.ts";
 import { asTensor } from "../compiler/ir/type.ts";
-import type { Value } from "../compiler/ir/value.ts";
+import type { Use, Value } from "../compiler/ir/value.ts";
 import { AdapterFunctions } from "./_adapter-functions.ts";
 import type { AdapterValues } from "./_adapter-values.ts";
 import type { Assignment } from "./_assign.ts";
@@ -19,6 +19,14 @@ import { variantsOf } from "./_variants.ts";
 export interface Placed {
   readonly place: Place;
   readonly assignment: Assignment;
+}
+
+/** What an adapter of a block has computed. */
+export interface Adapted {
+  readonly site: Site;
+  /** Who read the block's output before. */
+  readonly readers: ReadonlySet<Use>;
+  readonly result: Value;
 }
 
 /** Calls adapters at places: in the graph of a block's call, or in the function that a projection is in. */
@@ -52,8 +60,9 @@ export class Injector {
   }
 
   /** The adapter of a block reads what the block reads, and every reader of the block reads what `use` makes of both. */
-  atBlock({ place, assignment }: Placed, use: (site: Site, result: Value, end: CallEnd) => void): void {
+  atBlock({ place, assignment }: Placed, use: (adapted: Adapted, end: CallEnd) => void): void {
     const { site } = place;
+    const readers = new Set(site.output.uses);
     const width = widthOf(place);
     const loc = madeBy(this.#pass, [site.node.loc]);
     const needsCast = site.castsInput && asTensor(site.input.type)?.dtype !== width.dtype;
@@ -66,9 +75,10 @@ export class Injector {
     const [result] = call.outputs;
     const to = site.outputDtype;
     if (result === undefined) return;
-    const typed =
-      to === null || to === width.dtype ? result : end.cast(result, to, `${site.name}.${this.#label}_output`);
-    use(site, typed, end);
+    const name = `${site.name}.${this.#label}`;
+    const typed = to === null || to === width.dtype ? result : end.cast(result, to, `${name}_output`);
+    const shaped = site.reshapes ? end.shapedAs(typed, site.output, name) : typed;
+    use({ site, readers, result: shaped }, end);
   }
 
   /** The adapters of projections, by the calls whose functions they are in. */
@@ -156,6 +166,18 @@ export class CallEnd {
 
   place(node: Node): Node {
     return (this.#last = this.#rw.insertAfter(this.#last, node));
+  }
+
+  /** A value in the shape of another one of as many elements. */
+  shapedAs(value: Value, model: Value, name: string): Value {
+    const { loc } = this.#last;
+    const made = (op: string, inputs: readonly Value[], hint: string): Value => {
+      const node = this.place(
+        this.#rw.node({ op, name: `${name}_${hint}`, inputs, outputs: [`${name}_${hint}`], loc }),
+      );
+      return node.outputs[0] ?? value;
+    };
+    return made("Reshape", [value, made("Shape", [model], "shape")], "shaped");
   }
 
   cast(value: Value, to: DType, name: string): Value {

@@ -5,6 +5,7 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import { counts, viewDecoder, type Block, type Layer, type Seen } from "../compiler/recognize/decoder.ts";
 import type { Linear } from "../compiler/recognize/linear.ts";
 import { projectionsOf } from "../compiler/recognize/projections.ts";
+import { rankOf } from "../compiler/recognize/rank.ts";
 import { missText } from "./_misses.ts";
 import { admitFunctions, moduleName } from "./_module.ts";
 import { outlineBlocks, type Marks, type Outlined } from "./_outline.ts";
@@ -62,7 +63,10 @@ export function outlinePass<B extends Block>(spec: OutlineSpec<B>): Pass {
 
 function outlined<B extends Block>(spec: OutlineSpec<B>, block: B, layer: Layer): Outlined {
   const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
-  const site = { site: spec.site, layer: layer.index, hiddenSize, dtype, outputDtype, castsInput };
+  const [from, to] = [rankOf(region.input), rankOf(region.output)];
+  // Where something outside reads the rows of the last projection, the Reshape behind it stays outside.
+  const reshapes = from !== null && to !== null && from !== to;
+  const site = { site: spec.site, layer: layer.index, hiddenSize, dtype, outputDtype, castsInput, reshapes };
   return {
     region,
     name: moduleName(layer, spec.module),

@@ -1,7 +1,6 @@
 import { describeAdapters } from "../compiler/adapters/description.ts";
 import { ADAPTER_KEY } from "../compiler/adapters/kind.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import type { Site } from "../compiler/ir/site.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { outlined } from "../compiler/pass/invariants.ts";
 import { choice, given, integer } from "../compiler/pass/options.ts";
@@ -12,7 +11,7 @@ import { AdapterValues, residences, type OnInput, type Residence } from "./_adap
 import { assign } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import type { BodyEnd, Chosen } from "./_inner.ts";
-import { Injector, type CallEnd } from "./_injector.ts";
+import { Injector, type Adapted, type CallEnd } from "./_injector.ts";
 import { placesOf } from "./_places.ts";
 
 export interface InjectOptions {
@@ -85,8 +84,8 @@ export const injectAdapters: Pass<InjectOptions> = {
           },
         );
         for (const one of placed.filter(({ place }) => place.inner === null)) {
-          injector.atBlock(one, (site, result, end) => {
-            addBehind(rewriter, site, result, end);
+          injector.atBlock(one, (adapted, end) => {
+            addBehind(rewriter, adapted, end);
           });
         }
         count("adapters", placed.length);
@@ -105,18 +104,12 @@ export const injectAdapters: Pass<InjectOptions> = {
 };
 
 /** Adds an adapter's result to the block's, for all who read it. */
-function addBehind(rw: Rewriter, { name, output }: Site, result: Value, end: CallEnd): void {
-  const sum = rw.node({
-    op: "Add",
-    name: `${name}.adapted`,
-    inputs: [output, result],
-    outputs: [`${name}.adapted`],
-    loc: result.loc,
-  });
-  end.place(sum);
+function addBehind(rw: Rewriter, { site, readers, result }: Adapted, end: CallEnd): void {
+  const name = `${site.name}.adapted`;
+  const inputs = [site.output, result];
+  const sum = end.place(rw.node({ op: "Add", name, inputs, outputs: [name], loc: result.loc }));
   const [adapted] = sum.outputs;
-  if (adapted === undefined) return;
-  rw.replaceUses(output, adapted, (use) => use.kind === "output" || use.node !== sum);
+  if (adapted !== undefined) rw.replaceUses(site.output, adapted, (use) => readers.has(use));
 }
 
 /** Adds results to a projection's, or to those parts of a packed one that have any. */

@@ -70,7 +70,7 @@ export const replaceLinears: Pass<ReplaceOptions> = {
           replaceInside(rewriter, chosen, end);
         });
         for (const one of placed.filter(({ place }) => place.inner === null)) {
-          injector.atBlock(one, (site, result) => {
+          injector.atBlock(one, ({ site, result }) => {
             replaceBlock(rewriter, site, result);
           });
         }
@@ -96,6 +96,10 @@ function checkReplaceable(placed: readonly Placed[]): void {
     const where = { ...placeOf(site.node), pass: "replace-linears" };
     if (inner === null && ref.site === "attn") {
       throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why: "attention is no projection" });
+    }
+    if (inner === null && site.reshapes) {
+      const why = "its result has its rows in other axes than its input";
+      throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why });
     }
     const others = [...site.node.outputs.slice(1)].filter((value) => value.uses.size > 0);
     if (inner === null && others.length > 0) {

@@ -45,11 +45,13 @@ export interface SiteMark {
   readonly outputDtype: DType | null;
   /** Whether the input may have another element type, which the block casts. */
   readonly castsInput: boolean;
+  /** Whether the output has its rows and steps in another number of axes than the input. */
+  readonly reshapes: boolean;
 }
 
 /**
  * An outlined block: a call whose first input is the block's input `[…, hiddenSize]` and whose first output is the
- * block's output of the same shape.
+ * block's output of the same shape, or of one that has as many rows.
  */
 export interface Site extends SiteMark {
   readonly kind: "site";
@@ -93,6 +95,7 @@ const keys = {
   dtype: "tfc.dtype",
   outputDtype: "tfc.output_dtype",
   cast: "tfc.cast_input",
+  reshape: "tfc.reshape",
 } as const;
 
 /** Marks a call as a site. The marks are metadata, so that they survive a file. */
@@ -104,6 +107,7 @@ export function markSite(rw: Rewriter, node: Node, site: SiteMark): void {
   if (site.outputDtype !== null && site.outputDtype !== site.dtype)
     rw.setMeta(node, keys.outputDtype, site.outputDtype);
   if (site.castsInput) rw.setMeta(node, keys.cast, "1");
+  if (site.reshapes) rw.setMeta(node, keys.reshape, "1");
 }
 
 /** The site a node is marked as, or null. */
@@ -126,6 +130,7 @@ export function siteOf(node: Node): Site | null {
     dtype: dtypeUnder(keys.dtype),
     outputDtype: dtypeUnder(keys.outputDtype) ?? dtypeUnder(keys.dtype),
     castsInput: node.meta.has(keys.cast),
+    reshapes: node.meta.has(keys.reshape),
     input,
     output,
   };

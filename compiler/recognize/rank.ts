@@ -1,3 +1,4 @@
+import { siteOf } from "../ir/site.ts";
 import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { constantOf } from "./constant.ts";
@@ -17,7 +18,7 @@ const same: ReadonlySet<string> = new Set([
     "Clip",
     "Dropout",
   ],
-  ...["Slice", "Concat", "Split", "Erf", "Tanh"],
+  ...["Slice", "Concat", "Split", "Erf", "Tanh", "Reciprocal"],
 ]);
 
 /** Ops whose result has the larger rank of two inputs. */
@@ -29,10 +30,18 @@ export function rankOf(value: Value | null, depth = 0): number | null {
   const declared = asTensor(value.type)?.shape?.length ?? constantOf(value)?.shape.length;
   const node = value.producer;
   if (declared !== undefined || node === null) return declared ?? null;
-  if (same.has(node.op)) return rankOf(node.input(0), depth + 1);
+  if (same.has(node.op) || isBlock(value)) return rankOf(node.input(0), depth + 1);
   if (broadcast.has(node.op)) {
     const [a, b] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
     return a === null || b === null ? null : Math.max(a, b);
+  }
+  if (node.op.startsWith("Reduce")) {
+    return (node.int("keepdims") ?? 1) === 1 ? rankOf(node.input(0), depth + 1) : null;
+  }
+  if (node.op === "Gather") {
+    // The gathered axis gives way to those of the indices.
+    const [data, indices] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
+    return data === null || indices === null ? null : data + indices - 1;
   }
   if (node.op === "Gemm") return 2;
   if (node.op === "Reshape") return shapeLength(node.input(1));
@@ -41,6 +50,12 @@ export function rankOf(value: Value | null, depth = 0): number | null {
   if (node.op !== "Expand") return null;
   const length = shapeLength(node.input(1));
   return a === null || length === null ? null : Math.max(a, length);
+}
+
+/** Whether a value is what a block makes that was outlined before, in the axes of its input. */
+function isBlock(value: Value): boolean {
+  const site = value.producer === null ? null : siteOf(value.producer);
+  return site !== null && site.output === value && !site.reshapes;
 }
 
 /** A vector operand of a product loses its dimension: vector by vector is a scalar. */

@@ -8,9 +8,10 @@ const SHOWN = 200;
 
 /** A value out of a file, for a message: it may be as long as the file, and nested deeper than can be written again. */
 export function jsonText(value: unknown): string {
+  if (value === undefined) return "nothing";
   let text: string;
   try {
-    text = (JSON.stringify(value) as string | undefined) ?? "nothing";
+    text = JSON.stringify(value);
   } catch {
     return "a value that is nested too deep";
   }

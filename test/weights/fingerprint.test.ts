@@ -124,8 +124,7 @@ describe("fingerprints of other models", () => {
     writeFileSync(file, onnx.ModelProto.encode(model).finish());
     const [own, other] = [fingerprint(family("llama2-dynamo")), fingerprint(file)];
     expect(fingerprintDifference(own, other)).toMatch(/^other weights: 1\.o_proj has \S+ where \S+ was$/);
-    const { "1.o_proj": _, ...rest } = own.samples;
-    expect(other.samples).toMatchObject(rest);
+    expect(other.samples).toEqual({ ...own.samples, "1.o_proj": other.samples["1.o_proj"] });
   });
 
   const one: Fingerprint = {
@@ -179,7 +178,7 @@ describe("a fingerprint as text", () => {
   it("has a short name", () => {
     const text = '{"version":1,"layers":6,"hiddenSize":128,"samples":{}}';
     // The first digits of the text's SHA-256.
-    expect(fingerprintName(text)).toBe("81fa1f4c (6 layers of 128)");
+    expect(fingerprintName(text)).toBe("8e1b3022 (6 layers of 128)");
     expect(fingerprintName("of another program")).toMatch(/^[0-9a-f]{8}$/);
   });
 });
