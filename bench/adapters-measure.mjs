@@ -39,12 +39,14 @@ export async function race(things, rounds, clock = wallClock) {
   return times;
 }
 
-/** How often it has to be done to fill a turn. */
+/** How often it has to be done to fill a turn. What takes long is warm when it is done once. */
 async function warm(act, clock) {
-  await act();
-  const start = clock();
-  await act();
-  return Math.max(1, Math.ceil(TURN / (clock() - start)));
+  const repeats = async () => {
+    const start = clock();
+    await act();
+    return Math.ceil(TURN / (clock() - start));
+  };
+  return (await repeats()) === 1 ? 1 : Math.max(1, await repeats());
 }
 
 /** What `by` adds to or takes of each round's time, as the median of rounds, with the quartiles. */

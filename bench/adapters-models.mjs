@@ -42,7 +42,7 @@ export function measureModel(llama, options) {
       tokens,
       feeds: makeFeeds(base, caseOf(tokens), { vocabulary: llama.vocab }),
     }));
-    for (const variant of compiled) {
+    for (const variant of compiled.filter(({ id }) => id !== "bank")) {
       console.error(`  ${variant.name} beside the base`);
       measured.push({ ...variant, against: "base", results: await pair(base, variant, cases, options) });
     }

@@ -9,7 +9,7 @@ import { closeSync, openSync, readSync, writeSync } from "node:fs";
 export function writeNormal(file, { offset = 0, count, mean = 0, deviation }) {
   const numbers = normalNumbers(mean, deviation);
   const fd = openSync(file, "r+");
-  for (let done = 0; done < count; ) {
+  for (let done = 0; done < count;) {
     const from = Math.floor(Math.random() * numbers.length);
     const { buffer, byteOffset, byteLength, length } = numbers.subarray(from, from + count - done);
     writeSync(fd, new Uint8Array(buffer, byteOffset, byteLength), 0, byteLength, offset + done * 4);
@@ -50,7 +50,12 @@ export function fillSafetensors(file, deviation) {
   readSync(fd, header, 0, header.length, 8);
   closeSync(fd);
   const tensors = Object.entries(JSON.parse(header.toString())).filter(([name]) => name !== "__metadata__");
-  for (const [, { data_offsets: [from, to] }] of tensors) {
+  for (const [
+    ,
+    {
+      data_offsets: [from, to],
+    },
+  ] of tensors) {
     writeNormal(file, { offset: 8 + header.length + from, count: (to - from) / 4, deviation });
   }
 }
@@ -59,5 +64,9 @@ export function fillSafetensors(file, deviation) {
 export function normalTensor(dims) {
   const numbers = normalNumbers(0, 1);
   const count = dims.reduce((a, b) => a * b, 1);
-  return { dtype: "float", dims, data: Float32Array.from({ length: count }, (_, i) => numbers[i % numbers.length]) };
+  return {
+    dtype: "float",
+    dims,
+    data: Float32Array.from({ length: count }, (_, i) => numbers[i % numbers.length]),
+  };
 }

@@ -1,6 +1,11 @@
 /** `npm run bench -- <benchmark> [options]`: runs one benchmark, each a file of its own here. */
 
 const benchmarks = {
+  adapters: {
+    about:
+      "what adapters cost in onnxruntime: the functions alone, one block, a model of a billion parameters",
+    load: () => import("./adapters.mjs"),
+  },
   compile: {
     about:
       "tfc compile beside onnx.load and onnx.save in Python: time and memory at the sizes of real Llamas",

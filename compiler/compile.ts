@@ -264,6 +264,7 @@ function stepsOf(options: CompileOptions, plan: Plan, made: Made): ReturnType<ty
     overrides: {
       file: override?.file ?? "",
       weights: override?.overrides ?? new Map<string, WeightTensor>(),
+      headFollows: override?.headFollows ?? true,
     },
     onOverride: (value: Value): void => void made.overrides.add(value),
   };

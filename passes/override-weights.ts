@@ -22,6 +22,8 @@ import { usedInitializers } from "./_unused.ts";
 export interface Overrides {
   readonly file: string;
   readonly weights: ReadonlyMap<string, WeightTensor>;
+  /** Whether a head that shares the embeddings follows them where they alone are given. */
+  readonly headFollows: boolean;
 }
 
 export interface OverrideOptions {
@@ -36,7 +38,7 @@ export interface OverrideOptions {
  * Before: `q = MatMul (x, Transpose (W))`, W `[out, in]` as the exporter stored it.
  * After: `q = MatMul (x, W')`, W' `[in, out]`: laid out as the node reads it, in its type. A packed weight is made of
  * the parts that were given and the base's others. Where head and embeddings are tied, also as a transposed copy, and
- * only the embeddings are given, both are replaced.
+ * only the embeddings are given, both are replaced, unless the file says that the head does not follow.
  *
  * The nodes that read other weights through the same initializer keep it. Refuses by name what the graph does not have,
  * what is quantized, and what the graph computes on before it is used.
@@ -45,7 +47,10 @@ export const overrideWeights: Pass<OverrideOptions> = {
   name: "override-weights",
   summary: "put weights of a checkpoint in place of the base's",
   options: {
-    overrides: given<Overrides>({ help: "weights by name", default: { file: "", weights: new Map() } }),
+    overrides: given<Overrides>({
+      help: "weights by name",
+      default: { file: "", weights: new Map(), headFollows: true },
+    }),
     onOverride: given<OverrideOptions["onOverride"]>({
       help: "told of each initializer made",
       default: () => undefined,
@@ -58,13 +63,13 @@ export const overrideWeights: Pass<OverrideOptions> = {
   visitor: ({ model, options, rewriter, analysis, count }) => ({
     graph: {
       enter: () => {
-        const { weights, file } = options.overrides;
+        const { weights, file, headFollows } = options.overrides;
         if (weights.size === 0) return "stop";
         const used = usedInitializers(model);
         const parameters = new Parameters(model, analysis(viewDecoder));
         const reads = new Map<string, { readonly name: string; readonly parts: Overriding[] }>();
         const ids = new Map<Node, number>();
-        for (const [name, tensor] of withTied(weights, parameters)) {
+        for (const [name, tensor] of headFollows ? withTied(weights, parameters) : weights) {
           const places = parameters.find(name);
           if (typeof places === "string") {
             throw inputError("OVERRIDE_REFUSED", { file, name }, { model: model.loc.file, why: places });

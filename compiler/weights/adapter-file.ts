@@ -29,6 +29,11 @@ export interface AdapterFile {
    * gives them: `model.layers.0.self_attn.q_proj.weight` `[out, in]`, `model.norm.weight`, `lm_head.weight`.
    */
   readonly overrides: ReadonlyMap<string, WeightTensor>;
+  /**
+   * Whether a head that shares the embeddings follows them where they alone are overridden. So it is in a state dict,
+   * which holds a shared parameter once; PEFT saves a copy of the module, and leaves the head what it was.
+   */
+  readonly headFollows: boolean;
   /** The base that the adapters belong to, as {@link fingerprintText} writes it; null where the file does not say. */
   readonly base: string | null;
 }

@@ -2,22 +2,33 @@ import { describeAdapters } from "../adapters/description.ts";
 import { adapterKinds } from "../adapters/index.ts";
 import { ADAPTER_KEY } from "../adapters/kind.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
-import type { AdapterPart } from "./adapter-file.ts";
+import type { AdapterFile } from "./adapter-file.ts";
 import { BASE_KEY } from "./fingerprint.ts";
 import { isRecord, jsonText } from "./json-values.ts";
 import { siteOfModule } from "./parameter-names.ts";
 import { siteKey, siteName } from "./site-names.ts";
 import type { Draft } from "./sort-weights.ts";
 
+/** Metadata key, "own" where {@link AdapterFile.headFollows} is false. */
+export const HEAD_KEY = "tfc.head";
+
+/** The embeddings, which a head may share. */
+export const EMBEDDINGS = "model.embed_tokens.weight";
+
+/** Whether embeddings are overridden without a head: then it matters whether the head follows. */
+export function isHeadMissing({ overrides }: AdapterFile): boolean {
+  return overrides.has(EMBEDDINGS) && !overrides.has("lm_head.weight");
+}
+
 /** What an adapter file of tfc says beside its tensors. */
-export function adapterMetadata(
-  parts: readonly AdapterPart[],
-  base: string | null,
-): ReadonlyMap<string, string> {
+export function adapterMetadata(adapter: AdapterFile): ReadonlyMap<string, string> {
+  const { parts, base } = adapter;
+  const isOwn = !adapter.headFollows && isHeadMissing(adapter);
   const described = parts.map(({ site, kind, settings }) => ({ site: siteName(site), kind, settings }));
   return new Map([
     ["format", "pt"],
     [ADAPTER_KEY, describeAdapters(described)],
+    ...(isOwn ? [[HEAD_KEY, "own"] as const] : []),
     ...(base === null ? [] : [[BASE_KEY, base] as const]),
   ]);
 }

@@ -40,7 +40,7 @@ export function readOnnxAdapterFile(file: string, hints: Hints): AdapterFile {
       { what: "a coefficient of no adapter", more: 0 },
     );
   }
-  return { file, format: "onnx_adapter", parts, overrides, base: null };
+  return { file, format: "onnx_adapter", parts, overrides, headFollows: true, base: null };
 }
 
 interface Coefficient {

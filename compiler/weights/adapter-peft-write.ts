@@ -1,3 +1,4 @@
+import { EMBEDDINGS, isHeadMissing } from "./adapter-metadata.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
@@ -134,7 +135,10 @@ interface SortedOverrides {
   readonly names: ReadonlyMap<string, string>;
 }
 
-function sortOverrides({ file, parts, overrides }: AdapterFile): SortedOverrides {
+function sortOverrides(adapter: AdapterFile): SortedOverrides {
+  const { file, parts, overrides } = adapter;
+  if (adapter.headFollows && isHeadMissing(adapter))
+    throw cannot(file, EMBEDDINGS, "embeddings that a head which shares them follows");
   const adapted = new Set(parts.map(({ site }) => siteName(site)));
   const modulesToSave = new Set<string>();
   const names = new Map<string, string>();

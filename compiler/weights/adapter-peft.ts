@@ -40,7 +40,14 @@ export function readPeftAdapter(folder: string, hints: Hints): AdapterFile {
     alpha: targets.alphaOf(ranks.get(draft) ?? ""),
     rslora: config.rslora,
   });
-  return { file: folder, format: "peft", parts: makeParts(file, drafts, stated, hints), overrides, base };
+  return {
+    file: folder,
+    format: "peft",
+    parts: makeParts(file, drafts, stated, hints),
+    overrides,
+    headFollows: false,
+    base,
+  };
 }
 
 function openWeights(folder: string): { file: string; weights: StateDict; base: string | null } {

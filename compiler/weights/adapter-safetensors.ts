@@ -1,5 +1,5 @@
 import type { AdapterFile } from "./adapter-file.ts";
-import { adapterMetadata, readMetadata } from "./adapter-metadata.ts";
+import { adapterMetadata, HEAD_KEY, readMetadata } from "./adapter-metadata.ts";
 import { makeParts, type Hints } from "./adapter-parts.ts";
 import { finiteBytes, namedWeights, type Stage } from "./adapter-weights.ts";
 import { BASE_KEY } from "./fingerprint.ts";
@@ -21,6 +21,7 @@ export function readSafetensorsAdapter(file: string, hints: Hints): AdapterFile 
     format: "safetensors",
     parts: makeParts(file, drafts, stated, hints),
     overrides,
+    headFollows: metadata.get(HEAD_KEY) !== "own",
     base: metadata.get(BASE_KEY) ?? null,
   };
 }
@@ -38,7 +39,7 @@ export async function writeSafetensorsAdapter(
 ): Promise<void> {
   const weights = namedWeights(adapter);
   const entries = [...weights].map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-  const layout = layoutSafetensors(entries, adapterMetadata(adapter.parts, adapter.base));
+  const layout = layoutSafetensors(entries, adapterMetadata(adapter));
   await files.stage(path, (temporary) =>
     writeSafetensors(temporary, layout, (name) => finiteBytes(adapter.file, name, weights.get(name))),
   );

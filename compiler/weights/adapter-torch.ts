@@ -3,6 +3,7 @@ import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { AdapterFile } from "./adapter-file.ts";
 import { makeParts, type Hints } from "./adapter-parts.ts";
 import { finite, type Stage } from "./adapter-weights.ts";
+import { EMBEDDINGS, isHeadMissing } from "./adapter-metadata.ts";
 import { BASE_KEY } from "./fingerprint.ts";
 import { siteName } from "./site-names.ts";
 import { sortWeights } from "./sort-weights.ts";
@@ -30,6 +31,7 @@ export function readTorchAdapter(file: string, hints: Hints, shown = file): Adap
     format: "torch",
     parts: makeParts(file, drafts, ({ kind }) => (kind.name === "lora" ? scale : {}), hints),
     overrides,
+    headFollows: true,
     base: typeof base === "string" ? base : null,
   };
 }
@@ -84,6 +86,10 @@ export async function writeTorchAdapter(
 }
 
 function checkpoint(adapter: AdapterFile, step: number): TorchValue {
+  if (!adapter.headFollows && isHeadMissing(adapter)) {
+    const place = { file: adapter.file, name: EMBEDDINGS };
+    throw cannot(place, "embeddings that a head which shares them does not follow");
+  }
   const state = new OrderedDict();
   for (const [name, tensor] of namesOf(adapter)) state.set(name, finite(adapter.file, name, tensor));
   return new Map<TorchValue, TorchValue>([

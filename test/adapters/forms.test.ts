@@ -143,7 +143,14 @@ function fileOf(sites: Readonly<Partial<Record<SiteKind, Adapter>>>): AdapterFil
       ]),
     ),
   }));
-  return { file: "adapters", format: "safetensors", parts, overrides: new Map(), base: null };
+  return {
+    file: "adapters",
+    format: "safetensors",
+    parts,
+    overrides: new Map(),
+    headFollows: true,
+    base: null,
+  };
 }
 
 /** A model with adapters put in; without any, the base. Its weights are random, and always the same. */

@@ -83,7 +83,14 @@ function writeCall(file: string, call: OneCall, given: ReadonlyMap<string, HostT
   const model = rw.model(loc, 10, graph);
   rw.setOpset(model, "", opset);
   rw.setOpset(model, TFC_DOMAIN, 1);
-  const func = kind.body(width, settings, { rewriter: rw, loc, name: "Adapter", opset, form: "single", members: 1 });
+  const func = kind.body(width, settings, {
+    rewriter: rw,
+    loc,
+    name: "Adapter",
+    opset,
+    form: "single",
+    members: 1,
+  });
   rw.addFunction(model, func);
   const unknown = (name: string, dims: readonly number[]): Dim[] => dims.map((_, i) => `${name}_${i}`);
   const input = (name: string, dims: readonly Dim[]): Value => {

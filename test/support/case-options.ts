@@ -59,5 +59,5 @@ function checkpointOf(shapes: Shapes): Overrides {
     const bytes = (): Uint8Array => new Uint8Array(new Float32Array(sizeOf({ shape })).fill(1).buffer);
     return [name, { dtype: "float", shape, bytes } satisfies WeightTensor] as const;
   });
-  return { file: "checkpoint.pt", weights: new Map(weights) };
+  return { file: "checkpoint.pt", weights: new Map(weights), headFollows: true };
 }

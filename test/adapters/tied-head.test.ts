@@ -1,0 +1,69 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, it } from "@jest/globals";
+import { compile } from "../../compiler/compile.ts";
+import { Sink } from "../../compiler/diagnostics/sink.ts";
+import { OutputFiles } from "../../compiler/onnx/output.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
+import { readAdapter } from "../../compiler/weights/read-adapter.ts";
+import { layoutSafetensors, writeSafetensors } from "../../compiler/weights/safetensors.ts";
+import { writeAdapter } from "../../compiler/weights/write-adapter.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const folder = temporaryFolder();
+// Its head is a transposed copy of its embeddings.
+const model = path.resolve(import.meta.dirname, "../../samples/models/austen-llama/dynamo/model.onnx");
+const embeddings = { dtype: "float", shape: [2048, 128] } as const;
+const name = "model.embed_tokens.weight";
+
+async function writeWeights(file: string, weight: string): Promise<void> {
+  const shapes = {
+    [weight]: embeddings,
+    "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": { dtype: "float", shape: [1, 128] },
+    "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight": { dtype: "float", shape: [128, 1] },
+  } as const;
+  const entries = Object.entries(shapes).map(([key, { dtype, shape }]) => ({ name: key, dtype, shape }));
+  const layout = layoutSafetensors(entries);
+  await writeSafetensors(file, layout, (key) => new Uint8Array(layout.tensors.get(key)?.length ?? 0));
+}
+
+/** The weights that a compiled graph has in place of the base's. */
+async function overridden(load: string, settings: Readonly<Record<string, unknown>> = {}): Promise<string[]> {
+  const output = path.join(folder, "out/model.onnx");
+  await compile({ input: model, output, load: [load], settings });
+  return [...openModel(output, new Sink()).model.graph.initializers]
+    .map((value) => value.name ?? "")
+    .filter((one) => one.endsWith(".override"))
+    .sort();
+}
+
+it("follows the embeddings of a state dict, which has a shared parameter once", async () => {
+  const file = path.join(folder, "state_dict.safetensors");
+  await writeWeights(file, name);
+  expect(await overridden(file, { alpha: 1 })).toEqual(["lm_head.weight.override", `${name}.override`]);
+});
+
+it("stays what it was under PEFT, which saves a copy of the embeddings, also after an import", async () => {
+  const saved = path.join(folder, "peft");
+  mkdirSync(saved);
+  await writeWeights(path.join(saved, "adapter_model.safetensors"), `base_model.model.${name}`);
+  const config = {
+    peft_type: "LORA",
+    r: 1,
+    lora_alpha: 1,
+    target_modules: ["q_proj"],
+    layers_to_transform: [0],
+    modules_to_save: ["embed_tokens"],
+  };
+  writeFileSync(path.join(saved, "adapter_config.json"), JSON.stringify(config));
+  expect(await overridden(saved)).toEqual([`${name}.override`]);
+  const files = new OutputFiles();
+  const imported = path.join(folder, "imported.safetensors");
+  await writeAdapter(readAdapter(saved), imported, "safetensors", files);
+  files.commit();
+  expect(await overridden(imported)).toEqual([`${name}.override`]);
+  // A state dict would say that the head follows.
+  await expect(
+    writeAdapter(readAdapter(imported), path.join(folder, "x.pt"), "torch", files),
+  ).rejects.toThrow("ADAPTER_FORMAT_CANNOT");
+});
