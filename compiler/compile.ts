@@ -29,7 +29,7 @@ import {
   parseFingerprint,
   type Fingerprint,
 } from "./weights/fingerprint.ts";
-import { readAdapter } from "./weights/read-adapter.ts";
+import { readAdapter, readFiles } from "./weights/read-adapter.ts";
 import type { WeightTensor } from "./weights/weight.ts";
 import {
   injectAdapters,
@@ -44,8 +44,8 @@ import {
   type Residence,
 } from "../passes/index.ts";
 
-/** The first with broadcasting as it is now, and the oldest that onnxruntime runs. */
-const OLDEST_OPSET = 7;
+/** The first in which a Constant may hold integers, which bodies are full of. */
+const OLDEST_OPSET = 9;
 
 /** Adapters of one kind at some sites. */
 export interface AdapterEntry {
@@ -130,7 +130,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const imported = openModel(options.input, sink);
   const { model } = imported;
   checkMissing(imported, options, sink);
-  const sources = plan.given.flatMap(({ file }) => [file]);
+  const sources = (options.load ?? []).flatMap((path) => readFiles(path));
   checkOutputs([options.input, ...weightFiles(model), ...sources], paths, options.input);
   checkBase(model);
   const base = parameterCount(model);
@@ -269,7 +269,8 @@ function stepsOf(options: CompileOptions, plan: Plan, made: Made): ReturnType<ty
     onOverride: (value: Value): void => void made.overrides.add(value),
   };
   // Weights for what is replaced are taken out of those for what stands beside.
-  const [replacing, beside] = shared(given, replace);
+  const [replacing, beside] =
+    given.length === 0 || replace.length === 0 ? [null, given] : shared(given, replace);
   const injecting = {
     entries,
     seed,
@@ -295,10 +296,8 @@ function shared(
   const isReplaced = ({ site, kind }: AdapterPart): boolean =>
     kind === "pattention" && replace.some(({ sites }) => sites.some((selector) => selects(selector, site)));
   const having = (keep: (part: AdapterPart) => boolean): AdapterFile[] =>
-    given
-      .map((file) => ({ ...file, parts: file.parts.filter(keep) }))
-      .filter(({ parts }) => parts.length > 0);
-  return [having(isReplaced), having((part) => !isReplaced(part))];
+    given.map((file) => ({ ...file, parts: file.parts.filter(keep) }));
+  return [having(isReplaced), having((part) => !isReplaced(part)).filter(({ parts }) => parts.length > 0)];
 }
 
 function checkFingerprint({ file, base }: AdapterFile, own: Fingerprint, options: CompileOptions): void {

@@ -52,6 +52,7 @@ function assignFresh(
   sink: Sink,
 ): ReadonlyMap<string, Assignment> {
   const assigned = new Map<string, Assignment>();
+  const entryOf = new Map<string, Entry>();
   const file = places[0]?.site.node.loc.file ?? "";
   for (const entry of entries) {
     const kind = adapterKinds.get(entry.kind);
@@ -65,7 +66,7 @@ function assignFresh(
       for (const place of found) {
         const key = siteKey(place.ref);
         const before = assigned.get(key);
-        if (before !== undefined && before.kind !== kind) {
+        if (before !== undefined && entryOf.get(key) !== entry) {
           throw passError(
             "SITE_TWICE",
             { file, pass },
@@ -73,6 +74,7 @@ function assignFresh(
           );
         }
         assigned.set(key, { kind, settings, members: fresh });
+        entryOf.set(key, entry);
       }
     }
   }

@@ -1,7 +1,7 @@
 import { adapterKinds } from "../compiler/adapters/index.ts";
 import { siteList, type Selector } from "../compiler/adapters/selector.ts";
 import { inputError } from "../compiler/diagnostics/error.ts";
-import { choice, type Option } from "../compiler/pass/options.ts";
+import { choice, valueText, type Option } from "../compiler/pass/options.ts";
 
 /** Fresh adapters of one kind at some sites. */
 export interface Entry {
@@ -36,7 +36,7 @@ const known = ["kind", "sites", "settings"];
 function parseEntry(value: unknown, flag: string, only: string | undefined): Entry {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const wanted = "an object with kind, sites and settings";
-    throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: JSON.stringify(value) });
+    throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: valueText(value) });
   }
   const entry = value as Readonly<Record<string, unknown>>;
   const strange = Object.keys(entry).find((key) => !known.includes(key));
@@ -46,7 +46,7 @@ function parseEntry(value: unknown, flag: string, only: string | undefined): Ent
   const { sites, settings = {} } = entry;
   if (typeof settings !== "object" || settings === null || Array.isArray(settings)) {
     const wanted = "settings by name";
-    throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: JSON.stringify(settings) });
+    throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: valueText(settings) });
   }
   const isUsual = sites === undefined || (Array.isArray(sites) && sites.length === 0);
   return {

@@ -1,6 +1,7 @@
 import { describeAdapters } from "../compiler/adapters/description.ts";
 import { REPLACED_KEY, type Leaf } from "../compiler/adapters/kind.ts";
-import { passError } from "../compiler/diagnostics/error.ts";
+import { inputError, passError } from "../compiler/diagnostics/error.ts";
+import { selects } from "../compiler/adapters/selector.ts";
 import { placeOf } from "../compiler/diagnostics/diagnostic.ts";
 import type { Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
@@ -13,20 +14,20 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import type { AdapterFile } from "../compiler/weights/adapter-file.ts";
 import { siteKey } from "../compiler/weights/site-names.ts";
 import { AdapterValues } from "./_adapter-values.ts";
-import { assign } from "./_assign.ts";
+import { assign, type Assignment } from "./_assign.ts";
 import { removeDead } from "./_dead.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import type { BodyEnd, Chosen } from "./_inner.ts";
 import { Injector, type Placed } from "./_injector.ts";
-import { placesOf } from "./_places.ts";
+import { placesOf, type Place } from "./_places.ts";
 import { dropUnused, usedInitializers } from "./_unused.ts";
 
 export interface ReplaceOptions {
   /** Token-parameter attention of fresh weights, by sites. */
   readonly entries: readonly Entry[];
   readonly seed: number;
-  /** Weights that were trained. */
-  readonly given: readonly AdapterFile[];
+  /** Weights that were trained, of all that is replaced; null for fresh ones. */
+  readonly given: readonly AdapterFile[] | null;
 }
 
 /**
@@ -45,7 +46,7 @@ export const replaceLinears: Pass<ReplaceOptions> = {
   options: {
     entries: entriesOption({ help: "sites with their settings", default: [], kind: "pattention" }),
     seed: integer({ help: "seed of the first weights", default: 0, min: 0, max: 2 ** 32 - 1 }),
-    given: given({ help: "trained weights", default: [] }),
+    given: given<ReplaceOptions["given"]>({ help: "trained weights", default: null }),
   },
   stats: ["replaced", "parameters"],
   scopes: ["main"],
@@ -56,7 +57,9 @@ export const replaceLinears: Pass<ReplaceOptions> = {
       enter: () => {
         const pass = "replace-linears";
         const places = placesOf(model);
-        const assigned = assign(places, { ...options, members: 1, pass }, sink);
+        const from = options.given ?? [];
+        const assigned = assign(places, { ...options, given: from, members: 1, pass }, sink);
+        if (options.given !== null) checkGiven(places, assigned, options.entries, options.given);
         const used = usedInitializers(model);
         const placed = places.flatMap((place) => {
           const assignment = assigned.get(siteKey(place.ref));
@@ -87,6 +90,22 @@ export const replaceLinears: Pass<ReplaceOptions> = {
 /** Numbers that compute something from the first. */
 function firstNumbers({ init, grows }: Leaf): Leaf["init"] {
   return init.kind === "zeros" && grows !== null ? grows.fill : init;
+}
+
+/** A file that has weights for some of what is replaced is not the model's: nothing is made up beside it. */
+function checkGiven(
+  places: readonly Place[],
+  assigned: ReadonlyMap<string, Assignment>,
+  entries: readonly Entry[],
+  [file]: readonly AdapterFile[],
+): void {
+  const asked = places.filter(({ ref }) =>
+    entries.some(({ sites }) => sites.some((selector) => selects(selector, ref))),
+  );
+  const missing = asked.find(({ ref }) => !assigned.has(siteKey(ref)));
+  if (missing === undefined) return;
+  const where = { file: file?.file ?? "", name: missing.name, pass: "replace-linears" };
+  throw inputError("REPLACE_WEIGHTS_MISSING", where, { site: missing.name });
 }
 
 function checkReplaceable(placed: readonly Placed[]): void {

@@ -76,7 +76,9 @@ export class AdapterPool {
     if (name !== null) {
       const file = this.#files.get(name);
       if (file === undefined) throw inputError("ADAPTER_NAME_UNKNOWN", {}, { name, known: this.names });
-      this.#keep(name, this.#loaded.get(name) ?? this.#read(file.path, file.hints));
+      const feeds = this.#loaded.get(name) ?? this.#read(file.path, file.hints);
+      this.#active = name;
+      this.#keep(name, feeds);
     }
     this.#active = name;
     this.#evict();

@@ -1,6 +1,6 @@
 import { inputError } from "../diagnostics/error.ts";
 import { siteKinds, type SiteKind, type SiteRef } from "../ir/site.ts";
-import type { Option } from "../pass/options.ts";
+import { valueText, type Option } from "../pass/options.ts";
 
 /** Some sites of a model: all of a kind, or those of some layers. */
 export interface Selector {
@@ -20,7 +20,7 @@ export function siteList(spec: { help: string }): Option<readonly Selector[]> {
     placeholder: "sites",
     check: (value, flag) => {
       const words = typeof value === "string" ? value.split(",") : value;
-      if (!Array.isArray(words) || words.length === 0) throw unknownSite(flag, JSON.stringify(value));
+      if (!Array.isArray(words) || words.length === 0) throw unknownSite(flag, valueText(value));
       return words.map((word: unknown) => parseSelector(word, flag));
     },
   };
@@ -28,7 +28,7 @@ export function siteList(spec: { help: string }): Option<readonly Selector[]> {
 
 function parseSelector(word: unknown, flag: string): Selector {
   if (isSelector(word)) return word;
-  const text = typeof word === "string" ? word.trim() : JSON.stringify(word);
+  const text = typeof word === "string" ? word.trim() : valueText(word);
   const [name = "", layers, ...more] = text.split("@");
   const site = siteKinds.find((kind) => kind === name);
   if (site === undefined || more.length > 0) throw unknownSite(flag, text);

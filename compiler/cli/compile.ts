@@ -128,6 +128,11 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
   // What a flag asks for stands in the place of all that a configuration says about adapters.
   const { entries, load, replace, ...others } = config;
   const configured = isAsked || flags.adapters === false ? {} : defined({ entries, load, replace });
+  const [flag] = Object.keys(settings);
+  if (flag !== undefined && (configured.entries !== undefined || configured.replace !== undefined)) {
+    const other = "a configuration that lists its adapters, without --adapter or --sites";
+    throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
+  }
   const { adapters, lowerPagedAttention, strict, sites } = flags;
   const afterPass = flags.dumpAfter === undefined ? undefined : dumpAfter(flags.dumpAfter);
   return {

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AdapterEntry, CompileOptions } from "../compile.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../onnx/place-weights.ts";
+import { jsonText } from "../pass/options.ts";
 
 /**
  * What `tfc.config.ts` or `tfc.config.json` says: options of `tfc compile` under the names they have in code, paths
@@ -75,26 +76,41 @@ export async function readConfig(file: string): Promise<ConfigOptions> {
 }
 
 async function importModule(file: string): Promise<unknown> {
-  const text = readFileSync(file, "utf8");
   const isTypeScript = /\.[cm]?ts$/.test(file);
-  // Types are erased and the module is imported from its text: Node 20 knows no TypeScript.
-  const source = isTypeScript ? await erased(text) : null;
-  const url =
-    source === null
-      ? pathToFileURL(resolve(file)).href
-      : `data:text/javascript;base64,${Buffer.from(source).toString("base64")}`;
-  const module = (await import(url)) as { readonly default?: unknown };
+  const module = isTypeScript ? await importTypeScript(file) : await importFile(resolve(file));
   if (module.default === undefined) {
     throw inputError("CONFIG_INVALID", { file }, { wanted: "a default export", found: "none" });
   }
   return module.default;
 }
 
-async function erased(text: string): Promise<string> {
+interface Imported {
+  readonly default?: unknown;
+}
+
+async function importFile(path: string): Promise<Imported> {
+  return (await import(pathToFileURL(path).href)) as Imported;
+}
+
+/**
+ * Node 20 knows no TypeScript: its types are erased, and what is left is imported from a file beside it for a moment,
+ * so that what it imports itself is found.
+ */
+async function importTypeScript(file: string): Promise<Imported> {
   const { ts } = await import("ts-morph");
-  const { ESNext } = ts.ModuleKind;
-  const compilerOptions = { module: ESNext, target: ts.ScriptTarget.ES2022 };
-  return ts.transpileModule(text, { compilerOptions }).outputText;
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+  const text = readFileSync(file, "utf8");
+  const erased = ts.transpileModule(text, { compilerOptions, reportDiagnostics: true, fileName: file });
+  const [wrong] = erased.diagnostics ?? [];
+  // What TypeScript can read in spite of an error may be something else than what was meant.
+  if (wrong !== undefined) throw new Error(ts.flattenDiagnosticMessageText(wrong.messageText, " "));
+  const beside = join(dirname(resolve(file)), `.${basename(file)}.${process.pid}.mjs`);
+  try {
+    writeFileSync(beside, erased.outputText, { flag: "wx" });
+    return await importFile(beside);
+  } finally {
+    rmSync(beside, { force: true });
+  }
 }
 
 /** Only keys that hold something. */
@@ -102,7 +118,7 @@ type Checked = { readonly [K in keyof TfcConfig]: Exclude<TfcConfig[K], undefine
 
 function checkConfig(value: unknown, file: string): Checked {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw inputError("CONFIG_INVALID", { file }, { wanted: "an object", found: JSON.stringify(value) });
+    throw inputError("CONFIG_INVALID", { file }, { wanted: "an object", found: jsonText(value) });
   }
   for (const [key, content] of Object.entries(value as Readonly<Record<string, unknown>>)) {
     const known = Object.hasOwn(keys, key) ? keys[key as keyof TfcConfig] : undefined;
@@ -112,7 +128,7 @@ function checkConfig(value: unknown, file: string): Checked {
     }
     const [wanted, check] = known;
     if (!check(content)) {
-      throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: JSON.stringify(content) });
+      throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: jsonText(content) });
     }
   }
   return value;

@@ -137,7 +137,7 @@ export const codes = {
   })),
   OPSET_UNSUPPORTED: error((p: { found: string }) => ({
     what: "the model's operator set is too old to be compiled, or not declared",
-    wanted: "opset_import of the default domain, version 7 or later",
+    wanted: "opset_import of the default domain, version 9 or later",
     found: p.found,
     fix: "export the model again, with a newer opset",
   })),
@@ -210,6 +210,12 @@ export const codes = {
     wanted: "a projection by itself, all parts of a packed one, or an MLP",
     found: p.why,
     fix: "correct --replace",
+  })),
+  REPLACE_WEIGHTS_MISSING: error((p: { site: string }) => ({
+    what: `the file has no weights for ${p.site}, which is to be replaced`,
+    wanted: "key and value parameter tokens for all that is replaced",
+    found: "none at this site",
+    fix: "correct --replace to what the file has, or leave out --load for fresh weights",
   })),
   SITE_TWICE: error((p: { site: string; kinds: readonly string[] }) => ({
     what: `two adapters are asked for at ${p.site}`,

@@ -50,7 +50,10 @@ function roundEven(x: number): number {
 export function toBfloat(x: number): number {
   if (Number.isNaN(x)) return 0x7fc0;
   scratch.setFloat32(0, x);
-  const bits = scratch.getUint32(0);
+  let bits = scratch.getUint32(0);
+  const single = scratch.getFloat32(0);
+  // Rounded twice a number could go the wrong way: what the float lost shows in its last bit, rounded towards zero.
+  if (single !== x && Number.isFinite(single)) bits = (Math.abs(single) > Math.abs(x) ? bits - 1 : bits) | 1;
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { inputError } from "../diagnostics/error.ts";
 
 /** One option of a pass or adapter kind: how the command line shows it, its default, and what it accepts. */
@@ -23,7 +24,7 @@ export function integer(spec: { help: string; default: number; min: number; max:
       const n = typeof value === "string" && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value;
       if (typeof n === "number" && Number.isSafeInteger(n) && n >= spec.min && n <= spec.max) return n;
       const wanted = `an integer from ${spec.min} to ${spec.max}`;
-      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: textOf(value) });
+      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: valueText(value) });
     },
   };
 }
@@ -38,7 +39,7 @@ export function number(spec: { help: string; default: number; min: number }): Op
       const x = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
       if (typeof x === "number" && Number.isFinite(x) && x >= spec.min) return x;
       const wanted = `a number, ${spec.min} or more`;
-      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: textOf(value) });
+      throw inputError("OPTION_OUT_OF_RANGE", {}, { option: flag, wanted, found: valueText(value) });
     },
   };
 }
@@ -54,7 +55,7 @@ export function yesNo(spec: { help: string }): Option<boolean> {
       throw inputError(
         "OPTION_UNKNOWN_VALUE",
         {},
-        { option: flag, value: textOf(value), allowed: ["true", "false"] },
+        { option: flag, value: valueText(value), allowed: ["true", "false"] },
       );
     },
   };
@@ -78,7 +79,11 @@ export function choice<const T extends string>(spec: {
     check: (value, flag) => {
       const found = spec.of.find((word) => word === value);
       if (found !== undefined) return found;
-      throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: flag, value: textOf(value), allowed: spec.of });
+      throw inputError(
+        "OPTION_UNKNOWN_VALUE",
+        {},
+        { option: flag, value: valueText(value), allowed: spec.of },
+      );
     },
   };
 }
@@ -99,21 +104,36 @@ export function choices<const T extends string>(spec: {
         throw inputError(
           "OPTION_UNKNOWN_VALUE",
           {},
-          { option: flag, value: textOf(value), allowed: spec.of },
+          { option: flag, value: valueText(value), allowed: spec.of },
         );
       }
       const found = words.map((word: unknown) => {
         const known = spec.of.find((w) => w === word);
         if (known !== undefined) return known;
-        throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: flag, value: textOf(word), allowed: spec.of });
+        throw inputError(
+          "OPTION_UNKNOWN_VALUE",
+          {},
+          { option: flag, value: valueText(word), allowed: spec.of },
+        );
       });
       return [...new Set(found)];
     },
   };
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+/** A value in one line, for messages. */
+export function valueText(value: unknown): string {
+  return typeof value === "string" ? value : jsonText(value);
+}
+
+/** A value as JSON; what is none, or is nested deeper than a stack, as Node shows it. */
+export function jsonText(value: unknown): string {
+  try {
+    const isNone = ["function", "symbol", "undefined"].includes(typeof value);
+    return isNone ? inspect(value) : JSON.stringify(value);
+  } catch {
+    return inspect(value, { depth: 2, breakLength: Infinity });
+  }
 }
 
 /**

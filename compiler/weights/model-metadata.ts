@@ -56,8 +56,7 @@ class FieldReader {
   }
 
   bytes(start: number, length: number): Buffer {
-    if (start + length > this.#size)
-      throw new Error(`a field of ${length} bytes at byte ${start} of ${this.#size}`);
+    if (start + length > this.#size) throw tooLong(start, length, this.#size);
     const bytes = Buffer.alloc(length);
     for (let done = 0; done < length;) {
       const n = readSync(this.#fd, bytes, done, length - done, start + done);
@@ -74,8 +73,13 @@ class FieldReader {
     const field = fieldAt(head, 0);
     const start = this.#at + field.start;
     this.#at = start + (field.length ?? 0);
+    if (this.#at > this.#size) throw tooLong(start, field.length ?? 0, this.#size);
     return { ...field, start };
   }
+}
+
+function tooLong(start: number, length: number, size: number): Error {
+  return new Error(`a field of ${length} bytes at byte ${start} of ${size}`);
 }
 
 /** The field at a byte. `start` is where its content begins, or, for a number, where it ends. */
@@ -106,6 +110,7 @@ function varint(bytes: Uint8Array, at: number): { readonly value: number; readon
 function stringIn(entry: Buffer, wanted: number): string {
   for (let at = 0; at < entry.length;) {
     const { number, start, length } = fieldAt(entry, at);
+    if (start + (length ?? 0) > entry.length) throw new Error("a field longer than what it is in");
     if (number === wanted && length !== null) return entry.toString("utf8", start, start + length);
     at = start + (length ?? 0);
   }

@@ -55,7 +55,25 @@ export function siteOfModule(name: string): SiteRef | null {
 function unwrap(name: string): readonly string[] {
   const all = name.split(".");
   const first = all.findIndex((segment) => !wrappers.has(segment));
-  return withoutShells(all.slice(first === -1 ? all.length : first));
+  return withoutShells(staged(all.slice(first === -1 ? all.length : first)));
+}
+
+/** Megatron's pipeline numbers its stages through: the embeddings and a change of axes come before the first layer. */
+const BEFORE_LAYERS = 2;
+
+/** What stages of Megatron's pipeline, by which the public TokenFormer code names its weights, are outside the layers. */
+const stages: ReadonlyMap<string, readonly string[]> = new Map([
+  ["word_embeddings.weight", ["embed_tokens", "weight"]],
+  ["norm.weight", ["norm", "weight"]],
+  ["final_linear.weight", ["lm_head", "weight"]],
+]);
+
+/** `sequential.5.mlp.key_param_tokens` is `layers.3.mlp.key_param_tokens`. */
+function staged(path: readonly string[]): readonly string[] {
+  const [list, stage = "", ...rest] = path;
+  if (list !== "sequential" || !/^\d{1,9}$/.test(stage)) return path;
+  const layer = Number(stage) - BEFORE_LAYERS;
+  return stages.get(rest.join(".")) ?? (layer < 0 ? path : ["layers", String(layer), ...rest]);
 }
 
 /** Names of weights that tfc has no place for, and what they are. */

@@ -48,18 +48,14 @@ export function siteKey({ layer, copy, site }: SiteRef): string {
   return `${layer}.${moduleOf(site, copy)}`;
 }
 
-/** Megatron's pipeline numbers its stages through: the embedding and a change of axes come before the first layer. */
-const BEFORE_LAYERS = 2;
-
 /**
  * The site that a module path names, whatever stands before the layers: `base_model.model.model.layers.3.mlp`,
- * `model.layers.3.mlp`, `transformer.layers.3.attention.query`, the public TokenFormer code's `sequential.5.mlp`. Null for a module that is no site.
+ * `model.layers.3.mlp`, `transformer.layers.3.attention.query`. Null for a module that is no site.
  */
 export function parseSiteName(path: string): SiteRef | null {
-  const [, list, number, module = ""] = /(?:^|\.)(layers|blocks|h|sequential)\.(\d+)\.(.+)$/.exec(path) ?? [];
+  const [, number, module = ""] = /(?:^|\.)(?:layers|blocks|h)\.(\d+)\.(.+)$/.exec(path) ?? [];
   if (number === undefined) return null;
-  const layer = Number(number) - (list === "sequential" ? BEFORE_LAYERS : 0);
-  if (layer < 0) return null;
+  const layer = Number(number);
   const [, block = "", copy = "0", rest = ""] = /^([a-z_]+?)(?:_(\d+))?((?:\.[a-z_]+)*)$/.exec(module) ?? [];
   const site = sites.get(`${block}${rest}`);
   return site === undefined ? null : { layer, copy: Number(copy), site };

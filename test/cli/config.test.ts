@@ -328,7 +328,12 @@ describe("a configuration is refused", () => {
   });
 
   it.each([
-    ["tfc.config.ts", "a syntax error", "export default { adapters: [ };", /found .*[Uu]nexpected token/],
+    [
+      "tfc.config.ts",
+      "a syntax error",
+      "export default { adapters: [ };",
+      /found Expression or comma expected/,
+    ],
     ["tfc.config.mjs", "a syntax error", "export default { adapters: [ };", /found .*[Uu]nexpected token/],
     [
       "tfc.config.ts",

@@ -56,7 +56,7 @@ describe("what is no base model", () => {
     const file = edited((m) => (m.opsetImport = opsets ?? []));
     const message = await refused(folder, "compile", file);
     expect(message).toContain("error OPSET_UNSUPPORTED");
-    expect(message).toContain(`version 7 or later, found ${found}`);
+    expect(message).toContain(`version 9 or later, found ${found}`);
     expect((await tfcHere("inspect", file)).status).toBe(0);
   });
 

@@ -37,6 +37,12 @@ describe("names of leaves", () => {
       "transformer.layers.0.attention.proj.value_param_tokens",
       "pattention model.layers.0.self_attn.o_proj value_param_tokens",
     ],
+    // Megatron's pipeline has two stages before the first layer.
+    ["sequential.2.mlp.key_param_tokens", "pattention model.layers.0.mlp key_param_tokens"],
+    [
+      "sequential.13.attention.query.value_param_tokens",
+      "pattention model.layers.11.self_attn.q_proj value_param_tokens",
+    ],
     ["transformer.layers.0.mlp.key_param_tokens", "pattention model.layers.0.mlp key_param_tokens"],
     [
       "language_model.model.layers.0.self_attn.v_proj.lora_A.weight",
@@ -51,6 +57,9 @@ describe("names of weights of the base", () => {
   it.each([
     ["model.embed_tokens.weight", "model.embed_tokens.weight", 2],
     ["lm_head.weight", "lm_head.weight", 2],
+    ["sequential.0.word_embeddings.weight", "model.embed_tokens.weight", 2],
+    ["sequential.15.norm.weight", "model.norm.weight", 1],
+    ["sequential.16.final_linear.weight", "lm_head.weight", 2],
     ["module.lm_head.weight", "lm_head.weight", 2],
     ["base_model.model.lm_head.modules_to_save.default.weight", "lm_head.weight", 2],
     ["base_model.model.lm_head.base_layer.weight", "lm_head.weight", 2],
