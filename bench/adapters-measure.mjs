@@ -31,6 +31,8 @@ export async function race(things, rounds, clock = wallClock) {
   for (const [name, act] of entries) repeats[name] = await warm(act, clock);
   for (let round = 0; round < rounds; round++) {
     for (const [name, act] of round % 2 === 0 ? entries : [...entries].reverse()) {
+      // The results of the run before are garbage, hundreds of megabytes of a whole model's.
+      globalThis.gc?.();
       const start = clock();
       for (let i = 0; i < repeats[name]; i++) await act();
       times[name].push((clock() - start) / repeats[name]);

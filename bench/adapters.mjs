@@ -32,7 +32,7 @@ const [BLOCK_VOCABULARY, MODEL_VOCABULARY] = [1024, 32000];
  */
 export async function run(args) {
   const { values } = parseArgs({ args, options });
-  if (!hasLargePages()) return runWithLargePages(args);
+  if (globalThis.gc === undefined) return runPrepared(args);
   const settings = settingsOf(values);
   const parts = new Set(values.only.split(","));
   console.log(machine(settings));
@@ -60,26 +60,19 @@ export async function run(args) {
 /** How glibc is told to ask for pages of 2 MB. */
 const LARGE_PAGES = "glibc.malloc.hugetlb=1";
 
-function hasLargePages() {
-  return process.platform !== "linux" || (process.env.GLIBC_TUNABLES ?? "").includes(LARGE_PAGES);
-}
-
 /**
- * In a process of its own, since the setting is read when one starts. With pages of 4 KB where a session's weights lie
- * in memory is a matter of luck, and made two sessions of one file differ by a tenth; with large ones by less than 1%.
+ * Runs the benchmark in a process with what has to be said when one starts: that garbage can be collected between two
+ * measurements, and large pages. With pages of 4 KB where a session's weights lie in memory is a matter of luck, which
+ * made two sessions of one file differ by a tenth; with large ones by less than a hundredth. Elsewhere than on Linux
+ * the setting has no effect.
  */
-function runWithLargePages(args) {
-  const tunables = [process.env.GLIBC_TUNABLES, LARGE_PAGES].filter(
-    (text) => text !== undefined && text !== "",
-  );
-  const { status } = spawnSync(
-    process.execPath,
-    [fileURLToPath(new URL("run.mjs", import.meta.url)), "adapters", ...args],
-    {
-      stdio: "inherit",
-      env: { ...process.env, GLIBC_TUNABLES: tunables.join(":") },
-    },
-  );
+function runPrepared(args) {
+  const tunables = [process.env.GLIBC_TUNABLES ?? "", LARGE_PAGES].filter((text) => text !== "").join(":");
+  const script = fileURLToPath(new URL("run.mjs", import.meta.url));
+  const { status } = spawnSync(process.execPath, ["--expose-gc", script, "adapters", ...args], {
+    stdio: "inherit",
+    env: { ...process.env, GLIBC_TUNABLES: tunables },
+  });
   process.exitCode = status ?? 1;
 }
 
