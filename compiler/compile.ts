@@ -21,14 +21,7 @@ import { counts, viewDecoder } from "./recognize/decoder.ts";
 import { refusalOf } from "./recognize/describe.ts";
 import { fingerprintOf } from "./recognize/fingerprint.ts";
 import type { AdapterFile, AdapterPart } from "./weights/adapter-file.ts";
-import {
-  BASE_KEY,
-  fingerprintDifference,
-  fingerprintName,
-  fingerprintText,
-  parseFingerprint,
-  type Fingerprint,
-} from "./weights/fingerprint.ts";
+import { BASE_KEY, checkBase as checkFingerprint, fingerprintText } from "./weights/fingerprint.ts";
 import { readAdapter, readFiles } from "./weights/read-adapter.ts";
 import type { WeightTensor } from "./weights/weight.ts";
 import {
@@ -140,7 +133,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(options.input, view, refusal);
   const fingerprint = fingerprintOf(model, view);
-  for (const file of plan.given) checkFingerprint(file, fingerprint, options);
+  if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const overrides = new Set<Value>();
   const inputs = new Map<string, Tensor>();
   const steps = stepsOf(options, plan, { overrides, inputs });
@@ -298,15 +291,6 @@ function shared(
   const having = (keep: (part: AdapterPart) => boolean): AdapterFile[] =>
     given.map((file) => ({ ...file, parts: file.parts.filter(keep) }));
   return [having(isReplaced), having((part) => !isReplaced(part)).filter(({ parts }) => parts.length > 0)];
-}
-
-function checkFingerprint({ file, base }: AdapterFile, own: Fingerprint, options: CompileOptions): void {
-  const other = base === null ? null : parseFingerprint(base);
-  if (base === null || other === null || options.force === true) return;
-  const difference = fingerprintDifference(other, own);
-  if (difference === null) return;
-  const [wanted, found] = [fingerprintName(base), fingerprintName(fingerprintText(own))];
-  throw inputError("BASE_MISMATCH", { file }, { wanted, found, difference });
 }
 
 function kindsOf(description: string | undefined): Readonly<Record<string, number>> {

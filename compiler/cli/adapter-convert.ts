@@ -2,20 +2,24 @@ import { relative } from "node:path";
 import { statSync } from "node:fs";
 import { Command, Option } from "commander";
 import { inputError } from "../diagnostics/error.ts";
+import { fingerprintOf } from "../recognize/fingerprint.ts";
 import { OutputFiles } from "../onnx/output.ts";
 import { sameFile } from "../onnx/place-weights.ts";
 import { integer } from "../pass/options.ts";
 import type { AdapterFile, AdapterFormat } from "../weights/adapter-file.ts";
+import { checkBase, fingerprintText } from "../weights/fingerprint.ts";
 import { readAdapter, readFiles } from "../weights/read-adapter.ts";
 import { writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { adapterRows, countsOf, formatNames } from "./adapter-text.ts";
+import { openDecoder } from "./open-decoder.ts";
 import { byteText, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly output: string;
   readonly format?: AdapterFormat;
   readonly step?: string;
+  readonly base?: string;
   readonly json: boolean;
 }
 
@@ -35,6 +39,7 @@ export function importCommand(): Command {
       .description("write an adapter of any format as a safetensors file that says all about it")
       .argument("<path>", "an adapter in any format")
       .requiredOption("-o, --output <file>", "the .safetensors file")
+      .option("--base <model>", "the base it was trained for: the file will say so")
       .option("--json", "print one JSON object", false),
   ).action(async (path: string, flags: Flags) => {
     if (formatBy(flags.output) !== "safetensors") {
@@ -77,6 +82,14 @@ export function exportCommand(): Command {
   });
 }
 
+/** The fingerprint of a model. @throws TfcError BASE_MISMATCH where the adapter says that it belongs to another one */
+function baseOf({ file, base }: AdapterFile, model: string): string {
+  const { model: opened, view } = openDecoder(model);
+  const own = fingerprintOf(opened, view);
+  checkBase({ file, base }, own);
+  return fingerprintText(own);
+}
+
 export function formatBy(path: string): AdapterFormat | null {
   for (const [ending, format] of endings) if (path.endsWith(ending)) return format;
   return null;
@@ -88,7 +101,8 @@ async function convert(
   format: AdapterFormat,
   options: WriteOptions,
 ): Promise<void> {
-  const adapter = readAdapter(path, hintsOf(flags));
+  const read = readAdapter(path, hintsOf(flags));
+  const adapter = flags.base === undefined ? read : { ...read, base: baseOf(read, flags.base) };
   const outputs = writtenFiles(flags.output, format, options);
   const inputs = readFiles(path);
   const taken = outputs.find((output) => inputs.some((input) => sameFile(input, output)));

@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import type { AdapterDescription } from "../adapters/description.ts";
+import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { locText } from "../ir/entity.ts";
 import type { Site } from "../ir/site.ts";
 import type { Attention } from "../recognize/attention.ts";
@@ -6,6 +8,7 @@ import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/describe.ts";
 import { placeText } from "../recognize/miss.ts";
 import type { Mlp } from "../recognize/mlp.ts";
+import { BASE_KEY, fingerprintName } from "../weights/fingerprint.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import { grouped, printResult, rows } from "./output.ts";
 
@@ -39,7 +42,25 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
     seen: { attention: attention.seen, mlp: mlp.seen },
     misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
     parameters,
+    ...contentsOf(model.meta),
   };
+}
+
+/** What a compiled model says of itself. */
+function contentsOf(meta: ReadonlyMap<string, string>) {
+  const [adapters, replaced] = [ADAPTER_KEY, REPLACED_KEY].map((key) => {
+    const text = meta.get(key);
+    return text === undefined ? null : (JSON.parse(text) as AdapterDescription);
+  });
+  return { adapters: adapters ?? null, replaced: replaced ?? null, base: meta.get(BASE_KEY) ?? null };
+}
+
+function countsText({ parts, residence, members }: AdapterDescription): string {
+  const counts = new Map<string, number>();
+  for (const { kind, sites } of parts) counts.set(kind, (counts.get(kind) ?? 0) + sites.length);
+  const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  if (residence === "inputs") return `${text}, as graph inputs`;
+  return residence === "bank" ? `${text}, in a bank of ${members ?? 0}` : text;
 }
 
 function layerRecord({ index, name, attention, mlp }: Layer) {
@@ -96,6 +117,9 @@ function inspectionText(report: Inspection, view: DecoderView, refusal: string |
     ["parameters", grouped(report.parameters)],
     ["attention", `${matched.attention} of ${seen.attention} understood`],
     ["mlp", `${matched.mlp} of ${seen.mlp} understood`],
+    ...(report.adapters === null ? [] : [["adapters", countsText(report.adapters)] as const]),
+    ...(report.replaced === null ? [] : [["replaced", countsText(report.replaced)] as const]),
+    ...(report.base === null ? [] : [["base", fingerprintName(report.base)] as const]),
   ]);
   const layers = groupAlike(view.layers).map(({ from, to, text }) => [layersText(from, to), text] as const);
   const misses = report.misses.map((m) => `  ${m.code} at ${m.at}\n    wanted ${m.wanted}, found ${m.got}`);

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { inputError } from "../diagnostics/error.ts";
 
 /** Metadata key of the base that a compiled model was made from, or that an adapter belongs to. */
 export const BASE_KEY = "tfc.base";
@@ -59,6 +60,22 @@ export function fingerprintDifference(wanted: Fingerprint, found: Fingerprint): 
 
 function isClose(x: number, y: number): boolean {
   return Math.abs(x - y) <= ABSOLUTE + RELATIVE * Math.max(Math.abs(x), Math.abs(y));
+}
+
+/**
+ * Refuses an adapter that says that it belongs to another base. One that says nothing is taken.
+ *
+ * @throws TfcError BASE_MISMATCH
+ */
+export function checkBase(
+  { file, base }: { readonly file: string; readonly base: string | null },
+  own: Fingerprint,
+): void {
+  const other = base === null ? null : parseFingerprint(base);
+  const difference = other === null ? null : fingerprintDifference(other, own);
+  if (base === null || difference === null) return;
+  const [wanted, found] = [fingerprintName(base), fingerprintName(fingerprintText(own))];
+  throw inputError("BASE_MISMATCH", { file }, { wanted, found, difference });
 }
 
 /** A short name for a fingerprint: `3fa2b81c 6 layers of 128`. */
