@@ -37,6 +37,23 @@ export interface Assigning {
   readonly pass: string;
 }
 
+/** A place with what is put there. */
+export interface Placed {
+  readonly place: Place;
+  readonly assignment: Assignment;
+}
+
+/** The places that something is put at. */
+export function placedAt(
+  places: readonly Place[],
+  assigned: ReadonlyMap<string, Assignment>,
+): readonly Placed[] {
+  return places.flatMap((place) => {
+    const assignment = assigned.get(siteKey(place.ref));
+    return assignment === undefined ? [] : [{ place, assignment }];
+  });
+}
+
 /** What goes where, by site key. @throws TfcError where something that was asked for has no place */
 export function assign(
   places: readonly Place[],

@@ -9,17 +9,11 @@ import { asTensor } from "../compiler/ir/type.ts";
 import type { Use, Value } from "../compiler/ir/value.ts";
 import { AdapterFunctions } from "./_adapter-functions.ts";
 import type { AdapterValues } from "./_adapter-values.ts";
-import type { Assignment } from "./_assign.ts";
+import type { Placed } from "./_assign.ts";
 import { InnerWriter, type BodyEnd, type Chosen, type InnerAdapter } from "./_inner.ts";
 import { MemberIds } from "./_member-ids.ts";
 import { widthOf, type Place } from "./_places.ts";
 import { variantsOf } from "./_variants.ts";
-
-/** A place with what is put there. */
-export interface Placed {
-  readonly place: Place;
-  readonly assignment: Assignment;
-}
 
 /** What an adapter of a block has computed. */
 export interface Adapted {

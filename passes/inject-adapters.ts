@@ -6,9 +6,8 @@ import { outlined } from "../compiler/pass/invariants.ts";
 import { choice, given, integer } from "../compiler/pass/options.ts";
 import type { Pass } from "../compiler/pass/pass.ts";
 import type { AdapterFile } from "../compiler/weights/adapter-file.ts";
-import { siteKey } from "../compiler/weights/site-names.ts";
 import { AdapterValues, residences, type OnInput, type Residence } from "./_adapter-values.ts";
-import { assign } from "./_assign.ts";
+import { assign, placedAt } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import type { BodyEnd, Chosen } from "./_inner.ts";
 import { Injector, type Adapted, type CallEnd } from "./_injector.ts";
@@ -66,10 +65,7 @@ export const injectAdapters: Pass<InjectOptions> = {
         const pass = "inject-adapters";
         const places = placesOf(model);
         const assigned = assign(places, { ...options, pass }, sink);
-        const placed = places.flatMap((place) => {
-          const assignment = assigned.get(siteKey(place.ref));
-          return assignment === undefined ? [] : [{ place, assignment }];
-        });
+        const placed = placedAt(places, assigned);
         const onInput = options.onInput ?? undefined;
         const values = new AdapterValues(model, rewriter, options.residence, { pass, onInput });
         const { residence } = options;

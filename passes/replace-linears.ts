@@ -14,11 +14,11 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import type { AdapterFile } from "../compiler/weights/adapter-file.ts";
 import { siteKey } from "../compiler/weights/site-names.ts";
 import { AdapterValues } from "./_adapter-values.ts";
-import { assign, type Assignment } from "./_assign.ts";
+import { assign, placedAt, type Assignment, type Placed } from "./_assign.ts";
 import { removeDead } from "./_dead.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import type { BodyEnd, Chosen } from "./_inner.ts";
-import { Injector, type Placed } from "./_injector.ts";
+import { Injector } from "./_injector.ts";
 import { placesOf, type Place } from "./_places.ts";
 import { dropUnused, usedInitializers } from "./_unused.ts";
 
@@ -61,10 +61,7 @@ export const replaceLinears: Pass<ReplaceOptions> = {
         const assigned = assign(places, { ...options, given: from, members: 1, pass }, sink);
         if (options.given !== null) checkGiven(places, assigned, options.entries, options.given);
         const used = usedInitializers(model);
-        const placed = places.flatMap((place) => {
-          const assignment = assigned.get(siteKey(place.ref));
-          return assignment === undefined ? [] : [{ place, assignment }];
-        });
+        const placed = placedAt(places, assigned);
         checkReplaceable(placed);
         const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
         const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);

@@ -46,13 +46,24 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
   };
 }
 
-/** What a compiled model says of itself. */
-function contentsOf(meta: ReadonlyMap<string, string>) {
+interface Contents {
+  readonly adapters?: AdapterDescription;
+  readonly replaced?: AdapterDescription;
+  readonly base?: string;
+}
+
+/** What a compiled model says of itself; nothing of one that was not compiled. */
+function contentsOf(meta: ReadonlyMap<string, string>): Contents {
   const [adapters, replaced] = [ADAPTER_KEY, REPLACED_KEY].map((key) => {
     const text = meta.get(key);
-    return text === undefined ? null : (JSON.parse(text) as AdapterDescription);
+    return text === undefined ? undefined : (JSON.parse(text) as AdapterDescription);
   });
-  return { adapters: adapters ?? null, replaced: replaced ?? null, base: meta.get(BASE_KEY) ?? null };
+  const base = meta.get(BASE_KEY);
+  return {
+    ...(adapters === undefined ? {} : { adapters }),
+    ...(replaced === undefined ? {} : { replaced }),
+    ...(base === undefined ? {} : { base }),
+  };
 }
 
 function countsText({ parts, residence, members }: AdapterDescription): string {
@@ -117,9 +128,9 @@ function inspectionText(report: Inspection, view: DecoderView, refusal: string |
     ["parameters", grouped(report.parameters)],
     ["attention", `${matched.attention} of ${seen.attention} understood`],
     ["mlp", `${matched.mlp} of ${seen.mlp} understood`],
-    ...(report.adapters === null ? [] : [["adapters", countsText(report.adapters)] as const]),
-    ...(report.replaced === null ? [] : [["replaced", countsText(report.replaced)] as const]),
-    ...(report.base === null ? [] : [["base", fingerprintName(report.base)] as const]),
+    ...(report.adapters === undefined ? [] : [["adapters", countsText(report.adapters)] as const]),
+    ...(report.replaced === undefined ? [] : [["replaced", countsText(report.replaced)] as const]),
+    ...(report.base === undefined ? [] : [["base", fingerprintName(report.base)] as const]),
   ]);
   const layers = groupAlike(view.layers).map(({ from, to, text }) => [layersText(from, to), text] as const);
   const misses = report.misses.map((m) => `  ${m.code} at ${m.at}\n    wanted ${m.wanted}, found ${m.got}`);

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { inputError } from "../diagnostics/error.ts";
+import { openFile, readBytes } from "./open-file.ts";
 
 /** Numbers of the fields that are looked at: ModelProto.metadata_props, and key and value of its entries. */
 const [METADATA_PROPS, KEY, VALUE] = [14, 1, 2];
@@ -10,12 +11,7 @@ const [METADATA_PROPS, KEY, VALUE] = [14, 1, 2];
  * @throws TfcError FILE_NOT_FOUND; FILE_NOT_ONNX for what is no sequence of protobuf fields
  */
 export function readModelMetadata(file: string): ReadonlyMap<string, string> {
-  let fd: number;
-  try {
-    fd = openSync(file, "r");
-  } catch (cause) {
-    throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
-  }
+  const fd = openFile(file);
   try {
     return readFields(new FieldReader(fd, fstatSync(fd).size));
   } catch (cause) {
@@ -57,13 +53,7 @@ class FieldReader {
 
   bytes(start: number, length: number): Buffer {
     if (start + length > this.#size) throw tooLong(start, length, this.#size);
-    const bytes = Buffer.alloc(length);
-    for (let done = 0; done < length;) {
-      const n = readSync(this.#fd, bytes, done, length - done, start + done);
-      if (n === 0) throw new Error("the file became shorter while it was read");
-      done += n;
-    }
-    return bytes;
+    return Buffer.from(readBytes(this.#fd, start, length).buffer);
   }
 
   next(): Field | null {

@@ -1,10 +1,8 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { inputError } from "../diagnostics/error.ts";
+import { openFile, readBytes } from "./open-file.ts";
 import { readSafetensors, type StoredTensor } from "./safetensors.ts";
 import type { WeightTensor } from "./weight.ts";
-
-/** Node reads less than 2 GiB in one call. */
-const STEP = 2 ** 30;
 
 /**
  * Opens a safetensors file: its header is read and checked, its tensors when their bytes are asked for.
@@ -25,18 +23,12 @@ export function openSafetensors(file: string): {
 
 function readTensor(file: string, name: string, { offset, length }: StoredTensor): Uint8Array {
   try {
-    const bytes = new Uint8Array(length);
-    const fd = openSync(file, "r");
+    const fd = openFile(file);
     try {
-      for (let done = 0; done < length;) {
-        const n = readSync(fd, bytes, done, Math.min(length - done, STEP), offset + done);
-        if (n === 0) throw new Error("the file became shorter since its header was read");
-        done += n;
-      }
+      return readBytes(fd, offset, length);
     } finally {
       closeSync(fd);
     }
-    return bytes;
   } catch (cause) {
     const why = `it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw inputError("SAFETENSORS_INVALID", { file, name }, { why }, cause);

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { DType } from "../ir/dtype.ts";
+import { openFile, readBytes } from "./open-file.ts";
 import { dtypeOfLabel, HEADER_LIMIT, lengthOf } from "./safetensors-format.ts";
 
 export { layoutSafetensors, type SafetensorsEntry, type SafetensorsLayout } from "./safetensors-layout.ts";
@@ -56,12 +57,7 @@ function invalid(file: string, why: string, name?: string, cause?: unknown): Tfc
 }
 
 function readHeader(file: string): { text: string; size: Sizes } {
-  let fd: number;
-  try {
-    fd = openSync(file, "r");
-  } catch (cause) {
-    throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
-  }
+  const fd = openFile(file);
   try {
     const size = fstatSync(fd).size;
     if (size < 8) throw invalid(file, `${size} bytes, too few for the length of a header`);
@@ -85,13 +81,7 @@ function readHeader(file: string): { text: string; size: Sizes } {
 }
 
 function readAt(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  for (let done = 0; done < length;) {
-    const n = readSync(fd, bytes, done, length - done, position + done);
-    if (n === 0) throw new Error("the file became shorter while it was read");
-    done += n;
-  }
-  return bytes;
+  return Buffer.from(readBytes(fd, position, length).buffer);
 }
 
 function decode(file: string, bytes: Uint8Array): string {

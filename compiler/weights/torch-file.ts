@@ -1,8 +1,9 @@
 import { constants } from "node:buffer";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { crc32 } from "node:zlib";
 import type { Place } from "../diagnostics/diagnostic.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
+import { openFile, readBytes, STEP } from "./open-file.ts";
 
 /** A file that is open for reading. */
 export interface Source {
@@ -14,9 +15,6 @@ export interface Source {
   /** Bytes in memory of their own. */
   read(position: number, length: number): Uint8Array;
 }
-
-/** Node reads and writes less than 2 GiB in one call, and its checksum leaves out what lies beyond 4 GiB. */
-export const STEP = 2 ** 30;
 
 /** The checksum of zip archives. */
 export function checksum(bytes: Uint8Array): number {
@@ -42,12 +40,7 @@ export function placeInFile(file: string, leaf: string): Place {
  *   than fit into one piece of memory
  */
 export function reading<T>(file: string, act: (source: Source) => T): T {
-  let fd: number;
-  try {
-    fd = openSync(file, "r");
-  } catch (cause) {
-    throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
-  }
+  const fd = openFile(file);
   try {
     const stat = fstatSync(fd);
     return act({
@@ -64,13 +57,7 @@ export function reading<T>(file: string, act: (source: Source) => T): T {
 function readAt(file: string, fd: number, position: number, length: number): Uint8Array {
   requireMemory(file, length);
   try {
-    const bytes = new Uint8Array(length);
-    for (let done = 0; done < length;) {
-      const n = readSync(fd, bytes, done, Math.min(length - done, STEP), position + done);
-      if (n === 0) throw new Error("it ends too early");
-      done += n;
-    }
-    return bytes;
+    return readBytes(fd, position, length);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw torchInvalid(file, `a file that cannot be read: ${why}`, undefined, cause);

@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { inputError } from "../diagnostics/error.ts";
-import { checksum, STEP } from "./torch-file.ts";
+import { STEP } from "./open-file.ts";
+import { checksum } from "./torch-file.ts";
 
 /** Where the bytes of every record begin, so that they can be used in place: as in the archives of torch.save. */
 const ALIGNMENT = 64;

@@ -1,0 +1,280 @@
+import { error, warning } from "./row.ts";
+
+/** Messages about adapters: where they go, what they are in files, and at run time. */
+export const adapterCodes = {
+  // ---- sites
+  SITE_EMPTY: error((p: { site: string; found: string }) => ({
+    what: `no block was matched for the site "${p.site}"`,
+    wanted: "a place for it in every layer that is named, and in some layer where none is",
+    found: p.found,
+    fix: "correct --sites; `tfc inspect` says why nothing matched",
+  })),
+  SITE_DTYPE: error((p: { site: string; dtype: string }) => ({
+    what: `an adapter cannot be put at ${p.site}`,
+    wanted: "activations of type float, float16, bfloat16 or double",
+    found: p.dtype,
+    fix: "leave the site out of --sites",
+  })),
+  SITE_PARTIAL: warning((p: { site: string; blocks: readonly string[] }) => ({
+    what: `${p.site} was not found in ${p.blocks.length} ${p.blocks.length === 1 ? "block" : "blocks"}, which ${p.blocks.length === 1 ? "has" : "have"} no adapter there`,
+    found: `no such projection in ${p.blocks.join(", ")}`,
+    fix: "name the layers that have it (--sites q_proj@0-3), or leave the site out",
+  })),
+  REPLACE_IMPOSSIBLE: error((p: { site: string; why: string }) => ({
+    what: `${p.site} cannot be replaced by token-parameter attention`,
+    wanted: "a projection by itself, all parts of a packed one, or an MLP",
+    found: p.why,
+    fix: "correct --replace",
+  })),
+  REPLACE_WEIGHTS_MISSING: error((p: { site: string }) => ({
+    what: `the file has no weights for ${p.site}, which is to be replaced`,
+    wanted: "key and value parameter tokens for all that is replaced",
+    found: "none at this site",
+    fix: "correct --replace to what the file has, or leave out --load for fresh weights",
+  })),
+  SITE_TWICE: error((p: { site: string; kinds: readonly string[] }) => ({
+    what: `two adapters are asked for at ${p.site}`,
+    wanted: "one at each site",
+    found: p.kinds.join(" and "),
+    fix: "leave the site out of one of the two",
+  })),
+
+  // ---- adapters and models
+  ADAPTER_SITE_MISSING: error((p: { site: string; model: string }) => ({
+    what: `the model has no place for the adapter of ${p.site}`,
+    wanted: "a block or projection of this layer that was understood",
+    found: "none",
+    fix: `give an adapter of this model, or see \`tfc inspect ${p.model}\` for what it has`,
+  })),
+  ADAPTER_LEAF_SHAPE: error((p: { wanted: string; found: string }) => ({
+    what: "an adapter's weight does not fit its place in the model",
+    wanted: `[${p.wanted}]`,
+    found: `[${p.found}]`,
+    fix: "give an adapter that was trained for this model",
+  })),
+  OVERRIDE_REFUSED: error((p: { model: string; why: string }) => ({
+    what: `a weight of the base that the checkpoint brings along cannot be put into ${p.model}`,
+    wanted: "a parameter that the graph has, in a float type",
+    found: p.why,
+    fix: "compile the float export of the base, or take the weight out of the checkpoint",
+  })),
+  BASE_MISMATCH: error((p: { wanted: string; found: string; difference: string }) => ({
+    what: "the adapter belongs to another base model",
+    wanted: `base ${p.wanted}`,
+    found: `base ${p.found}: ${p.difference}`,
+    fix: "give an adapter that was trained for this base, or --force to use it all the same",
+  })),
+  ADAPTER_NOT_FINITE: error((p: { index: number; dtype: string }) => ({
+    what: "an adapter's weight is no number",
+    wanted: "finite numbers",
+    found: `NaN or infinity at index ${p.index}, as ${p.dtype}`,
+    fix: "train again with a smaller learning rate, or take an earlier checkpoint",
+  })),
+  BANK_MIXED: error((p: { site: string; wanted: string; found: string }) => ({
+    what: `the adapters of a bank differ in kind at ${p.site}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "make a bank of adapters of one kind (and, for scalarlm, one number of heads)",
+  })),
+
+  // ---- sizes
+  HEADS_DO_NOT_DIVIDE: error((p: { heads: number; hidden: number }) => ({
+    what: "--heads must divide the hidden size",
+    wanted: `a divisor of ${p.hidden}`,
+    found: `${p.heads}`,
+    fix: "choose another --heads",
+  })),
+  RESIZE_DIRECTION: error((p: { how: "grow" | "shrink"; size: string; wanted: string; found: number }) => ({
+    what: `tfc ${p.how} cannot make this ${p.size}`,
+    wanted: p.wanted,
+    found: String(p.found),
+    fix: p.how === "grow" ? "use tfc shrink for less" : "use tfc grow for more",
+  })),
+  RESIZE_NOTHING: error((p: { asked: readonly string[]; usable: readonly string[] }) => ({
+    what: "the adapter has nothing of the size that was given",
+    wanted: p.usable.join(", "),
+    found: p.asked.map((name) => `--${name}`).join(", "),
+    fix: "give the size that its kinds have",
+  })),
+  GROWTH_INEXACT: error((p: { norm: string }) => ({
+    what: `an adapter with ${p.norm} cannot grow and stay what it is`,
+    wanted: "a norm under which a token whose key is zeros weighs nothing: l2_norm_gelu or gelu_l2_norm",
+    found: `${p.norm}, under which it weighs exp(0) = 1 beside the others`,
+    fix: "train another adapter with more tokens, or one with another --norm",
+  })),
+  ADAPTER_TOO_LARGE: error((p: { leaf: string; elements: number; most: number }) => ({
+    what: `the adapter would be too large: ${p.leaf} alone has ${p.elements} elements`,
+    wanted: `fewer than ${p.most} in one tensor`,
+    found: `${p.elements}`,
+    fix: "choose a smaller --rank, or fewer --heads",
+  })),
+
+  // ---- files of weights
+  SAFETENSORS_INVALID: error((p: { why: string }) => ({
+    what: "the file is not a valid safetensors file",
+    wanted: "an 8-byte header length, a JSON header, and the tensors' bytes without gaps",
+    found: p.why,
+    fix: "get the file again",
+  })),
+  SAFETENSORS_UNSUPPORTED: error((p: { what: string }) => ({
+    what: "a safetensors file cannot hold these weights",
+    wanted: "tensors of a type the format names, and a header within its limit",
+    found: p.what,
+    fix: "leave the tensor out, or give it another type",
+  })),
+  TORCH_INVALID: error((p: { why: string }) => ({
+    what: "the file is not a valid PyTorch checkpoint",
+    wanted: "a zip archive of data.pkl and the tensors' bytes, as torch.save writes it",
+    found: p.why,
+    fix: "get the file again",
+  })),
+  TORCH_FORBIDDEN: error((p: { what: string }) => ({
+    what: "the PyTorch checkpoint asks for more than data, which tfc never runs",
+    wanted: "tensors, numbers, text, lists and dicts only",
+    found: p.what,
+    fix: "save plain data alone, such as torch.save(model.state_dict(), file), and only open files that you trust",
+  })),
+  TORCH_UNSUPPORTED: error((p: { what: string; fix?: string }) => ({
+    what: "tfc does not take this in a PyTorch checkpoint",
+    wanted: "little-endian tensors and plain values, as torch.save writes them since PyTorch 1.6",
+    found: p.what,
+    fix: p.fix ?? "leave it out, or save it as plain tensors",
+  })),
+  ONNX_ADAPTER_INVALID: error((p: { why: string }) => ({
+    what: "the file is not a valid .onnx_adapter file",
+    wanted: "a flatbuffer as onnxruntime writes it, with the identifier TORT and format_version 1",
+    found: p.why,
+    fix: "get the file again",
+  })),
+  ONNX_ADAPTER_UNSUPPORTED: error((p: { what: string }) => ({
+    what: "onnxruntime would not read these weights from an .onnx_adapter file",
+    wanted: "named tensors of one dimension or more, of integers or of floats with at least 8 bits",
+    found: p.what,
+    fix: "leave the tensor out, give it another type or shape, or keep it in a safetensors file",
+  })),
+  ONNX_ADAPTER_TOO_LARGE: error((p: { bytes: number; most: number }) => ({
+    what: "an .onnx_adapter file cannot hold weights above 2 GiB",
+    wanted: `at most ${p.most} bytes`,
+    found: `${p.bytes} bytes`,
+    fix: "keep the weights in a safetensors file",
+  })),
+
+  // ---- adapters in files
+  ADAPTER_FORMAT_UNKNOWN: error((p: { found: string }) => ({
+    what: "this is no adapter in a format that tfc reads",
+    wanted:
+      "a safetensors, PyTorch or .onnx_adapter file, a PEFT folder (adapter_config.json) or one of ScalarLM's checkpoints (checkpoint_*.pt)",
+    found: p.found,
+    fix: "give the file or folder that the training wrote",
+  })),
+  ADAPTER_EMPTY: error((p: { weights: number }) => ({
+    what: "there is no adapter in the file",
+    wanted: "leaves of an adapter kind, such as model.layers.0.mlp.tokenformer_k",
+    found: p.weights === 0 ? "no weights" : `${p.weights} weights of a base model and nothing else`,
+    fix: "give the file that the training of the adapter wrote",
+  })),
+  ADAPTER_WEIGHT_UNKNOWN: error((p: { what: string; more: number }) => ({
+    what: `tfc cannot apply a weight${p.more === 0 ? "" : ` (and ${p.more} more)`}, and leaves none out`,
+    wanted: "leaves of adapters at attention, MLPs and their projections, or weights of a Llama",
+    found: p.what,
+    fix: "train without it, or take it out of the file if the model does not need it",
+  })),
+  ADAPTER_LEAF_TWICE: error((p: { first: string }) => ({
+    what: "two weights of the file are the same one by their names",
+    wanted: "one adapter in a file, and each of its weights once",
+    found: `also ${JSON.stringify(p.first)}`,
+    fix: "save the adapters to files of their own",
+  })),
+  ADAPTER_LEAF_MISSING: error((p: { kind: string; missing: readonly string[] }) => ({
+    what: `the ${p.kind} adapter of a site is not complete`,
+    wanted: `the ${p.missing.length === 1 ? "leaf" : "leaves"} ${p.missing.join(", ")}`,
+    found: "none of this name",
+    fix: "get the file again, or save the whole adapter",
+  })),
+  ADAPTER_SHAPE_INVALID: error((p: { wanted: string; found: string }) => ({
+    what: "a weight of the adapter has a shape that does not fit",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "get the file again, or check what it was trained for",
+  })),
+  ADAPTER_DTYPE: error((p: { dtype: string }) => ({
+    what: "a weight of the adapter has a type that tfc does not compute in",
+    wanted: "float, float16, bfloat16 or double",
+    found: p.dtype,
+    fix: "save the adapter unquantized",
+  })),
+  ADAPTER_ALPHA_UNKNOWN: error((p: { setting: string }) => ({
+    what: `the file does not say the adapter's ${p.setting}, without which its weights mean nothing`,
+    wanted: `${p.setting}, in the file or as an option`,
+    found: "leaves alone",
+    fix: `give --${p.setting}, or the folder with the adapter_config.json that belongs to the file`,
+  })),
+  ADAPTER_SETTING_INVALID: error((p: { wanted: string; found: string }) => ({
+    what: "the settings of an adapter do not fit",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "leave out what contradicts the file, or get the file again",
+  })),
+  ADAPTER_METADATA_INVALID: error((p: { why: string }) => ({
+    what: "what the file says of its adapter is not true of it, or not understood",
+    wanted: "settings and sites of all its leaves, as `tfc adapter import` writes them",
+    found: p.why,
+    fix: "import the adapter again from what it was trained to",
+  })),
+  PEFT_CONFIG_INVALID: error((p: { field: string; wanted: string; found: string }) => ({
+    what: `adapter_config.json is not valid${p.field === "" ? "" : `: ${p.field}`}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "save the adapter again, or correct the file",
+  })),
+  PEFT_UNSUPPORTED: error((p: { what: string; found: string }) => ({
+    what: `the PEFT adapter uses ${p.what}, which tfc does not have`,
+    wanted: "LoRA of linear projections",
+    found: p.found,
+    fix: "merge the adapter into the model with PEFT, or train one of plain LoRA",
+  })),
+  PEFT_CONTRADICTS: error((p: { wanted: string; found: string }) => ({
+    what: "adapter_config.json and the weights contradict each other",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "put the two files together that were saved together",
+  })),
+  ADAPTER_FORMAT_CANNOT: error((p: { format: string; what: string; fix?: string }) => ({
+    what: `${p.format} cannot hold this adapter`,
+    wanted: "an adapter that the format has a place for",
+    found: p.what,
+    fix: p.fix ?? "export to .safetensors, which holds every adapter",
+  })),
+  ADAPTERS_DIFFER: error((p: { differences: number; first: string }) => ({
+    what: `the adapters differ in ${p.differences} ${p.differences === 1 ? "place" : "places"}`,
+    wanted: "the same sites, settings and numbers",
+    found: p.first,
+    fix: "see the report; --tolerance allows for rounding",
+  })),
+
+  // ---- adapters at run time
+  ADAPTER_KIND_OTHER: error((p: { wanted: string; found: string }) => ({
+    what: "the graph was compiled for adapters of another kind",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "give an adapter of this kind, or compile the graph for the other one",
+  })),
+  ADAPTER_INPUTS_NONE: error(() => ({
+    what: "the graph takes no adapters as inputs",
+    wanted: "a graph compiled with --adapters inputs",
+    found: "no such inputs",
+    fix: "compile the base with --adapters inputs",
+  })),
+  ADAPTER_NAME_UNKNOWN: error((p: { name: string; known: readonly string[] }) => ({
+    what: `no adapter ${JSON.stringify(p.name)} has been loaded`,
+    wanted: p.known.length === 0 ? "an adapter that was loaded" : `one of ${p.known.join(", ")}`,
+    found: JSON.stringify(p.name),
+    fix: "load it first",
+  })),
+  ADAPTER_IDS_RANGE: error((p: { members: number; found: string }) => ({
+    what: "an adapter id is out of range",
+    wanted: `-1 for the base, or one from 0 to ${p.members - 1}`,
+    found: p.found,
+    fix: "correct --adapter-ids",
+  })),
+} as const;

@@ -1,0 +1,220 @@
+import { error, note, warning } from "./row.ts";
+
+/** Messages about files of models, what is in them, and options. */
+export const modelCodes = {
+  // ---- files
+  FILE_NOT_FOUND: error((p: { file: string; found?: string }) => ({
+    what: `cannot open ${p.file}`,
+    wanted: "an existing, readable file",
+    found: p.found ?? "none at this path",
+    fix: "check the path",
+  })),
+  FILE_EMPTY: error(() => ({
+    what: "the file is empty",
+    wanted: "an ONNX model",
+    found: "0 bytes",
+    fix: "export or copy the model again",
+  })),
+  FILE_TRUNCATED: error((p: { offset: number; need: number; have: number }) => ({
+    what: `the file ends inside a field that starts at byte ${p.offset}`,
+    wanted: `${p.need} more bytes`,
+    found: `${p.have}`,
+    fix: "the download or export was cut short: get the file again",
+  })),
+  FILE_NOT_ONNX: error((p: { why: string }) => ({
+    what: "the file is not an ONNX model",
+    wanted: "a serialized ModelProto",
+    found: p.why,
+    fix: "give the .onnx file of the model",
+  })),
+  FILE_NOT_WRITABLE: error((p: { file: string; why: string }) => ({
+    what: `cannot write ${p.file}`,
+    found: p.why,
+    fix: "choose another -o, or make the folder writable",
+  })),
+  OUTPUT_IS_INPUT: error((p: { file: string }) => ({
+    what: "the output would overwrite an input file",
+    wanted: "an output path that no input uses",
+    found: p.file,
+    fix: "choose another -o",
+  })),
+  OUTPUT_TOO_LARGE: error((p: { bytes: number }) => ({
+    what: "a model file cannot hold its weights inline above 2 GiB",
+    wanted: "at most 2147483647 bytes",
+    found: `${p.bytes} bytes`,
+    fix: "use --weights link or --weights copy",
+  })),
+
+  // ---- external data
+  EXTERNAL_DATA_MISSING: error((p: { location: string; tensors: number }) => ({
+    what: `the external data file "${p.location}" is missing; ${p.tensors} tensor${p.tensors === 1 ? " needs" : "s need"} it`,
+    wanted: "the file beside the model",
+    found: "none",
+    fix: "put the file there, or give --allow-missing-weights to work on the graph alone",
+  })),
+  EXTERNAL_DATA_ABSENT: warning((p: { location: string; tensors: number }) => ({
+    what: `the external data file "${p.location}" is missing; ${p.tensors} tensor${p.tensors === 1 ? " needs" : "s need"} it, and only the graph was looked at`,
+  })),
+  EXTERNAL_PATH_ESCAPES: error((p: { location: string }) => ({
+    what: "external data lies outside the model's folder",
+    wanted: "a relative path that stays in the folder, through no symbolic link out of it",
+    found: JSON.stringify(p.location),
+    fix: "move the data file beside the model and export again with a relative location",
+  })),
+  EXTERNAL_DATA_SHORT: error((p: { location: string; need: number; have: number }) => ({
+    what: `the external data file "${p.location}" is too short for a tensor`,
+    wanted: `at least ${p.need} bytes`,
+    found: `${p.have}`,
+    fix: "the data file was cut short or belongs to another model: get it again",
+  })),
+  EXTERNAL_DATA_INVALID: error((p: { field: string; value: string }) => ({
+    what: `a tensor's external data has a bad ${p.field}`,
+    wanted: p.field === "location" ? "a file name" : "a non-negative integer",
+    found: JSON.stringify(p.value),
+    fix: "export the model again",
+  })),
+  WEIGHTS_HARD_LINKED: note((p: { files: readonly string[] }) => ({
+    what: `${p.files.join(", ")} now ${p.files.length === 1 ? "has" : "have"} a second hard link; onnxruntime reads such files, the onnx Python package (1.21 and later) refuses them, for the base model too`,
+    fix: "where that matters, use --weights copy, or an -o in the base's folder, which needs no link",
+  })),
+
+  // ---- the model
+  MODEL_HAS_NO_GRAPH: error(() => ({
+    what: "the model has no graph",
+    wanted: "a ModelProto with a graph",
+    found: "none",
+    fix: "export the model again",
+  })),
+  NAME_DUPLICATE: error((p: { name: string; first: string; of?: "value" | "function" | "attribute" }) => ({
+    what: `the ${p.of ?? "value"} name ${JSON.stringify(p.name)} is defined twice`,
+    wanted: `each ${p.of ?? "value"} name defined once${p.of === undefined ? " (static single assignment)" : ""}`,
+    found: `a first definition at ${p.first}`,
+    fix: "rename one of the two in the exporter",
+  })),
+  NAME_DANGLING: error((p: { name: string }) => ({
+    what: `nothing defines the value ${JSON.stringify(p.name)}`,
+    wanted: "a graph input, an initializer or an earlier node's output of this name",
+    found: "none",
+    fix: "export the model again",
+  })),
+  NODE_ORDER: error((p: { name: string }) => ({
+    what: `the value ${JSON.stringify(p.name)} is read before the node that makes it`,
+    wanted: "nodes in topological order",
+    found: "a later producer",
+    fix: "the nodes read each other in a cycle: export the model again",
+  })),
+  NODES_SORTED: warning(() => ({
+    what: "the nodes are not in topological order; they were put in order",
+    wanted: "each node behind those whose results it reads",
+    found: "this node before one of them",
+  })),
+  TENSOR_INVALID: error((p: { what: string; wanted: string; found: string }) => ({
+    what: `a tensor has ${p.what}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "export the model again",
+  })),
+  OPSET_UNSUPPORTED: error((p: { found: string }) => ({
+    what: "the model's operator set is too old to be compiled, or not declared",
+    wanted: "opset_import of the default domain, version 9 or later",
+    found: p.found,
+    fix: "export the model again, with a newer opset",
+  })),
+  FUNCTION_RECURSIVE: error((p: { name: string }) => ({
+    what: `the function ${p.name} calls itself`,
+    wanted: "functions without recursion",
+    found: "a cycle of calls",
+    fix: "export the model again",
+  })),
+  CALL_DOES_NOT_FIT: error(
+    (p: { name: string; takes: number; gives: number; inputs: number; outputs: number }) => ({
+      what: `a call does not fit the function ${p.name}`,
+      wanted: `at most ${p.takes} inputs and ${p.gives} outputs`,
+      found: `${p.inputs} and ${p.outputs}`,
+      fix: "export the model again",
+    }),
+  ),
+  IR_INVALID: error((p: { what: string }) => ({
+    what: p.what,
+    fix: "export the model again; if tfc made this model, please report it with the command",
+  })),
+  TEXT_SYNTAX: error((p: { line: number; column: number; wanted: string; found: string }) => ({
+    what: `syntax error at ${p.line}:${p.column}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "correct the text",
+  })),
+
+  // ---- recognition
+  NO_DECODER: error((p: { looksLike: string; seen: string }) => ({
+    what: `there is no Llama-family decoder in this graph; ${p.looksLike}`,
+    wanted: "attention between q/k/v and output projections, and an MLP between projections",
+    found: p.seen,
+    fix: "give the decoder's graph; `tfc inspect` lists what was seen",
+  })),
+  ATTENTION_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
+    what: `matched ${p.matched} of ${p.seen} attention blocks`,
+    found: p.misses,
+    fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
+  })),
+  MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
+    what: `matched ${p.matched} of ${p.seen} MLP blocks`,
+    found: p.misses,
+    fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
+  })),
+  STRICT: error((p: { warnings: number }) => ({
+    what: `--strict makes ${p.warnings === 1 ? "the warning" : `the ${p.warnings} warnings`} below an error`,
+    fix: "leave out --strict to compile what was understood",
+  })),
+  PAGED_ATTENTION_UNSUPPORTED: error((p: { op: string; wanted: string; found: string }) => ({
+    what: `${p.op} cannot be written with standard ops`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "leave out --lower-paged-attention and run the model where onnxruntime has a kernel for the op",
+  })),
+
+  // ---- options
+  OPTION_UNKNOWN_VALUE: error((p: { option: string; value: string; allowed: readonly string[] }) => ({
+    what: `${p.option} does not know "${p.value}"`,
+    wanted: `one of ${p.allowed.join(", ")}`,
+    found: JSON.stringify(p.value),
+    fix: `correct ${p.option}`,
+  })),
+  OPTION_UNKNOWN: error((p: { option: string; owner: string; allowed: readonly string[] }) => ({
+    what: `${p.owner} has no option "${p.option}"`,
+    wanted: p.allowed.length === 0 ? "no options" : `one of ${p.allowed.join(", ")}`,
+    found: JSON.stringify(p.option),
+    fix: "correct or remove it",
+  })),
+  OPTION_OUT_OF_RANGE: error((p: { option: string; wanted: string; found: string }) => ({
+    what: `${p.option} is out of range`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: `correct ${p.option}`,
+  })),
+  OPTION_CONFLICT: error((p: { option: string; other: string }) => ({
+    what: `${p.option} does not go with ${p.other}`,
+    wanted: "one of the two",
+    found: "both",
+    fix: "leave one of them out",
+  })),
+  CONFIG_INVALID: error((p: { wanted: string; found: string }) => ({
+    what: "the configuration is not valid",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "correct the configuration; docs/guide.md shows one",
+  })),
+  USAGE: error((p: { what: string }) => ({ what: p.what, fix: "see tfc --help" })),
+  ALREADY_COMPILED: error((p: { what: string }) => ({
+    what: "the model has been compiled by tfc already",
+    wanted: "a base model",
+    found: p.what,
+    fix: "compile the base model, not the compiled one",
+  })),
+
+  // ---- us
+  INTERNAL: error((p: { what: string }) => ({
+    what: `a bug in tfc: ${p.what}`,
+    fix: "please report this, with the command and, if you can, the model",
+  })),
+} as const;
