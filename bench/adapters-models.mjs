@@ -11,7 +11,7 @@ import { openSession } from "../dist/runtime/session.js";
 import { fillSafetensors, writeNormal } from "./adapters-weights.mjs";
 import { llamaGraph, WEIGHT_FILE } from "./llama.mjs";
 import { race } from "./adapters-measure.mjs";
-import { variants } from "./adapters-variants.mjs";
+import { MEMBERS, variants } from "./adapters-variants.mjs";
 import { withFolder } from "./workplace.mjs";
 
 /** Tokens before the one that is decoded. */
@@ -20,15 +20,18 @@ export const PAST = 512;
 /** Of weights; norms lie around 1 by as much. */
 const DEVIATION = 0.02;
 
-/** The member of a bank that the row takes. */
-const MEMBER = 3;
-
 /**
  * A model with adapters beside its base. Two sessions are open at a time: base and variant take turns, and at last the
  * bank takes turns with one adapter, too.
  *
  * @param {import("./llama.mjs").Llama} llama
- * @param {{ tokens: readonly number[], rounds: (tokens: number) => number, threads?: number, only?: string[] }} options
+ * @param {object} options
+ * @param {number} options.rows of the batch
+ * @param {readonly number[]} options.tokens of a step
+ * @param {(tokens: number) => number} options.rounds
+ * @param {number} [options.threads] onnxruntime's choice when left out
+ * @param {readonly string[]} [options.only] ids of variants
+ * @param {() => number} options.clock
  */
 export function measureModel(llama, options) {
   return withFolder(async (folder) => {
@@ -40,7 +43,7 @@ export function measureModel(llama, options) {
     const base = await open(input, options);
     const cases = options.tokens.map((tokens) => ({
       tokens,
-      feeds: makeFeeds(base, caseOf(tokens), { vocabulary: llama.vocab }),
+      feeds: makeFeeds(base, caseOf(tokens, options), { vocabulary: llama.vocab }),
     }));
     for (const variant of compiled.filter(({ id }) => id !== "bank")) {
       console.error(`  ${variant.name} beside the base`);
@@ -61,7 +64,7 @@ export function measureModel(llama, options) {
 /** Times of a session and of a variant of it, for each case. */
 async function pair(base, variant, cases, options) {
   const session = await open(variant.file, options);
-  const extra = ownFeeds(session);
+  const extra = ownFeeds(session, options);
   const results = [];
   for (const { tokens, feeds } of cases) {
     const own = new Map([...feeds, ...extra]);
@@ -80,14 +83,15 @@ function open(file, { threads }) {
   return openSession(file, threads === undefined ? {} : { threads });
 }
 
-function caseOf(tokens) {
-  return { batch: 1, sequence: tokens, past: tokens === 1 ? PAST : 0 };
+function caseOf(tokens, { rows }) {
+  return { batch: rows, sequence: tokens, past: tokens === 1 ? PAST : 0 };
 }
 
-/** What a graph takes beside what its base takes. */
-function ownFeeds(session) {
+/** What a graph takes beside what its base takes: no adapter, or of each row another member. */
+function ownFeeds(session, { rows }) {
   const taken = adapterInterface(session.file, session.inputs);
-  const ids = { dtype: "int64", dims: [1], data: BigInt64Array.of(BigInt(MEMBER)) };
+  const members = BigInt64Array.from({ length: rows }, (_, row) => BigInt(row % MEMBERS));
+  const ids = { dtype: "int64", dims: [rows], data: members };
   return new Map([...noAdapter(taken), ...(taken.ids === null ? [] : [[MEMBER_IDS, ids]])]);
 }
 

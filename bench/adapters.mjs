@@ -13,6 +13,7 @@ const options = {
   only: { type: "string", default: "functions,block,model" },
   hidden: { type: "string", default: "2048,4096" },
   tokens: { type: "string", default: "1,128,512" },
+  rows: { type: "string", default: "1" },
   runs: { type: "string", default: "5" },
   layers: { type: "string", default: "16" },
   variants: { type: "string" },
@@ -26,8 +27,8 @@ const [BLOCK_VOCABULARY, MODEL_VOCABULARY] = [1024, 32000];
 /**
  * What adapters cost in onnxruntime: the functions alone, one block, a whole model of a billion parameters.
  *
- * `--only` some of these; `--hidden`, `--tokens` sizes; `--runs N` counted runs (four times as many of one token, a
- * third of more than 128); `--layers N` of the whole model; `--variants A,B` some of the compiled models;
+ * `--only` some of these; `--hidden`, `--tokens` sizes; `--rows N` of block and model; `--runs N` counted runs (four
+ * times as many of one token, a third of more than 128); `--layers N` of the whole model; `--variants A,B` some of the compiled models;
  * `--threads N` of onnxruntime; `--cpu` one thread, and processor time in place of wall time.
  */
 export async function run(args) {
@@ -80,9 +81,10 @@ function print(functions, model) {
   console.log(`\n${targets(functions.length > 0 ? functions : undefined, model)}`);
 }
 
-function settingsOf({ tokens, runs, variants, threads, cpu }) {
+function settingsOf({ rows, tokens, runs, variants, threads, cpu }) {
   const count = Number(runs);
   return {
+    rows: Number(rows),
     tokens: numbers(tokens),
     rounds: (steps) => (steps === 1 ? 4 * count : steps <= 128 ? count : Math.max(2, Math.floor(count / 3))),
     clock: cpu ? processorClock : wallClock,

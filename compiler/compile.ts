@@ -22,7 +22,6 @@ import { refusalOf } from "./recognize/describe.ts";
 import { fingerprintOf } from "./recognize/fingerprint.ts";
 import type { AdapterFile, AdapterPart } from "./weights/adapter-file.ts";
 import { BASE_KEY, checkBase as checkFingerprint, fingerprintText } from "./weights/fingerprint.ts";
-import { readAdapter, readFiles } from "./weights/read-adapter.ts";
 import type { WeightTensor } from "./weights/weight.ts";
 import {
   injectAdapters,
@@ -119,12 +118,13 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const start = performance.now();
   const paths = outputPaths(resolve(options.output ?? defaultOutput(options.input)));
   const sink = new Sink();
-  const plan = planOf(options);
+  const asked = planOf(options);
+  const given = await readGiven(options);
+  const plan = { ...asked, given: given.files };
   const imported = openModel(options.input, sink);
   const { model } = imported;
   checkMissing(imported, options, sink);
-  const sources = (options.load ?? []).flatMap((path) => readFiles(path));
-  checkOutputs([options.input, ...weightFiles(model), ...sources], paths, options.input);
+  checkOutputs([options.input, ...weightFiles(model), ...given.sources], paths, options.input);
   checkBase(model);
   const base = parameterCount(model);
   const analyses = new Analyses(model);
@@ -191,7 +191,20 @@ interface Plan {
   readonly residence: Residence;
 }
 
-function planOf(options: CompileOptions): Plan {
+/** Trained adapters, and the files they are read from. Their formats are loaded only where there are any. */
+async function readGiven({ load = [], settings = {} }: CompileOptions): Promise<{
+  readonly files: readonly AdapterFile[];
+  readonly sources: readonly string[];
+}> {
+  if (load.length === 0) return { files: [], sources: [] };
+  const { readAdapter, readFiles } = await import("./weights/read-adapter.ts");
+  return {
+    files: load.map((path) => readAdapter(path, settings)),
+    sources: load.flatMap((path) => readFiles(path)),
+  };
+}
+
+function planOf(options: CompileOptions): Omit<Plan, "given"> {
   const { load = [], settings = {}, residence = "baked" } = options;
   const asksForFresh =
     options.adapter !== undefined || options.sites !== undefined || options.entries !== undefined;
@@ -213,7 +226,6 @@ function planOf(options: CompileOptions): Plan {
   return {
     entries: isFresh ? entriesOf(injectAdapters.options.entries, options.entries ?? [one], "--sites") : [],
     replace,
-    given: load.map((file) => readAdapter(file, settings)),
     residence,
   };
 }
