@@ -113,44 +113,47 @@ function outputShape(b: AdapterBody, d: number, out: number): Value {
   return b.vector([b.slice(shape, 0, -1, 0, "x_leading"), out], "y_shape");
 }
 
+/*
+ * Scores have an axis of one element where the mixed values have their slots, so that turning them into weights, by
+ * exchanging it with the slots behind, is the only step between the softmax and the product.
+ */
+
 /** One adapter: `[T, r]`. */
 function ofTokens(b: AdapterBody, k: Value, v: Value, { H, h, scale }: Heads): Value {
-  const queries = b.transpose(b.reshape(b.x, [-1, H, h], "x_heads"), [1, 0, 2], "queries"); // [H, T, h]
-  const keys = b.transpose(b.reshape(k, [H, H, h], "k_heads"), [1, 2, 0], "keys"); // [H, h, S]
-  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [H, T, S]
-  const weights = b.transpose(b.softmax(scores, "probabilities"), [2, 0, 1], "weights"); // [S, H, T]
+  // onnxruntime takes these two transposes into the product of both, by their very permutations.
+  const queries = b.transpose(b.reshape(b.x, [-1, 1, H, h], "x_heads"), [1, 2, 0, 3], "queries"); // [1, H, T, h]
+  const keys = b.transpose(b.reshape(k, [H, 1, H, h], "k_heads"), [1, 2, 3, 0], "keys"); // [1, H, h, S]
+  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [1, H, T, S]
+  const weights = b.transpose(b.softmax(scores, "probabilities"), [3, 1, 2, 0], "weights"); // [S, H, T, 1]
   const values = b.reshape(v, [H, H, h, -1], "values");
   return weighed(b, b.op("MatMul", [queries, values], "mixed"), weights, [0, 1]); // [S, H, T, r]
 }
 
 /** Of each row its own member: `[B, T, r]`. */
 function ofRows(b: AdapterBody, k: Value, v: Value, { H, h, scale }: Heads): Value {
-  const queries = b.transpose(b.reshape(b.x, [0, 0, H, h], "x_heads"), [0, 2, 1, 3], "queries"); // [B, H, T, h]
-  const keysOfRow = b.reshape(b.ofMember(k, "k_of_row"), [0, 0, H, h], "k_heads");
-  const keys = b.transpose(keysOfRow, [0, 2, 3, 1], "keys"); // [B, H, h, S]
-  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [B, H, T, S]
-  const weights = b.transpose(b.softmax(scores, "probabilities"), [0, 3, 1, 2], "weights"); // [B, S, H, T]
+  const queries = b.transpose(b.reshape(b.x, [0, 0, 1, H, h], "x_heads"), [0, 2, 3, 1, 4], "queries"); // [B, 1, H, T, h]
+  const keysOfRow = b.reshape(b.ofMember(k, "k_of_row"), [0, 0, 1, H, h], "k_heads");
+  const keys = b.transpose(keysOfRow, [0, 2, 3, 4, 1], "keys"); // [B, 1, H, h, S]
+  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [B, 1, H, T, S]
+  const weights = b.transpose(b.softmax(scores, "probabilities"), [0, 4, 2, 3, 1], "weights"); // [B, S, H, T, 1]
   const values = b.reshape(b.ofMember(v, "v_of_row"), [0, 0, H, h, -1], "values"); // [B, S, H, h, r]
-  const perSlot = b.unsqueeze(queries, [1], "queries_per_slot"); // [B, 1, H, T, h]
-  return weighed(b, b.op("MatMul", [perSlot, values], "mixed"), weights, [1, 2]); // [B, S, H, T, r]
+  return weighed(b, b.op("MatMul", [queries, values], "mixed"), weights, [1, 2]); // [B, S, H, T, r]
 }
 
 /** All members, of which each token weighs its own alone: `[T, r]`. */
 function ofMembers(b: AdapterBody, k: Value, v: Value, { H, h, scale }: Heads): Value {
-  const queries = b.transpose(b.reshape(b.x, [-1, H, h], "x_heads"), [1, 0, 2], "queries"); // [H, T, h]
-  const keys = b.transpose(b.reshape(k, [0, 0, H, h], "k_heads"), [0, 2, 3, 1], "keys"); // [N, H, h, S]
-  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [N, H, T, S]
+  const queries = b.transpose(b.reshape(b.x, [-1, 1, H, h], "x_heads"), [1, 2, 0, 3], "queries"); // [1, H, T, h]
+  const keys = b.transpose(b.reshape(k, [0, 0, 1, H, h], "k_heads"), [0, 2, 3, 4, 1], "keys"); // [N, 1, H, h, S]
+  const scores = b.op("Mul", [b.op("MatMul", [queries, keys], "products"), scale], "scores"); // [N, 1, H, T, S]
   const probabilities = b.softmax(scores, "probabilities");
-  const member = b.unsqueeze(b.transpose(b.isMember, [1, 0, 2], "by_member"), [1], "member"); // [N, 1, T, 1]
+  const member = b.unsqueeze(b.transpose(b.isMember, [1, 0, 2], "by_member"), [1, 2], "member"); // [N, 1, 1, T, 1]
   const own = b.op("Mul", [probabilities, member], "own_probabilities");
-  const weights = b.transpose(own, [0, 3, 1, 2], "weights"); // [N, S, H, T]
+  const weights = b.transpose(own, [0, 4, 2, 3, 1], "weights"); // [N, S, H, T, 1]
   const values = b.reshape(v, [0, 0, H, h, -1], "values"); // [N, S, H, h, r]
   return weighed(b, b.op("MatMul", [queries, values], "mixed"), weights, [0, 1, 2]); // [N, S, H, T, r]
 }
 
 /** `Σ weights · mixed` over slots and heads, and members where they are many. */
 function weighed(b: AdapterBody, mixed: Value, weights: Value, axes: readonly number[]): Value {
-  // A single adapter has no axis for members or rows.
-  const column = b.unsqueeze(weights, [b.form === "single" ? 3 : 4], "weights_column");
-  return b.sum(b.op("Mul", [mixed, column], "weighted"), axes, "reduced");
+  return b.sum(b.op("Mul", [mixed, weights], "weighted"), axes, "reduced");
 }
