@@ -13,7 +13,7 @@ import { Rewriter } from "./ir/rewriter.ts";
 import type { Tensor } from "./ir/tensor.ts";
 import type { Value } from "./ir/value.ts";
 import { openModel, type Imported } from "./onnx/open.ts";
-import type { Progress } from "./onnx/output.ts";
+import { checkFileName, type Progress } from "./onnx/output.ts";
 import { sameFile, weightFiles, type WeightMode } from "./onnx/place-weights.ts";
 import { outputPaths, writeOutputs, type OutputPaths } from "./outputs.ts";
 import { runPasses, step, type AfterPass, type PassResult } from "./pass/runner.ts";
@@ -116,7 +116,9 @@ export interface CompileReport {
  */
 export async function compile(options: CompileOptions): Promise<CompileReport> {
   const start = performance.now();
-  const paths = outputPaths(resolve(options.output ?? defaultOutput(options.input)));
+  const output = options.output ?? defaultOutput(options.input);
+  checkFileName(output);
+  const paths = outputPaths(resolve(output));
   const sink = new Sink();
   const asked = planOf(options);
   const given = await readGiven(options);

@@ -10,6 +10,7 @@ import { tensorOf } from "../compiler/ir/scalar.ts";
 import { Tensor } from "../compiler/ir/tensor.ts";
 import { tensorType, type Dim } from "../compiler/ir/type.ts";
 import type { Value } from "../compiler/ir/value.ts";
+import { coefficientsIn } from "../compiler/weights/coefficients.ts";
 import { convert } from "../compiler/weights/convert.ts";
 import { checkFinite } from "../compiler/weights/finite.ts";
 import type { Assignment, Member } from "./_assign.ts";
@@ -81,7 +82,7 @@ export class AdapterValues {
       this.#onInput(full, tensor);
       return this.#input(full, width.dtype, symbolicShape(leaf, name, kind.size));
     });
-    const coefficients = Object.entries(kind.coefficients(member.settings)).map(([coefficient, number]) => {
+    const coefficients = [...coefficientsOf(kind, width, member, name)].map(([coefficient, number]) => {
       if (this.#residence === "baked")
         return this.#number(`${kind.name}.${coefficient}`, width.dtype, [number]);
       const full = `${name}.${coefficient}`;
@@ -121,11 +122,11 @@ export class AdapterValues {
       padding === null
         ? []
         : [this.#padding(`${name}.${padding.name}`, width.dtype, sizes, largest, padding.pad)];
-    const names = Object.keys(kind.coefficients(settings));
-    const coefficients = names.map((coefficient) => {
-      const numbers = members.map((m) =>
-        m === null ? 1 : (kind.coefficients(m.settings)[coefficient] ?? 1),
-      );
+    const given = members.map((member) =>
+      member === null ? null : coefficientsOf(kind, width, member, name),
+    );
+    const coefficients = Object.keys(kind.coefficients(settings)).map((coefficient) => {
+      const numbers = given.map((of) => of?.get(coefficient) ?? 1);
       return this.#number(`${kind.name}.${coefficient}`, width.dtype, [...numbers, 1]);
     });
     return [...stacks, ...bias, ...coefficients];
@@ -192,6 +193,16 @@ function leavesOf(
     }
   }
   return leaves;
+}
+
+/** The coefficients of a member at a place. @throws TfcError ADAPTER_FACTOR_TOO_LARGE */
+function coefficientsOf(
+  kind: AdapterKind,
+  { dtype }: Width,
+  { settings, given }: Member,
+  place: string,
+): ReadonlyMap<string, number> {
+  return coefficientsIn(dtype, kind, settings, { ...(given && { file: given.file }), name: place });
 }
 
 function leafBytes(leaf: Leaf, { given, seed }: Member, dtype: DType, name: string): Uint8Array {

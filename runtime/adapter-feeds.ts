@@ -1,5 +1,6 @@
 import { inputError } from "../compiler/diagnostics/error.ts";
 import type { AdapterFile, AdapterPart } from "../compiler/weights/adapter-file.ts";
+import { coefficientsIn } from "../compiler/weights/coefficients.ts";
 import { convert } from "../compiler/weights/convert.ts";
 import { checkFinite } from "../compiler/weights/finite.ts";
 import { checkBase, parseFingerprint } from "../compiler/weights/fingerprint.ts";
@@ -90,7 +91,7 @@ function filledPort(
   const dtype = floatOf(port.dtype, port.name);
   const place = { file, name: port.name };
   if (isCoefficient) {
-    const value = kind.coefficients(given.settings)[part] ?? 1;
+    const value = coefficientsIn(dtype, kind, given.settings, place).get(part) ?? 1;
     const bytes = convert(new Uint8Array(Float64Array.of(value).buffer), "double", dtype);
     return { dtype, dims: [1], data: elementsFrom(dtype, bytes) };
   }

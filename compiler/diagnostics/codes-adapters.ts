@@ -70,6 +70,12 @@ export const adapterCodes = {
     found: `NaN or infinity at index ${p.index}, as ${p.dtype}`,
     fix: "train again with a smaller learning rate, or take an earlier checkpoint",
   })),
+  ADAPTER_FACTOR_TOO_LARGE: error((p: { name: string; value: number; dtype: string }) => ({
+    what: `an adapter's ${p.name} is too large for the type that the graph computes in`,
+    wanted: `a ${p.name} that is finite as ${p.dtype}`,
+    found: String(p.value),
+    fix: "choose a smaller --alpha or --tau; one that a file says is a mistake of the training",
+  })),
   BANK_MIXED: error((p: { site: string; wanted: string; found: string }) => ({
     what: `the adapters of a bank differ in kind at ${p.site}`,
     wanted: p.wanted,

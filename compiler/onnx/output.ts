@@ -15,7 +15,7 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import type { Piece } from "./skeleton.ts";
@@ -46,6 +46,7 @@ export class OutputFiles {
    * @throws TfcError FILE_NOT_WRITABLE
    */
   prepare(file: string, bytes = 0): void {
+    checkFileName(file);
     const target = resolve(file);
     try {
       this.#madeFolders.push(...makeFolder(dirname(target)));
@@ -153,6 +154,16 @@ function keepOld(file: string): string | null {
   rmSync(old, { force: true });
   linkSync(file, old);
   return old;
+}
+
+/**
+ * Refuses a name that says of itself that it is a folder's: resolved, it would be a file's.
+ *
+ * @throws TfcError FILE_NOT_WRITABLE
+ */
+export function checkFileName(file: string): void {
+  if (!file.endsWith("/") && !file.endsWith(sep)) return;
+  throw inputError("FILE_NOT_WRITABLE", { file }, { file, why: "the name of a folder" });
 }
 
 /** Only a regular file may be replaced: a device or a folder of this name is surely not meant. */

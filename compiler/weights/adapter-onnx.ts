@@ -6,6 +6,7 @@ import { checkOptions } from "../pass/options.ts";
 import type { AdapterFile, AdapterPart } from "./adapter-file.ts";
 import { hintsFor, inFile, makeParts, shapesOf, type Hints } from "./adapter-parts.ts";
 import { finite, finiteBytes, type Stage } from "./adapter-weights.ts";
+import { coefficientsIn, rounded } from "./coefficients.ts";
 import { encodeNumbers, numbersOf } from "./convert.ts";
 import { readOnnxAdapter, writeOnnxAdapter } from "./onnx-adapter.ts";
 import { siteOfModule } from "./parameter-names.ts";
@@ -103,11 +104,6 @@ function statedBy(
   return kind.settingsFrom(values, sizes[kind.size] ?? 0);
 }
 
-/** A number as a type holds it. */
-function rounded(value: number, dtype: DType): number {
-  return numbersOf(encodeNumbers(Float64Array.of(value), dtype), dtype)(0);
-}
-
 /**
  * Writes the parameters of an adapter by the names that the graph inputs of a compiled model have. It is built in
  * memory, as the format asks.
@@ -143,7 +139,9 @@ function* parametersOf(
   for (const [leaf, tensor] of leaves) yield [`${place}.${leaf}`, finite(file, `${place}.${leaf}`, tensor)];
   // A graph computes in one type, and takes the coefficients in it, too.
   const dtype = [...leaves.values()][0]?.dtype ?? "float";
-  for (const [name, value] of Object.entries(adapterKinds.get(kind)?.coefficients(settings) ?? {})) {
+  const known = adapterKinds.get(kind);
+  if (known === undefined) return;
+  for (const [name, value] of coefficientsIn(dtype, known, settings, { file, name: place })) {
     yield [
       `${place}.${name}`,
       { dtype, shape: [1], bytes: () => encodeNumbers(Float64Array.of(value), dtype) },

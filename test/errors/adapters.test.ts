@@ -256,6 +256,30 @@ describe("weights that are no numbers are refused in every residence", () => {
   });
 });
 
+describe("a factor that is infinite in the graph's type", () => {
+  const half = family("llama2-dynamo-fp16");
+
+  it.each([
+    ["--alpha", model, "lora", ["--alpha", "1e300"], mlp, "finite as float, found 1.25e+299"],
+    ["--tau", model, "pattention", ["--tau", "1e39"], mlp, "finite as float, found 1e+39"],
+    ["--alpha, in float16", half, "lora", ["--alpha", "524288"], mlp, "finite as float16, found 65536"],
+  ])("by %s", async (_, file, kind, more, site, text) => {
+    for (const residence of ["baked", "inputs", "bank"]) {
+      const flags = ["--adapter", kind, "--sites", "mlp", "--adapters", residence, ...more];
+      const message = await refused(folder, "compile", file, "-o", nextFile(".onnx"), ...flags);
+      expect(message).toContain("error ADAPTER_FACTOR_TOO_LARGE: an adapter's ");
+      expect(message).toContain(`  at "${site}"`);
+      expect(message).toContain(text);
+    }
+  });
+
+  it("by a file", async () => {
+    const parts = [{ kind: "lora", settings: { alpha: 1e39 }, sites: [q] }];
+    const file = await written(lora, { "tfc.adapter": JSON.stringify({ version: 1, parts }) });
+    expectSaid(await refusedWith(file), file, "ADAPTER_FACTOR_TOO_LARGE", q, "found 5e+38");
+  });
+});
+
 describe("an adapter of another base", () => {
   const trained = tinyDecoder();
   const o = initializerOf(trained, "o_proj");

@@ -99,6 +99,13 @@ describe("an output that cannot be written", () => {
     },
   );
 
+  it("by a folder's name", async () => {
+    const { folder, file } = fresh();
+    const output = path.join(folder, "new") + "/";
+    const message = await refused(folder, "compile", file, "-o", output);
+    expect(message).toContain(`cannot write ${output}\n  found the name of a folder`);
+  });
+
   it("in a folder that the system does not give", async () => {
     const { folder, file } = fresh();
     const message = await refused(folder, "compile", file, "-o", "/proc/nowhere/out.onnx");
