@@ -11,10 +11,8 @@ import { emitModel } from "./onnx/emit.ts";
 import { OutputFiles, writePieces, type Progress } from "./onnx/output.ts";
 import { placeWeights, type WeightMode } from "./onnx/place-weights.ts";
 import { BASE_KEY } from "./weights/fingerprint.ts";
+import { checkLeafSize } from "./weights/leaf-size.ts";
 import { layoutSafetensors, writeSafetensors, type SafetensorsLayout } from "./weights/safetensors.ts";
-
-/** A tensor is made in memory: with the codes it is made from, this many elements take a few GiB. */
-const MOST_ELEMENTS = 2 ** 30;
 
 /** The files of a compiled model. */
 export interface OutputPaths {
@@ -134,7 +132,7 @@ async function stageTensors(
   metadata: ReadonlyMap<string, string>,
 ): Promise<void> {
   if (stored.length === 0) return;
-  for (const { name, tensor } of stored) checkElements(name, tensor.size);
+  for (const { name, tensor } of stored) checkLeafSize(name, tensor.shape);
   const layout: SafetensorsLayout = layoutSafetensors(
     stored.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape })),
     metadata,
@@ -150,9 +148,4 @@ async function stageTensors(
   await files.stage(file, (temporary) =>
     writeSafetensors(temporary, layout, (name) => tensors.get(name)?.bytes() ?? new Uint8Array(0)),
   );
-}
-
-function checkElements(leaf: string, elements: number): void {
-  if (elements < MOST_ELEMENTS) return;
-  throw inputError("ADAPTER_TOO_LARGE", {}, { leaf, elements, most: MOST_ELEMENTS });
 }

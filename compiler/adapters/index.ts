@@ -1,3 +1,4 @@
+import type { Option } from "../pass/options.ts";
 import type { AdapterKind } from "./kind.ts";
 import { lora } from "./lora.ts";
 import { pattention } from "./pattention.ts";
@@ -7,6 +8,11 @@ import { scalarlm } from "./scalarlm.ts";
 export const adapterKinds: ReadonlyMap<string, AdapterKind> = new Map(
   [scalarlm, pattention, lora].map((kind) => [kind.name, kind as AdapterKind]),
 );
+
+/** What a user sets of a kind, by name, whatever it is. */
+export function optionsOfKind(kind: AdapterKind): Readonly<Record<string, Option<unknown>>> {
+  return kind.options as Readonly<Record<string, Option<unknown>>>;
+}
 
 /** The kind that has leaves of a name, or null. */
 export function kindOfLeaf(leaf: string): AdapterKind | null {

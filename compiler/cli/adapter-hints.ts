@@ -1,5 +1,5 @@
 import { Option, type Command } from "commander";
-import { adapterKinds } from "../adapters/index.ts";
+import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
 import type { Option as KindOption } from "../pass/options.ts";
 import type { Hints } from "../weights/read-adapter.ts";
 
@@ -25,8 +25,8 @@ export function hintsOf(flags: Readonly<Record<string, unknown>>): Hints {
 }
 
 function optionOf(name: string): KindOption<unknown> | undefined {
-  for (const { options } of adapterKinds.values()) {
-    const option = (options as Readonly<Record<string, KindOption<unknown>>>)[name];
+  for (const kind of adapterKinds.values()) {
+    const option = optionsOfKind(kind)[name];
     if (option !== undefined) return option;
   }
   return undefined;

@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
 import { injectAdapters, passes, residences } from "../../passes/index.ts";
-import { adapterKinds } from "../adapters/index.ts";
+import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
 import { siteList } from "../adapters/selector.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile.ts";
 import { inputError } from "../diagnostics/error.ts";
@@ -50,9 +50,7 @@ interface KindOption {
 function kindOptions(): ReadonlyMap<string, KindOption> {
   const found = new Map<string, KindOption>();
   for (const kind of adapterKinds.values()) {
-    for (const [name, option] of Object.entries(
-      kind.options as Readonly<Record<string, PassOption<unknown>>>,
-    )) {
+    for (const [name, option] of Object.entries(optionsOfKind(kind))) {
       const known = found.get(name);
       const text = String(option.default);
       const defaults = known === undefined ? [text] : [...known.defaults, `${text} with ${kind.name}`];

@@ -64,15 +64,17 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
  */
 export async function readConfig(file: string): Promise<ConfigOptions> {
   if (!existsSync(file)) throw inputError("FILE_NOT_FOUND", { file }, { file });
-  let value: unknown;
   try {
-    value = file.endsWith(".json") ? JSON.parse(readFileSync(file, "utf8")) : await importModule(file);
+    const value: unknown = file.endsWith(".json")
+      ? JSON.parse(readFileSync(file, "utf8"))
+      : await importModule(file);
+    // Within the same care: what a module exports may run code when it is read, too.
+    return optionsOf(checkConfig(value, file), file);
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
     const found = cause instanceof Error ? cause.message : String(cause);
     throw inputError("CONFIG_INVALID", { file }, { wanted: "JSON, or a module", found }, cause);
   }
-  return optionsOf(checkConfig(value, file), file);
 }
 
 async function importModule(file: string): Promise<unknown> {
@@ -117,8 +119,8 @@ async function importTypeScript(file: string): Promise<Imported> {
 type Checked = { readonly [K in keyof TfcConfig]: Exclude<TfcConfig[K], undefined> };
 
 function checkConfig(value: unknown, file: string): Checked {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw inputError("CONFIG_INVALID", { file }, { wanted: "an object", found: jsonText(value) });
+  if (!isPlain(value)) {
+    throw inputError("CONFIG_INVALID", { file }, { wanted: "a plain object", found: jsonText(value) });
   }
   for (const [key, content] of Object.entries(value as Readonly<Record<string, unknown>>)) {
     const known = Object.hasOwn(keys, key) ? keys[key as keyof TfcConfig] : undefined;
@@ -132,6 +134,13 @@ function checkConfig(value: unknown, file: string): Checked {
     }
   }
   return value;
+}
+
+/** A list, a map or an object of a class has its content elsewhere, where nobody would look. */
+function isPlain(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function optionsOf({ adapters, load, ...rest }: Checked, file: string): ConfigOptions {

@@ -107,6 +107,8 @@ async function compareIn(
       output: graph,
       residence: "inputs",
       weights: "link",
+      // onnxruntime has attention with a paged cache for CUDA alone, and adapters do not depend on the cache.
+      lowerPagedAttention: true,
       entries: before.parts.map((part) => ({
         kind: part.kind,
         sites: `${part.site.site}@${part.site.layer}`,

@@ -112,7 +112,7 @@ export const adapterCodes = {
     what: `the adapter would be too large: ${p.leaf} alone has ${p.elements} elements`,
     wanted: `fewer than ${p.most} in one tensor`,
     found: `${p.elements}`,
-    fix: "choose a smaller --rank, or fewer --heads",
+    fix: "choose a smaller --rank, or fewer --heads, --tokens or --members",
   })),
 
   // ---- files of weights

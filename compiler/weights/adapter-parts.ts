@@ -1,6 +1,6 @@
+import { optionsOfKind } from "../adapters/index.ts";
 import type { AdapterKind, Shapes } from "../adapters/kind.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
-import type { Option } from "../pass/options.ts";
 import type { AdapterPart } from "./adapter-file.ts";
 import { jsonText } from "./json-values.ts";
 import { siteName } from "./site-names.ts";
@@ -54,14 +54,9 @@ export interface FilePlace {
   readonly name: string;
 }
 
-/** A kind's options, whatever they are. */
-function optionsOf(kind: AdapterKind): Readonly<Record<string, Option<unknown>>> {
-  return kind.options as Readonly<Record<string, Option<unknown>>>;
-}
-
 /** A hint for nothing in the file is surely meant for another file. */
 function checkHints(drafts: readonly Draft[], hints: Hints): void {
-  const allowed = [...new Set(drafts.flatMap(({ kind }) => Object.keys(optionsOf(kind))))];
+  const allowed = [...new Set(drafts.flatMap(({ kind }) => Object.keys(optionsOfKind(kind))))];
   for (const option of Object.keys(hints)) {
     if (allowed.includes(option)) continue;
     throw inputError("OPTION_UNKNOWN", {}, { option, owner: "an adapter of this kind", allowed });
@@ -81,7 +76,7 @@ function checkComplete(file: string, { site, kind, leaves }: Draft): void {
  * @throws TfcError OPTION_OUT_OF_RANGE, OPTION_UNKNOWN_VALUE
  */
 export function hintsFor(kind: AdapterKind, hints: Hints): Hints {
-  const options = optionsOf(kind);
+  const options = optionsOfKind(kind);
   const hinted = Object.entries(hints).flatMap(([name, value]) => {
     const option = options[name];
     return option === undefined ? [] : [[name, option.check(value, `--${name}`)]];
@@ -98,13 +93,19 @@ function settle(place: FilePlace, draft: Draft, stated: Hints, hints: Hints): ob
     throw inputError("ADAPTER_ALPHA_UNKNOWN", place, { setting });
   }
   const settings = inFile(place, () => kind.settingsOf(shapesOf(draft), { ...hinted, ...stated }));
-  for (const [name, value] of Object.entries(hinted)) {
+  checkAgreed(place, settings, hinted, "as given");
+  checkAgreed(place, settings, stated, "as the file says");
+  return settings;
+}
+
+/** Sizes are what the shapes say: a statement that says another one is about another adapter. */
+function checkAgreed(place: FilePlace, settings: object, said: Hints, by: string): void {
+  for (const [name, value] of Object.entries(said)) {
     const found = (settings as Readonly<Record<string, unknown>>)[name];
     if (found === value) continue;
-    const wanted = `${name} ${jsonText(value)}, as given`;
+    const wanted = `${name} ${jsonText(value)}, ${by}`;
     throw inputError("ADAPTER_SETTING_INVALID", place, { wanted, found: `${name} ${jsonText(found)}` });
   }
-  return settings;
 }
 
 /** A leaf without elements has no size to tell. */

@@ -65,15 +65,20 @@ function isClose(x: number, y: number): boolean {
 /**
  * Refuses an adapter that says that it belongs to another base. One that says nothing is taken.
  *
- * @throws TfcError BASE_MISMATCH
+ * @throws TfcError BASE_MISMATCH; ADAPTER_METADATA_INVALID for what is no fingerprint
  */
 export function checkBase(
   { file, base }: { readonly file: string; readonly base: string | null },
   own: Fingerprint,
 ): void {
-  const other = base === null ? null : parseFingerprint(base);
-  const difference = other === null ? null : fingerprintDifference(other, own);
-  if (base === null || difference === null) return;
+  if (base === null) return;
+  const other = parseFingerprint(base);
+  if (other === null) {
+    const why = "the fingerprint of a base, which this version of tfc cannot read";
+    throw inputError("ADAPTER_METADATA_INVALID", { file, name: BASE_KEY }, { why });
+  }
+  const difference = fingerprintDifference(other, own);
+  if (difference === null) return;
   const [wanted, found] = [fingerprintName(base), fingerprintName(fingerprintText(own))];
   throw inputError("BASE_MISMATCH", { file }, { wanted, found, difference });
 }

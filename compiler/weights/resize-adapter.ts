@@ -1,5 +1,5 @@
 import { initialBytes } from "../adapters/init.ts";
-import { adapterKinds } from "../adapters/index.ts";
+import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
 import type { AdapterKind, Leaf } from "../adapters/kind.ts";
 import { resizeLeaf, selectSlices, type Layout } from "../adapters/resize.ts";
 import { inputError } from "../diagnostics/error.ts";
@@ -7,6 +7,7 @@ import { byteSize, type DType } from "../ir/dtype.ts";
 import type { AdapterFile, AdapterPart } from "./adapter-file.ts";
 import { numbersOf } from "./convert.ts";
 import { checkFinite } from "./finite.ts";
+import { checkLeafSize } from "./leaf-size.ts";
 import { siteName } from "./site-names.ts";
 import type { WeightTensor } from "./weight.ts";
 
@@ -35,7 +36,8 @@ export interface ResizedAdapter {
  * An adapter with more tokens or a higher rank that computes what it did: of each new slice one leaf is zeros, and what
  * depends on the size (τ, α/r) stays what it was. The other leaf's numbers are random, so that it can learn.
  *
- * @throws TfcError GROWTH_INEXACT for kinds that cannot; RESIZE_NOTHING; RESIZE_DIRECTION for a smaller size
+ * @throws TfcError GROWTH_INEXACT for kinds that cannot; RESIZE_NOTHING; RESIZE_DIRECTION for a smaller size;
+ *   OPTION_OUT_OF_RANGE, ADAPTER_TOO_LARGE for one that is too large
  */
 export function growAdapter(adapter: AdapterFile, sizes: Sizes, seed: number): ResizedAdapter {
   return resize(adapter, sizes, "grow", (part, kind, from, to) => {
@@ -45,6 +47,7 @@ export function growAdapter(adapter: AdapterFile, sizes: Sizes, seed: number): R
       const tensor = leafOf(part, leaf);
       if (leaf.grows === null) return [leaf.name, tensor] as const;
       const name = `${siteName(part.site)}.${leaf.name}`;
+      checkLeafSize(name, leaf.shape);
       const bytes = (): Uint8Array => {
         const fill = fillOf(leaf, tensor.dtype, to - from, { seed, name: `${name} ${from}` });
         return resizeLeaf(tensor.bytes(), layoutOf(leaf, tensor.dtype), from, to, fill);
@@ -107,6 +110,7 @@ function resize(adapter: AdapterFile, sizes: Sizes, how: "grow" | "shrink", chan
         { how, size: kind.size, wanted, found: to },
       );
     }
+    optionsOfKind(kind)[kind.size]?.check(to, `--${kind.size}`);
     const changed = change(part, kind, from, to);
     sites.push({ site, kind: kind.name, from, to, dropped: changed.dropped });
     return changed.part;

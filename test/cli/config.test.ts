@@ -235,7 +235,7 @@ describe("a configuration is refused", () => {
   it.each<[string, object, string]>([
     ["a key that is none", { adapter: [] }, 'at "adapter"'],
     ["an object's own names", { toString: 1 }, 'at "toString"'],
-    ["a list", [], "wanted an object, found []"],
+    ["a list", [], "wanted a plain object, found []"],
     [
       "adapters that are no list",
       { adapters: { kind: "lora" } },
@@ -348,7 +348,14 @@ describe("a configuration is refused", () => {
       /wanted a default export, found none/,
     ],
     ["tfc.config.ts", "code that throws", 'throw new Error("no such luck");', /found no such luck/],
-    ["tfc.config.ts", "a function", "export default () => ({});", /wanted an object, found/],
+    ["tfc.config.ts", "a function", "export default () => ({});", /wanted a plain object, found/],
+    ["tfc.config.mjs", "a map", "export default new Map([['seed', 3]]);", /wanted a plain object, found/],
+    [
+      "tfc.config.mjs",
+      "a key whose reading throws",
+      "export default { get seed() { throw new Error('no such luck'); } };",
+      /found no such luck/,
+    ],
     [
       "tfc.config.ts",
       "a type of a key",

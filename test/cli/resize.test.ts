@@ -41,6 +41,21 @@ describe("tfc grow", () => {
     expect([...after.overrides.keys()]).toEqual([...before.overrides.keys()]);
   });
 
+  it("proves it in a graph with a paged cache, too", async () => {
+    const paged = path.join(models, "austen-llama/vllm/paged.onnx");
+    const output = next(".safetensors");
+    const { status, stderr } = await tfcHere(
+      ...["grow", adapters.scalarlm, "-o", output, "--rank", "2x", "--check", paged],
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
+
+  it("refuses tokens that no memory holds", async () => {
+    const args = [adapters.pattention, "-o", next(".safetensors"), "--tokens", String(2 ** 24)];
+    const message = await refused(folder, "grow", ...args);
+    expect(message).toContain("error ADAPTER_TOO_LARGE: the adapter would be too large: model.layers.0.");
+  });
+
   it("writes nothing where a model would show a difference", async () => {
     // The adapter is for six layers; that of another model has no place in it.
     const other = path.join(models, "families/llama2-dynamo/model.onnx");
@@ -53,6 +68,8 @@ describe("tfc grow", () => {
     [["--rank", "many"], "OPTION_OUT_OF_RANGE"],
     [["--tokens", "2x"], "RESIZE_NOTHING"],
     [["--rank", "1"], "RESIZE_DIRECTION"],
+    [["--rank", "65537"], "OPTION_OUT_OF_RANGE"],
+    [["--rank", "99999x"], "OPTION_OUT_OF_RANGE"],
     [[], "USAGE"],
   ])("refuses %j", async (args, code) => {
     const message = await refused(folder, "grow", adapters.scalarlm, "-o", next(".pt"), ...args);

@@ -329,9 +329,18 @@ describe("an adapter of another base", () => {
 
   it("that does not say which is taken", async () => {
     const silent = withHeader(file, nextFile(), ({ __metadata__: metadata = {} }) => {
-      metadata[BASE_KEY] = "of another program";
+      delete metadata[BASE_KEY];
     });
     expect((await compiled(other, silent)).status).toBe(0);
+  });
+
+  it.each(["", "of another program", "null", "[]", '{"version":2}'])("of which it says %j", async (base) => {
+    const strange = withHeader(file, nextFile(), ({ __metadata__: metadata = {} }) => {
+      metadata[BASE_KEY] = base;
+    });
+    const text = "found the fingerprint of a base, which this version of tfc cannot read";
+    expectSaid(await refusedWith(strange), strange, "ADAPTER_METADATA_INVALID", BASE_KEY, text);
+    expect((await compiled(model, strange, "--force")).status).toBe(0);
   });
 });
 
@@ -392,9 +401,8 @@ describe("a file that is broken", () => {
   it("tfc's own file that says something else than it has", async () => {
     const said = { version: 1, parts: [{ kind: "scalarlm", settings: { heads: 2, rank: 9 }, sites: [mlp] }] };
     const file = await written(scalarlmOf(mlp), { "tfc.adapter": JSON.stringify(said) });
-    const compiled = await tfcHere("compile", model, "-o", nextFile(".onnx"), "--load", file, "--json");
-    // Sizes are those of the leaves, whatever is said of them.
-    expect(JSON.parse(compiled.stdout)).toMatchObject({ kinds: { scalarlm: 1 } });
+    const text = "wanted rank 9, as the file says, found rank 3";
+    expectSaid(await refusedWith(file), file, "ADAPTER_SETTING_INVALID", mlp, text);
     const wrong = { ...said, parts: [{ ...said.parts[0], sites: [mlp, "model.layers.0.self_attn"] }] };
     const other = await written(scalarlmOf(mlp), { "tfc.adapter": JSON.stringify(wrong) });
     expectSaid(
