@@ -14,14 +14,15 @@ export function isTiedCopy(embedding: ParameterPlace, head: ParameterPlace): boo
   const [a, b] = [table.constant, matrix.constant];
   if (a === undefined || b === undefined || isMissing(a) || isMissing(b)) return false;
   const [rows = 0, columns = 0] = embedding.shape;
-  // The reader's layout, seen through what turns the stored matrix on its way.
+  // The readers' layouts, seen through what turns the stored matrices on their way.
   const isInFirst = head.isInFirst !== head.weight.transposed;
+  const isTableInFirst = embedding.weight.transposed;
   return Array.from(
     { length: COMPARED },
     (_, i) => [(i * 7919) % rows, (i * 104729) % columns] as const,
   ).every(
     ([row, column]) =>
-      elementOf(a, row * columns + column) ===
+      elementOf(a, isTableInFirst ? column * rows + row : row * columns + column) ===
       elementOf(b, isInFirst ? column * rows + row : row * columns + column),
   );
 }

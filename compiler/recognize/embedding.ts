@@ -3,6 +3,7 @@ import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { nodesDeep } from "../ir/walk.ts";
+import { weightOf } from "./weight.ts";
 
 /**
  * The table of token embeddings `[vocabulary, hiddenSize]`: the first float matrix of the hidden size whose rows are
@@ -12,11 +13,11 @@ export function embeddingOf(model: Model, hiddenSize: number | null): Value | nu
   return embeddingNode(model, hiddenSize)?.input(0) ?? null;
 }
 
-/** The Gather of the token embeddings, or null. */
+/** The Gather of the token embeddings, which may come from the head's matrix, turned; or null. */
 export function embeddingNode(model: Model, hiddenSize: number | null): Node | null {
   for (const node of nodesDeep(model.graph)) {
     if (node.op !== "Gather" || (node.int("axis") ?? 0) !== 0) continue;
-    const table = node.input(0)?.constant;
+    const table = weightOf(node.input(0));
     if (table?.shape.length !== 2 || table.shape[1] !== hiddenSize || !isFloat(table.dtype)) continue;
     if (node.input(1)?.constant === undefined) return node;
   }

@@ -9,6 +9,7 @@ import { embeddingNode } from "./embedding.ts";
 import { headOf } from "./head.ts";
 import type { Linear } from "./linear.ts";
 import type { Mlp } from "./mlp.ts";
+import { normObstacle } from "./norm-style.ts";
 import { normWeight } from "./norm-weight.ts";
 import { projectionsOf } from "./projections.ts";
 import { weightOf, type Weight } from "./weight.ts";
@@ -34,6 +35,8 @@ export interface ParameterPlace {
 export class Parameters {
   readonly #model: Model;
   readonly #view: DecoderView;
+  /** Undefined before it is looked for. */
+  #normObstacle: string | null | undefined;
 
   constructor(model: Model, view: DecoderView) {
     this.#model = model;
@@ -51,17 +54,29 @@ export class Parameters {
   #find(name: string): readonly (ParameterPlace | string)[] {
     if (name === "model.embed_tokens.weight") return [this.#embedding()];
     if (name === "lm_head.weight") return this.#head((head) => linearPlace(head, null));
-    if (name === "model.norm.weight") return this.#head((head) => normPlace(head.input));
+    if (name === "model.norm.weight") return this.#head((head) => this.#norm(head.input));
     const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
     if (layer === undefined) return [];
     const layers = this.#view.layers.filter(({ index, copy }) => index === Number(layer) && copy === 0);
-    return layers.flatMap((one) => inLayer(one, module, leaf === "bias"));
+    return layers.flatMap((one) => {
+      const norm = leaf === "weight" ? norms[module] : undefined;
+      if (norm === undefined) return inLayer(one, module, leaf === "bias");
+      const block = one[norm];
+      return block === null || block.kind === "site" ? [] : [this.#norm(block.region.input)];
+    });
+  }
+
+  #norm(normalized: Value): ParameterPlace | string {
+    if (this.#normObstacle === undefined) this.#normObstacle = normObstacle(this.#model, this.#view);
+    return this.#normObstacle ?? normPlace(normalized);
   }
 
   #embedding(): ParameterPlace | string {
     const node = embeddingNode(this.#model, this.#view.hiddenSize);
     const weight = node === null ? null : weightOf(node.input(0));
-    if (node === null || weight === null) return "its token embeddings are quantized, or not found";
+    if (node === null || weight === null || !weight.path.every(({ op }) => keeping.has(op)))
+      return "its token embeddings are quantized, or not found";
+    if (weight.root.constant === undefined) return "its token embeddings are an input of the graph";
     const { shape, dtype } = weight;
     return { reader: node, index: 0, shape, dtype, weight, isInFirst: false, packed: null };
   }
@@ -72,19 +87,13 @@ export class Parameters {
   }
 }
 
-/** The norms in front of the blocks of a layer; Gemma calls the second one by another name. */
+/** The norms in front of the blocks of a layer. */
 const norms: Readonly<Record<string, "attention" | "mlp">> = {
   input_layernorm: "attention",
   post_attention_layernorm: "mlp",
-  pre_feedforward_layernorm: "mlp",
 };
 
 function inLayer(layer: Layer, module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
-  const norm = norms[module];
-  if (norm !== undefined && !isBias) {
-    const block = layer[norm];
-    return block === null || block.kind === "site" ? [] : [normPlace(block.region.input)];
-  }
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
   if (site === undefined) return [`${module} is not a weight that can be replaced`];
   const blocks = [layer.attention, layer.mlp].filter(

@@ -640,6 +640,35 @@ describe("weights of the base that a checkpoint brings along", () => {
     expect(status).toBe(0);
   });
 
+  it.each(
+    ["gemma2-dynamo", "gemma2-genai-fp32", "gemma3-dynamo", "gemma3-mobius", "gemma3-torchscript"].flatMap(
+      (base) =>
+        ["layers.1.input_layernorm", "layers.0.post_attention_layernorm", "norm"].map(
+          (module) => [base, `model.${module}.weight`] as const,
+        ),
+    ),
+  )("are refused by name where they are a Gemma's norms: %s, %s", async (base, name) => {
+    const file = await written({ ...adapter, [name]: weight([32]) });
+    const message = await refused(folder, "compile", family(base), "-o", nextFile(".onnx"), "--load", file);
+    expectSaid(message, file, "OVERRIDE_REFUSED", name, "whose norms multiply by 1 + W");
+  });
+
+  it.each(["llama2-dynamo", "llama2-torchscript", "phi3-genai-fp32", "qwen3-dynamo", "mistral-dynamo"])(
+    "are taken as norms of %s, which has no others",
+    async (base) => {
+      const [norm, other] = ["post_attention", "pre_feedforward"].map(
+        (name) => `model.layers.1.${name}_layernorm.weight`,
+      ) as [string, string];
+      const compile = async (name: string): Promise<string> => written({ ...adapter, [name]: weight([32]) });
+      const good = await compile(norm);
+      const output = nextFile(".onnx");
+      expect((await tfcHere("compile", family(base), "-o", output, "--load", good)).status).toBe(0);
+      const bad = await compile(other);
+      const message = await refused(folder, "compile", family(base), "-o", nextFile(".onnx"), "--load", bad);
+      expectSaid(message, bad, "OVERRIDE_REFUSED", other, "wanted a parameter that the graph has");
+    },
+  );
+
   it.each([
     ["model.layers.0.self_attn.q_norm.weight", [8]],
     ["model.layers.0.self_attn.q_proj.bias", [32]],
