@@ -1,10 +1,8 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { AdapterDescription } from "./adapters/description.ts";
-import { adapterKinds } from "./adapters/index.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "./adapters/kind.ts";
 import { selects } from "./adapters/selector.ts";
 import { Analyses } from "./pass/analyses.ts";
-import { checkOptions } from "./pass/options.ts";
 import { diagnostic, type Diagnostic } from "./diagnostics/diagnostic.ts";
 import { inputError, TfcError } from "./diagnostics/error.ts";
 import { Sink } from "./diagnostics/sink.ts";
@@ -218,15 +216,16 @@ function planOf(options: CompileOptions): Omit<Plan, "given"> {
   if ((options.members ?? 1) > 1 && load.length > 0) throw conflict("--members", "--load");
   if (options.adapters === false && (load.length > 0 || asksForFresh))
     throw conflict("--no-adapters", load.length > 0 ? "--load" : "--adapter or --sites");
-  const replace = entriesOf(replaceLinears.options.entries, options.replace ?? [], "--replace");
+  const replace = entriesIn(replaceLinears.options.entries, options.replace ?? [], "replace");
   const isFresh = load.length === 0 && options.adapters !== false && (replace.length === 0 || asksForFresh);
+  if (!isFresh && load.length === 0) refuseWithout(options);
   const one: AdapterEntry = {
     kind: options.adapter ?? DEFAULT_KIND,
     ...(options.sites === undefined ? {} : { sites: options.sites }),
     settings,
   };
   return {
-    entries: isFresh ? entriesOf(injectAdapters.options.entries, options.entries ?? [one], "--sites") : [],
+    entries: isFresh ? entriesIn(injectAdapters.options.entries, options.entries ?? [one], "entries") : [],
     replace,
     residence,
   };
@@ -234,18 +233,21 @@ function planOf(options: CompileOptions): Omit<Plan, "given"> {
 
 const DEFAULT_KIND = "scalarlm";
 
-/** Settings are checked before any pass works, so that a bad flag is said at once. */
-function entriesOf(
+/** Entries are checked before any pass works, so that a bad flag is said at once. */
+function entriesIn(
   option: typeof injectAdapters.options.entries,
   entries: readonly (AdapterEntry | Omit<AdapterEntry, "kind">)[],
-  flag: string,
+  label: string,
 ): readonly Entry[] {
-  const checked = entries.length === 0 ? [] : option.check(entries, flag);
-  for (const { kind, settings } of checked) {
-    const known = adapterKinds.get(kind);
-    if (known !== undefined) checkOptions(known.options, settings, `adapter ${kind}`);
-  }
-  return checked;
+  return entries.length === 0 ? [] : option.check(entries, label);
+}
+
+/** Refuses what is said about adapters where there are none. */
+function refuseWithout({ settings = {}, residence = "baked", adapters }: CompileOptions): void {
+  const why = adapters === false ? "--no-adapters" : "--replace without --adapter, --sites or --load";
+  const [setting] = Object.keys(settings);
+  if (setting !== undefined) throw conflict(`--${setting}`, why);
+  if (residence !== "baked") throw conflict(`--adapters ${residence}`, why);
 }
 
 function conflict(option: string, other: string): TfcError {
@@ -287,6 +289,8 @@ function stepsOf(options: CompileOptions, plan: Plan, made: Made): ReturnType<ty
     onInput: (name: string, tensor: Tensor): void => void made.inputs.set(name, tensor),
   };
   const hasAdapters = entries.length > 0 || beside.some(({ parts }) => parts.length > 0);
+  if (!hasAdapters && residence !== "baked")
+    throw conflict(`--adapters ${residence}`, "a --load that has nothing beside what is replaced");
   return [
     ...(override === undefined ? [] : [step(overrideWeights, overriding)]),
     ...[outlineAttention, outlineMlp, outlineNorms].map((pass) => step(pass)),

@@ -7,7 +7,7 @@ import { outlineAttention } from "./outline-attention.ts";
 import { outlineMlp } from "./outline-mlp.ts";
 import { outlineNorms } from "./outline-norms.ts";
 import { overrideWeights } from "./override-weights.ts";
-import { replaceLinears } from "./replace-linears.ts";
+import { ALL_REPLACED, replaceLinears } from "./replace-linears.ts";
 
 /** Every pass, in the order in which they may run. */
 export const passes: readonly Pass[] = [
@@ -23,6 +23,7 @@ export const passes: readonly Pass[] = [
 ];
 
 export {
+  ALL_REPLACED,
   foldConditions,
   inlineFunctions,
   injectAdapters,

@@ -30,6 +30,9 @@ export interface ReplaceOptions {
   readonly given: readonly AdapterFile[] | null;
 }
 
+/** What the paper replaces: every projection of attention, and the feed-forward as a whole. */
+export const ALL_REPLACED = "q_proj,k_proj,v_proj,o_proj,mlp";
+
 /**
  * Makes projections, and MLPs as a whole, what they are in a Tokenformer: attention to parameter tokens.
  *
@@ -44,7 +47,11 @@ export const replaceLinears: Pass<ReplaceOptions> = {
   name: "replace-linears",
   summary: "make projections and MLPs token-parameter attention",
   options: {
-    entries: entriesOption({ help: "sites with their settings", default: [], kind: "pattention" }),
+    entries: entriesOption({
+      help: "sites with their settings",
+      default: [],
+      only: { kind: "pattention", sites: ALL_REPLACED },
+    }),
     seed: integer({ help: "seed of the first weights", default: 0, min: 0, max: 2 ** 32 - 1 }),
     given: given<ReplaceOptions["given"]>({ help: "trained weights", default: null }),
   },

@@ -1,7 +1,8 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
-import { injectAdapters, passes, residences } from "../../passes/index.ts";
+import { ALL_REPLACED, injectAdapters, passes, residences } from "../../passes/index.ts";
 import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
+import { pattention } from "../adapters/pattention.ts";
 import { siteList } from "../adapters/selector.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile.ts";
 import { inputError } from "../diagnostics/error.ts";
@@ -36,9 +37,6 @@ interface Flags extends Readonly<Record<string, unknown>> {
 const weightOption = choice({ help: "where the base's weights go", default: "link", of: weightModes });
 const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
 const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
-
-/** What the paper replaces: every projection of attention, and the feed-forward as a whole. */
-const ALL_REPLACED = "q_proj,k_proj,v_proj,o_proj,mlp";
 
 interface KindOption {
   readonly option: PassOption<unknown>;
@@ -80,7 +78,7 @@ export function compileCommand(): Command {
     const shown = value === "" ? option.help : `${option.help} (default: ${defaults.join(", ")})`;
     command.addOption(new Option(`--${name}${value}`, shown));
   }
-  return command
+  command
     .option("--seed <n>", `${seedOption.help} (default: ${seedOption.default})`)
     .option("--load <path>", "trained adapters: a file or folder; in a bank, once for each", collect)
     .option("--adapters <where>", `where their weights are: ${residences.join(", ")} (default: baked)`)
@@ -101,10 +99,23 @@ export function compileCommand(): Command {
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")
     .option("--json", "print one JSON object", false)
     .action(run);
+  refuseBoth(command);
+  return command;
 }
 
 function collect(path: string, before: readonly string[] = []): readonly string[] {
   return [...before, path];
+}
+
+/** Both are stored under one name, and the last would take back the first. */
+function refuseBoth(command: Command): void {
+  const given = new Set<string>();
+  for (const name of ["adapters", "no-adapters"]) {
+    command.on(`option:${name}`, () => {
+      if (given.add(name).size < 2) return;
+      throw inputError("OPTION_CONFLICT", {}, { option: "--no-adapters", other: "--adapters" });
+    });
+  }
 }
 
 async function run(model: string, flags: Flags): Promise<void> {
@@ -124,7 +135,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     value === undefined ? {} : { [name]: option.check(value, `--${name}`) };
   const isAsked = ["adapter", "sites", "load", "replace"].some((name) => flags[name] !== undefined);
   // What a flag asks for stands in the place of all that a configuration says about adapters.
-  const { entries, load, replace, ...others } = config;
+  const { entries, load, replace, residence, members, ...others } = config;
   const configured = isAsked || flags.adapters === false ? {} : defined({ entries, load, replace });
   const [flag] = Object.keys(settings);
   if (flag !== undefined && (configured.entries !== undefined || configured.replace !== undefined)) {
@@ -132,11 +143,15 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
   }
   const { adapters, lowerPagedAttention, strict, sites } = flags;
+  const divided = dividedSettings(flags, settings);
+  // How many a bank holds is of no meaning where a flag asks for something else.
+  const isBank = typeof adapters !== "string" || adapters === "bank";
   const afterPass = flags.dumpAfter === undefined ? undefined : dumpAfter(flags.dumpAfter);
   return {
     input,
     ...others,
     ...configured,
+    ...(hasAdapters(flags) ? defined({ residence, members: isBank ? members : undefined }) : {}),
     ...defined({ output: flags.output, load: flags.load, lowerPagedAttention, strict }),
     ...given(kindOption, "adapter"),
     ...(sites === undefined ? {} : { sites: sitesText(sites) }),
@@ -145,8 +160,8 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...given(weightOption, "weights"),
     ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),
     ...(adapters === false ? { adapters } : {}),
-    ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, settings)] }),
-    ...(Object.keys(settings).length === 0 ? {} : { settings }),
+    ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, divided.replaced)] }),
+    ...(Object.keys(divided.beside).length === 0 ? {} : { settings: divided.beside }),
     force: flags.force,
     allowMissingWeights: flags.allowMissingWeights,
     ...defined({ afterPass, progress: progressBar() }),
@@ -159,14 +174,40 @@ function sitesText(sites: unknown): string {
   return String(sites);
 }
 
-function replaced(
-  sites: string | boolean,
-  settings: Readonly<Record<string, unknown>>,
-): { sites: string; settings: Readonly<Record<string, unknown>> } {
+/** Whether flags leave adapters to be somewhere: where, and how many, a configuration may still say. */
+function hasAdapters(flags: Flags): boolean {
+  const isReplacing = flags.replace !== undefined;
+  return flags.adapters !== false && (!isReplacing || isFresh(flags) || flags.load !== undefined);
+}
+
+function isFresh(flags: Flags): boolean {
+  return flags["adapter"] !== undefined || flags["sites"] !== undefined;
+}
+
+type Settings = Readonly<Record<string, unknown>>;
+
+function replaced(sites: string | boolean, settings: Settings): { sites: string; settings: Settings } {
   const text = typeof sites === "string" ? sites : ALL_REPLACED;
   siteList({ help: "" }).check(text, "--replace");
-  const { tokens, norm, tau } = settings;
-  return { sites: text, settings: defined({ tokens, norm, tau }) };
+  return { sites: text, settings };
+}
+
+/** Which settings are for what is replaced, which for what stands beside; what both kinds have is for both. */
+function dividedSettings(
+  flags: Flags,
+  settings: Settings,
+): { readonly replaced: Settings; readonly beside: Settings } {
+  if (flags.replace === undefined) return { replaced: {}, beside: settings };
+  if (!isFresh(flags) && flags.load === undefined) return { replaced: settings, beside: {} };
+  const only = (isMeant: (name: string) => boolean): Settings =>
+    Object.fromEntries(Object.entries(settings).filter(([name]) => isMeant(name)));
+  const isReplacing = (name: string): boolean => Object.hasOwn(pattention.options, name);
+  const besideKind = adapterKinds.get(kindOption.check(flags["adapter"] ?? kindOption.default, "--adapter"));
+  const beside = besideKind?.options ?? {};
+  // With --load, settings say what its files leave out, whatever is replaced.
+  const isBeside = (name: string): boolean =>
+    flags.load !== undefined || Object.hasOwn(beside, name) || !isReplacing(name);
+  return { replaced: only(isReplacing), beside: only(isBeside) };
 }
 
 /** Without what is undefined, which stands for what nobody said. */

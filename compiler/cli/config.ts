@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { injectAdapters, replaceLinears } from "../../passes/index.ts";
 import type { AdapterEntry, CompileOptions } from "../compile.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../onnx/place-weights.ts";
-import { jsonText } from "../pass/options.ts";
+import { jsonText, type Option } from "../pass/options.ts";
 
 /**
  * What `tfc.config.ts` or `tfc.config.json` says: options of `tfc compile` under the names they have in code, paths
@@ -90,8 +91,14 @@ interface Imported {
   readonly default?: unknown;
 }
 
+/** @throws Error where the module waits for something that nothing is left to bring */
 async function importFile(path: string): Promise<Imported> {
-  return (await import(pathToFileURL(path).href)) as Imported;
+  const waiting = new Promise<never>((_, reject) => {
+    process.once("beforeExit", () => {
+      reject(new Error("a module that waits for what never comes"));
+    });
+  });
+  return await Promise.race([import(pathToFileURL(path).href) as Promise<Imported>, waiting]);
 }
 
 /**
@@ -107,11 +114,17 @@ async function importTypeScript(file: string): Promise<Imported> {
   // What TypeScript can read in spite of an error may be something else than what was meant.
   if (wrong !== undefined) throw new Error(ts.flattenDiagnosticMessageText(wrong.messageText, " "));
   const beside = join(dirname(resolve(file)), `.${basename(file)}.${process.pid}.mjs`);
+  const remove = (): void => {
+    rmSync(beside, { force: true });
+  };
+  // A module may end the process.
+  process.once("exit", remove);
   try {
     writeFileSync(beside, erased.outputText, { flag: "wx" });
     return await importFile(beside);
   } finally {
-    rmSync(beside, { force: true });
+    process.off("exit", remove);
+    remove();
   }
 }
 
@@ -133,7 +146,26 @@ function checkConfig(value: unknown, file: string): Checked {
       throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: jsonText(content) });
     }
   }
+  checkAdapters(value, file);
   return value;
+}
+
+/** Checks what says something of adapters by the options it stands for, and names the file and the key. */
+function checkAdapters({ adapters, replace, residence, members, seed }: Checked, file: string): void {
+  const { entries, ...options } = injectAdapters.options;
+  const check = <T>(option: Option<T>, value: unknown, name: string): void => {
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) return;
+    try {
+      option.check(value, name);
+    } catch (cause) {
+      throw cause instanceof TfcError ? cause.in(file) : cause;
+    }
+  };
+  check(entries, adapters, "adapters");
+  check(replaceLinears.options.entries, replace, "replace");
+  check(options.residence, residence, "residence");
+  check(options.members, members, "members");
+  check(options.seed, seed, "seed");
 }
 
 /** A list, a map or an object of a class has its content elsewhere, where nobody would look. */

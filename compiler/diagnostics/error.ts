@@ -16,6 +16,12 @@ export class TfcError extends Error {
     this.diagnostics = diagnostics;
   }
 
+  /** The same, of a file, where nothing says of which. */
+  in(file: string): TfcError {
+    const diagnostics = this.diagnostics.map((d) => ({ ...d, place: { file, ...d.place } }));
+    return new TfcError(this.kind, diagnostics, { cause: this });
+  }
+
   /** The code of the first diagnostic. */
   get code(): Code {
     return this.diagnostics[0]?.code ?? "INTERNAL";

@@ -139,12 +139,14 @@ export function jsonText(value: unknown): string {
 /**
  * Checks given values against a schema and fills in defaults.
  *
+ * @param label what an option is called where its value came from
  * @throws TfcError OPTION_OUT_OF_RANGE, OPTION_UNKNOWN_VALUE, OPTION_UNKNOWN
  */
 export function checkOptions<O>(
   schema: Schema<O>,
   given: Readonly<Record<string, unknown>>,
   owner: string,
+  label = (name: string): string => `--${name}`,
 ): O {
   const known = Object.keys(schema);
   for (const name of Object.keys(given)) {
@@ -154,7 +156,7 @@ export function checkOptions<O>(
   const checked: Partial<O> = {};
   for (const name of known as (keyof O & string)[]) {
     const value = given[name];
-    checked[name] = value === undefined ? schema[name].default : schema[name].check(value, `--${name}`);
+    checked[name] = value === undefined ? schema[name].default : schema[name].check(value, label(name));
   }
   return checked as O;
 }

@@ -74,7 +74,7 @@ export class Parameters {
   #embedding(): ParameterPlace | string {
     const node = embeddingNode(this.#model, this.#view.hiddenSize);
     const weight = node === null ? null : weightOf(node.input(0));
-    if (node === null || weight === null || !weight.path.every(({ op }) => keeping.has(op)))
+    if (node === null || !weight?.path.every(({ op }) => keeping.has(op)))
       return "its token embeddings are quantized, or not found";
     if (weight.root.constant === undefined) return "its token embeddings are an input of the graph";
     const { shape, dtype } = weight;

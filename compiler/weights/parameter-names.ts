@@ -5,7 +5,14 @@ import { parseSiteName } from "./site-names.ts";
 
 /** What a parameter of a checkpoint is, by its name. */
 export type Parameter =
-  | { readonly is: "leaf"; readonly kind: AdapterKind; readonly leaf: string; readonly site: SiteRef }
+  | {
+      readonly is: "leaf";
+      readonly kind: AdapterKind;
+      readonly leaf: string;
+      readonly site: SiteRef;
+      /** The adapter's name in PEFT, where the parameter's says it. */
+      readonly adapter: string | null;
+    }
   /** A weight of the base, by the name that Hugging Face's Llama gives it, and how many dimensions it has. */
   | { readonly is: "override"; readonly name: string; readonly dims: number }
   /** Something that cannot be applied. `what` is a noun phrase. */
@@ -105,7 +112,8 @@ function withoutShells(path: readonly string[]): readonly string[] {
 }
 
 function leafOf(path: readonly string[]): Parameter | null {
-  const named = withoutAdapterName(path);
+  const adapter = adapterNameIn(path);
+  const named = adapter === null ? path : [...path.slice(0, -2), "weight"];
   // Names of leaves have at most two parts: lora_A.weight.
   for (const parts of [2, 1]) {
     const leaf = named.slice(-parts).join(".");
@@ -113,16 +121,16 @@ function leafOf(path: readonly string[]): Parameter | null {
     if (kind === null) continue;
     const module = named.slice(0, -parts).join(".");
     const site = siteAt(module);
-    if (site !== null) return { is: "leaf", kind, leaf, site };
+    if (site !== null) return { is: "leaf", kind, leaf, site, adapter };
     return { is: "unknown", what: `a leaf of ${kind.name} at ${module || "no module"}, which is no site` };
   }
   return null;
 }
 
 /** PEFT has `lora_A.default.weight` in memory, and ScalarLM saves it so: the middle is the adapter's name. */
-function withoutAdapterName(path: readonly string[]): readonly string[] {
+function adapterNameIn(path: readonly string[]): string | null {
   const isNamed = /^lora_[AB]$/.test(path.at(-3) ?? "") && path.at(-1) === "weight";
-  return isNamed ? [...path.slice(0, -2), "weight"] : path;
+  return isNamed ? (path.at(-2) ?? null) : null;
 }
 
 /** The site of a module, whose path begins with the layers. */

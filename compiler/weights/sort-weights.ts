@@ -37,6 +37,7 @@ export function sortWeights(file: string, weights: StateDict): SortedWeights {
   const overrides = new Map<string, WeightTensor>();
   const seen = new Map<string, string>();
   const unknown: [string, string][] = [];
+  let only: string | null = null;
   for (const [name, tensor] of weights) {
     const parameter = parseParameter(name);
     if (parameter.is === "unknown") {
@@ -50,7 +51,12 @@ export function sortWeights(file: string, weights: StateDict): SortedWeights {
       overrides.set(parameter.name, tensor);
       continue;
     }
-    const { kind, leaf, site } = parameter;
+    const { kind, leaf, site, adapter } = parameter;
+    if (adapter !== null && adapter !== (only ??= adapter)) {
+      const what = `a leaf of the adapter "${adapter}" beside those of "${only}", and a file holds one`;
+      unknown.push([name, what]);
+      continue;
+    }
     const key = `${siteKey(site)} ${kind.name}`;
     const draft = drafts.get(key) ?? { site, kind, leaves: new Map(), names: new Map() };
     drafts.set(key, draft);

@@ -8,6 +8,7 @@ import { openModel } from "../../compiler/onnx/open.ts";
 import { readAdapter } from "../../compiler/weights/read-adapter.ts";
 import { layoutSafetensors, writeSafetensors } from "../../compiler/weights/safetensors.ts";
 import { writeAdapter } from "../../compiler/weights/write-adapter.ts";
+import { loraOf, writeWeights as writeState } from "../support/adapters.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
@@ -41,6 +42,29 @@ it("follows the embeddings of a state dict, which has a shared parameter once", 
   const file = path.join(folder, "state_dict.safetensors");
   await writeWeights(file, name);
   expect(await overridden(file, { alpha: 1 })).toEqual(["lm_head.weight.override", `${name}.override`]);
+});
+
+it("follows embeddings that the graph gathers from the head's own matrix, turned", async () => {
+  const genai = path.resolve(
+    import.meta.dirname,
+    "../../samples/models/families/gemma2-genai-fp32/model.onnx",
+  );
+  const table = { dtype: "float", shape: [56, 32] } as const;
+  const numbers = Float32Array.from({ length: 56 * 32 }, (_, i) => Math.sin(i));
+  const weights = new Map([[name, { ...table, bytes: () => new Uint8Array(numbers.buffer) }]]);
+  const leaves = loraOf("model.layers.0.self_attn.q_proj", { inFeatures: 32, outFeatures: 64 });
+  const file = path.join(folder, "turned.safetensors");
+  await writeState(file, { ...leaves, ...Object.fromEntries(weights) });
+  const output = path.join(folder, "turned/model.onnx");
+  await compile({ input: genai, output, load: [file], settings: { alpha: 1 } });
+  const made = openModel(output, new Sink()).model.graph.initializers;
+  const bytesOf = (end: string): Float32Array => {
+    const [value] = [...made].filter((one) => one.name === end);
+    return new Float32Array(Uint8Array.from(value?.constant?.bytes() ?? []).buffer);
+  };
+  expect(bytesOf(`${name}.override`)).toEqual(numbers);
+  const turned = Float32Array.from(numbers, (_, i) => numbers[(i % 56) * 32 + Math.floor(i / 56)] ?? 0);
+  expect(bytesOf("lm_head.weight.override")).toEqual(turned);
 });
 
 it("stays what it was under PEFT, which saves a copy of the embeddings, also after an import", async () => {

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { readSafetensors } from "../../compiler/weights/safetensors.ts";
 import { loraOf, scalarlmOf, writeWeights } from "../support/adapters.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
 import { tfc, tfcHere } from "../support/tfc.ts";
 import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
@@ -184,6 +184,7 @@ describe("flags win over a configuration", () => {
     [["--sites", "mlp", "--heads", "2"], { kinds: { scalarlm: 1 } }],
     [["--adapters", "baked"], { kinds: { lora: 1 }, residence: "baked" }],
     [["--no-adapters"], { kinds: {}, adapters: 0 }],
+    [["--replace", "mlp", "--adapter", "lora"], { residence: "inputs", kinds: { lora: 2 }, replaced: 1 }],
     [["--replace", "mlp"], { kinds: {}, adapters: 0, replaced: 1 }],
   ])("%j", (flags, report) => {
     expect(compiledIn(fresh({ "tfc.config.json": config }), ...flags)).toMatchObject(report);
@@ -290,7 +291,30 @@ describe("a configuration is refused", () => {
       "OPTION_OUT_OF_RANGE",
       "found 8",
     ],
-    ["a residence that is none", { residence: "cloud" }, "OPTION_UNKNOWN_VALUE", '"cloud"'],
+    [
+      "a kind of what is replaced",
+      { replace: [{ kind: "lora" }] },
+      "OPTION_UNKNOWN_VALUE",
+      'replace[0].kind does not know "lora"',
+    ],
+    [
+      "an entry without a kind",
+      { adapters: [{ kind: "lora" }, {}] },
+      "OPTION_UNKNOWN_VALUE",
+      "adapters[1].kind does not know",
+    ],
+    [
+      "a residence that is none",
+      { residence: "cloud" },
+      "OPTION_UNKNOWN_VALUE",
+      'residence does not know "cloud"',
+    ],
+    [
+      "a residence of no adapters",
+      { replace: [{ sites: "mlp" }], residence: "inputs" },
+      "OPTION_CONFLICT",
+      "--adapters inputs does not go with --replace",
+    ],
     ["a seed out of range", { seed: -1 }, "OPTION_OUT_OF_RANGE", "found -1"],
     ["no members", { residence: "bank", members: 0 }, "OPTION_OUT_OF_RANGE", "found 0"],
     ["a bank's members without a bank", { members: 2 }, "OPTION_CONFLICT", "--members does not go with"],
@@ -309,6 +333,15 @@ describe("a configuration is refused", () => {
   it("by the path of what it loads, where there is none", async () => {
     const message = await refusedHere({ load: "sub/nothing.pt" });
     expect(message).toMatch(/\/sub\/nothing\.pt: error FILE_NOT_FOUND: cannot open \/.*\/sub\/nothing\.pt\n/);
+  });
+
+  it("whose code waits for ever", () => {
+    const folder = fresh({ "tfc.config.ts": "await new Promise(() => {}); export default {};" });
+    const { status, stderr } = tfc(["compile", "model.onnx"], folder);
+    expect(status).toBe(1);
+    expect(stderr).toContain("CONFIG_INVALID");
+    expect(stderr).toContain("found a module that waits for what never comes");
+    expect(filesIn(folder).filter((name) => name.endsWith(".mjs"))).toEqual([]);
   });
 
   it("when there is none", async () => {

@@ -182,6 +182,14 @@ describe("leaves", () => {
     );
   });
 
+  it("of two adapters", async () => {
+    const [a, b] = Object.entries(lora) as [[string, Weights[string]], [string, Weights[string]]];
+    const [first, second] = [a[0].replace("_A", "_A.one"), b[0].replace("_B", "_B.two")];
+    const file = await written({ [first]: a[1], [second]: b[1] });
+    const text = 'found a leaf of the adapter "two" beside those of "one"';
+    expectSaid(await refusedWith(file, "--alpha", "4"), file, "ADAPTER_WEIGHT_UNKNOWN", second, text);
+  });
+
   it("of whole numbers", async () => {
     const name = `${q}.lora_A.weight`;
     const leaf = { dtype: "int8", shape: [2, 8], bytes: () => new Uint8Array(16) } as const;

@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
+import { tfcHere } from "../support/tfc.ts";
 import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
 const folder = temporaryFolder();
@@ -36,6 +37,31 @@ describe("an option of compile out of range", () => {
     const message = await refused(folder, "compile", model, flag, value);
     expect(message).toContain(`error ${code}: ${flag}`);
     expect(message).toContain(text);
+  });
+
+  it.each<[string, string, string]>([
+    ["--replace q_proj --adapters inputs", "OPTION_CONFLICT", "--adapters inputs does not go with --replace"],
+    ["--replace q_proj --adapters bank", "OPTION_CONFLICT", "--adapters bank does not go with --replace"],
+    ["--replace q_proj --rank 8", "OPTION_UNKNOWN", 'adapter pattention has no option "rank"'],
+    ["--replace --alpha 3", "OPTION_UNKNOWN", 'adapter pattention has no option "alpha"'],
+    ["--replace q_proj --adapter lora --heads 2", "OPTION_UNKNOWN", 'adapter lora has no option "heads"'],
+    ["--no-adapters --rank 8", "OPTION_CONFLICT", "--rank does not go with --no-adapters"],
+    ["--no-adapters --adapters inputs", "OPTION_CONFLICT", "--no-adapters does not go with --adapters"],
+    ["--adapters bank --no-adapters", "OPTION_CONFLICT", "--no-adapters does not go with --adapters"],
+  ])("none is left out silently: %s", async (flags, code, text) => {
+    expect(await refused(folder, "compile", model, ...flags.split(" "))).toContain(`error ${code}: ${text}`);
+  });
+
+  it("each setting goes to the kind that has it", async () => {
+    const flags = "--replace q_proj --tokens 3 --adapter lora --sites v_proj --rank 2 --json";
+    const output = path.join(folder, "both.onnx");
+    const { stdout } = await tfcHere("compile", model, "-o", output, ...flags.split(" "));
+    // Of eight inputs and outputs: 3 key and value tokens, and matrices of rank 2.
+    expect(JSON.parse(stdout)).toMatchObject({
+      kinds: { lora: 1 },
+      replaced: 1,
+      parameters: { added: 2 * 3 * 8 + 2 * 2 * 8 },
+    });
   });
 
   it("heads that do not divide the hidden size", async () => {

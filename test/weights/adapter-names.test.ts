@@ -86,6 +86,12 @@ describe("names of weights of the base", () => {
   });
 });
 
+it("finds the adapter's name in a leaf's", () => {
+  const name = "model.layers.0.mlp.up_proj.lora_B.style.weight";
+  expect(parseParameter(name)).toMatchObject({ leaf: "lora_B.weight", adapter: "style" });
+  expect(parseParameter(name.replace(".style", ""))).toMatchObject({ adapter: null });
+});
+
 describe("names that cannot be applied", () => {
   it.each([
     ["model.layers.0.self_attn.rotary_emb.inv_freq", "a rotary table"],
