@@ -99,7 +99,7 @@ async function compileVariant(folder, input, { id, name, options }) {
   const output = join(folder, `${id}.onnx`);
   const report = await compile({ ...options, input, output, weights: "link" });
   // Fresh adapters are half zeros, and trained ones are not.
-  fillSafetensors(adapterFile(output), DEVIATION);
+  if (report.parameters.added > 0) fillSafetensors(adapterFile(output), DEVIATION);
   return { id, name, file: output, parameters: report.parameters };
 }
 

@@ -15,10 +15,11 @@ const projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_pr
 const scalarlm = { adapter: "scalarlm", settings: { heads: HEADS, rank: RANK } };
 
 /**
- * What a model is compiled to, as options of `compile`; `id` names the files. The first is what a bank is compared
- * with. With `isEmpty` the adapter inputs are fed with none.
+ * What a model is compiled to, as options of `compile`; `id` names the files. A bank is compared with `scalarlm`, all
+ * others with the base; what `none` differs from it by is the noise of two sessions.
  */
 export const variants = [
+  { id: "none", name: "no adapters, a control", options: { adapters: false } },
   { id: "scalarlm", name: `scalarlm, rank ${RANK}`, options: scalarlm },
   { id: "lora", name: `lora, rank ${RANK}, q and v`, options: { adapter: "lora", settings: { rank: RANK } } },
   {
