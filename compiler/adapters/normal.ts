@@ -33,5 +33,7 @@ const tail = {
 };
 
 function polynomial(coefficients: readonly number[], x: number): number {
-  return coefficients.reduce((sum, c) => sum * x + c, 0);
+  let sum = 0;
+  for (const c of coefficients) sum = sum * x + c;
+  return sum;
 }
