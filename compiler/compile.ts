@@ -192,17 +192,29 @@ interface Plan {
 }
 
 /** Trained adapters, and the files they are read from. Their formats are loaded only where there are any. */
-async function readGiven({ load = [], settings = {} }: CompileOptions): Promise<{
+async function readGiven({ load = [], settings = {}, replace = [] }: CompileOptions): Promise<{
   readonly files: readonly AdapterFile[];
   readonly sources: readonly string[];
 }> {
   if (load.length === 0) return { files: [], sources: [] };
   const { readAdapter, readFiles } = await import("./weights/read-adapter.ts");
+  // What is said of replaced projections is said of their weights, and those come from the files.
+  const hints = replace.reduce((all, entry) => agreed(all, entry.settings ?? {}), settings);
   return {
-    files: load.map((path) => readAdapter(path, settings)),
+    files: load.map((path) => readAdapter(path, hints)),
     sources: load.flatMap((path) => readFiles(path)),
   };
 }
+
+/** Both together, where they do not contradict each other. */
+function agreed(one: Hints, other: Hints): Hints {
+  const differing = Object.keys(other).find((name) => name in one && one[name] !== other[name]);
+  if (differing === undefined) return { ...one, ...other };
+  const [a, b] = [one, other].map((hints) => `${differing} ${String(hints[differing])}`) as [string, string];
+  throw conflict(a, `${b}, with --load`);
+}
+
+type Hints = NonNullable<AdapterEntry["settings"]>;
 
 function planOf(options: CompileOptions): Omit<Plan, "given"> {
   const { load = [], settings = {}, residence = "baked" } = options;

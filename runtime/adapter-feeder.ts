@@ -1,5 +1,6 @@
 import { inputError } from "../compiler/diagnostics/error.ts";
 import { adapterFeeds, noAdapter } from "./adapter-feeds.ts";
+import type { Hints } from "../compiler/weights/read-adapter.ts";
 import { adapterInterface, type AdapterInterface } from "./adapter-ports.ts";
 import type { Case } from "./dims.ts";
 import { roleOf } from "./roles.ts";
@@ -11,6 +12,10 @@ export interface AdapterChoice {
   readonly load?: string;
   /** Members of a bank, for one row (token) after the other, from the first again at the end. Default: -1, the base. */
   readonly adapterIds?: readonly number[];
+  /** Takes an adapter of another base. */
+  readonly force?: boolean;
+  /** What the adapter's file does not say. */
+  readonly hints?: Hints;
 }
 
 /** Feeds what a compiled graph takes beside what its base takes; nothing to a graph that takes no more. */
@@ -20,15 +25,23 @@ export class AdapterFeeder {
   readonly #taken: AdapterInterface;
   readonly #adapter: Tensors;
   readonly #ids: readonly number[];
+  /** Whether the graph takes adapters as inputs. */
+  readonly takesAdapters: boolean;
+  /** Whether it holds a bank of them. */
+  readonly takesIds: boolean;
 
   /** @throws TfcError ADAPTER_IDS_RANGE, and what {@link adapterFeeds} throws */
-  constructor(session: Session, { load, adapterIds = [-1] }: AdapterChoice) {
+  constructor(session: Session, { load, adapterIds = [-1], ...options }: AdapterChoice) {
     this.#taken = adapterInterface(session.file, session.inputs);
     const { ports, ids, members } = this.#taken;
     const names = new Set([...ports.map(({ port }) => port.name), ...(ids === null ? [] : [ids.name])]);
     this.ownInputs = session.inputs.filter(({ name }) => !names.has(name));
     this.#adapter =
-      load === undefined || ports.length === 0 ? noAdapter(this.#taken) : adapterFeeds(session, load);
+      load === undefined || ports.length === 0
+        ? noAdapter(this.#taken)
+        : adapterFeeds(session, load, options);
+    this.takesAdapters = ports.length > 0;
+    this.takesIds = ids !== null;
     this.#ids = adapterIds.length === 0 ? [-1] : adapterIds;
     const wrong = ids === null ? undefined : this.#ids.find((id) => id < -1 || id >= members);
     if (wrong !== undefined)

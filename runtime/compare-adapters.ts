@@ -16,7 +16,7 @@ export async function compareAdapters(
   graph: string,
   [before, after]: readonly [AdapterFile, AdapterFile],
   tolerance: number,
-  options: FeedOptions & Pick<SessionOptions, "provider"> = {},
+  options: FeedOptions & Pick<SessionOptions, "provider"> & { readonly force?: boolean } = {},
 ): Promise<readonly LevelReport[]> {
   const reports: LevelReport[] = [];
   for (const level of ["off", "all"] satisfies Level[]) {
@@ -25,7 +25,7 @@ export async function compareAdapters(
     try {
       const names = new Set(adapterInterface(graph, session.inputs).ports.map(({ port }) => port.name));
       const inputs = session.inputs.filter(({ name }) => !names.has(name));
-      const [a, b] = [feedsOf(session, before), feedsOf(session, after)];
+      const [a, b] = [feedsOf(session, before, options.force), feedsOf(session, after, options.force)];
       const tally = new Tally();
       const { cases } = fitCases(withSizes(inputs, options.symbols), defaultCases);
       for (const sizes of cases) {

@@ -1,5 +1,5 @@
 import { inputError, TfcError } from "../compiler/diagnostics/error.ts";
-import { AdapterFeeder } from "./adapter-feeder.ts";
+import { AdapterFeeder, type AdapterChoice } from "./adapter-feeder.ts";
 import { defaultCases, fitCases, type Skipped } from "./cases.ts";
 import { caseText, withSizes, type Case } from "./dims.ts";
 import { makeFeeds, type FeedOptions } from "./feeds.ts";
@@ -7,7 +7,7 @@ import { openSession, type Session, type SessionOptions } from "./session.ts";
 import { Tally, type Level, type LevelReport } from "./tally.ts";
 import type { Port, Tensors } from "./tensor.ts";
 
-export interface VerifyOptions extends FeedOptions {
+export interface VerifyOptions extends FeedOptions, AdapterChoice {
   /** Levels of onnxruntime's graph optimisation to run at. Default both. */
   readonly levels?: readonly Level[];
   /** Allowed at "off", absolute or relative; default 0: equal bit for bit, but for the sign of zero. */
@@ -18,10 +18,6 @@ export interface VerifyOptions extends FeedOptions {
   readonly cases?: readonly Case[];
   readonly provider?: SessionOptions["provider"];
   readonly threads?: number;
-  /** An adapter for graphs that take adapters as inputs; without one these run as their base. */
-  readonly load?: string;
-  /** Members of a bank, for one row (token) after the other, from the first again at the end. Default: -1, the base. */
-  readonly adapterIds?: readonly number[];
 }
 
 /** What {@link verify} found; plain data, fit for JSON. */
@@ -55,6 +51,7 @@ export async function verify(base: string, compiled: string, options: VerifyOpti
         AdapterFeeder,
         AdapterFeeder,
       ];
+      checkChoice(compiled, feeders, options);
       checkInterface(pair, feeders);
       provider = pair[0].provider;
       const { cases, skipped: unfit } = fitCases(
@@ -114,6 +111,14 @@ async function withSessions<T>(
 }
 
 type Feeders = readonly [base: AdapterFeeder, compiled: AdapterFeeder];
+
+/** An adapter that neither graph takes would be compared with nothing. */
+function checkChoice(file: string, feeders: Feeders, { load, adapterIds }: VerifyOptions): void {
+  if (load !== undefined && !feeders.some(({ takesAdapters }) => takesAdapters))
+    throw inputError("ADAPTER_INPUTS_NONE", { file }, {});
+  if (adapterIds !== undefined && !feeders.some(({ takesIds }) => takesIds))
+    throw inputError("ADAPTER_IDS_NONE", { file }, {});
+}
 
 function checkInterface([base, compiled]: Pair, feeders: Feeders): void {
   const [inputs, others] = [feeders[0].ownInputs, feeders[1].ownInputs];

@@ -7,8 +7,9 @@ import { OutputFiles } from "../onnx/output.ts";
 import { sameFile } from "../onnx/place-weights.ts";
 import { integer } from "../pass/options.ts";
 import type { AdapterFile, AdapterFormat } from "../weights/adapter-file.ts";
-import { checkBase, fingerprintText } from "../weights/fingerprint.ts";
+import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../weights/fingerprint.ts";
 import { readAdapter, readFiles } from "../weights/read-adapter.ts";
+import { siteName } from "../weights/site-names.ts";
 import { writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { adapterRows, countsOf, formatNames } from "./adapter-text.ts";
@@ -20,6 +21,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly format?: AdapterFormat;
   readonly step?: string;
   readonly base?: string;
+  readonly force?: boolean;
   readonly json: boolean;
 }
 
@@ -40,6 +42,7 @@ export function importCommand(): Command {
       .argument("<path>", "an adapter in any format")
       .requiredOption("-o, --output <file>", "the .safetensors file")
       .option("--base <model>", "the base it was trained for: the file will say so")
+      .option("--force", "say so, too, where its file says another one", false)
       .option("--json", "print one JSON object", false),
   ).action(async (path: string, flags: Flags) => {
     if (formatBy(flags.output) !== "safetensors") {
@@ -82,11 +85,22 @@ export function exportCommand(): Command {
   });
 }
 
-/** The fingerprint of a model. @throws TfcError BASE_MISMATCH where the adapter says that it belongs to another one */
-function baseOf({ file, base }: AdapterFile, model: string): string {
+/**
+ * The fingerprint of a model; of a compiled one that of its base.
+ *
+ * @throws TfcError BASE_MISMATCH where the adapter says that it belongs to another one, unless forced;
+ *   ADAPTER_SITE_MISSING where it has more layers than the model
+ */
+function baseOf({ file, base, parts }: AdapterFile, model: string, force: boolean): string {
   const { model: opened, view } = openDecoder(model);
-  const own = fingerprintOf(opened, view);
-  checkBase({ file, base }, own);
+  const known = parseFingerprint(opened.meta.get(BASE_KEY) ?? "");
+  const own = known ?? fingerprintOf(opened, view);
+  if (!force) checkBase({ file, base }, own);
+  const outside = parts.find(({ site }) => site.layer >= own.layers);
+  if (outside !== undefined) {
+    const site = siteName(outside.site);
+    throw inputError("ADAPTER_SITE_MISSING", { file, name: site }, { site, model });
+  }
   return fingerprintText(own);
 }
 
@@ -102,7 +116,8 @@ async function convert(
   options: WriteOptions,
 ): Promise<void> {
   const read = readAdapter(path, hintsOf(flags));
-  const adapter = flags.base === undefined ? read : { ...read, base: baseOf(read, flags.base) };
+  const adapter =
+    flags.base === undefined ? read : { ...read, base: baseOf(read, flags.base, flags.force === true) };
   const outputs = writtenFiles(flags.output, format, options);
   const inputs = readFiles(path);
   const taken = outputs.find((output) => inputs.some((input) => sameFile(input, output)));

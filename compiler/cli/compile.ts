@@ -138,7 +138,9 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
   const { entries, load, replace, residence, members, ...others } = config;
   const configured = isAsked || flags.adapters === false ? {} : defined({ entries, load, replace });
   const [flag] = Object.keys(settings);
-  if (flag !== undefined && (configured.entries !== undefined || configured.replace !== undefined)) {
+  const isListed =
+    configured.entries !== undefined || (configured.replace !== undefined && configured.load === undefined);
+  if (flag !== undefined && isListed) {
     const other = "a configuration that lists its adapters, without --adapter or --sites";
     throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
   }

@@ -13,12 +13,14 @@ import { readAdapter, readFiles } from "../weights/read-adapter.ts";
 import type { Resized, ResizedAdapter, Size, Sizes } from "../weights/resize-adapter.ts";
 import { writeAdapter, writtenFiles } from "../weights/write-adapter.ts";
 import { formatBy } from "./adapter-convert.ts";
+import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
 import { byteText, printResult, rows } from "./output.ts";
 
 export interface ResizeFlags extends Readonly<Record<string, unknown>> {
   readonly output: string;
   readonly check?: string;
+  readonly force: boolean;
   readonly json: boolean;
 }
 
@@ -38,7 +40,11 @@ export function commandOfSize(name: string, description: string, check: string):
       `new ${size} of ${kinds.join(" and ")}, or a multiple such as 2x or 0.5x`,
     );
   }
-  return command.option("--check <model>", check).option("--json", "print one JSON object", false);
+  command
+    .option("--check <model>", check)
+    .option("--force", "check in a model that the adapter does not belong to, too", false)
+    .option("--json", "print one JSON object", false);
+  return withHints(command);
 }
 
 /** @throws TfcError USAGE where no size is given, OPTION_OUT_OF_RANGE */
@@ -70,14 +76,14 @@ export async function resizeFile(
   change: (adapter: AdapterFile) => ResizedAdapter,
   judge: (levels: readonly LevelReport[], model: string) => void,
 ): Promise<void> {
-  const before = readAdapter(path);
+  const before = readAdapter(path, hintsOf(flags));
   const { adapter, sites } = change(before);
   const format = formatBy(flags.output) ?? before.format;
   const outputs = writtenFiles(flags.output, format);
   const inputs = readFiles(path);
   const taken = outputs.find((output) => inputs.some((input) => sameFile(input, output)));
   if (taken !== undefined) throw inputError("OUTPUT_IS_INPUT", { file: path }, { file: taken });
-  const levels = flags.check === undefined ? [] : await compareIn(flags.check, before, adapter);
+  const levels = flags.check === undefined ? [] : await compareIn(flags.check, before, adapter, flags.force);
   if (flags.check !== undefined) judge(levels, flags.check);
   const files = new OutputFiles();
   try {
@@ -97,6 +103,7 @@ async function compareIn(
   model: string,
   before: AdapterFile,
   after: AdapterFile,
+  force: boolean,
 ): Promise<readonly LevelReport[]> {
   const { compareAdapters } = await import("../../runtime/compare-adapters.ts");
   const folder = mkdtempSync(join(tmpdir(), "tfc-check-"));
@@ -118,7 +125,7 @@ async function compareIn(
     const symbols = headSizes(model);
     // Weights of the base that were trained along are the same in both.
     const bare = (file: AdapterFile): AdapterFile => ({ ...file, overrides: new Map() });
-    return await compareAdapters(graph, [bare(before), bare(after)], CHECK_TOLERANCE, { symbols });
+    return await compareAdapters(graph, [bare(before), bare(after)], CHECK_TOLERANCE, { symbols, force });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

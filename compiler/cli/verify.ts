@@ -1,10 +1,11 @@
 import { Command, Option } from "commander";
 import { inputError } from "../diagnostics/error.ts";
+import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
 import { printResult } from "./output.ts";
 import type { Report } from "../../runtime/verify.ts";
 
-interface Flags {
+interface Flags extends Readonly<Record<string, unknown>> {
   readonly tolerance: number;
   readonly toleranceExact: number;
   readonly optimizations: "off" | "all" | "both";
@@ -13,6 +14,7 @@ interface Flags {
   readonly seed: number;
   readonly load?: string;
   readonly adapterIds?: readonly number[];
+  readonly force: boolean;
   readonly json: boolean;
 }
 
@@ -23,7 +25,7 @@ interface Flags {
  * The action throws OUTPUTS_DIFFER, after the report, when they are further apart than allowed.
  */
 export function verifyCommand(): Command {
-  return new Command("verify")
+  const command = new Command("verify")
     .description("run two graphs on the same made-up inputs and compare every output")
     .argument("<base>", "the model that was compiled")
     .argument("<compiled>", "what it was compiled to")
@@ -59,20 +61,28 @@ export function verifyCommand(): Command {
       "members of a bank, for one row after the other, such as 0,1,-1 (default: -1, the base)",
       idsOf,
     )
+    .option("--force", "take an adapter that belongs to another base", false)
     .option("--json", "print one JSON object", false)
     .action(run);
+  return withHints(command);
 }
 
 async function run(base: string, compiled: string, flags: Flags): Promise<void> {
   const { verify } = await import("../../runtime/verify.ts");
   const { reportText } = await import("../../runtime/report.ts");
   const { tolerance, toleranceExact, seed, provider, vocabulary, load, adapterIds } = flags;
+  const hints = hintsOf(flags);
+  const [hint] = [...Object.keys(hints), ...(flags.force ? ["force"] : [])];
+  if (load === undefined && hint !== undefined)
+    throw inputError("USAGE", {}, { what: `--${hint} is about what --load gives, and there is none` });
   const report = await verify(base, compiled, {
     tolerance,
     toleranceExact,
     seed,
     provider,
     symbols: headSizes(base),
+    force: flags.force,
+    hints,
     levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
     ...(vocabulary === undefined ? {} : { vocabulary }),
     ...(load === undefined ? {} : { load }),

@@ -277,6 +277,12 @@ export const adapterCodes = {
     found: JSON.stringify(p.name),
     fix: "load it first",
   })),
+  ADAPTER_IDS_NONE: error(() => ({
+    what: "the graph holds no bank of adapters to choose from",
+    wanted: "a graph compiled with --adapters bank",
+    found: "no input for ids",
+    fix: "leave out --adapter-ids, or compile the base with --adapters bank",
+  })),
   ADAPTER_IDS_RANGE: error((p: { members: number; found: string }) => ({
     what: "an adapter id is out of range",
     wanted: `-1 for the base, or one from 0 to ${p.members - 1}`,

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { readSafetensors } from "../../compiler/weights/safetensors.ts";
-import { loraOf, scalarlmOf, writeWeights } from "../support/adapters.ts";
+import { loraOf, pattentionOf, scalarlmOf, writeWeights } from "../support/adapters.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
 import { tfc, tfcHere } from "../support/tfc.ts";
@@ -172,6 +172,38 @@ export default { adapters: [{ kind: "scalarlm", sites: ["mlp"], settings: { head
       kinds: { scalarlm: 1 },
     });
     expect(shapesIn(folder)["mlp.tokenformer_v"]).toEqual([2, 24]);
+  });
+});
+
+describe("settings of what is replaced", () => {
+  const loading = (settings: object): object => ({
+    load: "a.safetensors",
+    replace: [{ sites: "mlp", settings }],
+  });
+  const withAdapter = async (config: object): Promise<string> => {
+    const folder = fresh({ "tfc.config.json": config });
+    await writeWeights(path.join(folder, "a.safetensors"), pattentionOf("model.layers.0.mlp"));
+    return folder;
+  };
+
+  it("say what a loaded file does not", async () => {
+    const folder = await withAdapter(loading({ norm: "softmax" }));
+    compiledIn(folder);
+    const { stdout } = tfc(["dump", "model.tfc.onnx"], folder);
+    expect(stdout).toMatch(/"tfc.replaced": ".*softmax/);
+  });
+
+  it("must not contradict it", async () => {
+    const folder = await withAdapter(loading({ tokens: 9 }));
+    const { stderr } = tfc(["compile", "model.onnx"], folder);
+    expect(stderr).toContain("error ADAPTER_SETTING_INVALID");
+    expect(stderr).toContain("wanted tokens 9, as given, found tokens 5");
+  });
+
+  it("may be flags beside it", async () => {
+    const folder = await withAdapter({ load: "a.safetensors", replace: [{ sites: "mlp" }] });
+    expect(compiledIn(folder, "--norm", "softmax")).toMatchObject({ replaced: 1 });
+    expect(tfc(["dump", "model.tfc.onnx"], folder).stdout).toMatch(/"tfc.replaced": ".*softmax/);
   });
 });
 

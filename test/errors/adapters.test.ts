@@ -329,6 +329,37 @@ describe("an adapter of another base", () => {
     expect((await compiled(model, patched, "--force")).status).toBe(0);
   });
 
+  it("is refused, or taken with --force, by verify, grow and import", async () => {
+    const inputs = nextFile(".onnx");
+    const flags = ["--heads", "2", "--adapters", "inputs"];
+    expect((await tfcHere("compile", other, "-o", inputs, ...flags)).status).toBe(0);
+    for (const args of [
+      ["verify", other, inputs, "--tolerance", "1e9", "--tolerance-exact", "1e9", "--load", file],
+      ["grow", file, "-o", nextFile(), "--rank", "2x", "--check", other],
+      ["adapter", "import", file, "-o", nextFile(), "--base", other],
+    ]) {
+      const { status, stderr } = await tfcHere(...args);
+      expect(status).toBe(1);
+      expect(stderr).toContain("error BASE_MISMATCH");
+      expect(await tfcHere(...args, "--force")).toMatchObject({ status: 0, stderr: "" });
+    }
+  });
+
+  it("is that of a compiled graph's base, too", async () => {
+    const [compiledFile, stamped] = [nextFile(".onnx"), nextFile()];
+    expect((await tfcHere("compile", model, "-o", compiledFile)).status).toBe(0);
+    const bare = await written(scalarlmOf(mlp));
+    const args = ["adapter", "import", bare, "-o", stamped, "--base", compiledFile];
+    expect(await tfcHere(...args)).toMatchObject({ status: 0, stderr: "" });
+    expect(readAdapter(stamped).base).toBe(readAdapter(file).base);
+  });
+
+  it("is not what has more layers than it", async () => {
+    const far = await written(scalarlmOf("model.layers.7.mlp"));
+    const args = ["adapter", "import", far, "-o", nextFile(), "--base", model];
+    expect(await refused(folder, ...args)).toContain("error ADAPTER_SITE_MISSING");
+  });
+
   it("in another format is refused, too", async () => {
     const from = await save(readAdapter(file), nextFile(".pt"), "torch");
     const message = await refused(folder, "compile", other, "--load", from);

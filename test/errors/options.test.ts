@@ -32,6 +32,18 @@ const compileFlags: readonly (readonly [flag: string, value: string, code: strin
   ["--dump-after", "outline", "OPTION_UNKNOWN_VALUE", '--dump-after does not know "outline"'],
 ];
 
+describe("verify of what a graph does not take", () => {
+  it.each<[string, string, string]>([
+    ["--load nowhere", "ADAPTER_INPUTS_NONE", "the graph takes no adapters as inputs"],
+    ["--adapter-ids 0,1", "ADAPTER_IDS_NONE", "the graph holds no bank"],
+    ["--alpha 3", "USAGE", "--alpha is about what --load gives"],
+    ["--force", "USAGE", "--force is about what --load gives"],
+  ])("%s", async (flags, code, text) => {
+    const message = await refused(folder, "verify", model, model, ...flags.split(" "));
+    expect(message).toContain(`error ${code}: ${text}`);
+  });
+});
+
 describe("an option of compile out of range", () => {
   it.each(compileFlags)("%s %j", async (flag, value, code, text) => {
     const message = await refused(folder, "compile", model, flag, value);
