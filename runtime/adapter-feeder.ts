@@ -1,6 +1,6 @@
 import { inputError } from "../compiler/diagnostics/error.ts";
-import { adapterFeeds, noAdapter } from "./adapter-feeds.ts";
 import type { Hints } from "../compiler/weights/read-adapter.ts";
+import { adapterFeeds, noAdapter } from "./adapter-feeds.ts";
 import { adapterInterface, type AdapterInterface } from "./adapter-ports.ts";
 import type { Case } from "./dims.ts";
 import { roleOf } from "./roles.ts";

@@ -115,6 +115,8 @@ async function convert(
   format: AdapterFormat,
   options: WriteOptions,
 ): Promise<void> {
+  if (flags.force === true && flags.base === undefined)
+    throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--base" });
   const read = readAdapter(path, hintsOf(flags));
   const adapter =
     flags.base === undefined ? read : { ...read, base: baseOf(read, flags.base, flags.force === true) };

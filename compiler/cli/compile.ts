@@ -121,9 +121,20 @@ function refuseBoth(command: Command): void {
 async function run(model: string, flags: Flags): Promise<void> {
   const file = flags.config ?? configIn(process.cwd());
   const config = file === null ? {} : await readConfig(file);
-  const report = await compile(optionsOf(model, flags, config));
+  const options = optionsOf(model, flags, config);
+  refuseUnused(options, flags);
+  const report = await compile(options);
   printDiagnostics(report.diagnostics);
   printResult(flags.json, reportObject(report), () => reportText(report));
+}
+
+/** Flags about adapters that are not there. What a configuration says may be meant for other flags than today's. */
+function refuseUnused({ load = [], replace = [], adapters }: CompileOptions, flags: Flags): void {
+  if (flags.force && load.length === 0)
+    throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--load" });
+  const isFresh = load.length === 0 && (adapters !== false || replace.length > 0);
+  if (flags["seed"] !== undefined && !isFresh)
+    throw inputError("OPTION_UNUSED", {}, { option: "--seed", needs: "fresh adapters" });
 }
 
 function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileOptions {

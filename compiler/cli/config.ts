@@ -93,12 +93,18 @@ interface Imported {
 
 /** @throws Error where the module waits for something that nothing is left to bring */
 async function importFile(path: string): Promise<Imported> {
+  let giveUp = (): void => undefined;
   const waiting = new Promise<never>((_, reject) => {
-    process.once("beforeExit", () => {
+    giveUp = () => {
       reject(new Error("a module that waits for what never comes"));
-    });
+    };
   });
-  return await Promise.race([import(pathToFileURL(path).href) as Promise<Imported>, waiting]);
+  process.once("beforeExit", giveUp);
+  try {
+    return await Promise.race([import(pathToFileURL(path).href) as Promise<Imported>, waiting]);
+  } finally {
+    process.off("beforeExit", giveUp);
+  }
 }
 
 /**

@@ -76,6 +76,8 @@ export async function resizeFile(
   change: (adapter: AdapterFile) => ResizedAdapter,
   judge: (levels: readonly LevelReport[], model: string) => void,
 ): Promise<void> {
+  if (flags.force && flags.check === undefined)
+    throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--check" });
   const before = readAdapter(path, hintsOf(flags));
   const { adapter, sites } = change(before);
   const format = formatBy(flags.output) ?? before.format;

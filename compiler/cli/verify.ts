@@ -74,7 +74,7 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   const hints = hintsOf(flags);
   const [hint] = [...Object.keys(hints), ...(flags.force ? ["force"] : [])];
   if (load === undefined && hint !== undefined)
-    throw inputError("USAGE", {}, { what: `--${hint} is about what --load gives, and there is none` });
+    throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
   const report = await verify(base, compiled, {
     tolerance,
     toleranceExact,

@@ -7,7 +7,7 @@ export const adapterCodes = {
     what: `no block was matched for the site "${p.site}"`,
     wanted: "a place for it in every layer that is named, and in some layer where none is",
     found: p.found,
-    fix: "correct --sites; `tfc inspect` says why nothing matched",
+    fix: "correct which sites are asked for; `tfc inspect` says why nothing matched",
   })),
   SITE_DTYPE: error((p: { site: string; dtype: string }) => ({
     what: `an adapter cannot be put at ${p.site}`,

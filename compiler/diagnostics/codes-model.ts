@@ -192,6 +192,12 @@ export const modelCodes = {
     found: p.found,
     fix: `correct ${p.option}`,
   })),
+  OPTION_UNUSED: error((p: { option: string; needs: string }) => ({
+    what: `${p.option} would have no effect`,
+    wanted: `${p.needs} beside it`,
+    found: "none",
+    fix: `leave out ${p.option}, or give what it is about`,
+  })),
   OPTION_CONFLICT: error((p: { option: string; other: string }) => ({
     what: `${p.option} does not go with ${p.other}`,
     wanted: "one of the two",

@@ -36,8 +36,8 @@ describe("verify of what a graph does not take", () => {
   it.each<[string, string, string]>([
     ["--load nowhere", "ADAPTER_INPUTS_NONE", "the graph takes no adapters as inputs"],
     ["--adapter-ids 0,1", "ADAPTER_IDS_NONE", "the graph holds no bank"],
-    ["--alpha 3", "USAGE", "--alpha is about what --load gives"],
-    ["--force", "USAGE", "--force is about what --load gives"],
+    ["--alpha 3", "OPTION_UNUSED", "--alpha would have no effect"],
+    ["--force", "OPTION_UNUSED", "--force would have no effect"],
   ])("%s", async (flags, code, text) => {
     const message = await refused(folder, "verify", model, model, ...flags.split(" "));
     expect(message).toContain(`error ${code}: ${text}`);
@@ -57,6 +57,8 @@ describe("an option of compile out of range", () => {
     ["--replace q_proj --rank 8", "OPTION_UNKNOWN", 'adapter pattention has no option "rank"'],
     ["--replace --alpha 3", "OPTION_UNKNOWN", 'adapter pattention has no option "alpha"'],
     ["--replace q_proj --adapter lora --heads 2", "OPTION_UNKNOWN", 'adapter lora has no option "heads"'],
+    ["--force", "OPTION_UNUSED", "--force would have no effect"],
+    ["--seed 3 --no-adapters", "OPTION_UNUSED", "--seed would have no effect"],
     ["--no-adapters --rank 8", "OPTION_CONFLICT", "--rank does not go with --no-adapters"],
     ["--no-adapters --adapters inputs", "OPTION_CONFLICT", "--no-adapters does not go with --adapters"],
     ["--adapters bank --no-adapters", "OPTION_CONFLICT", "--no-adapters does not go with --adapters"],
