@@ -5,7 +5,7 @@ import { Rewriter } from "../dist/compiler/ir/rewriter.js";
 import { emitModel } from "../dist/compiler/onnx/emit.js";
 import { writePieces } from "../dist/compiler/onnx/output.js";
 import { parseModel } from "../dist/compiler/text/parse.js";
-import { openSession } from "../dist/runtime/session.js";
+import { openSession } from "../dist/runtime/session/session.js";
 import { chain, FUNCTION, OPSET, transcription } from "./adapters-graphs.mjs";
 import { numbersPerToken, race } from "./adapters-measure.mjs";
 import { HEADS, RANK, sameParameters } from "./adapters-variants.mjs";

@@ -1,13 +1,13 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { adapterFile, compile } from "../dist/compiler/compile.js";
+import { adapterFile, compile } from "../dist/compiler/compile/compile.js";
 import { emitModel } from "../dist/compiler/onnx/emit.js";
 import { writePieces } from "../dist/compiler/onnx/output.js";
 import { parseModel } from "../dist/compiler/text/parse.js";
-import { noAdapter } from "../dist/runtime/adapter-feeds.js";
-import { adapterInterface, MEMBER_IDS } from "../dist/runtime/adapter-ports.js";
-import { makeFeeds } from "../dist/runtime/feeds.js";
-import { openSession } from "../dist/runtime/session.js";
+import { noAdapter } from "../dist/runtime/adapters/feeds.js";
+import { adapterInterface, MEMBER_IDS } from "../dist/runtime/adapters/ports.js";
+import { makeFeeds } from "../dist/runtime/session/feeds.js";
+import { openSession } from "../dist/runtime/session/session.js";
 import { fillSafetensors, writeNormal } from "./adapters-weights.mjs";
 import { llamaGraph, WEIGHT_FILE } from "./llama.mjs";
 import { race } from "./adapters-measure.mjs";

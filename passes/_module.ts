@@ -1,6 +1,6 @@
 import { functionKey, type Model } from "../compiler/ir/model.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import { TFC_DOMAIN } from "../compiler/ir/site.ts";
+import { TFC_DOMAIN } from "../compiler/sites/site.ts";
 
 /** IR version 10 has metadata on nodes and functions, where sites are marked; functions themselves came with 8. */
 const IR_VERSION = 10;

@@ -1,7 +1,7 @@
 import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import { TFC_DOMAIN } from "../compiler/ir/site.ts";
+import { TFC_DOMAIN } from "../compiler/sites/site.ts";
 import { nodesDeep } from "../compiler/ir/walk.ts";
 import type { Value } from "../compiler/ir/value.ts";
 import { removeDead } from "./_dead.ts";

@@ -103,9 +103,9 @@ function checkMisses() {
 
 function checkStyles() {
   const [, union = ""] =
-    /export type Style =([^;]*);/.exec(readFileSync("compiler/recognize/style.ts", "utf8")) ?? [];
+    /export type Style =([^;]*);/.exec(readFileSync("compiler/recognize/model/style.ts", "utf8")) ?? [];
   const styles = [...union.matchAll(/"([\w-]+)"/g)].map(([, style]) => style);
-  if (styles.length === 0) problems.push("compiler/recognize/style.ts: no styles were found");
+  if (styles.length === 0) problems.push("compiler/recognize/model/style.ts: no styles were found");
   const page = pages.get("docs/styles.md") ?? "";
   for (const style of styles) {
     if (!page.includes(`\n## ${style}\n`)) problems.push(`docs/styles.md: ${style} has no section`);

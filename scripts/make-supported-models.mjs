@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compile } from "../dist/compiler/compile.js";
+import { compile } from "../dist/compiler/compile/compile.js";
 import { inspection } from "../dist/compiler/cli/inspect.js";
 import { headSizes } from "../dist/compiler/cli/head-sizes.js";
 import { openDecoder } from "../dist/compiler/cli/open-decoder.js";

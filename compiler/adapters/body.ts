@@ -3,7 +3,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Func } from "../ir/model.ts";
 import { OpBuilder } from "../ir/op-builder.ts";
 import { tensorOf } from "../ir/scalar.ts";
-import { TFC_DOMAIN } from "../ir/site.ts";
+import { TFC_DOMAIN } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
 import type { BodyContext, Form, Width } from "./kind.ts";
 

@@ -2,7 +2,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Loc } from "../ir/entity.ts";
 import type { Func } from "../ir/model.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
-import type { SiteKind } from "../ir/site.ts";
+import type { SiteKind } from "../sites/site.ts";
 import type { Schema } from "../pass/options.ts";
 
 /**

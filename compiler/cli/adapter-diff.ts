@@ -7,7 +7,7 @@ import {
   type Comparison,
   type Difference,
   type Distance,
-} from "../weights/compare-adapters.ts";
+} from "../weights/compare.ts";
 import { readAdapter } from "../weights/read-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { groupBy, rangesText } from "./adapter-text.ts";

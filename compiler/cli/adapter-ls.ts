@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import type { AdapterFile } from "../weights/adapter-file.ts";
-import { finiteBytes, namedWeights } from "../weights/adapter-weights.ts";
+import { finiteBytes, namedWeights } from "../weights/file-weights.ts";
 import { readAdapter } from "../weights/read-adapter.ts";
-import { siteName } from "../weights/site-names.ts";
+import { siteName } from "../sites/names.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { adapterRows, countsOf, dtypesOf, formatNames } from "./adapter-text.ts";
 import { printResult, rows } from "./output.ts";

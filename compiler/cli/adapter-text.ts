@@ -1,7 +1,7 @@
-import type { SiteRef } from "../ir/site.ts";
+import type { SiteRef } from "../sites/site.ts";
 import type { AdapterFile, AdapterFormat, AdapterPart } from "../weights/adapter-file.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
-import { moduleOf } from "../weights/site-names.ts";
+import { moduleOf } from "../sites/names.ts";
 import { sizeOf } from "../weights/weight.ts";
 import { grouped } from "./output.ts";
 

@@ -2,9 +2,9 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { injectAdapters, replaceLinears } from "../../passes/index.ts";
-import type { AdapterEntry, CompileOptions } from "../compile.ts";
+import type { AdapterEntry, CompileOptions } from "../compile/compile.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
-import { weightModes } from "../onnx/place-weights.ts";
+import { weightModes } from "../compile/place-weights.ts";
 import { jsonText, type Option } from "../pass/options.ts";
 
 /**

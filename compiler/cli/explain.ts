@@ -1,16 +1,16 @@
 import { Command } from "commander";
 import type { Node } from "../ir/node.ts";
-import type { Site } from "../ir/site.ts";
+import type { Site } from "../sites/site.ts";
 import { typeText } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { integer } from "../pass/options.ts";
-import type { Attention } from "../recognize/attention.ts";
+import type { Attention } from "../recognize/attention/attention.ts";
 import type { Seen } from "../recognize/decoder.ts";
-import { refusalOf } from "../recognize/describe.ts";
-import type { Linear } from "../recognize/linear.ts";
+import { refusalOf } from "../recognize/model/describe.ts";
+import type { Linear } from "../recognize/linear/linear.ts";
 import { isMiss, placeText, type Miss } from "../recognize/miss.ts";
-import type { Mlp } from "../recognize/mlp.ts";
-import { recognizeNorm } from "../recognize/norm.ts";
+import type { Mlp } from "../recognize/mlp/mlp.ts";
+import { recognizeNorm } from "../recognize/norm/norm.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import { printResult, rows } from "./output.ts";
 

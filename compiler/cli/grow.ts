@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { injectAdapters } from "../../passes/index.ts";
-import type { LevelReport } from "../../runtime/tally.ts";
+import type { LevelReport } from "../../runtime/verify/tally.ts";
 import { inputError } from "../diagnostics/error.ts";
-import { growAdapter } from "../weights/resize-adapter.ts";
+import { growAdapter } from "../weights/resize.ts";
 import { CHECK_TOLERANCE, commandOfSize, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
 
 const seedOption = injectAdapters.options.seed;

@@ -4,7 +4,7 @@ import type { Model } from "../ir/model.ts";
 import { openModel } from "../onnx/open.ts";
 import { runPasses, step } from "../pass/runner.ts";
 import { viewDecoder, type DecoderView } from "../recognize/decoder.ts";
-import { exporterOf, styleOf, type Style } from "../recognize/style.ts";
+import { exporterOf, styleOf, type Style } from "../recognize/model/style.ts";
 import { printDiagnostics } from "./output.ts";
 
 /** A model as the commands that look at one see it. */

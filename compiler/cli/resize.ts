@@ -3,14 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { adapterKinds } from "../adapters/index.ts";
-import { compile } from "../compile.ts";
+import { compile } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { OutputFiles } from "../onnx/output.ts";
-import { sameFile } from "../onnx/place-weights.ts";
-import type { LevelReport } from "../../runtime/tally.ts";
+import { sameFile } from "../compile/place-weights.ts";
+import type { LevelReport } from "../../runtime/verify/tally.ts";
 import type { AdapterFile } from "../weights/adapter-file.ts";
 import { readAdapter, readFiles } from "../weights/read-adapter.ts";
-import type { Resized, ResizedAdapter, Size, Sizes } from "../weights/resize-adapter.ts";
+import type { Resized, ResizedAdapter, Size, Sizes } from "../weights/resize.ts";
 import { writeAdapter, writtenFiles } from "../weights/write-adapter.ts";
 import { formatBy } from "./adapter-convert.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
@@ -107,7 +107,7 @@ async function compareIn(
   after: AdapterFile,
   force: boolean,
 ): Promise<readonly LevelReport[]> {
-  const { compareAdapters } = await import("../../runtime/compare-adapters.ts");
+  const { compareAdapters } = await import("../../runtime/verify/compare-adapters.ts");
   const folder = mkdtempSync(join(tmpdir(), "tfc-check-"));
   try {
     const graph = join(folder, "model.onnx");

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { shrinkAdapter } from "../weights/resize-adapter.ts";
+import { shrinkAdapter } from "../weights/resize.ts";
 import { commandOfSize, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
 
 /** `tfc shrink <adapter> -o <path> --tokens <n>`: drops the tokens, or ranks, that matter least. */

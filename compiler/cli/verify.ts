@@ -3,7 +3,7 @@ import { inputError } from "../diagnostics/error.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
 import { printResult } from "./output.ts";
-import type { Report } from "../../runtime/verify.ts";
+import type { Report } from "../../runtime/verify/verify.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly tolerance: number;
@@ -68,8 +68,8 @@ export function verifyCommand(): Command {
 }
 
 async function run(base: string, compiled: string, flags: Flags): Promise<void> {
-  const { verify } = await import("../../runtime/verify.ts");
-  const { reportText } = await import("../../runtime/report.ts");
+  const { verify } = await import("../../runtime/verify/verify.ts");
+  const { reportText } = await import("../../runtime/verify/report.ts");
   const { tolerance, toleranceExact, seed, provider, vocabulary, load, adapterIds } = flags;
   const hints = hintsOf(flags);
   const [hint] = [...Object.keys(hints), ...(flags.force ? ["force"] : [])];

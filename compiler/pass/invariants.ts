@@ -1,4 +1,4 @@
-import { siteOf } from "../ir/site.ts";
+import { siteOf } from "../sites/site.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import type { Invariant } from "./pass.ts";
 

@@ -1,16 +1,16 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
-import { siteOf, type Site } from "../ir/site.ts";
+import { siteOf, type Site } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
 import { nodesDeep } from "../ir/walk.ts";
-import { recognizeAttention, type Attention } from "./attention.ts";
+import { recognizeAttention, type Attention } from "./attention/attention.ts";
 import { GraphIndex } from "./graph-index.ts";
-import type { Linear } from "./linear.ts";
+import type { Linear } from "./linear/linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
-import { recognizeMlp, type Mlp } from "./mlp.ts";
-import { layerNameOf, type LayerName } from "./names.ts";
-import { recognizeNorm, type Norm } from "./norm.ts";
+import { recognizeMlp, type Mlp } from "./mlp/mlp.ts";
+import { layerNameOf, type LayerName } from "./model/names.ts";
+import { recognizeNorm, type Norm } from "./norm/norm.ts";
 
 export type Block = Attention | Mlp;
 

@@ -2,8 +2,8 @@ import { dtypeOf, type DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { GraphIndex } from "./graph-index.ts";
-import type { Linear } from "./linear.ts";
-import { rankOf } from "./rank.ts";
+import type { Linear } from "./linear/linear.ts";
+import { rankOf } from "../ops/rank.ts";
 
 /** Ops whose output tells the shape of their input and nothing of its content. */
 export const shapeOnly: ReadonlySet<string> = new Set(["Shape", "Size"]);

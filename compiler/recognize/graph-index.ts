@@ -1,7 +1,7 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
-import { recognizeLinear, type Linear } from "./linear.ts";
+import { recognizeLinear, type Linear } from "./linear/linear.ts";
 
 /**
  * What the recognizers share about one graph: node positions and linears, computed once. It describes the graph as

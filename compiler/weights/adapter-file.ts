@@ -1,4 +1,4 @@
-import type { SiteRef } from "../ir/site.ts";
+import type { SiteRef } from "../sites/site.ts";
 import type { WeightTensor } from "./weight.ts";
 
 /** The adapter at one place of a decoder. */

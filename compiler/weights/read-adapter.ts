@@ -2,15 +2,15 @@ import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from
 import { join } from "node:path";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { AdapterFile } from "./adapter-file.ts";
-import { readOnnxAdapterFile } from "./adapter-onnx.ts";
-import type { Hints } from "./adapter-parts.ts";
-import { peftFiles, readPeftAdapter } from "./adapter-peft.ts";
-import { readSafetensorsAdapter } from "./adapter-safetensors.ts";
-import { readTorchAdapter } from "./adapter-torch.ts";
-import { isOnnxAdapter } from "./onnx-adapter.ts";
-import { isTorchFile } from "./torch.ts";
+import { readOnnxAdapterFile } from "./onnx-adapter/adapter.ts";
+import type { Hints } from "./parts.ts";
+import { peftFiles, readPeftAdapter } from "./peft/read.ts";
+import { readSafetensorsAdapter } from "./safetensors/adapter.ts";
+import { readTorchAdapter } from "./torch/adapter.ts";
+import { isOnnxAdapter } from "./onnx-adapter/read.ts";
+import { isTorchFile } from "./torch/index.ts";
 
-export type { Hints } from "./adapter-parts.ts";
+export type { Hints } from "./parts.ts";
 
 /**
  * Reads an adapter in any format, which its content tells and not its name: safetensors (tfc's own or any state dict),

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { AdapterFile, AdapterFormat } from "./adapter-file.ts";
-import { writeOnnxAdapterFile } from "./adapter-onnx.ts";
-import { writePeftAdapter } from "./adapter-peft-write.ts";
-import { peftFiles } from "./adapter-peft.ts";
-import { writeSafetensorsAdapter } from "./adapter-safetensors.ts";
-import { torchFile, writeTorchAdapter } from "./adapter-torch.ts";
-import type { Stage } from "./adapter-weights.ts";
+import { writeOnnxAdapterFile } from "./onnx-adapter/adapter.ts";
+import { writePeftAdapter } from "./peft/write.ts";
+import { peftFiles } from "./peft/read.ts";
+import { writeSafetensorsAdapter } from "./safetensors/adapter.ts";
+import { torchFile, writeTorchAdapter } from "./torch/adapter.ts";
+import type { Stage } from "./file-weights.ts";
 
-export type { Stage } from "./adapter-weights.ts";
+export type { Stage } from "./file-weights.ts";
 
 /** What only some formats ask. */
 export interface WriteOptions {

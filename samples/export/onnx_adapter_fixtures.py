@@ -1,6 +1,6 @@
 """Write `.onnx_adapter` files with onnxruntime, for the tests of the reader; or read one with onnxruntime.
 
-    python onnx_adapter_fixtures.py ../../test/weights/onnx-adapter
+    python onnx_adapter_fixtures.py ../../test/weights/onnx-adapter/files
     python onnx_adapter_fixtures.py --check adapter.onnx_adapter
 
 Writes `tensors.onnx_adapter`, and in `tensors.safetensors` the same tensors; `scalars.onnx_adapter`, which

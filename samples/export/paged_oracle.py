@@ -1,6 +1,6 @@
 """Record what paged attention computes, for the tests of its lowering.
 
-    python paged_oracle.py ../../test/vllm/paged.safetensors
+    python paged_oracle.py ../../test/models/vllm/paged.safetensors
 
 A case is one call: tensors are named `{case}.{operand}`, results `{case}.{output,key_cache_out,value_cache_out}`,
 attributes are in the file's metadata, as JSON.

@@ -1,7 +1,7 @@
 """Make the checkpoints that the tests read, and check checkpoints that tfc wrote.
 
-    python torch_fixtures.py ../../test/weights/torch
-    python torch_fixtures.py --check written.pt --like ../../test/weights/torch/checkpoint_12.pt
+    python torch_fixtures.py ../../test/weights/torch/files
+    python torch_fixtures.py --check written.pt --like ../../test/weights/torch/files/checkpoint_12.pt
 
 The first writes one `.pt` for each fixture with `torch.save`, `scripted.pt` with
 `torch.jit.save`, archives of other writers (`deflated.pt`, `zip64.pt`), and

@@ -3,10 +3,19 @@ import { describe, expect, it } from "@jest/globals";
 import type { AdapterKind } from "../../compiler/adapters/kind.ts";
 import { adapterKinds } from "../../compiler/adapters/index.ts";
 import { fromHalf, toHalf } from "../../compiler/weights/half.ts";
-import { tensorFrom, type HostTensor } from "../../runtime/tensor.ts";
+import { tensorFrom, type HostTensor } from "../../runtime/session/tensor.ts";
 import { storedTensor } from "../runtime/oracle.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { casesOf, farthest, halved, leavesOf, numbersIn, oracleOf, runCall, shapesOf } from "./one-call.ts";
+import {
+  casesOf,
+  farthest,
+  halved,
+  leavesOf,
+  numbersIn,
+  oracleOf,
+  runCall,
+  shapesOf,
+} from "../models/adapted/one-call.ts";
 
 const folder = temporaryFolder();
 const opsets = [11, 13, 18, 21] as const;

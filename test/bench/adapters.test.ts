@@ -8,9 +8,9 @@ import type { Model } from "../../compiler/ir/model.ts";
 import { emitModel } from "../../compiler/onnx/emit.ts";
 import { writePieces } from "../../compiler/onnx/output.ts";
 import { parseModel } from "../../compiler/text/parse.ts";
-import { random } from "../../runtime/random.ts";
-import { openSession } from "../../runtime/session.ts";
-import type { HostTensor } from "../../runtime/tensor.ts";
+import { random } from "../../runtime/session/random.ts";
+import { openSession } from "../../runtime/session/session.ts";
+import type { HostTensor } from "../../runtime/session/tensor.ts";
 import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { llamaGraph, models, WEIGHT_FILE, type Llama } from "../../bench/llama.mjs";
-import { compile } from "../../compiler/compile.ts";
+import { compile } from "../../compiler/compile/compile.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import { emitModel } from "../../compiler/onnx/emit.ts";
@@ -11,8 +11,8 @@ import { openModel } from "../../compiler/onnx/open.ts";
 import { writePieces } from "../../compiler/onnx/output.ts";
 import { counts, viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { parseModel } from "../../compiler/text/parse.ts";
-import { random } from "../../runtime/random.ts";
-import { verify } from "../../runtime/verify.ts";
+import { random } from "../../runtime/session/random.ts";
+import { verify } from "../../runtime/verify/verify.ts";
 
 /** The sizes of samples/models/austen-llama. */
 const austen: Llama = {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { readSafetensors } from "../../compiler/weights/safetensors.ts";
+import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfc, tfcHere } from "../support/tfc.ts";
 import { info, moveOut, node, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";

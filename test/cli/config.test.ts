@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { readSafetensors } from "../../compiler/weights/safetensors.ts";
+import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
 import { loraOf, pattentionOf, scalarlmOf, writeWeights } from "../support/adapters.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";

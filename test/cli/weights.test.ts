@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync }
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import proto from "onnx-proto";
-import { verify } from "../../runtime/verify.ts";
+import { verify } from "../../runtime/verify/verify.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfc } from "../support/tfc.ts";
 import { initializerOf, moveOut, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";

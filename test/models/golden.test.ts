@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "@jest/globals";
 import { inspection } from "../../compiler/cli/inspect.ts";
 import { openDecoder } from "../../compiler/cli/open-decoder.ts";
-import { compile } from "../../compiler/compile.ts";
+import { compile } from "../../compiler/compile/compile.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
 import { printModel } from "../../compiler/text/print.ts";

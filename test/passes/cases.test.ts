@@ -5,7 +5,7 @@ import { verifyModel } from "../../compiler/ir/verify.ts";
 import { parseModel } from "../../compiler/text/parse.ts";
 import { printModel } from "../../compiler/text/print.ts";
 import { passes } from "../../passes/index.ts";
-import { compare } from "../../runtime/compare.ts";
+import { compare } from "../../runtime/verify/compare.ts";
 import { readCase, withResults, type Case } from "../support/case.ts";
 import { isUpdate } from "../support/golden.ts";
 import { runCase, type Outcome } from "../support/run-case.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
-import { Decoder } from "../../runtime/decoder.ts";
-import { generate, generateText } from "../../runtime/generate.ts";
-import { openSession } from "../../runtime/session.ts";
-import type { Tensors } from "../../runtime/tensor.ts";
-import { loadTokenizer } from "../../runtime/tokenizer.ts";
+import { Decoder } from "../../runtime/generate/decoder.ts";
+import { generate, generateText } from "../../runtime/generate/generate.ts";
+import { openSession } from "../../runtime/session/session.ts";
+import type { Tensors } from "../../runtime/session/tensor.ts";
+import { loadTokenizer } from "../../runtime/generate/tokenizer.ts";
 import { collect } from "./collect.ts";
 import {
   emptyCache,

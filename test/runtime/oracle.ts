@@ -1,9 +1,9 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import path from "node:path";
-import { readSafetensors } from "../../compiler/weights/safetensors.ts";
-import { pairCache } from "../../runtime/cache.ts";
-import type { Session } from "../../runtime/session.ts";
-import type { HostTensor, Tensors } from "../../runtime/tensor.ts";
+import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
+import { pairCache } from "../../runtime/generate/cache.ts";
+import type { Session } from "../../runtime/session/session.ts";
+import type { HostTensor, Tensors } from "../../runtime/session/tensor.ts";
 
 /** The sample model, and what PyTorch computed with it. */
 export const sample = path.resolve(import.meta.dirname, "../../samples/models/austen-llama");

@@ -5,7 +5,7 @@ import { TfcError } from "../../compiler/diagnostics/error.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { AdapterFile, AdapterFormat } from "../../compiler/weights/adapter-file.ts";
 import { encodeNumbers } from "../../compiler/weights/convert.ts";
-import { layoutSafetensors, writeSafetensors } from "../../compiler/weights/safetensors.ts";
+import { layoutSafetensors, writeSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
 import type { WeightTensor } from "../../compiler/weights/weight.ts";
 import { writeAdapter, type WriteOptions } from "../../compiler/weights/write-adapter.ts";
 

@@ -1,4 +1,4 @@
-import { random, type Random } from "../../runtime/random.ts";
+import { random, type Random } from "../../runtime/session/random.ts";
 
 /** A node as text, with the names it makes and reads. */
 interface Line {

@@ -8,9 +8,9 @@ import { tensorOf, toHalf } from "../../compiler/ir/scalar.ts";
 import { asTensor } from "../../compiler/ir/type.ts";
 import { emitModel } from "../../compiler/onnx/emit.ts";
 import { writePieces } from "../../compiler/onnx/output.ts";
-import { random } from "../../runtime/random.ts";
-import { openSession } from "../../runtime/session.ts";
-import { tensorFrom, type ElementType, type Tensors } from "../../runtime/tensor.ts";
+import { random } from "../../runtime/session/random.ts";
+import { openSession } from "../../runtime/session/session.ts";
+import { tensorFrom, type ElementType, type Tensors } from "../../runtime/session/tensor.ts";
 import { initializersOf } from "./initializers.ts";
 
 const SEED = 20;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import { convert, encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
-import { random } from "../../runtime/random.ts";
+import { random } from "../../runtime/session/random.ts";
 
 const floats = ["float", "double", "float16", "bfloat16"] as const satisfies readonly DType[];
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import proto from "onnx-proto";
 import { openDecoder } from "../../compiler/cli/open-decoder.ts";
 import { fromBfloat, fromHalf, toBfloat, toHalf } from "../../compiler/ir/scalar.ts";
-import { fingerprintOf } from "../../compiler/recognize/fingerprint.ts";
+import { fingerprintOf } from "../../compiler/recognize/model/fingerprint.ts";
 import {
   fingerprintDifference,
   fingerprintName,
@@ -12,10 +12,10 @@ import {
   parseFingerprint,
   type Fingerprint,
 } from "../../compiler/weights/fingerprint.ts";
-import { random } from "../../runtime/random.ts";
+import { random } from "../../runtime/session/random.ts";
 import { graphOf, sample, storedTensor } from "../runtime/oracle.ts";
 import { temporaryFolder } from "../support/folder.ts";
-import { exportOf } from "../vllm/serving.ts";
+import { exportOf } from "../models/vllm/serving.ts";
 
 const { onnx } = proto;
 const folder = temporaryFolder();

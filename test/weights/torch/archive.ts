@@ -1,13 +1,13 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { readSafetensors } from "../../../compiler/weights/safetensors.ts";
-import { isDict, isWeight, type TorchValue } from "../../../compiler/weights/torch.ts";
-import { ZipWriter } from "../../../compiler/weights/torch-zip-write.ts";
+import { readSafetensors } from "../../../compiler/weights/safetensors/safetensors.ts";
+import { isDict, isWeight, type TorchValue } from "../../../compiler/weights/torch/index.ts";
+import { ZipWriter } from "../../../compiler/weights/torch/zip-write.ts";
 import type { WeightTensor } from "../../../compiler/weights/weight.ts";
 
 /** A checkpoint that samples/export/torch_fixtures.py made. */
 export function fixture(name: string): string {
-  return path.join(import.meta.dirname, name);
+  return path.join(import.meta.dirname, "files", name);
 }
 
 /** A tensor as a test compares it. */

@@ -1,0 +1,155 @@
+import { basename, dirname, join } from "node:path";
+import { mergeDescriptions } from "../adapters/description.ts";
+import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
+import { inputError } from "../diagnostics/error.ts";
+import type { Sink } from "../diagnostics/sink.ts";
+import type { Model } from "../ir/model.ts";
+import { Rewriter } from "../ir/rewriter.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { Value } from "../ir/value.ts";
+import { emitModel } from "../onnx/emit.ts";
+import { OutputFiles, writePieces, type Progress } from "../onnx/output.ts";
+import { placeWeights, type WeightMode } from "./place-weights.ts";
+import { BASE_KEY } from "../weights/fingerprint.ts";
+import { checkLeafSize } from "../weights/leaf-size.ts";
+import {
+  layoutSafetensors,
+  writeSafetensors,
+  type SafetensorsLayout,
+} from "../weights/safetensors/safetensors.ts";
+
+/** The files of a compiled model. */
+export interface OutputPaths {
+  readonly output: string;
+  /** Weights of adapters, and of what stands in place of projections. */
+  readonly adapters: string;
+  /** Weights that replace some of the base's. */
+  readonly overrides: string;
+}
+
+/** The files of a compiled model of this name: `out/model.onnx` → `out/model.adapters.safetensors`, … */
+export function outputPaths(output: string): OutputPaths {
+  const beside = (what: string): string =>
+    join(dirname(output), `${basename(output, ".onnx")}.${what}.safetensors`);
+  return { output, adapters: beside("adapters"), overrides: beside("overrides") };
+}
+
+/** What is to be written besides what the model says itself. */
+export interface ToWrite {
+  /** The base's file. */
+  readonly base: string;
+  readonly weights?: WeightMode;
+  readonly progress?: Progress;
+  /** First content of leaves that are graph inputs. */
+  readonly inputs: ReadonlyMap<string, Tensor>;
+  /** Initializers that replace some of the base's. */
+  readonly overrides: ReadonlySet<Value>;
+}
+
+/** Writes all files of a compiled model, or none. @returns the files written or linked, absolute */
+export async function writeOutputs(
+  model: Model,
+  sink: Sink,
+  paths: OutputPaths,
+  { base, weights, progress, inputs, overrides }: ToWrite,
+): Promise<readonly string[]> {
+  const files = new OutputFiles();
+  const rw = new Rewriter();
+  try {
+    for (const file of [paths.output, paths.adapters]) files.prepare(file);
+    await placeWeights(model, rw, {
+      base,
+      output: paths.output,
+      ...(weights === undefined ? {} : { mode: weights }),
+      files,
+      sink,
+      ...(progress === undefined ? {} : { progress }),
+    });
+    const made = madeTensors(model);
+    const leaves = [...made].filter(([value]) => !overrides.has(value));
+    const metadata = adapterMetadata(model);
+    const adapters = [
+      ...leaves.map(([value, tensor]) => ({ value, name: value.name ?? "", tensor })),
+      // Coefficients are in the metadata, with the settings they follow from.
+      ...[...inputs]
+        .filter(([, tensor]) => tensor.storage.kind === "deferred")
+        .map(([name, tensor]) => ({ value: null, name, tensor })),
+    ];
+    await stageTensors(files, rw, paths.adapters, adapters, metadata);
+    const replaced = [...made].filter(([value]) => overrides.has(value));
+    await stageTensors(
+      files,
+      rw,
+      paths.overrides,
+      replaced.map(([value, tensor]) => ({ value, name: value.name ?? "", tensor })),
+      new Map([["format", "pt"]]),
+    );
+    const { pieces, size } = emitModel(model);
+    if (size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file: paths.output }, { bytes: size });
+    await files.stage(paths.output, (file) => {
+      writePieces(file, pieces, (done) => progress?.(paths.output, done, size));
+    });
+    const written = files.files;
+    files.commit();
+    return written;
+  } catch (error) {
+    files.discard();
+    throw error;
+  }
+}
+
+/** The initializers whose bytes are made now. */
+function madeTensors(model: Model): ReadonlyMap<Value, Tensor> {
+  const made = new Map<Value, Tensor>();
+  for (const value of model.graph.initializers) {
+    if (value.constant?.storage.kind === "deferred") made.set(value, value.constant);
+  }
+  return made;
+}
+
+function adapterMetadata(model: Model): ReadonlyMap<string, string> {
+  const described = mergeDescriptions(model.meta.get(ADAPTER_KEY), model.meta.get(REPLACED_KEY));
+  const base = model.meta.get(BASE_KEY);
+  return new Map([
+    ["format", "pt"],
+    [ADAPTER_KEY, described],
+    ...(base === undefined ? [] : [[BASE_KEY, base] as const]),
+  ]);
+}
+
+interface Stored {
+  /** What refers to the bytes in the file; null for what no graph refers to. */
+  readonly value: Value | null;
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/**
+ * Lays tensors out in one safetensors file, and makes the graph refer to the bytes in it: the format is a header
+ * followed by raw data, which is what external data asks for, so no second copy is needed.
+ */
+async function stageTensors(
+  files: OutputFiles,
+  rw: Rewriter,
+  file: string,
+  stored: readonly Stored[],
+  metadata: ReadonlyMap<string, string>,
+): Promise<void> {
+  if (stored.length === 0) return;
+  for (const { name, tensor } of stored) checkLeafSize(name, tensor.shape);
+  const layout: SafetensorsLayout = layoutSafetensors(
+    stored.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape })),
+    metadata,
+  );
+  const tensors = new Map(stored.map(({ name, tensor }) => [name, tensor]));
+  for (const { value, name, tensor } of stored) {
+    const place = layout.tensors.get(name);
+    if (value === null || place === undefined) continue;
+    const range = { file, ...place };
+    rw.setConstant(value, tensor.stored({ kind: "external", location: basename(file), range }));
+  }
+  files.prepare(file, layout.size);
+  await files.stage(file, (temporary) =>
+    writeSafetensors(temporary, layout, (name) => tensors.get(name)?.bytes() ?? new Uint8Array(0)),
+  );
+}

@@ -1,0 +1,173 @@
+import type { DType } from "../../ir/dtype.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Value } from "../../ir/value.ts";
+import { anchorAt, type Anchor } from "./anchor.ts";
+import { recognizeCache, type Cache } from "./cache.ts";
+import { commonSource, cutValues, dtypeThrough, isCastBetween, sourcesOf, views } from "../flow.ts";
+import type { GraphIndex } from "../graph-index.ts";
+import { recognizeHeads, type Heads } from "./heads.ts";
+import type { Linear } from "../linear/linear.ts";
+import { recognizeMask, type Mask } from "./mask.ts";
+import { isMiss, miss, type Miss } from "../miss.ts";
+import { recognizePacking, type Packing } from "../linear/packing.ts";
+import { recognizeRepeatKv, type RepeatKv } from "./repeat-kv.ts";
+import { regionBetween, type Region } from "../region.ts";
+import { recognizeRotary, type Rotary } from "./rotary.ts";
+import { recognizeSoftcap } from "./softcap.ts";
+import { recognizeScale, type Scale } from "./scale.ts";
+
+/** An attention block between its cut values. */
+export interface Attention {
+  readonly kind: "attention";
+  readonly anchor: Anchor;
+  /** The projections; the same object three times where q, k and v are packed. */
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly v: Linear;
+  readonly o: Linear;
+  readonly region: Region;
+  readonly hiddenSize: number;
+  /** Element type of the projections. */
+  readonly dtype: DType | null;
+  readonly outputDtype: DType | null;
+  /** Whether the input is cast to that type inside the block. */
+  readonly castsInput: boolean;
+  readonly heads: Heads | null;
+  readonly packing: Packing;
+  readonly repeatKv: RepeatKv | null;
+  readonly scale: Scale | null;
+  readonly softcap: number | null;
+  readonly mask: Mask;
+  readonly rotary: Rotary | null;
+  readonly cache: Cache | null;
+}
+
+/**
+ * Understands the attention around a node, if the node is where attention is seen.
+ *
+ * Finds `x → q,k,v linears → [rotary, cache] → scores → softmax → context → o linear → y`. The region between x and
+ * y is what outlining needs; scale, mask, rotary and cache are reported as far as they are understood and are
+ * never a reason to refuse.
+ */
+export function recognizeAttention(node: Node, index: GraphIndex): Attention | Miss | null {
+  const anchor = anchorAt(node);
+  if (anchor === null || isMiss(anchor)) return anchor;
+  const projections = inputProjections(anchor, index);
+  if (isMiss(projections)) return projections;
+  const { q, k, v } = projections;
+  const o = outputProjection(anchor, index);
+  if (isMiss(o)) return o;
+  const source = commonSource([q.input, k.input, v.input]);
+  if (source === null) {
+    return miss(
+      "ATTENTION_INPUTS_DIFFER",
+      q.node,
+      "q, k and v projections of one value",
+      inputNames([q, k, v]),
+    );
+  }
+  const hiddenSize = q.inFeatures;
+  if (o.outFeatures !== hiddenSize) {
+    return miss(
+      "ATTENTION_WIDTH",
+      o.node,
+      `an output projection to ${hiddenSize} features`,
+      `${o.outFeatures}`,
+    );
+  }
+  const { input, output } = cutValues(source, o.output);
+  const region = regionBetween(input, output, index);
+  if (isMiss(region)) return region;
+  const heads = recognizeHeads(anchor, { q, k, v, o }, index);
+  return {
+    kind: "attention",
+    anchor,
+    ...projections,
+    o,
+    region,
+    hiddenSize,
+    dtype: o.dtype ?? q.dtype,
+    outputDtype: dtypeThrough(output, o.output, o.dtype ?? q.dtype),
+    castsInput: isCastBetween(q.input, source),
+    heads,
+    scale: recognizeScale(anchor, heads),
+    packing: recognizePacking([q, k, v]),
+    repeatKv: recognizeRepeatKv(anchor, heads),
+    softcap: recognizeSoftcap(anchor),
+    mask: recognizeMask(anchor),
+    rotary: recognizeRotary(anchor, index),
+    cache: recognizeCache(anchor, region, index),
+  };
+}
+
+function inputNames(linears: readonly Linear[]): string {
+  return [...new Set(linears.map((l) => JSON.stringify(l.input.name ?? "")))].join(", ");
+}
+
+function inputProjections(anchor: Anchor, index: GraphIndex): { q: Linear; k: Linear; v: Linear } | Miss {
+  const found = [];
+  for (const role of ["query", "key", "value"] as const) {
+    const sources = sourcesOf(anchor[role], index);
+    const [linear] = sources.linears;
+    if (linear === undefined || sources.linears.size > 1) {
+      const code = {
+        query: "ATTENTION_Q_NOT_LINEAR",
+        key: "ATTENTION_K_NOT_LINEAR",
+        value: "ATTENTION_V_NOT_LINEAR",
+      } as const;
+      const at = anchor.scores ?? anchor.node;
+      return miss(
+        code[role],
+        at,
+        `the ${role} operand computed from one linear projection`,
+        sourceText(sources),
+      );
+    }
+    found.push(linear);
+  }
+  const [q, k, v] = found;
+  if (q === undefined || k === undefined || v === undefined) {
+    return miss("ATTENTION_Q_NOT_LINEAR", anchor.node, "three operands", `${found.length}`);
+  }
+  return { q, k, v };
+}
+
+function sourceText(sources: ReturnType<typeof sourcesOf>): string {
+  const linears = [...sources.linears].map((l) => JSON.stringify(l.output.name ?? ""));
+  if (linears.length > 0) return `${linears.length} projections: ${linears.slice(0, 3).join(", ")}`;
+  const inputs = [...sources.inputs].map((v) => JSON.stringify(v.name ?? ""));
+  return inputs.length === 0 ? "constants only" : `no projection, only ${inputs.slice(0, 3).join(", ")}`;
+}
+
+/** Ops that may stand between the context and the output projection: views, gates, a norm over the heads. */
+const towardsOutput: ReadonlySet<string> = new Set([
+  ...views,
+  "Mul",
+  "Where",
+  "Slice",
+  "Split",
+  "Concat",
+  "Div",
+  "DynamicQuantizeLinear",
+  "RMSNormalization",
+  "SimplifiedLayerNormalization",
+  "LayerNormalization",
+]);
+
+function outputProjection(anchor: Anchor, index: GraphIndex): Linear | Miss {
+  const seen = new Set<Node>();
+  const pending: Value[] = [anchor.context];
+  let stop: Node | null = null;
+  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
+    for (const node of at.users) {
+      const linear = index.linearOf(node);
+      if (linear !== null) return linear;
+      if (seen.has(node)) continue;
+      seen.add(node);
+      if (towardsOutput.has(node.op)) pending.push(...node.outputs);
+      else stop ??= node;
+    }
+  }
+  const got = stop === null ? "no reader" : `${stop.op} "${stop.name ?? ""}"`;
+  return miss("ATTENTION_OUTPUT_NOT_LINEAR", anchor.node, "the context followed by a linear projection", got);
+}

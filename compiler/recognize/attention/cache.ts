@@ -1,0 +1,106 @@
+import { asTensor } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import type { Anchor } from "./anchor.ts";
+import { sourcesOf } from "../flow.ts";
+import type { GraphIndex } from "../graph-index.ts";
+import type { Region } from "../region.ts";
+
+/** Keys and values of earlier tokens. */
+export interface Cache {
+  /** `concat`: past joined with new; `op`: by the attention op; `scatter`: written in place. */
+  readonly kind: "concat" | "op" | "scatter";
+  readonly pastKey: Value | null;
+  readonly pastValue: Value | null;
+  readonly presentKey: Value | null;
+  readonly presentValue: Value | null;
+}
+
+/** Operand and output indices of past and present in the attention ops. */
+const opCaches: Readonly<Record<string, readonly [pk: number, pv: number, k: number, v: number]>> = {
+  Attention: [4, 5, 1, 2],
+  "com.microsoft::GroupQueryAttention": [3, 4, 1, 2],
+  "com.microsoft::MultiHeadAttention": [6, 7, 1, 2],
+  "com.microsoft::PagedAttention": [3, 4, 1, 2],
+  "tfc::PagedAttention": [3, 4, 1, 2],
+  "vllm::unified_attention": [3, 4, 1, 2],
+};
+
+const joins: Readonly<Record<string, Cache["kind"]>> = {
+  Concat: "concat",
+  ScatterND: "scatter",
+  ScatterElements: "scatter",
+  TensorScatter: "scatter",
+};
+
+/** The key-value cache of an attention block, or null when it has none. */
+export function recognizeCache(anchor: Anchor, region: Region, index: GraphIndex): Cache | null {
+  const op = opCaches[anchor.node.op];
+  const pastKey = op === undefined ? null : anchor.node.input(op[0]);
+  if (op !== undefined && pastKey !== null) {
+    const { node } = anchor;
+    return {
+      kind: "op",
+      pastKey,
+      pastValue: node.input(op[1]),
+      presentKey: node.output(op[2]),
+      presentValue: node.output(op[3]),
+    };
+  }
+  const key = joinedPast(anchor.key, region, index);
+  const value = joinedPast(anchor.value, region, index);
+  if (key === null && value === null) return null;
+  return {
+    kind: key?.kind ?? value?.kind ?? "concat",
+    pastKey: key?.past ?? null,
+    pastValue: value?.past ?? null,
+    presentKey: key?.present ?? null,
+    presentValue: value?.present ?? null,
+  };
+}
+
+interface Joined {
+  readonly kind: Cache["kind"];
+  readonly past: Value;
+  readonly present: Value;
+}
+
+/**
+ * A Concat or scatter on the way to an operand that brings in a float value from outside: the past. Several may do
+ * so (a rotary embedding may be joined with an empty rest): one whose past is a graph input is the surest, one
+ * whose result is a graph output the next.
+ */
+function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined | null {
+  const inside = new Set(region.nodes);
+  const isOutside = (v: Value | null): v is Value =>
+    v !== null && v.constant === undefined && (v.producer === null || !inside.has(v.producer));
+  const found: Joined[] = [];
+  for (const node of sourcesOf(operand, index).nodes) {
+    const kind = joins[node.op];
+    const present = node.output(0);
+    const past = node.inputs.find(isOutside);
+    if (kind !== undefined && inside.has(node) && past && present !== null && isFloatLike(past)) {
+      found.push({ kind, past, present });
+    }
+  }
+  return (
+    found.find((j) => j.past.isInput) ??
+    found.find((j) => j.present.isOutput) ??
+    found.find((j) => comesFromCache(j.past, index)) ??
+    null
+  );
+}
+
+/** Whether a value is made from a graph input of the rank of a cache: exporters join an empty past in front of it. */
+function comesFromCache(past: Value, index: GraphIndex): boolean {
+  const { inputs, linears } = sourcesOf(past, index);
+  return (
+    linears.size === 0 &&
+    [...inputs].some((v) => isFloatLike(v) && (asTensor(v.type)?.shape?.length ?? 0) >= 3)
+  );
+}
+
+/** A cache holds activations, not positions or shapes. */
+function isFloatLike(value: Value): boolean {
+  const type = value.type;
+  return type?.kind !== "tensor" || !/^u?int(32|64)$|^bool$/.test(type.dtype);
+}

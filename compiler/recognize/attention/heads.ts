@@ -1,0 +1,84 @@
+import type { Node } from "../../ir/node.ts";
+import { asTensor } from "../../ir/type.ts";
+import type { Value } from "../../ir/value.ts";
+import type { Anchor } from "./anchor.ts";
+import { constantOf, integersOf } from "../../ops/constant.ts";
+import type { GraphIndex } from "../graph-index.ts";
+import type { Linear } from "../linear/linear.ts";
+
+/** Head counts and width. Grouped-query attention has `kvHeads < heads`. */
+export interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
+/** Head counts from an attention op's attributes, else from widths of the projections and the width of one head. */
+export function recognizeHeads(
+  anchor: Anchor,
+  projections: { readonly q: Linear; readonly k: Linear; readonly v: Linear; readonly o: Linear },
+  index: GraphIndex,
+): Heads | null {
+  const { q, k, v, o } = projections;
+  const packed = q === k && k === v;
+  const declared = declaredHeads(anchor.node);
+  if (declared !== null) {
+    const parts = packed ? declared.heads + 2 * declared.kvHeads : declared.heads;
+    return { ...declared, headDim: q.outFeatures / parts };
+  }
+  const headDim = headWidth(anchor, index);
+  if (headDim === null) return null;
+  if (!packed) return whole({ heads: q.outFeatures / headDim, kvHeads: k.outFeatures / headDim, headDim });
+  // Packed: the context, which the output projection reads, is as wide as the queries; keys and values share the rest.
+  const width = o.inFeatures;
+  const kv = (q.outFeatures - width) / 2;
+  return whole({ heads: width / headDim, kvHeads: kv / headDim, headDim });
+}
+
+function whole(heads: Heads): Heads | null {
+  return Number.isInteger(heads.heads) && Number.isInteger(heads.kvHeads) && heads.heads > 0 ? heads : null;
+}
+
+function declaredHeads(node: Node): { heads: number; kvHeads: number } | null {
+  const heads = node.int("num_heads") ?? node.int("q_num_heads");
+  if (heads === undefined) return null;
+  return { heads, kvHeads: node.int("kv_num_heads") ?? node.int("num_kv_heads") ?? heads };
+}
+
+/** The width of one head: the last dimension of an operand's type, of a past input, or of the Reshape that splits heads. */
+function headWidth(anchor: Anchor, index: GraphIndex): number | null {
+  for (const operand of [anchor.value, anchor.query]) {
+    const width = lastDim(operand);
+    if (width !== null) return width;
+  }
+  const seen = new Set<Node>();
+  const pending: Value[] = [anchor.query, anchor.value];
+  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
+    const node = at.producer;
+    if (node?.graph !== index.graph || seen.has(node) || index.linearOf(node) !== null) continue;
+    seen.add(node);
+    const split = node.op === "Reshape" ? reshapedWidth(node.input(1)) : null;
+    if (split !== null) return split;
+    for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
+  }
+  return null;
+}
+
+function lastDim(value: Value): number | null {
+  const shape = asTensor(value.type)?.shape;
+  const last = shape?.at(-1);
+  return shape !== undefined && shape.length >= 3 && typeof last === "number" ? last : null;
+}
+
+/** The last dimension that a Reshape to `[B, S, H, d]` asks for, also when the shape is put together by a Concat. */
+function reshapedWidth(shape: Value | null): number | null {
+  const constant = integersOf(shape);
+  if (constant !== null) return constant.length >= 4 ? positive(constant.at(-1)) : null;
+  const concat = shape?.producer;
+  if (concat?.op !== "Concat" || concat.inputs.length < 4) return null;
+  return positive(integersOf(concat.inputs.at(-1) ?? null)?.at(-1));
+}
+
+function positive(n: number | undefined): number | null {
+  return n !== undefined && n > 0 ? n : null;
+}

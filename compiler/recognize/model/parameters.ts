@@ -1,0 +1,171 @@
+import { isFloat, type DType } from "../../ir/dtype.ts";
+import type { Model } from "../../ir/model.ts";
+import type { Node } from "../../ir/node.ts";
+import { projectionKinds, type ProjectionKind } from "../../sites/site.ts";
+import type { Value } from "../../ir/value.ts";
+import type { Attention } from "../attention/attention.ts";
+import type { DecoderView, Layer } from "../decoder.ts";
+import { embeddingNode } from "./embedding.ts";
+import { headOf } from "./head.ts";
+import type { Linear } from "../linear/linear.ts";
+import type { Mlp } from "../mlp/mlp.ts";
+import { normObstacle } from "../norm/style.ts";
+import { normWeight } from "../norm/weight.ts";
+import { projectionsOf } from "../linear/projections.ts";
+import { weightOf, type Weight } from "../linear/weight.ts";
+
+/** Where a node reads a parameter of the base. */
+export interface ParameterPlace {
+  readonly reader: Node;
+  /** Which of its inputs. */
+  readonly index: number;
+  /** The parameter as Hugging Face has it: `[out, in]` of a projection, `[features]` of a norm. */
+  readonly shape: readonly number[];
+  /** Element type at the reader. */
+  readonly dtype: DType;
+  /** The tensor that is read there now: as it is stored, and whether the reader has it transposed. */
+  readonly weight: Weight;
+  /** Whether the reader has what Hugging Face has transposed: `[in, out]`. */
+  readonly isInFirst: boolean;
+  /** Features of a packed projection, of how many; null for one by itself. */
+  readonly packed: { readonly start: number; readonly width: number; readonly of: number } | null;
+}
+
+/** Finds the places of parameters by their names in Hugging Face's Llama. */
+export class Parameters {
+  readonly #model: Model;
+  readonly #view: DecoderView;
+  /** Undefined before it is looked for. */
+  #normObstacle: string | null | undefined;
+
+  constructor(model: Model, view: DecoderView) {
+    this.#model = model;
+    this.#view = view;
+  }
+
+  /** Every place that reads a parameter: a merged decoder has two. Else, why it cannot be replaced, as a clause. */
+  find(name: string): readonly ParameterPlace[] | string {
+    const found = this.#find(name);
+    const [bad] = found.filter((place) => typeof place === "string");
+    if (bad !== undefined) return bad;
+    return found.length === 0 ? "the graph has none" : found.filter((place) => typeof place !== "string");
+  }
+
+  #find(name: string): readonly (ParameterPlace | string)[] {
+    if (name === "model.embed_tokens.weight") return [this.#embedding()];
+    if (name === "lm_head.weight") return this.#head((head) => linearPlace(head, null));
+    if (name === "model.norm.weight") return this.#head((head) => this.#norm(head.input));
+    const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
+    if (layer === undefined) return [];
+    const layers = this.#view.layers.filter(({ index, copy }) => index === Number(layer) && copy === 0);
+    return layers.flatMap((one) => {
+      const norm = leaf === "weight" ? norms[module] : undefined;
+      if (norm === undefined) return inLayer(one, module, leaf === "bias");
+      const block = one[norm];
+      return block === null || block.kind === "site" ? [] : [this.#norm(block.region.input)];
+    });
+  }
+
+  #norm(normalized: Value): ParameterPlace | string {
+    if (this.#normObstacle === undefined) this.#normObstacle = normObstacle(this.#model, this.#view);
+    return this.#normObstacle ?? normPlace(normalized);
+  }
+
+  #embedding(): ParameterPlace | string {
+    const node = embeddingNode(this.#model, this.#view.hiddenSize);
+    const weight = node === null ? null : weightOf(node.input(0));
+    if (node === null || !weight?.path.every(({ op }) => keeping.has(op)))
+      return "its token embeddings are quantized, or not found";
+    if (weight.root.constant === undefined) return "its token embeddings are an input of the graph";
+    const { shape, dtype } = weight;
+    return { reader: node, index: 0, shape, dtype, weight, isInFirst: false, packed: null };
+  }
+
+  #head(place: (head: Linear) => ParameterPlace | string): readonly (ParameterPlace | string)[] {
+    const head = headOf(this.#model, this.#view);
+    return head === null ? ["its head is not found"] : [place(head)];
+  }
+}
+
+/** The norms in front of the blocks of a layer. */
+const norms: Readonly<Record<string, "attention" | "mlp">> = {
+  input_layernorm: "attention",
+  post_attention_layernorm: "mlp",
+};
+
+function inLayer(layer: Layer, module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+  const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
+  if (site === undefined) return [`${module} is not a weight that can be replaced`];
+  const blocks = [layer.attention, layer.mlp].filter(
+    (block): block is Attention | Mlp => block !== null && block.kind !== "site",
+  );
+  return blocks.flatMap((block) => inBlock(block, site, isBias));
+}
+
+function inBlock(
+  block: Attention | Mlp,
+  site: ProjectionKind,
+  isBias: boolean,
+): readonly (ParameterPlace | string)[] {
+  for (const { linear, parts } of projectionsOf(block)) {
+    const at = parts.findIndex((part) => part.site === site);
+    const part = parts[at];
+    if (part === undefined) continue;
+    const start = parts.slice(0, at).reduce((n, { width }) => n + width, 0);
+    const packed = parts.length === 1 ? null : { start, width: part.width, of: linear.outFeatures };
+    return [isBias ? biasPlace(linear, packed) : linearPlace(linear, packed)];
+  }
+  return [];
+}
+
+/** Ops on the way of a weight that its reader's own numbers are the stored ones behind. */
+const keeping: ReadonlySet<string> = new Set(["Transpose", "Cast", "Identity"]);
+
+function linearPlace(linear: Linear, packed: ParameterPlace["packed"]): ParameterPlace | string {
+  const { node, inFeatures, outFeatures } = linear;
+  const weight = weightOf(node.input(1));
+  const obstacle = weightObstacle(node, weight);
+  if (weight === null || obstacle !== null) return obstacle ?? "its weight is not found";
+  const rows = packed?.width ?? outFeatures;
+  const isInFirst = node.int("transB") !== 1;
+  return {
+    reader: node,
+    index: 1,
+    shape: [rows, inFeatures],
+    dtype: weight.dtype,
+    weight,
+    isInFirst,
+    packed,
+  };
+}
+
+function weightObstacle(node: Node, weight: Weight | null): string | null {
+  const isPlain = ["MatMul", "Gemm", "com.microsoft::FusedMatMul"].includes(node.op);
+  if (!isPlain || weight === null || !isFloat(weight.dtype)) return `its weight is quantized (${node.op})`;
+  const between = weight.path.find(({ op }) => !keeping.has(op));
+  if (between?.op === "DequantizeLinear") return "its weight is quantized (DequantizeLinear)";
+  if (between !== undefined) return `the graph computes on it (${between.op})`;
+  return weight.root.constant === undefined ? "its weight is an input of the graph" : null;
+}
+
+function biasPlace(linear: Linear, packed: ParameterPlace["packed"]): ParameterPlace | string {
+  const { bias, nodes } = linear;
+  const reader = nodes.find((node) => bias !== null && node.inputs.includes(bias));
+  const weight = weightOf(bias);
+  if (bias === null || reader === undefined || weight?.shape.length !== 1)
+    return "the graph has no bias there";
+  const shape = [packed?.width ?? linear.outFeatures];
+  const { dtype } = weight;
+  return { reader, index: reader.inputs.indexOf(bias), shape, dtype, weight, isInFirst: false, packed };
+}
+
+function normPlace(normalized: Value): ParameterPlace | string {
+  const found = normWeight(normalized);
+  if (found === null) return "the norm's weight is not found";
+  const weight = weightOf(found.reader.input(found.index));
+  if (weight === null) return "the norm's weight is not found";
+  const between = weight.path.find(({ op }) => op !== "Cast" && op !== "Identity");
+  if (between !== undefined) return `the graph computes on it (${between.op})`;
+  const { shape, dtype } = weight;
+  return { ...found, shape, dtype, weight, isInFirst: false, packed: null };
+}

@@ -1,0 +1,40 @@
+import type { Model } from "../../ir/model.ts";
+import { nodesDeep } from "../../ir/walk.ts";
+
+/** How a graph is written, as docs/styles.md names the ways. */
+export type Style =
+  "torchscript" | "fx" | "dynamo-early" | "dynamo" | "attention-ops" | "genai" | "vllm" | "unknown";
+
+/** Tells the style of a graph by its ops, metadata and names: for reports only, nothing is recognized by it. */
+export function styleOf(model: Model): Style {
+  const ops = new Set<string>();
+  let [named, paths, traced, total] = [0, 0, 0, 0];
+  for (const node of nodesDeep(model.graph)) {
+    ops.add(node.op);
+    total++;
+    if (node.name !== undefined) named++;
+    if (node.name?.startsWith("/") === true) paths++;
+    if (node.meta.has("namespace") || node.meta.has("pkg.torch.onnx.name_scopes")) traced++;
+  }
+  const hasAny = (...names: string[]): boolean => names.some((name) => ops.has(name));
+  if (hasAny("com.microsoft::PagedAttention") || [...ops].some((op) => op.startsWith("vllm::")))
+    return "vllm";
+  if (hasAny("com.microsoft::GroupQueryAttention", "com.microsoft::MultiHeadAttention")) return "genai";
+  if (hasAny("Attention", "RMSNormalization")) return "attention-ops";
+  if (hasAny("com.microsoft::FusedMatMul") || producer(model).startsWith("experimental")) return "fx";
+  if (traced > 0) return "dynamo";
+  if ([...model.functions.keys()].some((key) => /aten|pkg\.onnxscript/.test(key))) return "dynamo-early";
+  if (paths * 2 > total) return "torchscript";
+  if (hasAny("SimplifiedLayerNormalization", "Reciprocal")) return named * 2 > total ? "dynamo" : "fx";
+  return "unknown";
+}
+
+/** The program that wrote the model, with its version, as the model says. */
+export function exporterOf(model: Model): string {
+  const version = (model.source as { producerVersion?: string | null } | undefined)?.producerVersion ?? "";
+  return `${producer(model)} ${version}`.trim() || "unknown";
+}
+
+function producer(model: Model): string {
+  return (model.source as { producerName?: string | null } | undefined)?.producerName ?? "";
+}

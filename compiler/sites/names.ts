@@ -1,0 +1,62 @@
+import { projectionKinds, type SiteKind, type SiteRef } from "./site.ts";
+
+/** The module of each site in Hugging Face's Llama, below its layer. */
+const modules: Readonly<Record<SiteKind, string>> = {
+  attn: "self_attn",
+  mlp: "mlp",
+  q_proj: "self_attn.q_proj",
+  k_proj: "self_attn.k_proj",
+  v_proj: "self_attn.v_proj",
+  o_proj: "self_attn.o_proj",
+  gate_proj: "mlp.gate_proj",
+  up_proj: "mlp.up_proj",
+  down_proj: "mlp.down_proj",
+};
+
+/** Other names of the same modules: those of the public TokenFormer code. */
+const otherModules: Readonly<Record<string, SiteKind>> = {
+  attention: "attn",
+  "attention.query": "q_proj",
+  "attention.key": "k_proj",
+  "attention.value": "v_proj",
+  "attention.proj": "o_proj",
+};
+
+const sites: ReadonlyMap<string, SiteKind> = new Map([
+  ...Object.entries(modules).map(([site, module]) => [module, site as SiteKind] as const),
+  ...Object.entries(otherModules),
+]);
+
+/** Whether a site lies inside a block. */
+export function isProjection(site: SiteKind): site is (typeof projectionKinds)[number] {
+  return (projectionKinds as readonly string[]).includes(site);
+}
+
+/** `self_attn.q_proj`; of a layer's second MLP `mlp_1`. */
+export function moduleOf(site: SiteKind, copy = 0): string {
+  const [block = "", ...rest] = modules[site].split(".");
+  return [copy === 0 ? block : `${block}_${copy}`, ...rest].join(".");
+}
+
+/** The name of a site in files: `model.layers.3.self_attn.q_proj`. */
+export function siteName({ layer, copy, site }: SiteRef, layers = "model.layers"): string {
+  return `${layers}.${layer}.${moduleOf(site, copy)}`;
+}
+
+/** A text that two references to one site share. */
+export function siteKey({ layer, copy, site }: SiteRef): string {
+  return `${layer}.${moduleOf(site, copy)}`;
+}
+
+/**
+ * The site that a module path names, whatever stands before the layers: `base_model.model.model.layers.3.mlp`,
+ * `model.layers.3.mlp`, `transformer.layers.3.attention.query`. Null for a module that is no site.
+ */
+export function parseSiteName(path: string): SiteRef | null {
+  const [, number, module = ""] = /(?:^|\.)(?:layers|blocks|h)\.(\d+)\.(.+)$/.exec(path) ?? [];
+  if (number === undefined) return null;
+  const layer = Number(number);
+  const [, block = "", copy = "0", rest = ""] = /^([a-z_]+?)(?:_(\d+))?((?:\.[a-z_]+)*)$/.exec(module) ?? [];
+  const site = sites.get(`${block}${rest}`);
+  return site === undefined ? null : { layer, copy: Number(copy), site };
+}

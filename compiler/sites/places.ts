@@ -1,0 +1,74 @@
+import type { Width } from "../adapters/kind.ts";
+import { inputError } from "../diagnostics/error.ts";
+import { placeOf } from "../diagnostics/diagnostic.ts";
+import { isFloat, type DType } from "../ir/dtype.ts";
+import type { Func, Model } from "../ir/model.ts";
+import { linearsOf, siteOf, type InnerLinear, type Site, type SiteRef } from "./site.ts";
+import { asTensor } from "../ir/type.ts";
+import { nodesDeep } from "../ir/walk.ts";
+import { parseSiteName, siteKey } from "./names.ts";
+
+/** Somewhere an adapter can be put: a block's call, or a projection in the function that the call is of. */
+export interface Place {
+  readonly ref: SiteRef;
+  /** `model.layers.0.mlp`, `model.layers.0.self_attn.q_proj` */
+  readonly name: string;
+  /** The call that it is, or is in. */
+  readonly site: Site;
+  readonly inner: Inner | null;
+}
+
+/** A projection: one part of a linear in a function's body. */
+export interface Inner {
+  readonly func: Func;
+  readonly linear: InnerLinear;
+  readonly part: number;
+}
+
+/** Every place of a model, in its main graph and in those inside it, calls before the projections in them. */
+export function placesOf(model: Model): readonly Place[] {
+  const places: Place[] = [];
+  for (const node of nodesDeep(model.graph)) {
+    const site = siteOf(node);
+    if (site === null) continue;
+    const copy = parseSiteName(site.name)?.copy ?? 0;
+    places.push({ ref: { layer: site.layer, copy, site: site.site }, name: site.name, site, inner: null });
+    const func = model.callee(node);
+    if (func === undefined) continue;
+    for (const linear of linearsOf(func)) {
+      linear.parts.forEach(({ site: kind }, part) => {
+        const ref = { layer: site.layer, copy, site: kind };
+        places.push({ ref, name: `${site.name}.${kind}`, site, inner: { func, linear, part } });
+      });
+    }
+  }
+  return places;
+}
+
+/** Places by the site they are: a merged decoder has each twice. */
+export function byKey(places: readonly Place[]): ReadonlyMap<string, readonly Place[]> {
+  const found = new Map<string, Place[]>();
+  for (const place of places)
+    found.set(siteKey(place.ref), [...(found.get(siteKey(place.ref)) ?? []), place]);
+  return found;
+}
+
+/**
+ * What an adapter at a place must fit.
+ *
+ * @throws TfcError SITE_DTYPE where it does not compute in a float type, or in none that is known
+ */
+export function widthOf({ name, site, inner }: Place): Width {
+  const dtype = (inner === null ? null : inner.linear.dtype) ?? dtypeOf(site);
+  if (dtype === null || !isFloat(dtype)) {
+    const found = dtype ?? "a type that neither weights nor value_info tell";
+    throw inputError("SITE_DTYPE", placeOf(site.node), { site: name, dtype: found });
+  }
+  if (inner === null) return { inFeatures: site.hiddenSize, outFeatures: site.hiddenSize, dtype };
+  const { linear, part } = inner;
+  return { inFeatures: linear.inFeatures, outFeatures: linear.parts[part]?.width ?? 0, dtype };
+}
+
+function dtypeOf(site: Site): DType | null {
+  return site.dtype ?? asTensor(site.output.type)?.dtype ?? asTensor(site.input.type)?.dtype ?? null;
+}

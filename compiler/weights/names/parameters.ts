@@ -1,0 +1,165 @@
+import { kindOfLeaf } from "../../adapters/index.ts";
+import type { AdapterKind } from "../../adapters/kind.ts";
+import type { SiteRef } from "../../sites/site.ts";
+import { parseSiteName } from "../../sites/names.ts";
+
+/** What a parameter of a checkpoint is, by its name. */
+export type Parameter =
+  | {
+      readonly is: "leaf";
+      readonly kind: AdapterKind;
+      readonly leaf: string;
+      readonly site: SiteRef;
+      /** The adapter's name in PEFT, where the parameter's says it. */
+      readonly adapter: string | null;
+    }
+  /** A weight of the base, by the name that Hugging Face's Llama gives it, and how many dimensions it has. */
+  | { readonly is: "override"; readonly name: string; readonly dims: number }
+  /** Something that cannot be applied. `what` is a noun phrase. */
+  | { readonly is: "unknown"; readonly what: string };
+
+/**
+ * What the model may lie in: PEFT's (`base_model.model.`), ScalarLM's and PyTorch's own wrappers, and the first part
+ * of a model's own names (TokenFormer's is `transformer.`). Other names before the layers belong to other parts of a
+ * model, such as a vision tower.
+ */
+const wrappers: ReadonlySet<string> = new Set([
+  "base_model",
+  "model",
+  "module",
+  "_orig_mod",
+  "_fsdp_wrapped_module",
+  "language_model",
+  "transformer",
+]);
+
+/**
+ * Modules that stand around another one and have its name: PEFT's (`q_proj.base_layer.weight`), ScalarLM's
+ * (`mlp.layer.gate_proj.weight`) and those of FSDP.
+ */
+const shells: ReadonlySet<string> = new Set([
+  "base_layer",
+  "layer",
+  "modules_to_save",
+  "_fsdp_wrapped_module",
+  "_checkpoint_wrapped_module",
+]);
+
+/** Reads a parameter's name, in any of the spellings that checkpoints have. */
+export function parseParameter(name: string): Parameter {
+  const known = unsupported.find(([pattern]) => pattern.test(name));
+  if (known !== undefined) return { is: "unknown", what: known[1] };
+  const path = unwrap(name);
+  return leafOf(path) ?? overrideOf(path) ?? { is: "unknown", what: describe(path) };
+}
+
+/** The site that a module's name means, in any of the spellings that checkpoints have; null for other modules. */
+export function siteOfModule(name: string): SiteRef | null {
+  return siteAt(unwrap(name).join("."));
+}
+
+/** A name without what stands around the model and its modules. */
+function unwrap(name: string): readonly string[] {
+  const all = name.split(".");
+  const first = all.findIndex((segment) => !wrappers.has(segment));
+  return withoutShells(staged(all.slice(first === -1 ? all.length : first)));
+}
+
+/** Megatron's pipeline numbers its stages through: the embeddings and a change of axes come before the first layer. */
+const BEFORE_LAYERS = 2;
+
+/** What stages of Megatron's pipeline, by which the public TokenFormer code names its weights, are outside the layers. */
+const stages: ReadonlyMap<string, readonly string[]> = new Map([
+  ["word_embeddings.weight", ["embed_tokens", "weight"]],
+  ["norm.weight", ["norm", "weight"]],
+  ["final_linear.weight", ["lm_head", "weight"]],
+]);
+
+/** `sequential.5.mlp.key_param_tokens` is `layers.3.mlp.key_param_tokens`. */
+function staged(path: readonly string[]): readonly string[] {
+  const [list, stage = "", ...rest] = path;
+  if (list !== "sequential" || !/^\d{1,9}$/.test(stage)) return path;
+  const layer = Number(stage) - BEFORE_LAYERS;
+  return stages.get(rest.join(".")) ?? (layer < 0 ? path : ["layers", String(layer), ...rest]);
+}
+
+/** Names of weights that tfc has no place for, and what they are. */
+const unsupported: readonly (readonly [RegExp, string])[] = [
+  [/(?:^|\.)(?:original_)?inv_freq$|(?:^|\.)rotary_/, "a rotary table: these are computed, not overridden"],
+  [/\.lora_embedding_[AB]\b/, "LoRA of an embedding"],
+  [/\.lora_magnitude_vector\b/, "the magnitude vector of DoRA"],
+  [/\.lora_[AB](?:\.[^.]+)?\.bias$/, "the bias of a LoRA matrix (lora_bias)"],
+  [/\.lora_diag\b/, "the diagonal of KaSA"],
+  [/\.lora_velora_/, "the state of VeLoRA"],
+  [/\.lora_E\b|\.ranknum\b/, "the singular values of AdaLoRA"],
+  [/\.hada_w/, "a matrix of LoHa"],
+  [/\.lokr_w/, "a matrix of LoKr"],
+  [/\.ia3_l\b/, "a vector of IA³"],
+  [/\.(?:b?oft_|hoft_)/, "a rotation of OFT"],
+  [/\.vera_lambda_|^base_model\.vera_/, "a vector of VeRA"],
+  [/\btrainable_tokens_|\.token_adapter\./, "trained rows of an embedding (trainable_token_indices)"],
+  [/^prompt_embeddings$|\bprompt_encoder\b/, "a trained prompt"],
+  [/\.original_module\./, "the base's own copy of a module in modules_to_save"],
+  [/\.(?:qweight|qzeros|scales|g_idx|quant_state|absmax)\b|\.SCB$/, "a part of a quantized weight"],
+];
+
+/** Leaves out shells, and with modules_to_save the adapter's name that stands behind it in memory. */
+function withoutShells(path: readonly string[]): readonly string[] {
+  return path.filter((segment, i) => {
+    if (i === 0 || shells.has(segment)) return !shells.has(segment);
+    return path[i - 1] !== "modules_to_save" || i === path.length - 1;
+  });
+}
+
+function leafOf(path: readonly string[]): Parameter | null {
+  const adapter = adapterNameIn(path);
+  const named = adapter === null ? path : [...path.slice(0, -2), "weight"];
+  // Names of leaves have at most two parts: lora_A.weight.
+  for (const parts of [2, 1]) {
+    const leaf = named.slice(-parts).join(".");
+    const kind = kindOfLeaf(leaf);
+    if (kind === null) continue;
+    const module = named.slice(0, -parts).join(".");
+    const site = siteAt(module);
+    if (site !== null) return { is: "leaf", kind, leaf, site, adapter };
+    return { is: "unknown", what: `a leaf of ${kind.name} at ${module || "no module"}, which is no site` };
+  }
+  return null;
+}
+
+/** PEFT has `lora_A.default.weight` in memory, and ScalarLM saves it so: the middle is the adapter's name. */
+function adapterNameIn(path: readonly string[]): string | null {
+  const isNamed = /^lora_[AB]$/.test(path.at(-3) ?? "") && path.at(-1) === "weight";
+  return isNamed ? (path.at(-2) ?? null) : null;
+}
+
+/** The site of a module, whose path begins with the layers. */
+function siteAt(module: string): SiteRef | null {
+  if (!/^(?:layers|blocks|h)\./.test(module)) return null;
+  const site = parseSiteName(module);
+  return site === null || !Number.isSafeInteger(site.layer) ? null : site;
+}
+
+const layerWeight =
+  /^layers\.(\d{1,9})\.((?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj)\.(?:weight|bias)|(?:input_layernorm|post_attention_layernorm|pre_feedforward_layernorm|post_feedforward_layernorm|self_attn\.[qk]_norm)\.weight)$/;
+
+/** Names outside the layers, as Hugging Face's Llama has them, by their end. */
+const modelWeights: ReadonlyMap<string, string> = new Map([
+  ["norm.weight", "model.norm.weight"],
+  ["embed_tokens.weight", "model.embed_tokens.weight"],
+  ["lm_head.weight", "lm_head.weight"],
+]);
+
+function overrideOf(path: readonly string[]): Parameter | null {
+  const ending = path.join(".");
+  const [, layer, rest = ""] = layerWeight.exec(ending) ?? [];
+  const name = layer === undefined ? modelWeights.get(ending) : `model.layers.${Number(layer)}.${rest}`;
+  if (name === undefined) return null;
+  return { is: "override", name, dims: /(?:_proj|embed_tokens|lm_head)\.weight$/.test(name) ? 2 : 1 };
+}
+
+function describe(path: readonly string[]): string {
+  const ending = path.join(".");
+  if (/\blora_[AB]\b/.test(ending)) return "LoRA under a name that PEFT does not give";
+  return "neither a leaf of an adapter kind nor a weight of a Llama";
+}

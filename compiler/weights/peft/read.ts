@@ -1,0 +1,137 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { inputError, type TfcError } from "../../diagnostics/error.ts";
+import type { AdapterFile } from "../adapter-file.ts";
+import { makeParts, type Hints } from "../parts.ts";
+import { BASE_KEY } from "../fingerprint.ts";
+import { readPeftConfig, type PeftConfig } from "./config.ts";
+import { peftTargets, type PeftTargets } from "./targets.ts";
+import { openSafetensors } from "../safetensors/weights.ts";
+import { siteName } from "../../sites/names.ts";
+import { sortWeights, type Draft, type StateDict } from "../names/sort.ts";
+import { readStateDict } from "../names/state-dict.ts";
+
+/** The names of a PEFT folder's files. */
+export const peftFiles = {
+  config: "adapter_config.json",
+  weights: "adapter_model.safetensors",
+  /** What PEFT wrote before safetensors. */
+  oldWeights: "adapter_model.bin",
+} as const;
+
+/**
+ * Reads a folder that PEFT saved. What the config asks for and what the weights are must agree: PEFT itself would warn
+ * and leave weights out.
+ *
+ * @throws TfcError as {@link readPeftConfig}, {@link sortWeights} and {@link makeParts} do; PEFT_CONTRADICTS with the
+ *   weight or module; FILE_NOT_FOUND where there are no weights
+ */
+export function readPeftAdapter(folder: string, hints: Hints): AdapterFile {
+  const config = readPeftConfig(join(folder, peftFiles.config));
+  const targets = peftTargets(config);
+  const { file, weights, base } = openWeights(folder);
+  const { drafts, overrides } = sortWeights(file, weights);
+  const modules = new Map(drafts.map((draft) => [moduleOfDraft(file, draft), draft]));
+  for (const [module, draft] of modules) checkTarget(file, module, draft, targets);
+  checkWhole(file, config, targets, [...modules]);
+  checkSaved(file, config, [...overrides.keys()]);
+  const ranks = new Map([...modules].map(([module, draft]) => [draft, module]));
+  const stated = (draft: Draft): Readonly<Record<string, unknown>> => ({
+    alpha: targets.alphaOf(ranks.get(draft) ?? ""),
+    rslora: config.rslora,
+  });
+  return {
+    file: folder,
+    format: "peft",
+    parts: makeParts(file, drafts, stated, hints),
+    overrides,
+    headFollows: false,
+    base,
+  };
+}
+
+function openWeights(folder: string): { file: string; weights: StateDict; base: string | null } {
+  const [file, old] = [join(folder, peftFiles.weights), join(folder, peftFiles.oldWeights)];
+  if (existsSync(file)) {
+    const { tensors, metadata } = openSafetensors(file);
+    return { file, weights: tensors, base: metadata.get(BASE_KEY) ?? null };
+  }
+  if (existsSync(old)) return { file: old, weights: readStateDict(old), base: null };
+  throw inputError(
+    "FILE_NOT_FOUND",
+    { file: folder },
+    { file, found: `neither it nor ${peftFiles.oldWeights}` },
+  );
+}
+
+/** The module's name in the base model, which PEFT's rules are about. */
+function moduleOfDraft(file: string, { names, kind }: Draft): string {
+  const [name = ""] = names.values();
+  if (kind.name !== "lora") throw contradicts(file, name, "leaves of LoRA alone", `a leaf of ${kind.name}`);
+  const ending = /\.lora_[AB](?:\.[^.]+)?\.weight$/;
+  return name.replace(/^base_model\.model\./, "").replace(ending, "");
+}
+
+function checkTarget(file: string, module: string, { leaves, names }: Draft, targets: PeftTargets): void {
+  const name = names.values().next().value ?? module;
+  const against = targets.reasonAgainst(module);
+  if (against !== null)
+    throw contradicts(file, name, "leaves of target_modules alone", `${module}, which ${against}`);
+  const rank = targets.rankOf(module);
+  const found = leaves.get("lora_A.weight")?.shape[0];
+  if (found === undefined || found === rank) return;
+  throw contradicts(file, names.get("lora_A.weight") ?? name, `rank ${rank}, by the config`, `rank ${found}`);
+}
+
+/**
+ * Whether every module has its leaves that PEFT would have put LoRA beside, as far as the weights show which modules
+ * there are: the projections of some layer are those of each layer.
+ */
+function checkWhole(
+  file: string,
+  config: PeftConfig,
+  targets: PeftTargets,
+  modules: readonly (readonly [string, Draft])[],
+): void {
+  const found = new Set(modules.map(([, { site }]) => siteName(site)));
+  const kinds = new Map(modules.map(([module, { site }]) => [site.site, { module, site }]));
+  for (const layer of layersToCheck(config, modules)) {
+    for (const { module, site } of kinds.values()) {
+      const name = module.replace(/(^|\.)(layers|blocks|h)\.\d+\./, `$1$2.${layer}.`);
+      if (found.has(siteName({ ...site, layer })) || targets.reasonAgainst(name) !== null) continue;
+      throw contradicts(file, name, "leaves of every module in target_modules", "none of this one");
+    }
+  }
+}
+
+function layersToCheck(
+  { layers }: PeftConfig,
+  modules: readonly (readonly [string, Draft])[],
+): readonly number[] {
+  if (layers.length > 0) return layers;
+  const seen = new Set(modules.map(([, { site }]) => site.layer));
+  // As many as there are: the first one that is missing is among them, and a wild number costs nothing.
+  return [...new Set([...Array(seen.size).keys(), ...seen])];
+}
+
+/** PEFT saves a module of its own for each name, and cannot load without it. */
+function checkSaved(file: string, { modulesToSave }: PeftConfig, overrides: readonly string[]): void {
+  for (const name of modulesToSave) {
+    const isThere = overrides.some((weight) =>
+      // `_set_trainable` (utils/other.py) goes by the end of the name, without regard to dots.
+      prefixesOf(weight).some((module) => module.endsWith(name)),
+    );
+    if (!isThere)
+      throw contradicts(file, name, "weights of every module in modules_to_save", "none of this one");
+  }
+}
+
+/** `a`, `a.b`, … of `a.b.weight`. */
+function prefixesOf(weight: string): readonly string[] {
+  const segments = weight.split(".");
+  return segments.slice(0, -1).map((_, i) => segments.slice(0, i + 1).join("."));
+}
+
+function contradicts(file: string, name: string, wanted: string, found: string): TfcError {
+  return inputError("PEFT_CONTRADICTS", { file, name }, { wanted, found });
+}

@@ -1,0 +1,186 @@
+import { adapterKinds } from "../../compiler/adapters/index.ts";
+import type { AdapterKind } from "../../compiler/adapters/kind.ts";
+import { selectorText, selects, type Selector } from "../../compiler/sites/selector.ts";
+import { inputError, passError } from "../../compiler/diagnostics/error.ts";
+import type { Sink } from "../../compiler/diagnostics/sink.ts";
+import { blockKinds, type SiteKind } from "../../compiler/sites/site.ts";
+import { checkOptions } from "../../compiler/pass/options.ts";
+import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
+import { isProjection, siteKey, siteName } from "../../compiler/sites/names.ts";
+import type { Entry } from "./_entries.ts";
+import { byKey, type Place } from "../../compiler/sites/places.ts";
+
+/** One adapter at a place. */
+export interface Member {
+  readonly settings: object;
+  /** Its weights; null for fresh ones. */
+  readonly given: { readonly part: AdapterPart; readonly file: string } | null;
+  readonly seed: number;
+}
+
+/** What is put at a place. */
+export interface Assignment {
+  readonly kind: AdapterKind;
+  /** Those of some member: all agree in what the function depends on. */
+  readonly settings: object;
+  /** One, or those of a bank; null for one that has nothing at this place. */
+  readonly members: readonly (Member | null)[];
+}
+
+export interface Assigning {
+  readonly entries: readonly Entry[];
+  /** How many fresh adapters stand at a place. */
+  readonly members: number;
+  readonly given: readonly AdapterFile[];
+  readonly seed: number;
+  /** The pass, for messages. */
+  readonly pass: string;
+}
+
+/** A place with what is put there. */
+export interface Placed {
+  readonly place: Place;
+  readonly assignment: Assignment;
+}
+
+/** The places that something is put at. */
+export function placedAt(
+  places: readonly Place[],
+  assigned: ReadonlyMap<string, Assignment>,
+): readonly Placed[] {
+  return places.flatMap((place) => {
+    const assignment = assigned.get(siteKey(place.ref));
+    return assignment === undefined ? [] : [{ place, assignment }];
+  });
+}
+
+/** What goes where, by site key. @throws TfcError where something that was asked for has no place */
+export function assign(
+  places: readonly Place[],
+  options: Assigning,
+  sink: Sink,
+): ReadonlyMap<string, Assignment> {
+  return options.given.length > 0 ? assignGiven(places, options) : assignFresh(places, options, sink);
+}
+
+function assignFresh(
+  places: readonly Place[],
+  { entries, members, seed, pass }: Assigning,
+  sink: Sink,
+): ReadonlyMap<string, Assignment> {
+  const assigned = new Map<string, Assignment>();
+  const entryOf = new Map<string, Entry>();
+  const file = places[0]?.site.node.loc.file ?? "";
+  for (const entry of entries) {
+    const kind = adapterKinds.get(entry.kind);
+    if (kind === undefined) throw new Error(`no adapter kind ${entry.kind}`);
+    const settings = checkOptions<object>(kind.options, entry.settings, `adapter ${kind.name}`);
+    const fresh = Array.from({ length: members }, (_, i) => ({ settings, given: null, seed: seed + i }));
+    const usual = kind.defaultSites.map((site) => ({ site, layers: null }));
+    for (const selector of entry.sites.length === 0 ? usual : entry.sites) {
+      const found = places.filter((place) => selects(selector, place.ref));
+      checkFound(selector, found, { places, file, pass, sink });
+      for (const place of found) {
+        const key = siteKey(place.ref);
+        const before = assigned.get(key);
+        if (before !== undefined && entryOf.get(key) !== entry) {
+          throw passError(
+            "SITE_TWICE",
+            { file, pass },
+            { site: place.name, kinds: [before.kind.name, kind.name] },
+          );
+        }
+        assigned.set(key, { kind, settings, members: fresh });
+        entryOf.set(key, entry);
+      }
+    }
+  }
+  return assigned;
+}
+
+interface Finding {
+  readonly places: readonly Place[];
+  readonly file: string;
+  readonly pass: string;
+  readonly sink: Sink;
+}
+
+/** A layer that was named must have the site; where all are meant, some must, and those that lack it are named. */
+function checkFound(
+  selector: Selector,
+  found: readonly Place[],
+  { places, file, pass, sink }: Finding,
+): void {
+  const have = new Set(found.map(({ ref }) => ref.layer));
+  const named = (selector.layers ?? []).flatMap(([from, to]) =>
+    Array.from({ length: to - from + 1 }, (_, i) => from + i),
+  );
+  const missing = named.find((layer) => !have.has(layer));
+  if (found.length === 0 || missing !== undefined) {
+    const text = missing === undefined ? "none" : `none in layer ${missing}`;
+    throw passError("SITE_EMPTY", { file, pass }, { site: selectorText(selector), found: text });
+  }
+  if (!isProjection(selector.site)) return;
+  const blocks = places.filter(({ ref, inner }) => inner === null && ref.site === blockOf(selector.site));
+  const lacking = blocks.filter(
+    ({ ref, site }) =>
+      (selector.layers === null || selects({ ...selector, site: ref.site }, ref)) &&
+      !found.some((place) => place.site.node === site.node),
+  );
+  if (lacking.length === 0) return;
+  sink.report(
+    "SITE_PARTIAL",
+    { file, pass },
+    { site: selector.site, blocks: lacking.map(({ name }) => name) },
+  );
+}
+
+function blockOf(site: SiteKind): SiteKind {
+  const [attn, mlp] = blockKinds;
+  return /^(gate|up|down)/.test(site) ? mlp : attn;
+}
+
+function assignGiven(places: readonly Place[], { given, pass }: Assigning): ReadonlyMap<string, Assignment> {
+  const known = byKey(places);
+  const assigned = new Map<string, Assignment>();
+  given.forEach(({ parts, file }, index) => {
+    for (const part of parts) {
+      const kind = adapterKinds.get(part.kind);
+      if (kind === undefined) throw new Error(`no adapter kind ${part.kind}`);
+      const key = siteKey(part.site);
+      const name = siteName(part.site);
+      if (!known.has(key)) {
+        throw inputError(
+          "ADAPTER_SITE_MISSING",
+          { file, name: `${name}.${kind.leafNames[0] ?? ""}`, pass },
+          { site: name, model: places[0]?.site.node.loc.file ?? "" },
+        );
+      }
+      const before = assigned.get(key);
+      checkAlike(before, part, kind, { file, pass });
+      const members = Array.from({ length: given.length }, (_, i) => before?.members[i] ?? null);
+      if (members[index] !== null) {
+        throw inputError("SITE_TWICE", { file, name, pass }, { site: name, kinds: [kind.name, kind.name] });
+      }
+      members[index] = { settings: part.settings, given: { part, file }, seed: 0 };
+      assigned.set(key, { kind, settings: part.settings, members });
+    }
+  });
+  return assigned;
+}
+
+/** One function serves all members at a place. */
+function checkAlike(
+  before: Assignment | undefined,
+  part: AdapterPart,
+  kind: AdapterKind,
+  { file, pass }: { readonly file: string; readonly pass: string },
+): void {
+  if (before === undefined) return;
+  const text = (kind: AdapterKind, settings: object): string =>
+    `${kind.name} ${kind.bodyKey(settings)}`.trim();
+  const [wanted, found] = [text(before.kind, before.settings), text(kind, part.settings)];
+  if (wanted === found) return;
+  const name = siteName(part.site);
+  throw inputError("BANK_MIXED", { file, name, pass }, { site: name, wanted, found });
+}

@@ -1,0 +1,81 @@
+import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
+import type { Tensor } from "../../compiler/ir/tensor.ts";
+import type { ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
+import { convert } from "../../compiler/weights/convert.ts";
+
+/** A parameter as Hugging Face lays it out, `[out, in]` or `[features]`, with its place. */
+export interface Overriding {
+  readonly place: ParameterPlace;
+  /** Its elements in the reader's type. */
+  readonly bytes: () => Uint8Array;
+}
+
+/** The shape of what the reader reads: of a packed projection all its parts. */
+export function readShape({ shape, packed, isInFirst }: ParameterPlace): readonly number[] {
+  const [rows = 0, columns] = packed === null ? shape : [packed.of, ...shape.slice(1)];
+  if (columns === undefined) return [rows];
+  return isInFirst ? [columns, rows] : [rows, columns];
+}
+
+/** The bytes of what a node reads when some of it is replaced; what is not stays the base's. */
+export function overriddenBytes(parts: readonly Overriding[]): Uint8Array {
+  const [first] = parts;
+  if (first === undefined) throw new Error("nothing is replaced");
+  const { place } = first;
+  const size = byteSize(place.dtype, 1) ?? 0;
+  const whole = place.packed === null ? first.bytes() : packedBytes(parts, place, size);
+  const [rows = 0, columns] =
+    place.packed === null ? place.shape : [place.packed.of, ...place.shape.slice(1)];
+  return columns !== undefined && place.isInFirst ? transposed(whole, rows, columns, size) : whole;
+}
+
+/** All parts `[of, in]`, those given over those of the base. */
+function packedBytes(parts: readonly Overriding[], place: ParameterPlace, size: number): Uint8Array {
+  const width = (place.shape[1] ?? 1) * size;
+  const covered = parts.reduce((n, { place: { packed } }) => n + (packed?.width ?? 0), 0);
+  const whole = covered === place.packed?.of ? new Uint8Array(covered * width) : outFirst(place).slice();
+  for (const { place: one, bytes } of parts) whole.set(bytes(), (one.packed?.start ?? 0) * width);
+  return whole;
+}
+
+/** The base's own weight as `[out, in]`, in the reader's type. */
+function outFirst({ weight, isInFirst, dtype }: ParameterPlace): Uint8Array {
+  const tensor = weight.root.constant;
+  if (tensor === undefined) throw new Error("a weight without a tensor");
+  const bytes = typed(tensor, dtype);
+  const [rows = 0, columns] = tensor.shape;
+  // The stored matrix is the reader's, or its transpose.
+  const isStoredInFirst = isInFirst !== weight.transposed;
+  return columns !== undefined && isStoredInFirst
+    ? transposed(bytes, rows, columns, byteSize(dtype, 1) ?? 0)
+    : bytes;
+}
+
+function typed(tensor: Tensor, dtype: DType): Uint8Array {
+  return convert(tensor.bytes(), tensor.dtype, dtype);
+}
+
+/** Rows a block at a time, so that both sides of the copy stay in the cache. */
+const BLOCK = 32;
+
+/** A matrix `[rows, columns]` of elements of some bytes as `[columns, rows]`. */
+export function transposed(bytes: Uint8Array, rows: number, columns: number, size: number): Uint8Array {
+  const result = new Uint8Array(bytes.length);
+  const [from, to] = [elementsOf(bytes, size), elementsOf(result, size)];
+  for (let r0 = 0; r0 < rows; r0 += BLOCK) {
+    const r1 = Math.min(rows, r0 + BLOCK);
+    for (let c = 0; c < columns; c++)
+      for (let r = r0; r < r1; r++) to[c * rows + r] = from[r * columns + c] ?? 0;
+  }
+  return result;
+}
+
+/** Views that move whole elements, whatever they mean. */
+function elementsOf(bytes: Uint8Array, size: number): Uint16Array | Uint32Array | Float64Array {
+  const even = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const count = even.byteLength / size;
+  if (size === 2) return new Uint16Array(even.buffer, even.byteOffset, count);
+  return size === 4
+    ? new Uint32Array(even.buffer, even.byteOffset, count)
+    : new Float64Array(even.buffer, even.byteOffset, count);
+}

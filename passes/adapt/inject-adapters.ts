@@ -1,0 +1,141 @@
+import { describeAdapters } from "../../compiler/adapters/description.ts";
+import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import { outlined } from "../../compiler/pass/invariants.ts";
+import { choice, given, integer } from "../../compiler/pass/options.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
+import { AdapterValues, residences, type OnInput, type Residence } from "./_adapter-values.ts";
+import { assign, placedAt } from "./_assign.ts";
+import { entriesOption, type Entry } from "./_entries.ts";
+import type { BodyEnd, Chosen } from "./_inner.ts";
+import { Injector, type Adapted, type CallEnd } from "./_injector.ts";
+import { placesOf } from "../../compiler/sites/places.ts";
+
+export interface InjectOptions {
+  /** Fresh adapters, by kind and sites. */
+  readonly entries: readonly Entry[];
+  readonly seed: number;
+  readonly residence: Residence;
+  /** How many fresh adapters a bank holds. */
+  readonly members: number;
+  /** Adapters that were trained: one, or the members of a bank. */
+  readonly given: readonly AdapterFile[];
+  /** Told of each leaf that is a graph input. */
+  readonly onInput: OnInput | null;
+}
+
+/**
+ * Puts adapters beside outlined blocks and beside projections in them.
+ *
+ * Before: `y = tfc.Mlp (x, weights…)`.
+ * After: `y' = tfc.Mlp (x, weights…)`, `a = tfc.ScalarlmAdapter (x, leaves…)`, `y = Add (y', a)`; readers of y read
+ * the sum, and a graph output keeps its name.
+ *
+ * A projection is inside the block's function: there `q' = MatMul (x, W)` is followed by `a = tfc.LoraAdapter (x,
+ * leaves…)` and `Add`, and the leaves become parameters of the function. Calls that differ in what is put inside get
+ * functions of their own. Where projections are packed, their product stays one.
+ *
+ * Leaves are named as checkpoints name them. Refuses sites that do not compute in floating point, and weights that have
+ * no place or do not fit it.
+ */
+export const injectAdapters: Pass<InjectOptions> = {
+  name: "inject-adapters",
+  summary: "put adapters beside the chosen blocks and projections",
+  options: {
+    entries: entriesOption({
+      help: "fresh adapters: kinds with their sites and settings",
+      default: [{ kind: "scalarlm", sites: [], settings: {} }],
+    }),
+    seed: integer({ help: "seed of the adapters' first weights", default: 0, min: 0, max: 2 ** 32 - 1 }),
+    residence: choice({ help: "where the adapters' weights are", default: "baked", of: residences }),
+    members: integer({ help: "fresh adapters in a bank", default: 1, min: 1, max: 4096 }),
+    given: given({ help: "trained adapters", default: [] }),
+    onInput: given({ help: "told of each leaf that is a graph input", default: null }),
+  },
+  stats: ["adapters", "parameters"],
+  scopes: ["main"],
+  requires: [outlined],
+  ensures: [],
+  visitor: ({ model, options, rewriter, sink, count }) => ({
+    graph: {
+      // Places are inside functions, too, and all must be known before the first function is changed.
+      enter: () => {
+        const pass = "inject-adapters";
+        const places = placesOf(model);
+        const assigned = assign(places, { ...options, pass }, sink);
+        const placed = placedAt(places, assigned);
+        const onInput = options.onInput ?? undefined;
+        const values = new AdapterValues(model, rewriter, options.residence, { pass, onInput });
+        const { residence } = options;
+        const members = options.given.length > 0 ? options.given.length : options.members;
+        const how = { pass, label: "adapter" };
+        const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
+        // Inside first: an adapter of the block changes what the call's output is to others.
+        injector.inFunctions(
+          placed.filter(({ place }) => place.inner !== null),
+          (chosen, end) => {
+            addInside(rewriter, chosen, end);
+          },
+        );
+        for (const one of placed.filter(({ place }) => place.inner === null)) {
+          injector.atBlock(one, (adapted, end) => {
+            addBehind(rewriter, adapted, end);
+          });
+        }
+        count("adapters", placed.length);
+        count("parameters", values.parameters);
+        if (placed.length === 0) return "stop";
+        const parts = placed.map(({ place, assignment: { kind, settings } }) => ({
+          site: place.name,
+          kind: kind.name,
+          settings,
+        }));
+        rewriter.setMeta(model, ADAPTER_KEY, describeAdapters(parts, { residence, members }));
+        return "stop";
+      },
+    },
+  }),
+};
+
+/** Adds an adapter's result to the block's, for all who read it. */
+function addBehind(rw: Rewriter, { site, readers, result }: Adapted, end: CallEnd): void {
+  const name = `${site.name}.adapted`;
+  const inputs = [site.output, result];
+  const sum = end.place(rw.node({ op: "Add", name, inputs, outputs: [name], loc: result.loc }));
+  const [adapted] = sum.outputs;
+  if (adapted !== undefined) rw.replaceUses(site.output, adapted, (use) => readers.has(use));
+}
+
+/** Adds results to a projection's, or to those parts of a packed one that have any. */
+function addInside(rw: Rewriter, { linear, results }: Chosen, end: BodyEnd): void {
+  const { output, parts } = linear;
+  const readers = [...output.uses];
+  const added = results.flatMap((result) => (result === null ? [] : [result]));
+  const name = parts.map(({ site }) => site).join("_");
+  const isWhole = added.length === parts.length;
+  const adapted = isWhole
+    ? end.one("Add", [output, end.concat(added, `${name}.adapters`)], [`${name}.adapted`])
+    : addToParts(linear, results, end, name);
+  rw.replaceUses(output, adapted, (use) => readers.includes(use));
+}
+
+function addToParts(
+  { output, parts }: Chosen["linear"],
+  results: Chosen["results"],
+  end: BodyEnd,
+  name: string,
+): Value {
+  const widths = parts.map(({ width }) => width);
+  const apart = end.split(
+    output,
+    widths,
+    parts.map(({ site }) => `${site}.part`),
+  );
+  const summed = apart.map((part, i) => {
+    const result = results[i] ?? null;
+    return result === null ? part : end.one("Add", [part, result], [`${parts[i]?.site ?? ""}.adapted`]);
+  });
+  return end.concat(summed, `${name}.adapted`);
+}

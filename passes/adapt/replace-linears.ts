@@ -1,0 +1,176 @@
+import { describeAdapters } from "../../compiler/adapters/description.ts";
+import { REPLACED_KEY, type Leaf } from "../../compiler/adapters/kind.ts";
+import { inputError, passError } from "../../compiler/diagnostics/error.ts";
+import { selects } from "../../compiler/sites/selector.ts";
+import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import type { Model } from "../../compiler/ir/model.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { markLinear, markSite, type Site } from "../../compiler/sites/site.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import { outlined } from "../../compiler/pass/invariants.ts";
+import { given, integer } from "../../compiler/pass/options.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
+import { siteKey } from "../../compiler/sites/names.ts";
+import { AdapterValues } from "./_adapter-values.ts";
+import { assign, placedAt, type Assignment, type Placed } from "./_assign.ts";
+import { removeDead } from "../_dead.ts";
+import { entriesOption, type Entry } from "./_entries.ts";
+import type { BodyEnd, Chosen } from "./_inner.ts";
+import { Injector } from "./_injector.ts";
+import { placesOf, type Place } from "../../compiler/sites/places.ts";
+import { dropUnused, usedInitializers } from "../_unused.ts";
+
+export interface ReplaceOptions {
+  /** Token-parameter attention of fresh weights, by sites. */
+  readonly entries: readonly Entry[];
+  readonly seed: number;
+  /** Weights that were trained, of all that is replaced; null for fresh ones. */
+  readonly given: readonly AdapterFile[] | null;
+}
+
+/** What the paper replaces: every projection of attention, and the feed-forward as a whole. */
+export const ALL_REPLACED = "q_proj,k_proj,v_proj,o_proj,mlp";
+
+/**
+ * Makes projections, and MLPs as a whole, what they are in a Tokenformer: attention to parameter tokens.
+ *
+ * Before: `q = MatMul (x, W)` in a block's function; `y = tfc.Mlp (x, weights…)`.
+ * After: `q = tfc.Pattention (x, key tokens, value tokens, τ)`; `y = tfc.Pattention (x, …)`.
+ *
+ * The base's weights and biases go with what they were for. Fresh value tokens are not zeros as those of adapters are:
+ * nothing else is left that computes. Refuses `attn`, which is no projection, and a part of a packed projection without
+ * the others, whose product stays.
+ */
+export const replaceLinears: Pass<ReplaceOptions> = {
+  name: "replace-linears",
+  summary: "make projections and MLPs token-parameter attention",
+  options: {
+    entries: entriesOption({
+      help: "sites with their settings",
+      default: [],
+      only: { kind: "pattention", sites: ALL_REPLACED },
+    }),
+    seed: integer({ help: "seed of the first weights", default: 0, min: 0, max: 2 ** 32 - 1 }),
+    given: given<ReplaceOptions["given"]>({ help: "trained weights", default: null }),
+  },
+  stats: ["replaced", "parameters"],
+  scopes: ["main"],
+  requires: [outlined],
+  ensures: [],
+  visitor: ({ model, options, rewriter, sink, count }) => ({
+    graph: {
+      enter: () => {
+        const pass = "replace-linears";
+        const places = placesOf(model);
+        const from = options.given ?? [];
+        const assigned = assign(places, { ...options, given: from, members: 1, pass }, sink);
+        if (options.given !== null) checkGiven(places, assigned, options.entries, options.given);
+        const used = usedInitializers(model);
+        const placed = placedAt(places, assigned);
+        checkReplaceable(placed);
+        const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
+        const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
+        const inner = placed.filter(({ place }) => place.inner !== null);
+        injector.inFunctions(inner, (chosen, end) => {
+          replaceInside(rewriter, chosen, end);
+        });
+        for (const one of placed.filter(({ place }) => place.inner === null)) {
+          injector.atBlock(one, ({ site, result }) => {
+            replaceBlock(rewriter, site, result);
+          });
+        }
+        dropUnused(model, rewriter, used);
+        count("replaced", placed.length);
+        count("parameters", values.parameters);
+        if (placed.length > 0) noteReplaced(model, rewriter, placed);
+        return "stop";
+      },
+    },
+  }),
+};
+
+/** Numbers that compute something from the first. */
+function firstNumbers({ init, grows }: Leaf): Leaf["init"] {
+  return init.kind === "zeros" && grows !== null ? grows.fill : init;
+}
+
+/** A file that has weights for some of what is replaced is not the model's: nothing is made up beside it. */
+function checkGiven(
+  places: readonly Place[],
+  assigned: ReadonlyMap<string, Assignment>,
+  entries: readonly Entry[],
+  [file]: readonly AdapterFile[],
+): void {
+  const asked = places.filter(({ ref }) =>
+    entries.some(({ sites }) => sites.some((selector) => selects(selector, ref))),
+  );
+  const missing = asked.find(({ ref }) => !assigned.has(siteKey(ref)));
+  if (missing === undefined) return;
+  const where = { file: file?.file ?? "", name: missing.name, pass: "replace-linears" };
+  throw inputError("REPLACE_WEIGHTS_MISSING", where, { site: missing.name });
+}
+
+function checkReplaceable(placed: readonly Placed[]): void {
+  const names = new Set(placed.map(({ place }) => `${place.site.name} ${place.ref.site}`));
+  for (const { place } of placed) {
+    const { site, inner, ref } = place;
+    const where = { ...placeOf(site.node), pass: "replace-linears" };
+    if (inner === null && ref.site === "attn") {
+      throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why: "attention is no projection" });
+    }
+    if (inner === null && site.reshapes) {
+      const why = "its result has its rows in other axes than its input";
+      throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why });
+    }
+    const others = [...site.node.outputs.slice(1)].filter((value) => value.uses.size > 0);
+    if (inner === null && others.length > 0) {
+      const why = `its "${others[0]?.name ?? ""}" is read elsewhere`;
+      throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why });
+    }
+    if (inner !== null && names.has(`${site.name} ${site.site}`)) {
+      const why = `the ${site.site} it is in is replaced as a whole`;
+      throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why });
+    }
+    const missing = inner?.linear.parts.find((part) => !names.has(`${site.name} ${part.site}`));
+    if (missing !== undefined) {
+      const why = `it is packed into one product with ${missing.site}, which stays`;
+      throw passError("REPLACE_IMPOSSIBLE", where, { site: place.name, why });
+    }
+  }
+}
+
+function replaceInside(rw: Rewriter, { linear, results }: Chosen, end: BodyEnd): void {
+  const { output, parts } = linear;
+  const readers = [...output.uses];
+  const made = results.flatMap((result) => (result === null ? [] : [result]));
+  const whole = end.concat(made, parts.map(({ site }) => site).join("_"));
+  rw.replaceUses(output, whole, (use) => readers.includes(use));
+  removeDead(rw, output);
+  // What stands in a projection's place is one: adapters can be put beside it.
+  if (made.length === 1 && whole.producer !== null) markLinear(rw, whole.producer, linear);
+}
+
+function replaceBlock(rw: Rewriter, site: Site, result: Value): void {
+  rw.replaceUses(site.output, result);
+  const call = callOf(result);
+  if (call !== null) markSite(rw, call, site);
+  rw.remove(site.node);
+  if (call !== null) rw.setName(call, site.name);
+}
+
+/** The adapter's call, behind the Cast of its result. */
+function callOf(result: Value): Node | null {
+  const node = result.producer;
+  return node?.op === "Cast" ? (node.input(0)?.producer ?? null) : node;
+}
+
+function noteReplaced(model: Model, rw: Rewriter, placed: readonly Placed[]): void {
+  const parts = placed.map(({ place, assignment: { kind, settings } }) => ({
+    site: place.name,
+    kind: kind.name,
+    settings,
+  }));
+  rw.setMeta(model, REPLACED_KEY, describeAdapters(parts));
+}

@@ -1,0 +1,299 @@
+import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
+import type { Attribute } from "../../compiler/ir/attribute.ts";
+import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
+import type { Graph } from "../../compiler/ir/graph.ts";
+import type { Func, Model } from "../../compiler/ir/model.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { markSite, TFC_DOMAIN, type SiteMark } from "../../compiler/sites/site.ts";
+import type { Tensor } from "../../compiler/ir/tensor.ts";
+import { asTensor } from "../../compiler/ir/type.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import { readsOf } from "../../compiler/ir/walk.ts";
+import type { Region } from "../../compiler/recognize/region.ts";
+import { freeName } from "../_module.ts";
+import { isOutside, structureOf, tensorText, type Structure } from "./_structure.ts";
+
+/** A block to become a call. */
+export interface Outlined {
+  readonly region: Region;
+  /** The call's name: `model.layers.0.mlp`. */
+  readonly name: string;
+  /** How adapters find the call; null for one that is no place for adapters. */
+  readonly site: SiteMark | null;
+  /** What some values are to the block (`mask`, `past_key`): names of the function's parameters. */
+  readonly roles: ReadonlyMap<Value, string>;
+  /** Metadata of nodes in the function's body; blocks that differ in it do not share one. */
+  readonly marks: Marks;
+}
+
+export type Marks = ReadonlyMap<Node, ReadonlyMap<string, string>>;
+
+interface Member {
+  readonly block: Outlined;
+  readonly structure: Structure;
+}
+
+/**
+ * Replaces blocks by calls of model-local functions, one function for all blocks of one structure. What a block
+ * reads from outside becomes an input, weights included, in the order of first reading; what is read outside
+ * becomes an output. The nodes in the body are exact copies, so no result can change.
+ *
+ * @returns how many functions were made
+ */
+export function outlineBlocks(
+  model: Model,
+  rw: Rewriter,
+  blocks: readonly Outlined[],
+  options: { readonly pass: string; readonly functionName: string },
+): number {
+  const groups = new Map<string, Member[]>();
+  for (const block of blocks) {
+    const structure = structureOf(block.region);
+    const key = structure.key + marksText(structure, block.marks);
+    const group = groups.get(key) ?? [];
+    groups.set(key, group);
+    group.push({ block, structure });
+  }
+  // A block may read what another one made: that is then an output of the other's call.
+  const moved = new Map<Value, Value>();
+  for (const group of groups.values()) outlineGroup(model, rw, group, { ...options, moved });
+  return groups.size;
+}
+
+function marksText({ nodes }: Structure, marks: Marks): string {
+  return nodes
+    .map((node, i) => [...(marks.get(node) ?? [])].map((mark) => `;${i} ${mark.join(" ")}`))
+    .join("");
+}
+
+function outlineGroup(
+  model: Model,
+  rw: Rewriter,
+  group: readonly Member[],
+  options: { readonly pass: string; readonly functionName: string; readonly moved: Map<Value, Value> },
+): void {
+  const { moved } = options;
+  const [member] = group;
+  if (member === undefined) return;
+  const first = current(member, moved);
+  const inBody = first.structure.constants.map((_, i) => sameConstant(group, i));
+  const outputs = unionOfOutputs(group);
+  const loc = madeBy(options.pass, [first.block.region.output.loc]);
+  const func = buildFunction(model, rw, first, {
+    inBody,
+    outputs,
+    loc,
+    name: freeName(model, options.functionName),
+  });
+  rw.addFunction(model, func);
+  for (const one of group) {
+    replaceByCall(rw, current(one, moved), { func, inBody, outputs, pass: options.pass, moved });
+  }
+}
+
+/** A member as it is after other blocks were replaced. */
+function current(member: Member, moved: ReadonlyMap<Value, Value>): Member {
+  const { region } = member.structure;
+  const input = moved.get(region.input) ?? region.input;
+  const isStale = input !== region.input || member.structure.inputs.some((value) => moved.has(value));
+  return isStale ? { block: member.block, structure: structureOf({ ...region, input }) } : member;
+}
+
+/** Whether a constant is the same in all members; one that is not is passed by each call. */
+function sameConstant(group: readonly Member[], index: number): boolean {
+  const texts = group.map(({ structure }) => {
+    const constant = structure.constants[index];
+    return constant === undefined ? "" : tensorText(constant.tensor);
+  });
+  return new Set(texts).size === 1;
+}
+
+type Output = readonly [node: number, output: number];
+
+/** The outputs that any member needs: a layer whose keys are read elsewhere shares its body with one whose are not. */
+function unionOfOutputs(group: readonly Member[]): readonly Output[] {
+  const union = new Map<string, Output>();
+  for (const { structure } of group)
+    for (const output of structure.outputs) union.set(output.join("."), output);
+  const [block, ...others] = union.values();
+  others.sort(([a, i], [b, j]) => a - b || i - j);
+  return block === undefined ? [] : [block, ...others];
+}
+
+interface Plan {
+  readonly inBody: readonly boolean[];
+  readonly outputs: readonly Output[];
+}
+
+function buildFunction(
+  model: Model,
+  rw: Rewriter,
+  member: Member,
+  plan: Plan & { loc: Loc; name: string },
+): Func {
+  const { structure, block } = member;
+  const { loc } = plan;
+  const body = rw.graph(loc, plan.name);
+  const names = new Names();
+  const map: ValueMap = new Map();
+  const parameter = (value: Value, hint: string): void => {
+    const twin = rw.value(loc, names.take(hint));
+    rw.addInput(body, twin);
+    map.set(value, twin);
+  };
+  structure.inputs.forEach((value, i) => {
+    parameter(value, i === 0 ? "hidden_states" : (block.roles.get(value) ?? hintOf(value)));
+  });
+  // Exporters write a Constant node for each reader; in the body one serves all.
+  const shared = new Map<string, Value>();
+  structure.constants.forEach(({ value, tensor }, i) => {
+    if (plan.inBody[i] !== true) {
+      parameter(value, block.roles.get(value) ?? "constant");
+      return;
+    }
+    const known = shared.get(tensorText(tensor));
+    const twin = known ?? constantIn(rw, body, names.take(`c${shared.size}`), tensor, loc);
+    shared.set(tensorText(tensor), twin);
+    map.set(value, twin);
+  });
+  const roleOfOutput = new Map(plan.outputs.map(([n, o], i) => [structure.nodes[n]?.outputs[o], i]));
+  for (const node of structure.nodes) {
+    const twin = rw.append(body, cloneNode(rw, node, map, loc));
+    for (const [key, text] of block.marks.get(node) ?? []) rw.setMeta(twin, key, text);
+    node.outputs.forEach((value, i) => {
+      const output = twin.outputs[i];
+      if (output === undefined || (value.uses.size === 0 && value.name === undefined)) return;
+      const hint =
+        roleOfOutput.get(value) === 0 ? "output" : (block.roles.get(value) ?? node.opType.toLowerCase());
+      rw.setName(output, names.take(hint));
+    });
+  }
+  plan.outputs.forEach(([n, o], i) => {
+    const value = structure.nodes[n]?.outputs[o];
+    const twin = value === undefined ? undefined : map.get(value);
+    if (twin !== undefined) rw.setOutput(body, i, twin);
+  });
+  return rw.func(loc, { domain: TFC_DOMAIN, name: plan.name }, body, opsetsOf(model, structure.nodes));
+}
+
+function constantIn(rw: Rewriter, body: Graph, name: string, tensor: Tensor, loc: Loc): Value {
+  const value: Attribute = { kind: "tensor", value: tensor };
+  const node = rw.append(
+    body,
+    rw.node({ op: "Constant", inputs: [], outputs: [name], attributes: { value }, loc }),
+  );
+  const [output] = node.outputs;
+  if (output === undefined) throw new Error("a Constant has no output");
+  return output;
+}
+
+/** The opsets a body imports: those of the domains its nodes use, at the model's versions. */
+function opsetsOf(model: Model, nodes: readonly Node[]): ReadonlyMap<string, number> {
+  const domains = new Set([""]);
+  const see = (node: Node): void => {
+    domains.add(node.domain);
+    for (const graph of node.subgraphs) for (const inner of graph.nodes) see(inner);
+  };
+  nodes.forEach(see);
+  // "ai.onnx" and "" are one domain under two names.
+  const versions = new Map(
+    [...model.opsets].map(([domain, version]) => [domain === "ai.onnx" ? "" : domain, version]),
+  );
+  return new Map([...domains].map((d) => (d === "ai.onnx" ? "" : d)).map((d) => [d, versions.get(d) ?? 1]));
+}
+
+function replaceByCall(
+  rw: Rewriter,
+  member: Member,
+  plan: Plan & { func: Func; pass: string; moved: Map<Value, Value> },
+): void {
+  const { block, structure } = member;
+  const { nodes } = structure;
+  const last = nodes.at(-1);
+  if (last === undefined) return;
+  const passed = structure.constants.filter((_, i) => plan.inBody[i] !== true).map(({ value }) => value);
+  const results = plan.outputs.map(([n, o]) => nodes[n]?.outputs[o]);
+  const call = rw.node({
+    op: plan.func.name,
+    domain: TFC_DOMAIN,
+    name: block.name,
+    inputs: [...structure.inputs, ...passed],
+    outputs: results.map(() => undefined),
+    loc: madeBy(
+      plan.pass,
+      nodes.map((node) => node.loc),
+    ),
+  });
+  if (block.site !== null) markSite(rw, call, block.site);
+  rw.insertAfter(last, call);
+  moveReadersBehind(rw, call, block.region);
+  const members = new Set(block.region.nodes);
+  results.forEach((value, i) => {
+    const result = call.outputs[i];
+    if (value === undefined || result === undefined) return;
+    const { name, type } = value;
+    rw.replaceUses(value, result, (use) => isOutside(use, members));
+    plan.moved.set(value, result);
+    if (result.name === undefined) rw.setName(result, name);
+    if (type !== undefined && result.type === undefined) rw.setType(result, type);
+  });
+  removeNodes(rw, [...block.region.nodes]);
+  for (const { value } of structure.constants) {
+    // onnxruntime warns of initializers that nothing reads.
+    if (value.constant !== undefined && value.uses.size === 0 && !value.isInput) rw.removeInitializer(value);
+  }
+}
+
+/**
+ * Nodes that stand between the region's nodes and read what it makes (a Shape of the new keys, say) go behind the
+ * call, with what depends on them, in their order.
+ */
+function moveReadersBehind(rw: Rewriter, call: Node, region: Region): void {
+  const members = new Set(region.nodes);
+  const late = new Set<Value>(region.nodes.flatMap((node) => node.outputs));
+  const [first] = region.nodes;
+  const graph = call.graph;
+  if (first === undefined || graph === null) return;
+  let anchor = call;
+  for (let node: Node | null = first; node !== null && node !== call;) {
+    const next: Node | null = node.next;
+    if (!members.has(node) && readsOf(node).some((value) => late.has(value))) {
+      for (const value of node.outputs) late.add(value);
+      rw.moveAfter(node, anchor);
+      anchor = node;
+    }
+    node = next;
+  }
+}
+
+/** Removes the region's nodes, readers before what they read. A Constant that something else still reads stays. */
+function removeNodes(rw: Rewriter, nodes: readonly Node[]): void {
+  for (const node of [...nodes].reverse()) {
+    if (node.outputs.every((value) => value.uses.size === 0)) rw.remove(node);
+  }
+}
+
+function hintOf(value: Value): string {
+  if (value.constant !== undefined) return "weight";
+  // A graph input means the same to every layer, unless its name has a layer's number in it.
+  if (value.producer === null && /^[A-Za-z_]+$/.test(value.name ?? "")) return value.name ?? "input";
+  const type = asTensor(value.type);
+  const isShape = type?.dtype === "int64" && (type.shape?.length ?? 1) < 2;
+  if (isShape || (value.producer !== null && shapeMakers.has(value.producer.op))) return "shape";
+  return value.producer?.opType.toLowerCase() ?? "input";
+}
+
+/** What a value from one of these is to a block, when its type does not say. */
+const shapeMakers: ReadonlySet<string> = new Set(["Shape", "Concat"]);
+
+/** Names within one function. */
+class Names {
+  readonly #taken = new Map<string, number>();
+
+  take(hint: string): string {
+    const n = this.#taken.get(hint) ?? 0;
+    this.#taken.set(hint, n + 1);
+    return n === 0 ? hint : this.take(`${hint}_${n}`);
+  }
+}

@@ -1,0 +1,204 @@
+import { createHash } from "node:crypto";
+import type { Attribute } from "../../compiler/ir/attribute.ts";
+import type { Graph } from "../../compiler/ir/graph.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import type { Tensor } from "../../compiler/ir/tensor.ts";
+import { typeText } from "../../compiler/ir/type.ts";
+import type { Use, Value } from "../../compiler/ir/value.ts";
+import { capturesOf, holderOf, readsOf } from "../../compiler/ir/walk.ts";
+import { constantOf } from "../../compiler/ops/constant.ts";
+import type { Region } from "../../compiler/recognize/region.ts";
+
+/** Constants up to this many elements may be written into a function's body. */
+const SMALL = 64;
+
+/**
+ * A region reduced to its structure. Two regions with the same `key` compute the same function of their inputs and
+ * constants, so one body serves both.
+ */
+export interface Structure {
+  readonly key: string;
+  readonly region: Region;
+  /** The nodes of the body: the region's without its Constant nodes. */
+  readonly nodes: readonly Node[];
+  /** Values from outside, the block's input first, then in the order they are read. */
+  readonly inputs: readonly Value[];
+  /** Small constants, in the order they are read. Where equal in all regions of a key they go into the body. */
+  readonly constants: readonly { readonly value: Value; readonly tensor: Tensor }[];
+  /** Which values are read outside, as `[node, output]` in `nodes`; the block's output first. */
+  readonly outputs: readonly (readonly [number, number])[];
+}
+
+/** Reduces a region to its structure. */
+export function structureOf(region: Region): Structure {
+  return new Reduction(region).result();
+}
+
+class Reduction {
+  readonly #region: Region;
+  readonly #nodes: readonly Node[];
+  readonly #inside = new Map<Value, string>();
+  readonly #inputs = new Map<Value, number>();
+  readonly #constants = new Map<Value, { index: number; tensor: Tensor }>();
+  readonly #text: string[] = [];
+  #graphs = 0;
+
+  constructor(region: Region) {
+    this.#region = region;
+    this.#nodes = bodyNodes(region);
+    this.#inputs.set(region.input, 0);
+    this.#nodes.forEach((node, n) => {
+      node.outputs.forEach((value, o) => this.#inside.set(value, `${n}.${o}`));
+    });
+  }
+
+  result(): Structure {
+    for (const node of this.#nodes) this.#text.push(this.#node(node));
+    const outputs = this.#outputs();
+    return {
+      key: createHash("sha256").update(this.#text.join("\n")).digest("hex"),
+      region: this.#region,
+      nodes: this.#nodes,
+      inputs: [...this.#inputs.keys()],
+      constants: [...this.#constants].map(([value, { tensor }]) => ({ value, tensor })),
+      outputs,
+    };
+  }
+
+  #node(node: Node): string {
+    const inputs = node.inputs.map((value) => (value === null ? "-" : this.#reference(value)));
+    const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1));
+    const texts = attributes.map(([name, attr]) => `${name}=${this.#attribute(attr)}`);
+    return `${node.op}:${node.overload}(${inputs.join(",")})<${texts.join(";")}>${node.outputs.length}`;
+  }
+
+  #reference(value: Value): string {
+    const inner = this.#inside.get(value);
+    if (inner !== undefined) return inner;
+    const tensor = constantOf(value);
+    if (tensor !== null && isSmall(tensor)) {
+      const known = this.#constants.get(value) ?? { index: this.#constants.size, tensor };
+      this.#constants.set(value, known);
+      return `c${known.index}:${tensor.dtype}[${tensor.shape.join(",")}]`;
+    }
+    const index = this.#inputs.get(value) ?? this.#inputs.size;
+    this.#inputs.set(value, index);
+    return `i${index}`;
+  }
+
+  #attribute(attr: Attribute): string {
+    switch (attr.kind) {
+      case "graph":
+        return this.#graph(attr.value);
+      case "graphs":
+        return attr.value.map((g) => this.#graph(g)).join("|");
+      case "tensor":
+        return tensorText(attr.value);
+      case "tensors":
+        return attr.value.map((t) => tensorText(t)).join("|");
+      case "string":
+        return `s:${Buffer.from(attr.value).toString("hex")}`;
+      case "strings":
+        return attr.value.map((s) => Buffer.from(s).toString("hex")).join("|");
+      case "type":
+      case "types":
+        return JSON.stringify(attr.value, (key, v: unknown) => (key === "source" ? undefined : v));
+      case "ref":
+        return `@${attr.parameter}`;
+      case "unknown":
+        return unique();
+      case "int":
+      case "float":
+        return `${attr.kind}:${attr.value}`;
+      case "ints":
+      case "floats":
+        return `${attr.kind}:${attr.value.join(",")}`;
+    }
+  }
+
+  /** An inner graph with its values numbered; what it captures is referred to as outside. */
+  #graph(graph: Graph): string {
+    // A graph inside a graph reads both: whose node 0 is meant must show.
+    const scope = `g${this.#graphs++}`;
+    for (const value of capturesOf(graph)) this.#reference(value);
+    [...graph.inputs, ...graph.initializers].forEach((value, i) => {
+      this.#inside.set(
+        value,
+        `${scope}i${i}:${typeText(value.type)}:${value.constant === undefined ? "" : tensorText(value.constant)}`,
+      );
+    });
+    const lines: string[] = [];
+    let n = 0;
+    for (const node of graph.nodes) {
+      lines.push(this.#node(node));
+      node.outputs.forEach((value, o) => this.#inside.set(value, `${scope}n${n}.${o}`));
+      n++;
+    }
+    return `{${lines.join(";")}=>${graph.outputs.map((v) => this.#reference(v)).join(",")}}`;
+  }
+
+  #outputs(): Structure["outputs"] {
+    const members = new Set(this.#region.nodes);
+    const found: (readonly [number, number])[] = [];
+    this.#nodes.forEach((node, n) => {
+      node.outputs.forEach((value, o) => {
+        if (value === this.#region.output) found.unshift([n, o]);
+        else if (isReadOutside(value, members)) found.push([n, o]);
+      });
+    });
+    return found;
+  }
+}
+
+/**
+ * The nodes of a region that lead to a value read outside, without its Constants. A region may also hold what makes
+ * its input (a Cast that only it reads): the call reads that value, so its maker stays outside.
+ */
+function bodyNodes(region: Region): readonly Node[] {
+  const members = new Set(region.nodes);
+  const needed = new Set<Node>();
+  const made = region.nodes.flatMap((node) => node.outputs);
+  const pending = made.filter((value) => value === region.output || isReadOutside(value, members));
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const node = at.producer;
+    if (node === null || at === region.input || !members.has(node) || needed.has(node)) continue;
+    needed.add(node);
+    pending.push(...readsOf(node));
+  }
+  return region.nodes.filter((node) => needed.has(node) && node.op !== "Constant");
+}
+
+function isReadOutside(value: Value, members: ReadonlySet<Node>): boolean {
+  return [...value.uses].some((use) => isOutside(use, members));
+}
+
+/** Whether a use lies outside of some nodes and of the graphs they hold. */
+export function isOutside(use: Use, members: ReadonlySet<Node>): boolean {
+  let at = use.kind === "input" ? use.node : holderOf(use.graph);
+  for (; at !== null; at = holderOf(at.graph)) if (members.has(at)) return false;
+  return true;
+}
+
+/** Shapes, axes and scalars; a vector of floats is a weight, however short. */
+function isSmall(tensor: Tensor): boolean {
+  const { storage } = tensor;
+  if (storage.kind === "strings" || (storage.kind === "external" && storage.range === null)) return false;
+  return tensor.size <= (tensor.dtype.startsWith("float") || tensor.dtype === "double" ? 1 : SMALL);
+}
+
+/** A tensor's type and content; two tensors with equal text are interchangeable. */
+export function tensorText(tensor: Tensor): string {
+  const head = `${tensor.dtype}[${tensor.shape.join(",")}]`;
+  const { storage } = tensor;
+  if (storage.kind === "strings")
+    return `${head}${storage.strings.map((s) => Buffer.from(s).toString("hex")).join("|")}`;
+  if (storage.kind === "external" && storage.range === null) return `${head}${unique()}`;
+  return `${head}${createHash("sha256").update(tensor.bytes()).digest("hex")}`;
+}
+
+let counter = 0;
+
+/** Text that equals no other: for content that cannot be compared. */
+function unique(): string {
+  return `#${counter++}`;
+}

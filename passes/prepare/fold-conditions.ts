@@ -1,0 +1,114 @@
+import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
+import { dtypeOf, isFloat } from "../../compiler/ir/dtype.ts";
+import { madeBy } from "../../compiler/ir/entity.ts";
+import type { Graph } from "../../compiler/ir/graph.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { scalar } from "../../compiler/ir/scalar.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import { constantOf } from "../../compiler/ops/constant.ts";
+import { rankOf } from "../../compiler/ops/rank.ts";
+import { removeDead } from "../_dead.ts";
+import { copyName } from "../_module.ts";
+
+/**
+ * Replaces an If by the branch that is always taken, when that follows from constants and from ranks that the
+ * model declares or its ops imply.
+ *
+ * Early dynamo exports guard every op that treats scalars specially:
+ * Before: `c = Equal (Size (Shape (x)), 0)`, `y = If (c) <then: Unsqueeze (x), else: Identity (x)>`.
+ * After: `y = Identity (x)`, for an x of known rank 1 or more.
+ *
+ * Leaves alone: conditions that depend on anything else (a long or short rope chosen by the sequence length), and
+ * branches with initializers of their own.
+ */
+export const foldConditions: Pass = {
+  name: "fold-conditions",
+  summary: "replace an If by the branch that is always taken",
+  options: {},
+  stats: ["conditions"],
+  scopes: ["main", "subgraphs"],
+  requires: [],
+  ensures: [],
+  visitor: ({ rewriter, count }) => ({
+    ops: {
+      If: (node) => {
+        const condition = evaluate(node.input(0));
+        if (condition === null) return;
+        const attr = node.attributes.get(condition === 0 ? "else_branch" : "then_branch");
+        if (attr?.kind !== "graph" || attr.value.initializers.size > 0) return;
+        takeBranch(rewriter, node, attr.value);
+        count("conditions");
+        return "skip";
+      },
+    },
+  }),
+};
+
+function takeBranch(rw: Rewriter, node: Node, branch: Graph): void {
+  const map: ValueMap = new Map();
+  let last = node;
+  let index = 0;
+  for (const inner of branch.nodes) {
+    const copy = cloneNode(rw, inner, map, madeBy("fold-conditions", [node.loc]));
+    rw.setName(copy, copyName(node.name, inner.name, index++, branch.size));
+    last = rw.insertAfter(last, copy);
+  }
+  branch.outputs.forEach((inner, i) => {
+    const old = node.output(i);
+    if (old === null) return;
+    const result = map.get(inner) ?? inner;
+    const { name, type } = old;
+    rw.replaceUses(old, result);
+    if (result.producer !== null && result.name === undefined) rw.setName(result, name);
+    if (result.type === undefined && type !== undefined) rw.setType(result, type);
+  });
+  const condition = node.input(0);
+  rw.remove(node);
+  if (condition !== null) removeDead(rw, condition);
+}
+
+const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
+  Equal: (a, b) => Number(a === b),
+  Less: (a, b) => Number(a < b),
+  LessOrEqual: (a, b) => Number(a <= b),
+  Greater: (a, b) => Number(a > b),
+  GreaterOrEqual: (a, b) => Number(a >= b),
+  And: (a, b) => Number(a !== 0 && b !== 0),
+  Or: (a, b) => Number(a !== 0 || b !== 0),
+};
+
+const unary: Readonly<Record<string, (a: number) => number>> = {
+  Not: (a) => Number(a === 0),
+  Identity: (a) => a,
+  // Exporters bring a constant to the type of a rank with it: both are integers.
+  CastLike: (a) => Math.trunc(a),
+  Squeeze: (a) => a,
+};
+
+/** A number cast to an element type: to bool any but 0 is 1, to an integer the fraction is cut off. */
+function castTo(x: number, to: number): number | null {
+  const dtype = dtypeOf(to);
+  if (dtype === undefined) return null;
+  if (dtype === "bool") return Number(x !== 0);
+  return isFloat(dtype) ? x : Math.trunc(x);
+}
+
+/** The scalar a value always is (true is 1), or null. */
+function evaluate(value: Value | null, depth = 0): number | null {
+  const tensor = constantOf(value);
+  const constant = tensor === null ? null : scalar(tensor);
+  const node = value?.producer ?? null;
+  if (constant !== null || node === null || depth > 16) return constant;
+  // The number of dimensions: Size of Shape.
+  const shape = node.op === "Size" ? node.input(0)?.producer : null;
+  if (shape?.op === "Shape" && shape.attributes.size === 0) return rankOf(shape.input(0));
+  const a = evaluate(node.input(0), depth + 1);
+  if (a === null) return null;
+  if (node.op === "Cast") return castTo(a, node.int("to") ?? 0);
+  const one = unary[node.op];
+  if (one !== undefined) return one(a);
+  const b = evaluate(node.input(1), depth + 1);
+  return b === null ? null : (binary[node.op]?.(a, b) ?? null);
+}

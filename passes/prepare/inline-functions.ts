@@ -1,0 +1,155 @@
+import type { Attribute } from "../../compiler/ir/attribute.ts";
+import { calleesOf } from "../../compiler/ir/calls.ts";
+import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
+import { madeBy } from "../../compiler/ir/entity.ts";
+import type { Func, Model } from "../../compiler/ir/model.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
+import { nodesDeep } from "../../compiler/ir/walk.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import { copyName } from "../_module.ts";
+
+/**
+ * Inlines the model's own functions when they hide what recognition looks for.
+ *
+ * Exporters leave functions for what they did not translate (`aten_mm`, `aten_view`), for scaled-dot-product
+ * attention, or for whole modules.
+ *
+ * Before: `h = pkg.aten_mm (x, w)`; after: `h = MatMul (x, w)`.
+ *
+ * Leaves alone: models none of whose functions holds a product or a Softmax; functions in domains of onnxruntime,
+ * which are fallbacks for ops it has kernels for; functions made by tfc; functions of another opset than the model,
+ * whose ops may mean something else outside.
+ */
+export const inlineFunctions: Pass = {
+  name: "inline-functions",
+  summary: "inline the model's functions where they hide projections or attention",
+  options: {},
+  stats: ["calls", "functions"],
+  scopes: ["main", "subgraphs"],
+  requires: [],
+  ensures: [],
+  visitor: ({ model, rewriter, count }) => {
+    const inlinable = inlinableFunctions(model);
+    const inlined = new Set<Func>();
+    return {
+      node: (node) => {
+        const callee = model.callee(node);
+        if (callee === undefined || !inlinable.has(callee)) return;
+        inlineCall(rewriter, node, callee);
+        for (const [domain, version] of callee.opsets) {
+          const isKnown = domain === "" || domain === "ai.onnx" || model.opsets.has(domain);
+          if (!isKnown) rewriter.setOpset(model, domain, version);
+        }
+        inlined.add(callee);
+        count("calls");
+      },
+      graph: {
+        exit: (graph) => {
+          if (graph === model.graph) count("functions", removeUncalled(model, rewriter, inlined));
+        },
+      },
+    };
+  },
+};
+
+const hidden: ReadonlySet<string> = new Set([
+  "MatMul",
+  "Gemm",
+  "Softmax",
+  "com.microsoft::FusedMatMul",
+  "Attention",
+]);
+const foreignDomains: ReadonlySet<string> = new Set([
+  "",
+  "ai.onnx.ml",
+  "com.microsoft",
+  "com.ms.internal.nhwc",
+  TFC_DOMAIN,
+]);
+
+function inlinableFunctions(model: Model): ReadonlySet<Func> {
+  const functions = [...model.functions.values()].filter((func) => isInlinable(model, func));
+  const holdsHidden = functions.some((func) => [...nodesDeep(func.body)].some((node) => hidden.has(node.op)));
+  return new Set(holdsHidden ? functions : []);
+}
+
+function isInlinable(model: Model, func: Func): boolean {
+  if (foreignDomains.has(func.domain)) return false;
+  return [...func.opsets].every(([domain, version]) => {
+    const own = domain === "" || domain === "ai.onnx" ? model.opset : model.opsets.get(domain);
+    return own === undefined || own === version;
+  });
+}
+
+/** Puts copies of the body's nodes in place of the call. The walk goes on with them, so calls inside are inlined too. */
+function inlineCall(rw: Rewriter, call: Node, func: Func): void {
+  const map: ValueMap = new Map();
+  const absent = new Set<unknown>();
+  func.body.inputs.forEach((formal, i) => {
+    const actual = call.input(i);
+    if (actual === null) absent.add(formal);
+    else map.set(formal, actual);
+  });
+  let last = call;
+  let index = 0;
+  for (const node of func.body.nodes) {
+    const copy = cloneNode(rw, node, map, madeBy("inline-functions", [call.loc]));
+    node.inputs.forEach((value, i) => {
+      if (value !== null && absent.has(value)) rw.setInput(copy, i, null);
+    });
+    bindAttributes(rw, copy, call, func);
+    rw.setName(copy, copyName(call.name, node.name, index++, func.body.size));
+    // What the exporter said of the call: module paths are read from it later.
+    for (const [key, value] of [...call.meta, ...node.meta]) rw.setMeta(copy, key, value);
+    last = rw.insertAfter(last, copy);
+  }
+  func.body.outputs.forEach((formal, i) => {
+    const [old, result] = [call.output(i), map.get(formal)];
+    if (old === null || result === undefined) return;
+    const { name, type } = old;
+    rw.replaceUses(old, result);
+    if (result.producer !== null && result.name === undefined) rw.setName(result, name);
+    if (result.type === undefined && type !== undefined) rw.setType(result, type);
+  });
+  rw.remove(call);
+}
+
+/** Replaces references to the function's attributes by what the call gives, or by the default. */
+function bindAttributes(rw: Rewriter, root: Node, call: Node, func: Func): void {
+  const bind = (node: Node): void => {
+    for (const [name, attr] of [...node.attributes]) {
+      if (attr.kind !== "ref") continue;
+      const given: Attribute | undefined =
+        call.attributes.get(attr.parameter) ?? func.defaults.get(attr.parameter);
+      if (given === undefined) rw.removeAttribute(node, name);
+      else rw.setAttribute(node, name, withoutSource(given));
+    }
+    for (const graph of node.subgraphs) for (const inner of nodesDeep(graph)) bind(inner);
+  };
+  bind(root);
+}
+
+/** The attribute without the message it came from, which bears another name. */
+function withoutSource(attr: Attribute): Attribute {
+  const content = { ...attr };
+  delete (content as { source?: object }).source;
+  return content;
+}
+
+function removeUncalled(model: Model, rw: Rewriter, inlined: ReadonlySet<Func>): number {
+  let removed = 0;
+  for (let before = -1; before !== removed;) {
+    before = removed;
+    const called = new Set(calleesOf(model, model.graph));
+    for (const func of model.functions.values())
+      for (const callee of calleesOf(model, func.body)) called.add(callee);
+    for (const func of inlined) {
+      if (called.has(func) || !model.functions.has(func.key)) continue;
+      rw.removeFunction(model, func);
+      removed++;
+    }
+  }
+  return removed;
+}

@@ -1,0 +1,117 @@
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
+import { coefficientsIn } from "../../compiler/weights/coefficients.ts";
+import { convert } from "../../compiler/weights/convert.ts";
+import { checkFinite } from "../../compiler/weights/finite.ts";
+import { checkBase, parseFingerprint } from "../../compiler/weights/fingerprint.ts";
+import { readAdapter, type Hints } from "../../compiler/weights/read-adapter.ts";
+import { siteKey, siteName } from "../../compiler/sites/names.ts";
+import { adapterInterface, type AdapterInterface, type AdapterPort } from "./ports.ts";
+import type { Session } from "../session/session.ts";
+import {
+  elementsFrom,
+  sizeOf,
+  tensorFrom,
+  zeros,
+  type ElementType,
+  type HostTensor,
+  type Tensors,
+} from "../session/tensor.ts";
+
+/** What a graph with adapters as inputs takes for none: size zero everywhere, which is the base model. */
+export function noAdapter({ ports }: AdapterInterface): Tensors {
+  return new Map(ports.map((port) => [port.port.name, emptyPort(port)]));
+}
+
+/**
+ * Reads an adapter of any format and makes the feeds of a session of it. Sites that it has nothing for get size zero.
+ *
+ * @throws TfcError what reading throws; BASE_MISMATCH unless forced; ADAPTER_SITE_MISSING, ADAPTER_LEAF_SHAPE,
+ *   ADAPTER_KIND_OTHER where the graph was compiled for something else; ADAPTER_NOT_FINITE; OVERRIDE_REFUSED, since
+ *   weights of the base are no inputs
+ */
+export function adapterFeeds(
+  session: Session,
+  path: string,
+  options: { readonly force?: boolean; readonly hints?: Hints } = {},
+): Tensors {
+  return feedsOf(session, readAdapter(path, options.hints), options.force === true);
+}
+
+/** As {@link adapterFeeds}, of an adapter that has been read. */
+export function feedsOf(session: Session, adapter: AdapterFile, force = false): Tensors {
+  const taken = adapterInterface(session.file, session.inputs);
+  const own = taken.base === null ? null : parseFingerprint(taken.base);
+  if (!force && own !== null) checkBase(adapter, own);
+  const [override] = adapter.overrides.keys();
+  if (override !== undefined) {
+    const why = "a graph takes adapters as inputs, and not weights of the base";
+    throw inputError(
+      "OVERRIDE_REFUSED",
+      { file: adapter.file, name: override },
+      { model: session.file, why },
+    );
+  }
+  const parts = new Map(adapter.parts.map((part) => [siteKey(part.site), part]));
+  for (const part of adapter.parts) checkPart(part, taken.ports, adapter.file, session.file);
+  return new Map(
+    taken.ports.map((port) => {
+      const part = parts.get(port.site);
+      return [port.port.name, part === undefined ? emptyPort(port) : filledPort(port, part, adapter.file)];
+    }),
+  );
+}
+
+function checkPart(part: AdapterPart, ports: readonly AdapterPort[], file: string, model: string): void {
+  const site = siteName(part.site);
+  const [first] = ports.filter((port) => port.site === siteKey(part.site));
+  const [leaf = ""] = part.leaves.keys();
+  if (first === undefined) {
+    throw inputError("ADAPTER_SITE_MISSING", { file, name: `${site}.${leaf}` }, { site, model });
+  }
+  const wanted = `${first.kind.name} ${first.kind.bodyKey(first.settings)}`.trim();
+  const found =
+    part.kind === first.kind.name ? `${part.kind} ${first.kind.bodyKey(part.settings)}`.trim() : part.kind;
+  if (wanted !== found) throw inputError("ADAPTER_KIND_OTHER", { file, name: site }, { wanted, found });
+}
+
+function emptyPort({ port, isCoefficient }: AdapterPort): HostTensor {
+  const dtype = floatOf(port.dtype, port.name);
+  // What nothing is multiplied by may be anything finite.
+  if (isCoefficient) return tensorFrom(dtype, [1], () => (dtype === "float16" ? 0x3c00 : 1));
+  const dims = port.dims.map((dim) => (typeof dim === "number" ? dim : 0));
+  return { dtype, dims, data: zeros(dtype, sizeOf(dims)) };
+}
+
+function filledPort(
+  { port, kind, part, isCoefficient }: AdapterPort,
+  given: AdapterPart,
+  file: string,
+): HostTensor {
+  const dtype = floatOf(port.dtype, port.name);
+  const place = { file, name: port.name };
+  if (isCoefficient) {
+    const value = coefficientsIn(dtype, kind, given.settings, place).get(part) ?? 1;
+    const bytes = convert(new Uint8Array(Float64Array.of(value).buffer), "double", dtype);
+    return { dtype, dims: [1], data: elementsFrom(dtype, bytes) };
+  }
+  const leaf = given.leaves.get(part);
+  if (leaf === undefined)
+    throw inputError("ADAPTER_LEAF_MISSING", place, { kind: kind.name, missing: [part] });
+  const fits =
+    leaf.shape.length === port.dims.length &&
+    port.dims.every((dim, i) => typeof dim === "string" || dim === leaf.shape[i]);
+  if (!fits) {
+    throw inputError("ADAPTER_LEAF_SHAPE", place, { wanted: port.dims.join(), found: leaf.shape.join() });
+  }
+  const bytes = leaf.bytes();
+  checkFinite(place, leaf.dtype, bytes);
+  const typed = convert(bytes, leaf.dtype, dtype);
+  if (leaf.dtype !== dtype) checkFinite(place, dtype, typed);
+  return { dtype, dims: leaf.shape, data: elementsFrom(dtype, typed) };
+}
+
+function floatOf(dtype: ElementType | null, name: string): "float" | "double" | "float16" {
+  if (dtype === "float" || dtype === "double" || dtype === "float16") return dtype;
+  throw inputError("VERIFY_INPUT", { name }, { name, type: dtype ?? "of a type that JavaScript has not" });
+}

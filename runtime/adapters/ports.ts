@@ -1,0 +1,69 @@
+import { adapterKinds } from "../../compiler/adapters/index.ts";
+import type { AdapterDescription } from "../../compiler/adapters/description.ts";
+import { ADAPTER_KEY, type AdapterKind } from "../../compiler/adapters/kind.ts";
+import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
+import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
+import { parseSiteName, siteKey } from "../../compiler/sites/names.ts";
+import type { Port } from "../session/tensor.ts";
+
+/** The input that chooses a bank's member for each row, or for each token where tokens are flat. */
+export const MEMBER_IDS = "adapter_ids";
+
+/** An input that is part of an adapter. */
+export interface AdapterPort {
+  readonly port: Port;
+  /** `3.self_attn.q_proj`, as {@link siteKey} writes it. */
+  readonly site: string;
+  readonly kind: AdapterKind;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Name below the site: a leaf's, or a coefficient's. */
+  readonly part: string;
+  readonly isCoefficient: boolean;
+}
+
+/** What a compiled graph takes of adapters beside what its base takes. */
+export interface AdapterInterface {
+  readonly ports: readonly AdapterPort[];
+  /** {@link MEMBER_IDS} of a bank, or null. */
+  readonly ids: Port | null;
+  /** How many members the bank has; 0 for a graph without one. */
+  readonly members: number;
+  /** Fingerprint of the base, or null. */
+  readonly base: string | null;
+}
+
+/** What a graph takes of adapters, by its metadata. A graph that was not compiled takes nothing. */
+export function adapterInterface(file: string, inputs: readonly Port[]): AdapterInterface {
+  const metadata = readModelMetadata(file);
+  const text = metadata.get(ADAPTER_KEY);
+  const described = text === undefined ? null : (JSON.parse(text) as AdapterDescription);
+  const ports = (described?.residence === "inputs" ? described.parts : []).flatMap(
+    ({ kind, settings, sites }) => {
+      const known = adapterKinds.get(kind);
+      return known === undefined ? [] : sites.flatMap((site) => portsAt(site, known, settings, inputs));
+    },
+  );
+  const isBank = described?.residence === "bank";
+  return {
+    ports,
+    ids: isBank ? (inputs.find(({ name }) => name === MEMBER_IDS) ?? null) : null,
+    members: isBank ? (described.members ?? 0) : 0,
+    base: metadata.get(BASE_KEY) ?? null,
+  };
+}
+
+function portsAt(
+  name: string,
+  kind: AdapterKind,
+  settings: Readonly<Record<string, unknown>>,
+  inputs: readonly Port[],
+): AdapterPort[] {
+  const ref = parseSiteName(name);
+  if (ref === null) return [];
+  const coefficients = Object.keys(kind.coefficients(settings));
+  return [...kind.leafNames, ...coefficients].flatMap((part) => {
+    const port = inputs.find((input) => input.name === `${name}.${part}`);
+    const isCoefficient = coefficients.includes(part);
+    return port === undefined ? [] : [{ port, site: siteKey(ref), kind, settings, part, isCoefficient }];
+  });
+}

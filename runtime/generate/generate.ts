@@ -1,0 +1,94 @@
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import { Decoder } from "./decoder.ts";
+import { sampler, type SamplingOptions } from "./sampling.ts";
+import type { Session } from "../session/session.ts";
+import type { Tensors } from "../session/tensor.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+export interface GenerateOptions extends SamplingOptions {
+  /** Default 64. */
+  readonly maxNewTokens?: number;
+  /** Ids that end the text; they are not given out. Default: the tokenizer's, where there is one. */
+  readonly stops?: readonly number[];
+  /** Values of inputs that are not a decoder's own, such as adapter weights. */
+  readonly inputs?: Tensors;
+}
+
+/**
+ * Continues a prompt of token ids, giving each new id as it comes. Leaving the loop ends the work.
+ *
+ * @throws TfcError GENERATE_UNSUPPORTED for a graph that is no decoder's or an empty prompt; RUNTIME_FAILED.
+ */
+export async function* generate(
+  session: Session,
+  prompt: readonly number[],
+  options: GenerateOptions = {},
+): AsyncGenerator<number, void, undefined> {
+  if (prompt.length === 0) {
+    const text = { what: "the prompt is empty", wanted: "at least one token", found: "none" };
+    throw inputError("GENERATE_UNSUPPORTED", { file: session.file }, text);
+  }
+  const decoder = new Decoder(session, options.inputs);
+  const choose = sampler(options);
+  const stops = new Set(options.stops ?? []);
+  let next = prompt;
+  for (let made = 0; made < (options.maxNewTokens ?? 64); made++) {
+    const id = choose(await decoder.feed(next));
+    if (stops.has(id)) return;
+    yield id;
+    next = [id];
+  }
+}
+
+/**
+ * Continues a text, giving pieces of whole characters as they come; the prompt is not repeated.
+ *
+ * @throws TfcError as {@link generate} does.
+ */
+export async function* generateText(
+  session: Session,
+  tokenizer: Tokenizer,
+  prompt: string,
+  options: GenerateOptions = {},
+): AsyncGenerator<string, void, undefined> {
+  const ids = tokenizer.encode(prompt);
+  const pieces = new Pieces(tokenizer);
+  for await (const id of generate(session, ids, { stops: tokenizer.stops, ...options })) {
+    const text = pieces.add(id);
+    if (text !== "") yield text;
+  }
+  const rest = pieces.rest();
+  if (rest !== "") yield rest;
+}
+
+/**
+ * Turns ids into text one at a time. A token may hold part of a character, and how one is written may depend on
+ * the one before (a space that only stands between words): each is decoded behind the ids of the piece before it.
+ */
+class Pieces {
+  readonly #tokenizer: Tokenizer;
+  /** ids of the last piece given, then those that are not given yet */
+  #ids: number[] = [];
+  #given = 0;
+
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  /** What the id completes; "" while a character lacks bytes. */
+  add(id: number): string {
+    this.#ids.push(id);
+    const text = this.rest();
+    // U+FFFD stands for bytes that are no character yet.
+    if (text === "" || text.endsWith("\uFFFD")) return "";
+    this.#ids = this.#ids.slice(this.#given);
+    this.#given = this.#ids.length;
+    return text;
+  }
+
+  /** What is not given yet, complete or not. */
+  rest(): string {
+    const before = this.#tokenizer.decode(this.#ids.slice(0, this.#given));
+    return this.#tokenizer.decode(this.#ids).slice(before.length);
+  }
+}

@@ -1,0 +1,117 @@
+import { existsSync } from "node:fs";
+import type { InferenceSession, OnnxValue, Tensor } from "onnxruntime-node";
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import { cudaObstacle, providerError, type Provider } from "./devices.ts";
+import { loadOrt, ortMessage, runtimeFailed, type Ort } from "./ort.ts";
+import { elementTypeOf, ortNameOf, type HostTensor, type Port, type Tensors } from "./tensor.ts";
+
+export interface SessionOptions {
+  /** "auto" takes CUDA where it starts, else the CPU. Default "cpu". */
+  readonly provider?: Provider | "auto";
+  /** onnxruntime's graph optimisations. Default "all". */
+  readonly optimizations?: "off" | "all";
+  /** threads within an op; onnxruntime's choice when left out */
+  readonly threads?: number;
+}
+
+/** A loaded graph. */
+export interface Session {
+  readonly file: string;
+  readonly provider: Provider;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /**
+   * Runs the graph; it blocks the event loop meanwhile. Results own their elements.
+   *
+   * @param fetch names of the outputs wanted; all when left out.
+   * @throws TfcError RUNTIME_FAILED with what onnxruntime said.
+   */
+  run(feeds: Tensors, fetch?: readonly string[]): Promise<Tensors>;
+  /** Gives the graph's memory back; the session is of no use after it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Loads an ONNX model.
+ *
+ * @throws TfcError FILE_NOT_FOUND; RUNTIME_MISSING without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked
+ *   for and does not start; RUNTIME_FAILED when onnxruntime refuses the model.
+ */
+export async function openSession(file: string, options: SessionOptions = {}): Promise<Session> {
+  if (!existsSync(file)) throw inputError("FILE_NOT_FOUND", { file }, { file });
+  const ort = await loadOrt();
+  const { provider = "cpu" } = options;
+  if (provider === "auto") {
+    const onCuda =
+      cudaObstacle() === null ? await create(ort, file, "cuda", options).catch(() => null) : null;
+    return onCuda ?? create(ort, file, "cpu", options);
+  }
+  return create(ort, file, provider, options);
+}
+
+async function create(ort: Ort, file: string, provider: Provider, options: SessionOptions): Promise<Session> {
+  let session: InferenceSession;
+  try {
+    session = await ort.InferenceSession.create(file, {
+      // Nodes without a CUDA kernel, mostly arithmetic on shapes, stay on the CPU.
+      executionProviders: provider === "cuda" ? ["cuda", "cpu"] : ["cpu"],
+      graphOptimizationLevel: options.optimizations === "off" ? "disabled" : "all",
+      logSeverityLevel: 4,
+      ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+    });
+  } catch (cause) {
+    if (isProviderFailure(cause)) throw providerError(provider, cause);
+    throw runtimeFailed(file, cause);
+  }
+  return {
+    file,
+    provider,
+    inputs: session.inputMetadata.map(portOf),
+    outputs: session.outputMetadata.map(portOf),
+    run: (feeds, fetch) => run(ort, session, file, feeds, fetch),
+    close: () => session.release(),
+  };
+}
+
+function isProviderFailure(cause: unknown): boolean {
+  return /AppendExecutionProvider|CUDA failure|CUDNN failure|CUDA error/.test(ortMessage(cause));
+}
+
+function portOf(metadata: InferenceSession.ValueMetadata): Port {
+  if (!metadata.isTensor) return { name: metadata.name, dtype: null, dims: [] };
+  return { name: metadata.name, dtype: elementTypeOf(metadata.type), dims: metadata.shape };
+}
+
+async function run(
+  ort: Ort,
+  session: InferenceSession,
+  file: string,
+  feeds: Tensors,
+  fetch?: readonly string[],
+): Promise<Tensors> {
+  let results: InferenceSession.ReturnType;
+  try {
+    const given = Object.fromEntries([...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]));
+    results = await (fetch === undefined ? session.run(given) : session.run(given, fetch));
+  } catch (cause) {
+    throw runtimeFailed(file, cause);
+  }
+  return new Map(Object.entries(results).flatMap(([name, value]) => fromOrt(name, value)));
+}
+
+function toOrt(ort: Ort, { dtype, dims, data }: HostTensor): Tensor {
+  // A HostTensor's data fit its dtype; the constructor's overloads, one for each type, cannot take the union.
+  return new ort.Tensor(ortNameOf(dtype) as "float32", data as Float32Array, dims);
+}
+
+/** Nothing for a value that is no tensor of a type known here. */
+function fromOrt(name: string, value: OnnxValue): readonly (readonly [string, HostTensor])[] {
+  const dtype = "type" in value ? elementTypeOf(value.type) : null;
+  if (dtype === null) return [];
+  // Where JavaScript has a Float16Array the binding gives one; bit patterns are what every version can hold.
+  const data: HostTensor["data"] =
+    dtype === "float16" && ArrayBuffer.isView(value.data)
+      ? new Uint16Array(value.data.buffer, value.data.byteOffset, value.data.length)
+      : value.data;
+  return [[name, { dtype, dims: value.dims, data }]];
+}
