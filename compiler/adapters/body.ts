@@ -5,7 +5,8 @@ import { OpBuilder } from "../ir/op-builder.ts";
 import { tensorOf } from "../ir/scalar.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
-import type { BodyContext, Form, Width } from "./kind.ts";
+import type { BodyContext, Form } from "./kind.ts";
+import type { Width } from "../sites/places.ts";
 
 /**
  * Writes the body of an adapter once for all its forms. A formula is said in two products: {@link choose} goes from

@@ -1,7 +1,7 @@
-import type { DType } from "../ir/dtype.ts";
 import type { Loc } from "../ir/entity.ts";
 import type { Func } from "../ir/model.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
+import type { Width } from "../sites/places.ts";
 import type { SiteKind } from "../sites/site.ts";
 import type { Schema } from "../pass/options.ts";
 
@@ -40,13 +40,6 @@ export interface Growth {
   readonly inner: number;
   /** What new slices begin with. Those of one leaf are zeros, which keeps the function; the others' let them learn. */
   readonly fill: Init;
-}
-
-/** Where an adapter is put: beside (or in place of) something from `[…, inFeatures]` to `[…, outFeatures]`. */
-export interface Width {
-  readonly inFeatures: number;
-  readonly outFeatures: number;
-  readonly dtype: DType;
 }
 
 /**

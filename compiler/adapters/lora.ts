@@ -1,7 +1,8 @@
 import type { Func } from "../ir/model.ts";
 import { checkOptions, integer, number, yesNo } from "../pass/options.ts";
 import { AdapterBody } from "./body.ts";
-import type { AdapterKind, BodyContext, Leaf, Shapes, Width } from "./kind.ts";
+import type { AdapterKind, BodyContext, Leaf, Shapes } from "./kind.ts";
+import type { Width } from "../sites/places.ts";
 
 interface LoraSettings {
   readonly rank: number;

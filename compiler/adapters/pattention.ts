@@ -3,7 +3,8 @@ import { inputError } from "../diagnostics/error.ts";
 import { checkOptions, choice, integer, number } from "../pass/options.ts";
 import type { Value } from "../ir/value.ts";
 import { AdapterBody } from "./body.ts";
-import type { AdapterKind, BodyContext, Leaf, Shapes, Width } from "./kind.ts";
+import type { AdapterKind, BodyContext, Leaf, Shapes } from "./kind.ts";
+import type { Width } from "../sites/places.ts";
 
 const norms = ["l2_norm_gelu", "gelu_l2_norm", "softmax"] as const;
 

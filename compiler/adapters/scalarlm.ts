@@ -3,7 +3,8 @@ import type { Func } from "../ir/model.ts";
 import { checkOptions, integer } from "../pass/options.ts";
 import type { Value } from "../ir/value.ts";
 import { AdapterBody } from "./body.ts";
-import type { AdapterKind, BodyContext, Leaf, Shapes, Width } from "./kind.ts";
+import type { AdapterKind, BodyContext, Leaf, Shapes } from "./kind.ts";
+import type { Width } from "../sites/places.ts";
 
 interface ScalarlmSettings {
   readonly heads: number;

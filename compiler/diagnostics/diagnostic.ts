@@ -1,4 +1,4 @@
-import { locText, type Loc } from "../ir/entity.ts";
+import { locText, type Loc } from "./loc.ts";
 import { codes, type Code, type Params, type Severity } from "./codes.ts";
 
 /** Where something is wrong, as precisely as is known. */

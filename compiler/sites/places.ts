@@ -1,4 +1,3 @@
-import type { Width } from "../adapters/kind.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { placeOf } from "../diagnostics/diagnostic.ts";
 import { isFloat, type DType } from "../ir/dtype.ts";
@@ -7,6 +6,13 @@ import { linearsOf, siteOf, type InnerLinear, type Site, type SiteRef } from "./
 import { asTensor } from "../ir/type.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { parseSiteName, siteKey } from "./names.ts";
+
+/** Where an adapter is put: beside (or in place of) something from `[…, inFeatures]` to `[…, outFeatures]`. */
+export interface Width {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly dtype: DType;
+}
 
 /** Somewhere an adapter can be put: a block's call, or a projection in the function that the call is of. */
 export interface Place {

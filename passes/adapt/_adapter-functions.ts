@@ -1,4 +1,5 @@
-import { ADAPTER_KEY, type AdapterKind, type Form, type Width } from "../../compiler/adapters/kind.ts";
+import { ADAPTER_KEY, type AdapterKind, type Form } from "../../compiler/adapters/kind.ts";
+import type { Width } from "../../compiler/sites/places.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
 import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";

@@ -1,5 +1,6 @@
 import { initialBytes } from "../../compiler/adapters/init.ts";
-import type { AdapterKind, Form, Init, Leaf, Width } from "../../compiler/adapters/kind.ts";
+import type { AdapterKind, Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
+import type { Width } from "../../compiler/sites/places.ts";
 import { resizeLeaf, resizedShape } from "../../compiler/adapters/resize.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { byteSize, type DType } from "../../compiler/ir/dtype.ts";

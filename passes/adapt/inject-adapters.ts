@@ -2,7 +2,7 @@ import { describeAdapters } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { outlined } from "../../compiler/pass/invariants.ts";
+import { outlined } from "../../compiler/sites/invariants.ts";
 import { choice, given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";

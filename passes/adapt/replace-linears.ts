@@ -8,7 +8,7 @@ import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { markLinear, markSite, type Site } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { outlined } from "../../compiler/pass/invariants.ts";
+import { outlined } from "../../compiler/sites/invariants.ts";
 import { given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";

@@ -1,5 +1,5 @@
 import type { Pass } from "../../compiler/pass/pass.ts";
-import { outlined } from "../../compiler/pass/invariants.ts";
+import { outlined } from "../../compiler/sites/invariants.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";

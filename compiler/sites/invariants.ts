@@ -1,6 +1,6 @@
-import { siteOf } from "../sites/site.ts";
+import { siteOf } from "./site.ts";
 import { nodesDeep } from "../ir/walk.ts";
-import type { Invariant } from "./pass.ts";
+import type { Invariant } from "../pass/pass.ts";
 
 /** Some block is a call that is marked as a site. */
 export const outlined: Invariant = {
