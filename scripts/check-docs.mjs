@@ -86,9 +86,9 @@ function checkPasses() {
 
 /** The codes of misses are a type, which no built file holds: they are read from the source, as far as they are used. */
 function checkMisses() {
-  const sources = readdirSync("compiler/recognize").map((file) =>
-    readFileSync(`compiler/recognize/${file}`, "utf8"),
-  );
+  const sources = readdirSync("compiler/recognize", { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => readFileSync(`compiler/recognize/${file}`, "utf8"));
   const uses = sources.filter((source) => !source.includes("type MissCode =")).join("\n");
   const codes = new Set([...uses.matchAll(/"((?:ATTENTION|MLP|REGION)_\w+)"/g)].map(([, code]) => code));
   if (codes.size === 0) problems.push("compiler/recognize: no codes of misses were found");
