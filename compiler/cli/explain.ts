@@ -136,7 +136,11 @@ function cutFacts({ region }: Attention | Mlp): Readonly<Record<string, string>>
 
 function linearText(linear: Linear): string {
   const bias = linear.bias === null ? "" : ", with bias";
-  return `${linear.inFeatures} to ${linear.outFeatures}${bias}, ${linear.node.op} by ${valueText(linear.weight)}`;
+  const loras = linear.loras.map(
+    ({ rank, scale, a, b }) =>
+      `, plus LoRA of rank ${rank ?? "unknown"} times ${Number(scale.toPrecision(6))}, A ${valueText(a.matrix)}, B ${valueText(b.matrix)}`,
+  );
+  return `${linear.inFeatures} to ${linear.outFeatures}${bias}, ${linear.node.op} by ${valueText(linear.weight)}${loras.join("")}`;
 }
 
 function valueText(value: Value | null): string {

@@ -7,6 +7,7 @@ import type { Attention } from "../recognize/attention/attention.ts";
 import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { placeText } from "../recognize/miss.ts";
+import { projectionsOf } from "../recognize/linear/projections.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
 import { BASE_KEY, fingerprintName } from "../weights/fingerprint.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
@@ -42,8 +43,41 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
     seen: { attention: attention.seen, mlp: mlp.seen },
     misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
     parameters,
+    ...loraIn(view),
     ...contentsOf(model.meta),
   };
+}
+
+/** The LoRA that a graph has written out, by projection; nothing of one without. */
+function loraIn(view: DecoderView): { readonly lora?: readonly LoraRecord[] } {
+  const found = view.layers.flatMap((layer) =>
+    [layer.attention, layer.mlp].flatMap((block) =>
+      block === null || block.kind === "site"
+        ? []
+        : projectionsOf(block).flatMap(({ linear, parts }) =>
+            linear.loras.map(({ rank, scale }) => ({
+              layer: layer.index,
+              sites: parts.map(({ site }) => site),
+              rank,
+              scale,
+            })),
+          ),
+    ),
+  );
+  return found.length === 0 ? {} : { lora: found };
+}
+
+interface LoraRecord {
+  readonly layer: number;
+  readonly sites: readonly string[];
+  readonly rank: number | null;
+  readonly scale: number;
+}
+
+function loraText(loras: readonly LoraRecord[]): string {
+  const sites = [...new Set(loras.flatMap((one) => one.sites))].join(", ");
+  const ranks = [...new Set(loras.map(({ rank }) => rank ?? "any"))].join(", ");
+  return `in the graph already, at ${loras.length} projections (${sites}), of rank ${ranks}`;
 }
 
 interface Contents {
@@ -128,6 +162,7 @@ function inspectionText(report: Inspection, view: DecoderView, refusal: string |
     ["parameters", grouped(report.parameters)],
     ["attention", `${matched.attention} of ${seen.attention} understood`],
     ["mlp", `${matched.mlp} of ${seen.mlp} understood`],
+    ...(report.lora === undefined ? [] : [["lora", loraText(report.lora)] as const]),
     ...(report.adapters === undefined ? [] : [["adapters", countsText(report.adapters)] as const]),
     ...(report.replaced === undefined ? [] : [["replaced", countsText(report.replaced)] as const]),
     ...(report.base === undefined ? [] : [["base", fingerprintName(report.base)] as const]),

@@ -20,6 +20,12 @@ export const adapterCodes = {
     found: `no such projection in ${p.blocks.join(", ")}`,
     fix: "name the layers that have it (--sites q_proj@0-3), or leave the site out",
   })),
+  LORA_IN_GRAPH: warning((p: { sites: readonly string[] }) => ({
+    what: `the graph adds LoRA of its own at ${p.sites.length} of the projections that the adapter is for, and the adapter is added to it`,
+    wanted: "an adapter that the graph does not hold already: the same one would count twice",
+    found: `LoRA written into the graph at ${p.sites.slice(0, 3).join(", ")}${p.sites.length > 3 ? `, and ${p.sites.length - 3} more` : ""}`,
+    fix: "export the base model without its adapter, or leave out --load if the graph's own LoRA is the adapter that is meant",
+  })),
   REPLACE_IMPOSSIBLE: error((p: { site: string; why: string }) => ({
     what: `${p.site} cannot be replaced by token-parameter attention`,
     wanted: "a projection by itself, all parts of a packed one, or an MLP",

@@ -84,7 +84,7 @@ export function isCastBetween(value: Value, source: Value): boolean {
 }
 
 /** Views that keep the element type. */
-const reshapes: ReadonlySet<string> = new Set([
+export const reshapes: ReadonlySet<string> = new Set([
   "Identity",
   "Reshape",
   "Squeeze",

@@ -1,7 +1,9 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
 import { recognizeLinear, type Linear } from "./linear/linear.ts";
+import { withLora } from "./linear/lora.ts";
 
 /**
  * What the recognizers share about one graph: node positions and linears, computed once. It describes the graph as
@@ -19,12 +21,23 @@ export class GraphIndex {
   constructor(model: Model, graph: Graph) {
     this.model = model;
     this.graph = graph;
+    const byOutput = new Map<Value, Linear>();
     for (const node of graph.nodes) {
       this.#positions.set(node, this.#positions.size);
       const linear = recognizeLinear(node);
       if (linear === null) continue;
       this.#linears.set(node, linear);
+      byOutput.set(linear.output, linear);
+    }
+    for (const [node, plain] of this.#linears) {
+      const linear = withLora(plain, (output) => byOutput.get(output) ?? null);
+      this.#linears.set(node, linear);
       for (const member of linear.nodes) this.#members.set(member, linear);
+    }
+    // A factor belongs to the linear that it is added to, wherever in the graph that stands.
+    for (const linear of this.#linears.values()) {
+      for (const { a, b } of linear.loras) for (const { node } of [a, b]) this.#linears.delete(node);
+      if (linear.loras.length > 0) for (const member of linear.nodes) this.#members.set(member, linear);
     }
   }
 

@@ -78,6 +78,8 @@ export interface LinearMark {
   readonly dtype: DType | null;
   /** Whether its input has rows and steps in one axis, which the block's input has in two. */
   readonly isFlat: boolean;
+  /** Whether the graph adds LoRA to it already. */
+  readonly hasLora: boolean;
 }
 
 /** A linear inside a function that was outlined: from `[…, inFeatures]` to `[…, sum of the parts' widths]`. */
@@ -146,7 +148,7 @@ export function linearMarks(
   maker: Node,
 ): ReadonlyMap<Node, ReadonlyMap<string, string>> {
   const parts = mark.parts.map(({ site, width }) => `${site} ${width}`).join(", ");
-  const head = `${mark.dtype ?? "?"} ${mark.inFeatures}${mark.isFlat ? " flat" : ""}`;
+  const head = `${mark.dtype ?? "?"} ${mark.inFeatures}${mark.isFlat ? " flat" : ""}${mark.hasLora ? " lora" : ""}`;
   const made = new Map<string, string>([[keys.linear, `${head} -> ${parts}`]]);
   if (reader === maker) return new Map([[maker, made]]);
   const names = mark.parts.map(({ site }) => site).join(" ");
@@ -180,7 +182,8 @@ export function linearsOf(func: Func): readonly InnerLinear[] {
 
 /** Null for text that no mark is. */
 function parseLinear(text: string | undefined): LinearMark | null {
-  const [, dtype = "", width, flat, list = ""] = /^(\S+) (\d+)( flat)? -> (.+)$/.exec(text ?? "") ?? [];
+  const [, dtype = "", width, flat, lora, list = ""] =
+    /^(\S+) (\d+)( flat)?( lora)? -> (.+)$/.exec(text ?? "") ?? [];
   if (width === undefined) return null;
   const parts = list.split(", ").flatMap((part) => {
     const [name, features] = part.split(" ");
@@ -192,5 +195,6 @@ function parseLinear(text: string | undefined): LinearMark | null {
     parts,
     dtype: isDType(dtype) ? dtype : null,
     isFlat: flat !== undefined,
+    hasLora: lora !== undefined,
   };
 }

@@ -1,5 +1,7 @@
 import { describeAdapters } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
+import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
@@ -7,7 +9,7 @@ import { choice, given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import { AdapterValues, residences, type OnInput, type Residence } from "./_adapter-values.ts";
-import { assign, placedAt } from "./_assign.ts";
+import { assign, placedAt, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import type { BodyEnd, Chosen } from "./_inner.ts";
 import { Injector, type Adapted, type CallEnd } from "./_injector.ts";
@@ -66,6 +68,7 @@ export const injectAdapters: Pass<InjectOptions> = {
         const places = placesOf(model);
         const assigned = assign(places, { ...options, pass }, sink);
         const placed = placedAt(places, assigned);
+        warnOfLora(placed, sink, pass);
         const onInput = options.onInput ?? undefined;
         const values = new AdapterValues(model, rewriter, options.residence, { pass, onInput });
         const { residence } = options;
@@ -98,6 +101,20 @@ export const injectAdapters: Pass<InjectOptions> = {
     },
   }),
 };
+
+/** Trained LoRA beside a projection that the graph adds LoRA to would count twice if both are the same. */
+function warnOfLora(placed: readonly Placed[], sink: Sink, pass: string): void {
+  const twice = placed.filter(
+    ({ place: { inner }, assignment: { kind, members } }) =>
+      inner?.linear.hasLora === true &&
+      kind.name === "lora" &&
+      members.some((member) => (member?.given ?? null) !== null),
+  );
+  const [first] = twice;
+  if (first === undefined) return;
+  const where = { ...placeOf(first.place.site.node), pass };
+  sink.report("LORA_IN_GRAPH", where, { sites: twice.map(({ place }) => place.name) });
+}
 
 /** Adds an adapter's result to the block's, for all who read it. */
 function addBehind(rw: Rewriter, { site, readers, result }: Adapted, end: CallEnd): void {

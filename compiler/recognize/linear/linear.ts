@@ -1,7 +1,7 @@
 import type { DType } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
-import { constantOf } from "../../ops/constant.ts";
+import type { Lora } from "./lora.ts";
 import { quantizedForms } from "./quantized.ts";
 import { weightOf, type Weight } from "./weight.ts";
 
@@ -19,12 +19,14 @@ export interface Linear {
   /** Where the weight is stored; the multiplying node may read it through a Transpose or a Cast. */
   readonly weight: Value;
   readonly bias: Value | null;
-  /** The multiplying node and, where the bias is added apart, the addition. */
+  /** The multiplying node and what is added to its product: a bias, low-rank products. */
   readonly nodes: readonly Node[];
+  /** The low-rank additions that the graph has written out, in their order. */
+  readonly loras: readonly Lora[];
 }
 
 /** What one way of writing says: a linear without the bias that is added apart. */
-export type LinearCore = Omit<Linear, "node">;
+export type LinearCore = Omit<Linear, "node" | "loras">;
 
 /** One way of writing a linear, by op. */
 const forms: Readonly<Record<string, (node: Node) => LinearCore | null>> = {
@@ -89,17 +91,21 @@ export function recognizeLinear(node: Node): Linear | null {
   const core = forms[node.op]?.(node) ?? null;
   if (core === null) return null;
   const added = core.bias === null ? biasAddition(core.output, core.outFeatures) : null;
-  if (added === null) return { ...core, node };
-  return { ...core, node, output: added.output, bias: added.bias, nodes: [...core.nodes, added.node] };
+  if (added === null) return { ...core, node, loras: [] };
+  const { output, bias } = added;
+  return { ...core, node, output, bias, nodes: [...core.nodes, added.node], loras: [] };
 }
 
-function biasAddition(product: Value, width: number): { node: Node; output: Value; bias: Value } | null {
+/** The addition of a vector to a product that nothing else reads: a parameter, stored or given by the caller. */
+export function biasAddition(
+  product: Value,
+  width: number,
+): { readonly node: Node; readonly output: Value; readonly bias: Value } | null {
   const [use] = product.uses;
   if (product.uses.size !== 1 || use?.kind !== "input" || use.node.op !== "Add") return null;
   const bias = use.node.input(1 - use.index);
   const output = use.node.output(0);
-  const tensor = constantOf(bias) ?? null;
-  if (bias === null || output === null || tensor?.shape.length !== 1 || tensor.shape[0] !== width)
-    return null;
+  const shape = weightOf(bias)?.shape;
+  if (bias === null || output === null || shape?.length !== 1 || shape[0] !== width) return null;
   return { node: use.node, output, bias };
 }

@@ -26,7 +26,8 @@ export function projectionsOf(block: Attention | Mlp): readonly Projection[] {
     const own = rankOf(linear.input);
     const isFlat = rank !== null && own !== null && own < rank;
     const dtype = linear.dtype ?? block.dtype;
-    return [{ linear, inFeatures: linear.inFeatures, parts, dtype, isFlat }];
+    const hasLora = linear.loras.length > 0;
+    return [{ linear, inFeatures: linear.inFeatures, parts, dtype, isFlat, hasLora }];
   });
 }
 
