@@ -1,12 +1,10 @@
 /**
- * What any compiler in JavaScript pays before it does anything: Node starts, protobufjs decodes the messages of a graph
- * and encodes them again. The floor under `tfc compile`, with the schema it uses.
+ * What `tfc compile` pays for reading and writing alone: Node starts, the graph is made into the IR and written again,
+ * and nothing is done in between. What onnx.load and onnx.save do, and onnx-ir's.
  */
-import { writeFileSync } from "node:fs";
-import { decode, encode } from "../dist/compiler/onnx/schema.js";
-import { compact } from "../dist/compiler/onnx/skeleton.js";
-import { FileSource } from "../dist/compiler/onnx/source.js";
+import { emitModel } from "../dist/compiler/onnx/emit.js";
+import { importModel } from "../dist/compiler/onnx/import.js";
+import { writePieces } from "../dist/compiler/onnx/output.js";
 
 const [, , input, output] = process.argv;
-const message = decode("ModelProto", compact(new FileSource(input)));
-writeFileSync(output, encode("ModelProto", message));
+writePieces(output, emitModel(importModel(input).model).pieces);

@@ -4,7 +4,7 @@ import type { ValueType } from "./type.ts";
 
 /**
  * An attribute of a node. Immutable but for the graphs it holds. `ref` stands inside a function body for the
- * attribute that the caller passes. `source` is the message it was imported from.
+ * attribute that the caller passes. `source` is the bytes of the message it was imported from.
  */
 export type Attribute = (
   | { readonly kind: "int"; readonly value: bigint }
@@ -23,7 +23,7 @@ export type Attribute = (
   | { readonly kind: "ref"; readonly parameter: string; readonly of: number }
   /** sparse tensors and kinds newer than this compiler: carried along by `source` alone */
   | { readonly kind: "unknown" }
-) & { readonly source?: object };
+) & { readonly source?: Uint8Array };
 
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();

@@ -7,6 +7,9 @@ export interface Entity {
   readonly loc: Loc;
   /** `metadata_props`; emitted, in this order. */
   readonly meta: ReadonlyMap<string, string>;
-  /** The message this was imported from: holds the fields the IR does not model, so that they are emitted as they were. */
-  readonly source?: object;
+  /**
+   * The bytes of the message this was imported from, as far as no other entity stands for them: fields that the IR
+   * does not model are emitted from here as they were.
+   */
+  readonly source?: Uint8Array;
 }

@@ -7,7 +7,7 @@ import type { Node } from "./node.ts";
 export class Func implements Entity {
   readonly loc: Loc;
   readonly meta: ReadonlyMap<string, string> = new Map();
-  readonly source?: object;
+  readonly source?: Uint8Array;
   readonly domain: string;
   readonly name: string;
   readonly overload: string;
@@ -15,6 +15,7 @@ export class Func implements Entity {
   readonly parameters: readonly string[];
   /** Attributes a caller may give, with their defaults. */
   readonly defaults: ReadonlyMap<string, Attribute>;
+  readonly docString: string;
   readonly opsets: ReadonlyMap<string, number>;
   readonly body: Graph;
 
@@ -26,6 +27,7 @@ export class Func implements Entity {
     attributes: {
       readonly parameters?: readonly string[];
       readonly defaults?: ReadonlyMap<string, Attribute>;
+      readonly docString?: string;
     } = {},
   ) {
     this.loc = loc;
@@ -36,6 +38,7 @@ export class Func implements Entity {
     this.opsets = opsets;
     this.parameters = attributes.parameters ?? [];
     this.defaults = attributes.defaults ?? new Map<string, Attribute>();
+    this.docString = attributes.docString ?? "";
   }
 
   get key(): string {
@@ -53,12 +56,22 @@ export function functionKey(id: {
   return `${domain}::${id.name}${id.overload === undefined || id.overload === "" ? "" : `:${id.overload}`}`;
 }
 
+/** What a model says of itself beside its metadata. */
+export interface ModelHeader {
+  readonly producerName?: string;
+  readonly producerVersion?: string;
+  readonly domain?: string;
+  readonly modelVersion?: bigint;
+  readonly docString?: string;
+}
+
 /** A model: a main graph and its functions. Only the rewriter writes the fields. */
 export class Model implements Entity {
   readonly loc: Loc;
   readonly meta: ReadonlyMap<string, string> = new Map();
-  readonly source?: object;
+  readonly source?: Uint8Array;
   readonly irVersion: number;
+  readonly header: ModelHeader = {};
   readonly opsets: ReadonlyMap<string, number> = new Map();
   readonly graph: Graph;
   readonly functions: ReadonlyMap<string, Func> = new Map();

@@ -8,7 +8,7 @@ const none: readonly Graph[] = [];
 /** A node. Only the rewriter writes the fields. */
 export class Node implements Entity {
   readonly loc: Loc;
-  readonly source?: object;
+  readonly source?: Uint8Array;
   readonly domain: string;
   readonly opType: string;
   readonly overload: string;

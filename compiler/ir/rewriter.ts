@@ -1,8 +1,8 @@
 import type { Attribute } from "./attribute.ts";
 import { graphsOf } from "./attribute.ts";
 import type { Entity, Loc } from "./entity.ts";
-import { Graph, type Owner } from "./graph.ts";
-import { Func, Model } from "./model.ts";
+import { Graph, type Declarations, type Owner } from "./graph.ts";
+import { Func, Model, type ModelHeader } from "./model.ts";
 import { open } from "./mutable.ts";
 import { Node } from "./node.ts";
 import type { Tensor } from "./tensor.ts";
@@ -19,7 +19,7 @@ export interface NodeSpec {
   readonly outputs?: readonly (string | undefined)[] | number;
   readonly attributes?: Readonly<Record<string, Attribute>>;
   readonly loc: Loc;
-  readonly source?: object;
+  readonly source?: Uint8Array;
   /** Reads the metadata, when it is first asked for. */
   readonly meta?: () => Map<string, string>;
 }
@@ -78,6 +78,7 @@ export class Rewriter {
     attributes: {
       readonly parameters?: readonly string[];
       readonly defaults?: ReadonlyMap<string, Attribute>;
+      readonly docString?: string;
     } = {},
   ): Func {
     const func = new Func(loc, id, body, opsets, attributes);
@@ -255,8 +256,18 @@ export class Rewriter {
     open(entity).meta.set(key, value);
   }
 
-  setSource(entity: Entity, source: object): void {
+  setSource(entity: Entity, source: Uint8Array): void {
     open(entity).source = source;
+  }
+
+  /** Notes what an imported graph said of its values. */
+  setDeclared(graph: Graph, declared: Declarations): void {
+    open(graph).declared = declared;
+  }
+
+  setHeader(model: Model, header: ModelHeader): void {
+    this.#changes++;
+    open(model).header = header;
   }
 
   setIrVersion(model: Model, version: number): void {

@@ -14,9 +14,15 @@ export type Storage =
   /** `raw_data` inside the model file, still on disk */
   | { readonly kind: "inline"; readonly range: ByteRange }
   /** external data; `range` is null when the file is missing, `location` is as the model wrote it */
-  | { readonly kind: "external"; readonly location: string; readonly range: ByteRange | null }
-  /** the typed fields of TensorProto (`float_data`, `int64_data`, …), read through `read` */
-  | { readonly kind: "typed"; readonly read: () => Uint8Array }
+  | {
+      readonly kind: "external";
+      readonly location: string;
+      readonly range: ByteRange | null;
+      /** `external_data` as the model has it; set on import. */
+      readonly entries?: readonly { readonly key?: string; readonly value?: string }[];
+    }
+  /** the typed fields of TensorProto (`float_data`, `int64_data`, …), read through `read`; `length` in bytes, where it is known */
+  | { readonly kind: "typed"; readonly length: number | null; readonly read: () => Uint8Array }
   /** made when asked for; on emit it must have been given a place in a file */
   | { readonly kind: "deferred"; readonly produce: () => Uint8Array }
   /** a string tensor */
@@ -25,25 +31,28 @@ export type Storage =
 /** Reads a byte range; given by the importer, so that the IR itself knows no file system. */
 export type RangeReader = (range: ByteRange) => Uint8Array;
 
-/** An immutable tensor. `source` is the message it was imported from, without its bytes. */
+/** An immutable tensor. `source` is the bytes of the message it was imported from. */
 export class Tensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly storage: Storage;
-  readonly source?: object;
+  readonly source?: Uint8Array;
+  /** Whether its bytes are where `source` says. */
+  readonly isAsImported: boolean;
   readonly #read: RangeReader | undefined;
 
   constructor(
     dtype: DType,
     shape: readonly number[],
     storage: Storage,
-    options: { read?: RangeReader; source?: object } = {},
+    options: { read?: RangeReader; source?: Uint8Array; isElsewhere?: boolean } = {},
   ) {
     this.dtype = dtype;
     this.shape = shape;
     this.storage = storage;
     this.#read = options.read;
     if (options.source !== undefined) this.source = options.source;
+    this.isAsImported = options.source !== undefined && options.isElsewhere !== true;
   }
 
   /** Number of elements. */
@@ -60,7 +69,7 @@ export class Tensor {
   stored(storage: Storage, read = this.#read): Tensor {
     return new Tensor(this.dtype, this.shape, storage, {
       ...(read === undefined ? {} : { read }),
-      ...(this.source === undefined ? {} : { source: this.source }),
+      ...(this.source === undefined ? {} : { source: this.source, isElsewhere: true }),
     });
   }
 

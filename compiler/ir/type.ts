@@ -4,7 +4,7 @@ import type { DType } from "./dtype.ts";
 export type Dim = number | string | null;
 
 /**
- * The type of a value. Objects are immutable. `source` is the message a type was imported from; it travels along
+ * The type of a value. Objects are immutable. `source` is the bytes of the message a type was imported from; they travel along
  * so that denotations and fields this compiler does not know are emitted as they were.
  */
 export type ValueType = (
@@ -13,7 +13,7 @@ export type ValueType = (
   | { readonly kind: "map"; readonly key: DType; readonly of?: ValueType }
   | { readonly kind: "opaque"; readonly domain: string; readonly name: string }
   | { readonly kind: "none" }
-) & { readonly source?: object };
+) & { readonly source?: Uint8Array };
 
 export type TensorType = Extract<ValueType, { kind: "tensor" | "sparse_tensor" }>;
 

@@ -16,7 +16,7 @@ export type Use =
 export class Value implements Entity {
   readonly loc: Loc;
   readonly meta: ReadonlyMap<string, string> = new Map();
-  readonly source?: object;
+  readonly source?: Uint8Array;
   readonly name: string | undefined;
   readonly type: ValueType | undefined;
   /** The node that makes it; null for inputs, initializers and detached values. */

@@ -1,296 +1,265 @@
-import { dtypeNumber } from "../ir/dtype.ts";
 import type { Attribute } from "../ir/attribute.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import type { ValueType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
+import { Message, type Own } from "./emit-fields.ts";
+import { Untouched } from "./emit-same.ts";
+import { emitTensor } from "./emit-tensor.ts";
+import { emitType } from "./emit-type.ts";
+import { ATTRIBUTE, FUNCTION, GRAPH, MODEL, NODE, VALUE_INFO } from "./ids.ts";
 import { attributeTypes } from "./import-attribute.ts";
-import type { GraphSource } from "./import.ts";
 import { nameValues } from "./names.ts";
-import { toLong, toNumber } from "./numbers.ts";
-import {
-  copyMessage,
-  encode,
-  entriesOf,
-  type AttributeMessage,
-  type Entry,
-  type FunctionMessage,
-  type GraphMessage,
-  type ModelMessage,
-  type NodeMessage,
-  type TensorMessage,
-  type TypeMessage,
-  type ValueInfoMessage,
-} from "./schema.ts";
 import { expand, type Piece } from "./skeleton.ts";
-import { sourceNumber } from "./source.ts";
+import { newWriter, type Writer } from "./wire.ts";
 
 /**
  * Serializes a model: pieces of bytes and of file ranges, to be written in order. What was imported and not
- * touched comes out as it went in, since every message starts as a copy of the one it was imported from and only
- * fields that differ are set.
+ * touched comes out as it went in, since the bytes of every message stay with what was made of it, and only fields
+ * that differ are written anew.
  */
 export function emitModel(model: Model): { readonly pieces: readonly Piece[]; readonly size: number } {
-  return expand(encode("ModelProto", modelMessage(model)));
+  const w = newWriter();
+  new Emitter(w).model(model);
+  return expand(w.finish());
 }
 
-function modelMessage(model: Model): ModelMessage {
-  const message = copyMessage<ModelMessage>("ModelProto", model.source);
-  if (toNumber(message.irVersion) !== model.irVersion) message.irVersion = toLong(model.irVersion);
-  setOpsets(message, model.opsets);
-  setMeta(message, model.meta);
-  message.graph = graphMessage(model.graph, nameValues(model.graph));
-  if (model.functions.size > 0)
-    message.functions = [...model.functions.values()].map((f) => functionMessage(f));
-  return message;
-}
+/** The names that values are emitted under, and what is as it was imported under these. */
+class Names {
+  readonly #names: ReadonlyMap<Value, string>;
+  readonly untouched: Untouched;
 
-function setOpsets(message: ModelMessage | FunctionMessage, opsets: ReadonlyMap<string, number>): void {
-  const entries = message.opsetImport ?? [];
-  const same =
-    new Set(entries.map((e) => e.domain ?? "")).size === opsets.size &&
-    entries.every((e) => opsets.get(e.domain ?? "") === toNumber(e.version));
-  if (!same)
-    message.opsetImport = [...opsets].map(([domain, version]) => ({
-      domain,
-      version: toLong(version),
-    }));
-}
-
-function setMeta(message: { metadataProps?: Entry[] | null }, meta: ReadonlyMap<string, string>): void {
-  if (!isSameMeta(message.metadataProps ?? [], meta))
-    message.metadataProps = [...meta].map(([key, value]) => ({ key, value }));
-}
-
-function setNodeMeta(message: NodeMessage, node: Node): void {
-  if (!node.isMetaRead || isSameMeta(entriesOf(message.metadataProps), node.meta)) return;
-  message.metadataProps = [...node.meta].map(([key, value]) =>
-    encode("StringStringEntryProto", { key, value }),
-  );
-}
-
-function isSameMeta(entries: readonly Entry[], meta: ReadonlyMap<string, string>): boolean {
-  const known = new Map(entries.map((e) => [e.key ?? "", e.value ?? ""]));
-  return known.size === meta.size && [...meta].every(([key, value]) => known.get(key) === value);
-}
-
-/** Sets a string field unless the message says the same already, so that "absent" and "empty" both survive. */
-function setString<K extends string>(
-  message: Partial<Record<K, string | null>>,
-  key: K,
-  value: string | undefined,
-): void {
-  if ((message[key] ?? "") !== (value ?? "")) message[key] = value ?? null;
-}
-
-type Names = ReadonlyMap<Value, string>;
-
-function graphMessage(graph: Graph, names: Names): GraphMessage {
-  const source = graph.source as GraphSource | undefined;
-  const message = copyMessage<GraphMessage>("GraphProto", source?.message);
-  setString(message, "name", graph.name);
-  setMeta(message, graph.meta);
-  message.node = [...graph.nodes].map((node) => nodeMessage(node, names));
-  message.initializer = [...graph.initializers].map((value) =>
-    tensorMessage(value.constant, names.get(value)),
-  );
-  message.input = graph.inputs.map((value) => valueInfo(value, names, value.source));
-  message.output = graph.outputs.map((value, i) => valueInfo(value, names, source?.outputs[i]));
-  message.valueInfo = valueInfos(graph, names);
-  return message;
-}
-
-/** `value_info`: the entries that came with the model whose value is still here, then those of new typed values. */
-function valueInfos(graph: Graph, names: Names): ValueInfoMessage[] {
-  const declared = (graph.source as GraphSource | undefined)?.declared ?? [];
-  const seen = new Set<Value>([...graph.inputs, ...graph.outputs]);
-  const infos: ValueInfoMessage[] = [];
-  for (const { message, value } of declared) {
-    if (value === null) infos.push(message);
-    else if (value.scope === graph) infos.push(valueInfo(value, names, message));
-    if (value !== null) seen.add(value);
+  constructor(graph: Graph) {
+    this.#names = nameValues(graph);
+    this.untouched = new Untouched(this.#names);
   }
-  for (const node of graph.nodes) {
-    for (const value of node.outputs) {
-      if (value.type !== undefined && !seen.has(value)) infos.push(valueInfo(value, names));
+
+  get(value: Value): string | undefined {
+    return this.#names.get(value);
+  }
+}
+
+class Emitter {
+  readonly #w: Writer;
+
+  constructor(w: Writer) {
+    this.#w = w;
+  }
+
+  model(model: Model): void {
+    const message = new Message(this.#w, model.source);
+    const { header } = model;
+    const names = new Names(model.graph);
+    message.write([
+      message.integer(MODEL.irVersion, model.irVersion),
+      message.text(MODEL.producerName, header.producerName),
+      message.text(MODEL.producerVersion, header.producerVersion),
+      message.text(MODEL.domain, header.domain),
+      message.integer(MODEL.modelVersion, header.modelVersion ?? 0n),
+      message.text(MODEL.docString, header.docString),
+      message.nested(MODEL.graph, [model.graph], (graph) => {
+        this.#graph(graph, names);
+      }),
+      message.opsets(MODEL.opsetImport, model.opsets),
+      message.entries(MODEL.metadataProps, model.meta),
+      message.nested(MODEL.functions, [...model.functions.values()], (func) => {
+        this.#function(func);
+      }),
+    ]);
+  }
+
+  #graph(graph: Graph, names: Names): void {
+    const message = new Message(this.#w, graph.source);
+    message.write([
+      message.nested(GRAPH.node, graph.nodes, (node) => {
+        this.#node(node, names);
+      }),
+      message.text(GRAPH.name, graph.name),
+      message.nested(GRAPH.initializer, graph.initializers, (value) => {
+        const { constant } = value;
+        if (constant !== undefined) emitTensor(this.#w, constant, names.get(value));
+      }),
+      message.nested(GRAPH.input, graph.inputs, (value) => {
+        this.#valueInfo(value, names, value.source);
+      }),
+      message.nested(GRAPH.output, graph.outputs, (value, _, i) => {
+        this.#valueInfo(value, names, graph.declared?.outputs[i]);
+      }),
+      this.#valueInfos(message, GRAPH.valueInfo, graph, names),
+      message.entries(GRAPH.metadataProps, graph.meta),
+    ]);
+  }
+
+  /** `value_info`: the entries that came with the model whose value is still here, then those of new typed values. */
+  #valueInfos(message: Message, id: number, graph: Graph, names: Names): Own {
+    const seen = new Set<Value>([...graph.inputs, ...graph.outputs]);
+    const infos: { readonly value: Value | null; readonly source?: Uint8Array }[] = [];
+    for (const { message: source, value } of graph.declared?.values ?? []) {
+      if (value === null || value.scope === graph) infos.push({ value, source });
+      if (value !== null) seen.add(value);
+    }
+    for (const node of graph.nodes) {
+      for (const value of node.outputs) {
+        if (value.type !== undefined && !seen.has(value)) infos.push({ value });
+      }
+    }
+    return message.nested(id, infos, ({ value, source }) => {
+      if (value !== null) this.#valueInfo(value, names, source);
+      else if (source !== undefined) this.#w.raw(source);
+    });
+  }
+
+  #valueInfo(value: Value, names: Names, source?: Uint8Array): void {
+    const { type } = value;
+    if (source !== undefined && type?.source !== undefined && names.untouched.named(value, source)) {
+      this.#w.raw(source);
+      return;
+    }
+    const message = new Message(this.#w, source);
+    // A type with a source is as imported: the message's own (an output may declare another than value_info did) stays.
+    const isImported = type === undefined || (type.source !== undefined && message.has(VALUE_INFO.type));
+    message.write([
+      message.text(VALUE_INFO.name, names.get(value)),
+      isImported
+        ? message.kept(VALUE_INFO.type)
+        : message.nested(VALUE_INFO.type, [type], (one) => {
+            emitType(this.#w, one);
+          }),
+    ]);
+  }
+
+  #node(node: Node, names: Names): void {
+    const { source, isMetaRead } = node;
+    if (source !== undefined && !isMetaRead && names.untouched.node(node, source)) {
+      this.#w.raw(source);
+      return;
+    }
+    const message = new Message(this.#w, source);
+    message.write([
+      message.texts(NODE.input, node.inputs, (value) => (value === null ? "" : (names.get(value) ?? ""))),
+      message.texts(NODE.output, node.outputs, (value) => names.get(value) ?? ""),
+      message.text(NODE.name, node.name),
+      message.text(NODE.opType, node.opType),
+      this.#attributes(message, NODE.attribute, node.attributes, names),
+      message.text(NODE.domain, node.domain),
+      message.text(NODE.overload, node.overload),
+      isMetaRead ? message.entries(NODE.metadataProps, node.meta) : message.kept(NODE.metadataProps),
+    ]);
+  }
+
+  #attributes(message: Message, id: number, attributes: ReadonlyMap<string, Attribute>, names: Names): Own {
+    const isKept = ({ kind, source }: Attribute): boolean =>
+      source !== undefined && kind !== "graph" && kind !== "graphs";
+    const all = [...attributes.values()];
+    if (
+      all.every(isKept) &&
+      message.holds(
+        id,
+        all.map(({ source }) => source),
+      )
+    )
+      return message.kept(id);
+    return message.nested(id, attributes, ([name, attr]) => {
+      if (isKept(attr) && attr.source !== undefined) this.#w.raw(attr.source);
+      else this.#attribute(name, attr, names);
+    });
+  }
+
+  #attribute(name: string, attr: Attribute, names: Names): void {
+    const message = new Message(this.#w, attr.source);
+    const isNew = attr.source === undefined && attr.kind !== "ref" && attr.kind !== "unknown";
+    message.write(
+      [
+        message.text(ATTRIBUTE.name, name),
+        ...this.#content(message, attr, names),
+        ...(isNew ? [message.integer(ATTRIBUTE.type, attributeTypes[attr.kind])] : []),
+      ].sort((a, b) => a.id - b.id),
+    );
+  }
+
+  #content(message: Message, attr: Attribute, names: Names): Own[] {
+    const w = this.#w;
+    switch (attr.kind) {
+      case "int":
+        return [message.numbers(ATTRIBUTE.i, "int64", [attr.value])];
+      case "float":
+        return [message.numbers(ATTRIBUTE.f, "float", [attr.value])];
+      case "string":
+        return [message.bytes(ATTRIBUTE.s, [attr.value])];
+      case "tensor":
+        return [
+          message.nested(ATTRIBUTE.t, [attr.value], (one) => {
+            emitTensor(w, one);
+          }),
+        ];
+      case "graph":
+        return [
+          message.nested(ATTRIBUTE.g, [attr.value], (one) => {
+            this.#graph(one, names);
+          }),
+        ];
+      case "type":
+        return [
+          message.nested(ATTRIBUTE.tp, [attr.value], (one) => {
+            emitType(w, one);
+          }),
+        ];
+      case "ints":
+        return [message.numbers(ATTRIBUTE.ints, "int64", attr.value)];
+      case "floats":
+        return [message.numbers(ATTRIBUTE.floats, "float", attr.value)];
+      case "strings":
+        return [message.bytes(ATTRIBUTE.strings, attr.value)];
+      case "tensors":
+        return [
+          message.nested(ATTRIBUTE.tensors, attr.value, (one) => {
+            emitTensor(w, one);
+          }),
+        ];
+      case "graphs":
+        return [
+          message.nested(ATTRIBUTE.graphs, attr.value, (one) => {
+            this.#graph(one, names);
+          }),
+        ];
+      case "types":
+        return [
+          message.nested(ATTRIBUTE.typeProtos, attr.value, (one) => {
+            emitType(w, one);
+          }),
+        ];
+      case "ref":
+        return [
+          message.text(ATTRIBUTE.refAttrName, attr.parameter),
+          message.integer(ATTRIBUTE.type, attr.of),
+        ];
+      case "unknown":
+        return [];
     }
   }
-  return infos;
-}
 
-function valueInfo(value: Value, names: Names, source?: object): ValueInfoMessage {
-  const message = copyMessage<ValueInfoMessage>("ValueInfoProto", source);
-  setString(message, "name", names.get(value));
-  // A type with a source is as imported: the message's own (an output may declare another than value_info did) stays.
-  const imported = value.type?.source !== undefined && Object.hasOwn(message, "type");
-  if (!imported && value.type !== undefined) message.type = typeMessage(value.type);
-  return message;
-}
-
-function typeMessage(type: ValueType): TypeMessage {
-  if (type.source !== undefined) return type.source;
-  switch (type.kind) {
-    case "none":
-      return {};
-    case "tensor":
-    case "sparse_tensor": {
-      const shape = type.shape && {
-        dim: type.shape.map((d) =>
-          d === null ? {} : typeof d === "number" ? { dimValue: toLong(d) } : { dimParam: d },
-        ),
-      };
-      const tensor = { elemType: dtypeNumber(type.dtype), ...(shape === undefined ? {} : { shape }) };
-      return type.kind === "tensor" ? { tensorType: tensor } : { sparseTensorType: tensor };
-    }
-    case "seq":
-    case "optional": {
-      const inner = type.of === undefined ? {} : { elemType: typeMessage(type.of) };
-      return type.kind === "seq" ? { sequenceType: inner } : { optionalType: inner };
-    }
-    case "map":
-      return {
-        mapType: {
-          keyType: dtypeNumber(type.key),
-          ...(type.of === undefined ? {} : { valueType: typeMessage(type.of) }),
-        },
-      };
-    case "opaque":
-      return { opaqueType: { domain: type.domain, name: type.name } };
+  #function(func: Func): void {
+    const names = new Names(func.body);
+    const message = new Message(this.#w, func.source);
+    const name = (value: Value): string => names.get(value) ?? "";
+    message.write([
+      message.text(FUNCTION.name, func.name),
+      message.texts(FUNCTION.input, func.body.inputs, name),
+      message.texts(FUNCTION.output, func.body.outputs, name),
+      message.texts(FUNCTION.attribute, func.parameters, (parameter) => parameter),
+      message.nested(FUNCTION.node, func.body.nodes, (node) => {
+        this.#node(node, names);
+      }),
+      message.text(FUNCTION.docString, func.docString),
+      message.opsets(FUNCTION.opsetImport, func.opsets),
+      message.text(FUNCTION.domain, func.domain),
+      message.nested(FUNCTION.attributeProto, func.defaults, ([key, attr]) => {
+        if (attr.source === undefined) this.#attribute(key, attr, names);
+        else this.#w.raw(attr.source);
+      }),
+      this.#valueInfos(message, FUNCTION.valueInfo, func.body, names),
+      message.text(FUNCTION.overload, func.overload),
+      message.entries(FUNCTION.metadataProps, func.meta),
+    ]);
   }
-}
-
-function nodeMessage(node: Node, names: Names): NodeMessage {
-  const message = copyMessage<NodeMessage>("NodeProto", node.source);
-  setString(message, "opType", node.opType);
-  setString(message, "domain", node.domain);
-  setString(message, "overload", node.overload);
-  setString(message, "name", node.name);
-  setNodeMeta(message, node);
-  message.input = node.inputs.map((value) => (value === null ? "" : (names.get(value) ?? "")));
-  message.output = node.outputs.map((value) => names.get(value) ?? "");
-  message.attribute = [...node.attributes].map(([name, attr]) => attributeMessage(name, attr, names));
-  return message;
-}
-
-function attributeMessage(name: string, attr: Attribute, names: Names): AttributeMessage {
-  if (attr.source !== undefined && attr.kind !== "graph" && attr.kind !== "graphs") return attr.source;
-  const message = copyMessage<AttributeMessage>("AttributeProto", attr.source);
-  setString(message, "name", name);
-  Object.assign(message, attributeContent(attr, names));
-  if (attr.source === undefined && attr.kind !== "ref" && attr.kind !== "unknown")
-    message.type = attributeTypes[attr.kind];
-  return message;
-}
-
-function attributeContent(attr: Attribute, names: Names): AttributeMessage {
-  switch (attr.kind) {
-    case "int":
-      return { i: toLong(attr.value) };
-    case "float":
-      return { f: attr.value };
-    case "string":
-      return { s: attr.value };
-    case "tensor":
-      return { t: tensorMessage(attr.value, undefined) };
-    case "graph":
-      return { g: graphMessage(attr.value, names) };
-    case "type":
-      return { tp: typeMessage(attr.value) };
-    case "ints":
-      return { ints: attr.value.map((i) => toLong(i)) };
-    case "floats":
-      return { floats: [...attr.value] };
-    case "strings":
-      return { strings: [...attr.value] };
-    case "tensors":
-      return { tensors: attr.value.map((t) => tensorMessage(t, undefined)) };
-    case "graphs":
-      return { graphs: attr.value.map((g) => graphMessage(g, names)) };
-    case "types":
-      return { typeProtos: attr.value.map((t) => typeMessage(t)) };
-    case "ref":
-      return { refAttrName: attr.parameter, type: attr.of };
-    case "unknown":
-      return {};
-  }
-}
-
-const typedFields = [
-  "floatData",
-  "int32Data",
-  "int64Data",
-  "doubleData",
-  "uint64Data",
-  "stringData",
-] as const;
-
-function tensorMessage(tensor: Tensor | undefined, name: string | undefined): TensorMessage {
-  const isTyped = tensor?.storage.kind === "typed" || tensor?.storage.kind === "strings";
-  const message = copyMessage<TensorMessage>("TensorProto", tensor?.source, isTyped ? [] : typedFields);
-  if (tensor === undefined) return message;
-  if (name !== undefined) setString(message, "name", name);
-  if (tensor.source === undefined) {
-    message.dims = tensor.shape.map((d) => toLong(d));
-    message.dataType = dtypeNumber(tensor.dtype);
-  }
-  const { storage } = tensor;
-  if (storage.kind === "typed") return message;
-  if (storage.kind === "strings") {
-    message.stringData = [...storage.strings];
-    return message;
-  }
-  if (storage.kind === "external") return setExternal(message, tensor);
-  // Some writers say that the location is the default one: that stays.
-  if (message.dataLocation === EXTERNAL) {
-    delete message.externalData;
-    delete message.dataLocation;
-  }
-  message.rawData =
-    storage.kind === "memory" || storage.kind === "deferred"
-      ? { bytes: tensor.bytes() }
-      : {
-          source: sourceNumber(storage.range.file),
-          offset: storage.range.offset,
-          length: storage.range.length,
-        };
-  return message;
-}
-
-/** TensorProto.DataLocation.EXTERNAL */
-const EXTERNAL = 1;
-
-function setExternal(message: TensorMessage, tensor: Tensor): TensorMessage {
-  if (tensor.storage.kind !== "external") return message;
-  const { location, range } = tensor.storage;
-  const old = new Map((message.externalData ?? []).map((e) => [e.key, e.value]));
-  const same =
-    old.get("location") === location && (range === null || Number(old.get("offset") ?? 0) === range.offset);
-  if (!same && range !== null) {
-    message.externalData = [
-      { key: "location", value: location },
-      { key: "offset", value: String(range.offset) },
-      { key: "length", value: String(range.length) },
-    ];
-  }
-  message.dataLocation = EXTERNAL;
-  return message;
-}
-
-function functionMessage(func: Func): FunctionMessage {
-  const message = copyMessage<FunctionMessage>("FunctionProto", func.source);
-  const names = nameValues(func.body);
-  setString(message, "name", func.name);
-  setString(message, "domain", func.domain);
-  setString(message, "overload", func.overload);
-  setOpsets(message, func.opsets);
-  setMeta(message, func.meta);
-  message.attribute = [...func.parameters];
-  message.attributeProto = [...func.defaults].map(([name, attr]) => attributeMessage(name, attr, names));
-  message.input = func.body.inputs.map((value) => names.get(value) ?? "");
-  message.output = func.body.outputs.map((value) => names.get(value) ?? "");
-  message.node = [...func.body.nodes].map((node) => nodeMessage(node, names));
-  message.valueInfo = valueInfos(func.body, names);
-  return message;
 }

@@ -1,44 +1,33 @@
 import { placeOf, type Place } from "../diagnostics/diagnostic.ts";
-import { inputError } from "../diagnostics/error.ts";
+import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { Attribute } from "../ir/attribute.ts";
-import type { Loc } from "../ir/entity.ts";
-import type { Graph } from "../ir/graph.ts";
 import { recursiveFunction } from "../ir/calls.ts";
+import type { Loc } from "../ir/entity.ts";
+import type { Declarations, Graph } from "../ir/graph.ts";
 import { functionKey, type Func, type Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { ExternalResolver } from "./external.ts";
-import { importAttribute } from "./import-attribute.ts";
-import { importTensor } from "./import-tensor.ts";
-import { importType } from "./import-type.ts";
-import { toNumber } from "./numbers.ts";
+import { VALUE_INFO } from "./ids.ts";
+import { importAttribute, type AttributeParts } from "./import-attribute.ts";
+import { importTensor, readEntry, type TensorContext } from "./import-tensor.ts";
+import { TypeImporter } from "./import-type.ts";
 import {
-  copyMessage,
-  decode,
-  entriesOf,
-  type AttributeMessage,
-  type Entry,
-  type FunctionMessage,
-  type GraphMessage,
-  type ModelMessage,
-  type NodeMessage,
-  type TensorMessage,
-  type ValueInfoMessage,
-} from "./schema.ts";
-import { compact } from "./skeleton.ts";
+  contentsOf,
+  readFunction,
+  readGraph,
+  readModel,
+  readNode,
+  type FunctionFields,
+  type GraphFields,
+  type ModelFields,
+  type Range,
+} from "./read.ts";
+import { compact, whole } from "./skeleton.ts";
 import { FileSource } from "./source.ts";
-
-/**
- * What the IR keeps of a GraphProto besides what it models: the message without nodes, initializers, inputs and
- * outputs; the message of each output; and `value_info` in its order, with the value each entry is about.
- */
-export interface GraphSource {
-  readonly message: GraphMessage;
-  readonly outputs: readonly ValueInfoMessage[];
-  readonly declared: readonly { readonly message: ValueInfoMessage; readonly value: Value | null }[];
-}
+import { BYTES, checkEnd, endOf, fieldsIn, readerOf, skip, tagOf, type Reader } from "./wire.ts";
 
 /** A model and what importing it showed. */
 export interface Imported {
@@ -47,41 +36,77 @@ export interface Imported {
   readonly missing: ReadonlyMap<string, number>;
 }
 
+/** Files up to this size are read as they are; of larger ones long raw data is left on disk. */
+const SMALL = 1 << 25;
+
+/** Graphs inside each other: three messages each, of the hundred at which protobuf's own readers stop. */
+const DEPTH = 33;
+
 /**
  * Reads a model file. No weight is read: inline tensors are byte ranges of the file, external ones of theirs.
  *
+ * @param small files up to this many bytes are read whole, which is faster; where weights are is the same
  * @throws TfcError FILE_*, EXTERNAL_*, MODEL_HAS_NO_GRAPH, NAME_DUPLICATE, NAME_DANGLING, FUNCTION_RECURSIVE
  */
-export function importModel(file: string): Imported {
+export function importModel(file: string, small = SMALL): Imported {
   const source = new FileSource(file);
-  let message: ModelMessage;
+  let bytes: Uint8Array;
+  const isSmall = source.size <= small;
   try {
-    message = decodeModel(compact(source), file);
+    bytes = isSmall ? whole(source) : compact(source);
   } finally {
     source.close();
   }
-  if (!message.graph) throw inputError("MODEL_HAS_NO_GRAPH", { file }, {});
   const external = new ExternalResolver(file);
-  const model = new Importer(file, external).model(message, message.graph);
-  return { model, missing: external.missing };
-}
-
-function decodeModel(skeleton: Uint8Array, file: string): ModelMessage {
   try {
-    return decode("ModelProto", skeleton);
+    const model = new Importer(bytes, { external, whole: isSmall ? file : null }).model();
+    return { model, missing: external.missing };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw inputError("FILE_NOT_ONNX", { file }, { why: `messages that do not decode (${why})` }, cause);
+    const failure = broken(cause, { file }, "messages that do not decode");
+    if (failure !== cause && isSmall) checkFields(file);
+    throw failure;
   }
 }
 
-/** @throws TfcError FILE_NOT_ONNX */
-function readMeta({ metadataProps }: NodeMessage, place: Place): Map<string, string> {
+/** Says of a file that does not decode where its fields end, if that is what is wrong: the walk over them knows. */
+function checkFields(file: string): void {
+  const source = new FileSource(file);
   try {
-    return new Map(entriesOf(metadataProps).map(({ key, value }) => [key ?? "", value ?? ""]));
+    compact(source);
+  } finally {
+    source.close();
+  }
+}
+
+/** What protobufjs says of bytes that are no message, as an error of the file. */
+function broken(cause: unknown, place: Place, what: string): unknown {
+  if (cause instanceof TfcError || !(cause instanceof Error) || !isWireError(cause)) return cause;
+  return inputError("FILE_NOT_ONNX", place, { why: `${what} (${cause.message})` }, cause);
+}
+
+/** The reader throws a RangeError behind the end, and a plain Error at what is no field. */
+function isWireError(cause: Error): boolean {
+  return (
+    cause instanceof RangeError || /^(invalid|max depth|illegal|unexpected|index out of)/.test(cause.message)
+  );
+}
+
+/** @throws TfcError FILE_NOT_ONNX */
+function readMeta(message: Uint8Array, place: Place): Map<string, string> {
+  const META = 9;
+  try {
+    const r = readerOf(message);
+    return new Map(
+      fieldsIn(message)
+        .filter(({ id, wire }) => id === META && wire === BYTES)
+        .map(({ content, end }) => {
+          r.pos = content;
+          const { key = "", value = "" } = readEntry(r, end);
+          return [key, value];
+        }),
+    );
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw inputError("FILE_NOT_ONNX", place, { why: `metadata that does not decode (${why})` }, cause);
+    throw broken(cause, place, "metadata that does not decode");
   }
 }
 
@@ -89,9 +114,12 @@ function readMeta({ metadataProps }: NodeMessage, place: Place): Map<string, str
 class Scope {
   readonly #values = new Map<string, Value>();
   readonly #outer: Scope | null;
+  /** How many graphs are around. */
+  readonly depth: number;
 
   constructor(outer: Scope | null) {
     this.#outer = outer;
+    this.depth = outer === null ? 0 : outer.depth + 1;
   }
 
   get(name: string): Value | undefined {
@@ -117,24 +145,27 @@ class Scope {
 
 class Importer {
   readonly #file: string;
-  readonly #external: ExternalResolver;
+  readonly #context: TensorContext;
+  readonly #r: Reader;
   readonly #rw = new Rewriter();
+  readonly #types = new TypeImporter();
 
-  constructor(file: string, external: ExternalResolver) {
-    this.#file = file;
-    this.#external = external;
+  constructor(bytes: Uint8Array, context: TensorContext) {
+    this.#file = context.external.model;
+    this.#context = context;
+    this.#r = readerOf(bytes);
   }
 
-  model(message: ModelMessage, graphMessage: GraphMessage): Model {
-    const graph = this.#rw.graph(this.#loc("graph"), graphMessage.name ?? "");
-    const model = this.#rw.model(this.#loc(""), toNumber(message.irVersion), graph);
-    for (const entry of message.opsetImport ?? []) {
-      this.#rw.setOpset(model, entry.domain ?? "", toNumber(entry.version));
-    }
-    this.#meta(model, message.metadataProps);
-    this.#rw.setSource(model, copyMessage("ModelProto", message, ["graph", "functions"]));
-    this.#graph(graph, graphMessage, null, "graph");
-    for (const [i, func] of (message.functions ?? []).entries()) {
+  model(): Model {
+    const message = readModel(this.#r, this.#r.len);
+    const fields = this.#graphFields(message.graphs);
+    const graph = this.#rw.graph(this.#loc("graph"), fields.name);
+    const model = this.#rw.model(this.#loc(""), message.irVersion, graph);
+    this.#header(model, message);
+    this.#graph(graph, fields, null, "graph");
+    for (const [i, [start, end]] of message.functions.entries()) {
+      this.#r.pos = start;
+      const func = readFunction(this.#r, end);
       this.#rw.addFunction(model, this.#function(func, `functions[${i}]`, model));
     }
     const recursive = recursiveFunction(model);
@@ -145,45 +176,89 @@ class Importer {
     return model;
   }
 
-  #loc(path: string, name?: string | null): Loc {
-    return {
-      file: this.#file,
-      path,
-      ...(name === undefined || name === null || name === "" ? {} : { name }),
-    };
+  #header(model: Model, message: ModelFields): void {
+    for (const [domain, version] of message.opsets) this.#rw.setOpset(model, domain, version);
+    this.#rw.setHeader(model, message.header);
+    this.#meta(model, message.meta);
+    this.#rw.setSource(model, message.rest.bytes(this.#r.buf));
   }
 
-  #meta(entity: Model | Graph | Func, entries: readonly Entry[] | null | undefined): void {
-    for (const entry of entries ?? []) this.#rw.setMeta(entity, entry.key ?? "", entry.value ?? "");
+  /** The graph of all parts: a message that stands in its place several times is the one that all fields make. */
+  #graphFields(parts: readonly Range[]): GraphFields {
+    let fields: GraphFields | undefined;
+    for (const [start, end] of parts) {
+      this.#r.pos = start;
+      fields = readGraph(this.#r, end, fields);
+    }
+    if (fields === undefined) throw inputError("MODEL_HAS_NO_GRAPH", { file: this.#file }, {});
+    return fields;
   }
 
-  #graph(graph: Graph, message: GraphMessage, outer: Scope | null, path: string): void {
+  #loc(path: string, name?: string): Loc {
+    return name === undefined || name === "" ? { file: this.#file, path } : { file: this.#file, path, name };
+  }
+
+  #meta(entity: Model | Graph | Func, entries: readonly (readonly [string, string])[]): void {
+    for (const [key, value] of entries) this.#rw.setMeta(entity, key, value);
+  }
+
+  #graph(graph: Graph, message: GraphFields, outer: Scope | null, path: string): void {
     const scope = new Scope(outer);
-    for (const [i, input] of (message.input ?? []).entries()) {
-      const value = this.#declare(scope, input.name ?? "", `${path}.input[${i}]`);
-      this.#typeFrom(value, input);
+    if (scope.depth > DEPTH) throw new RangeError("graphs nested too deep");
+    for (const [i, input] of message.inputs.entries()) {
+      const [name, type] = this.#valueInfo(input);
+      const value = this.#declare(scope, name, `${path}.input[${i}]`);
+      this.#typeFrom(value, input, type);
       this.#rw.addInput(graph, value);
     }
-    for (const [i, tensor] of (message.initializer ?? []).entries()) {
+    for (const [i, tensor] of message.initializers.entries()) {
       this.#initializer(graph, scope, tensor, `${path}.initializer[${i}]`);
     }
-    for (const [i, sparse] of (message.sparseInitializer ?? []).entries()) {
-      this.#rw.adopt(
-        graph,
-        this.#declare(scope, sparse.values?.name ?? "", `${path}.sparse_initializer[${i}]`),
-      );
+    for (const [i, sparse] of message.sparse.entries()) {
+      const place = `${path}.sparse_initializer[${i}]`;
+      this.#rw.adopt(graph, this.#declare(scope, this.#sparseName(sparse), place));
     }
-    this.#nodes(graph, message.node ?? [], scope, path);
-    const declared = this.#valueInfo(scope, message.valueInfo ?? []);
-    const outputs = message.output ?? [];
-    for (const [i, output] of outputs.entries()) {
-      const value = this.#find(scope, output.name ?? "", `${path}.output[${i}]`);
-      if (output.type || value.type === undefined) this.#typeFrom(value, output);
+    this.#nodes(graph, message.nodes, scope, path);
+    const values = this.#valueInfos(scope, message.valueInfo);
+    for (const [i, output] of message.outputs.entries()) {
+      const [name, type] = this.#valueInfo(output);
+      const value = this.#find(scope, name, `${path}.output[${i}]`);
+      if (type !== null || value.type === undefined) this.#typeFrom(value, output, type);
       this.#rw.setOutput(graph, i, value);
     }
-    this.#meta(graph, message.metadataProps);
-    const rest = copyMessage("GraphProto", message, ["node", "initializer", "input", "output", "valueInfo"]);
-    this.#rw.setSource(graph, { message: rest, outputs, declared } satisfies GraphSource);
+    this.#meta(graph, message.meta);
+    this.#rw.setSource(graph, message.rest.bytes(this.#r.buf));
+    const outputs = message.outputs.map((range) => this.#slice(range));
+    this.#rw.setDeclared(graph, { outputs, values });
+  }
+
+  #slice([start, end]: Range): Uint8Array {
+    return this.#r.buf.subarray(start, end);
+  }
+
+  /** The name of a ValueInfoProto, and where its type is. */
+  #valueInfo([start, end]: Range): readonly [name: string, type: Range | null] {
+    const r = this.#r;
+    let name = "";
+    let type: Range | null = null;
+    r.pos = start;
+    while (r.pos < end) {
+      const tag = r.uint32();
+      if (tag === tagOf(VALUE_INFO.name, BYTES)) name = r.string();
+      else if (tag === tagOf(VALUE_INFO.type, BYTES)) {
+        const last = endOf(r);
+        type = [r.pos, last];
+        r.pos = last;
+      } else skip(r, tag);
+    }
+    checkEnd(r, end);
+    return [name, type];
+  }
+
+  #sparseName([start, end]: Range): string {
+    const values = contentsOf(this.#r, start, end, 1).at(-1);
+    const name = values === undefined ? undefined : contentsOf(this.#r, ...values, 8).at(-1);
+    return name === undefined ? "" : Buffer.from(this.#slice(name)).toString("utf8");
   }
 
   #declare(scope: Scope, name: string, path: string): Value {
@@ -198,22 +273,26 @@ class Importer {
     return value;
   }
 
-  #typeFrom(value: Value, message: ValueInfoMessage): void {
-    if (message.type) this.#rw.setType(value, importType(message.type));
-    this.#rw.setSource(value, message);
+  #typeFrom(value: Value, message: Range, type: Range | null): void {
+    if (type !== null) {
+      this.#r.pos = type[0];
+      this.#rw.setType(value, this.#types.type(this.#r, type[1]));
+    }
+    this.#rw.setSource(value, this.#slice(message));
   }
 
-  #valueInfo(scope: Scope, messages: readonly ValueInfoMessage[]): GraphSource["declared"] {
+  #valueInfos(scope: Scope, messages: readonly Range[]): Declarations["values"] {
     return messages.map((message) => {
-      const value = scope.local(message.name ?? "") ?? null;
-      if (value !== null && value.type === undefined) this.#typeFrom(value, message);
-      return { message, value };
+      const [name, type] = this.#valueInfo(message);
+      const value = scope.local(name) ?? null;
+      if (value !== null && value.type === undefined) this.#typeFrom(value, message, type);
+      return { message: this.#slice(message), value };
     });
   }
 
-  #initializer(graph: Graph, scope: Scope, message: TensorMessage, path: string): void {
-    const name = message.name ?? "";
-    const tensor = importTensor(message, this.#external, path);
+  #initializer(graph: Graph, scope: Scope, [start, end]: Range, path: string): void {
+    this.#r.pos = start;
+    const { name, tensor } = importTensor(this.#r, end, this.#context, path);
     // An initializer named like an input is that input's default.
     const input = scope.local(name);
     if (input?.graph === graph && input.constant === undefined) {
@@ -227,50 +306,67 @@ class Importer {
     this.#rw.addInitializer(graph, value);
   }
 
-  #nodes(graph: Graph, messages: readonly NodeMessage[], scope: Scope, path: string): void {
+  #nodes(graph: Graph, messages: readonly Range[], scope: Scope, path: string): void {
     // All outputs are named before any input is looked up: a node out of order is then reported as such by the
     // verifier, with both places, and not as an undefined name.
     const nodes = messages.map((message, i) => this.#node(graph, message, scope, `${path}.node[${i}]`));
-    nodes.forEach((node, i) => {
-      const message = messages[i];
-      if (message === undefined) return;
-      for (const [j, name] of (message.input ?? []).entries()) {
+    for (const { node, inputs, attributes } of nodes) {
+      for (const [j, name] of inputs.entries()) {
         this.#rw.setInput(node, j, name === "" ? null : this.#find(scope, name, node.loc.path));
       }
-      for (const attr of message.attribute ?? []) {
-        this.#checkAttribute(node, attr.name ?? "");
-        this.#rw.setAttribute(node, attr.name ?? "", this.#attribute(attr, scope, node.loc.path));
+      for (const range of attributes) {
+        const { name, attribute } = this.#attribute(range, scope, node.loc.path);
+        this.#checkAttribute(node, name);
+        this.#rw.setAttribute(node, name, attribute);
       }
-    });
+    }
   }
 
-  #node(graph: Graph, message: NodeMessage, scope: Scope, path: string): Node {
-    const rest = copyMessage("NodeProto", message, ["input", "output", "attribute"]);
+  #node(
+    graph: Graph,
+    [start, end]: Range,
+    scope: Scope,
+    path: string,
+  ): { readonly node: Node; readonly inputs: readonly string[]; readonly attributes: readonly Range[] } {
+    this.#r.pos = start;
+    const { inputs, outputs, attributes, name, opType, domain, overload, hasMeta } = readNode(this.#r, end);
+    const source = this.#slice([start, end]);
     const node = this.#rw.node({
-      op: message.opType ?? "",
-      domain: message.domain ?? "",
-      overload: message.overload ?? "",
-      ...(message.name ? { name: message.name } : {}),
+      op: opType,
+      domain,
+      overload,
+      ...(name === "" ? {} : { name }),
       inputs: [],
-      outputs: (message.output ?? []).map((name) => (name === "" ? undefined : name)),
-      loc: this.#loc(path, message.name),
-      source: rest,
-      ...(message.metadataProps?.length ? { meta: () => readMeta(rest, { file: this.#file, path }) } : {}),
+      outputs: outputs.map((output) => (output === "" ? undefined : output)),
+      loc: this.#loc(path, name),
+      source,
+      ...(hasMeta ? { meta: () => readMeta(source, { file: this.#file, path }) } : {}),
     });
     for (const value of node.outputs)
       if (value.name !== undefined) scope.define(value.name, value, this.#file);
-    return this.#rw.append(graph, node);
+    this.#rw.append(graph, node);
+    return { node, inputs, attributes };
   }
 
-  #attribute(message: AttributeMessage, scope: Scope, path: string): Attribute {
-    const place = `${path}.attribute[${message.name ?? ""}]`;
-    const graph = (g: GraphMessage, i?: number): Graph => {
-      const at = i === undefined ? place : `${place}[${i}]`;
-      const inner = this.#rw.graph(this.#loc(at), g.name ?? "");
-      this.#graph(inner, g, scope, at);
-      return inner;
+  #attribute(
+    [start, end]: Range,
+    scope: Scope,
+    path: string,
+  ): { readonly name: string; readonly attribute: Attribute } {
+    const place = (name: string): string => `${path}.attribute[${name}]`;
+    const parts: AttributeParts = {
+      tensor: (r, last, name) => importTensor(r, last, this.#context, place(name)).tensor,
+      graph: (r, last, name, i) => {
+        const at = i === undefined ? place(name) : `${place(name)}[${i}]`;
+        const fields = readGraph(r, last);
+        const inner = this.#rw.graph(this.#loc(at), fields.name);
+        this.#graph(inner, fields, scope, at);
+        return inner;
+      },
+      type: (r, last) => this.#types.type(r, last),
     };
-    return importAttribute(message, (t) => importTensor(t, this.#external, place), graph);
+    this.#r.pos = start;
+    return importAttribute(this.#r, end, parts);
   }
 
   #checkAttribute(node: Node, name: string): void {
@@ -279,8 +375,9 @@ class Importer {
     throw inputError("NAME_DUPLICATE", place, { name, first, of: "attribute" });
   }
 
-  #function(message: FunctionMessage, path: string, model: Model): Func {
-    const id = { domain: message.domain ?? "", name: message.name ?? "", overload: message.overload ?? "" };
+  #function(message: FunctionFields, path: string, model: Model): Func {
+    const { name, domain, overload, docString, parameters, opsets } = message;
+    const id = { domain, name, overload };
     const key = functionKey(id);
     const first = model.functions.get(key);
     if (first !== undefined) {
@@ -290,34 +387,30 @@ class Importer {
         { name: key, first: first.loc.path, of: "function" },
       );
     }
-    const body = this.#rw.graph(this.#loc(path), id.name);
+    const body = this.#rw.graph(this.#loc(path), name);
     const scope = new Scope(null);
-    for (const [i, name] of (message.input ?? []).entries()) {
-      this.#rw.addInput(body, this.#declare(scope, name, `${path}.input[${i}]`));
+    for (const [i, input] of message.inputs.entries()) {
+      this.#rw.addInput(body, this.#declare(scope, input, `${path}.input[${i}]`));
     }
-    this.#nodes(body, message.node ?? [], scope, path);
-    const declared = this.#valueInfo(scope, message.valueInfo ?? []);
-    for (const [i, name] of (message.output ?? []).entries()) {
-      this.#rw.setOutput(body, i, this.#find(scope, name, `${path}.output[${i}]`));
+    this.#nodes(body, message.nodes, scope, path);
+    const values = this.#valueInfos(scope, message.valueInfo);
+    for (const [i, output] of message.outputs.entries()) {
+      this.#rw.setOutput(body, i, this.#find(scope, output, `${path}.output[${i}]`));
     }
-    const opsets = new Map((message.opsetImport ?? []).map((o) => [o.domain ?? "", toNumber(o.version)]));
     const defaults = new Map(
-      (message.attributeProto ?? []).map((a) => [a.name ?? "", this.#attribute(a, scope, path)] as const),
+      message.defaults.map((range) => {
+        const found = this.#attribute(range, scope, path);
+        return [found.name, found.attribute] as const;
+      }),
     );
-    const func = this.#rw.func(this.#loc(path, id.name), id, body, opsets, {
-      parameters: message.attribute ?? [],
+    const func = this.#rw.func(this.#loc(path, name), id, body, new Map(opsets), {
+      parameters,
       defaults,
+      docString,
     });
-    this.#meta(func, message.metadataProps);
-    const rest = copyMessage("FunctionProto", message, [
-      "input",
-      "output",
-      "node",
-      "valueInfo",
-      "attributeProto",
-    ]);
-    this.#rw.setSource(func, rest);
-    this.#rw.setSource(body, { message: {}, outputs: [], declared } satisfies GraphSource);
+    this.#meta(func, message.meta);
+    this.#rw.setSource(func, message.rest.bytes(this.#r.buf));
+    this.#rw.setDeclared(body, { outputs: [], values });
     return func;
   }
 }

@@ -4,14 +4,16 @@ import { fieldsOf, messageNames, type MessageName } from "./schema.ts";
 import { sourceFile, sourceNumber, type FileSource } from "./source.ts";
 
 /**
- * A skeleton is a serialized model whose tensors' `raw_data` is replaced by a `Blob` message: the bytes themselves
- * when few, else the range of the file where they lie. {@link compact} makes it from a file without reading the
- * weights, {@link expand} turns one back into the bytes of a model. In between, protobufjs decodes and encodes
- * something whose size follows the number of nodes.
+ * A skeleton is a serialized model whose tensors' long `raw_data` is replaced by a field {@link RANGE} that says where
+ * in a file the bytes lie. {@link compact} makes it from a file without reading the weights, {@link expand} turns one
+ * back into the bytes of a model. In between is something whose size follows the number of nodes.
  */
 
 /** Raw data up to this many bytes is kept in the skeleton: shapes, axes, scalars. */
-const KEEP = 512;
+export const KEEP = 512;
+/** The field of a TensorProto that stands for long raw data; of the numbers that protobuf lets nobody use. */
+export const RANGE = 19_999;
+const RANGE_TAG = Uint8Array.from(varint(RANGE * 8 + 2));
 const RAW_DATA = 9;
 /** Messages inside messages; protobuf's own readers stop here too. */
 const DEPTH = 100;
@@ -104,6 +106,8 @@ export type Piece = Uint8Array | ByteRange;
 interface Built {
   readonly pieces: Piece[];
   size: number;
+  /** The number of the field that it is, where that is another. */
+  readonly id?: number;
 }
 
 function push(built: Built, piece: Piece): void {
@@ -111,16 +115,19 @@ function push(built: Built, piece: Piece): void {
   built.pieces.push(piece);
 }
 
+/** What stands in place of a tensor's data; null where that stays. */
+type Replace = (cursor: Cursor, id: number) => Built | null;
+
 /**
- * Rebuilds a message: fields that bear tensors are descended into, a tensor's raw data goes through `raw`, everything
+ * Rebuilds a message: fields that bear tensors are descended into, a tensor's data goes through `data`, everything
  * else is taken over as it is, in runs as long as they come. Most nodes hold no tensor.
  *
- * @returns null where there is no raw data, so that the message stays as it is
+ * @returns null where nothing is replaced, so that the message stays as it is
  */
 function rebuild(
   name: MessageName,
   cursor: Cursor,
-  raw: (cursor: Cursor, length: number) => Built,
+  data: Replace,
   broken: Cursor["fail"],
   depth = 0,
 ): Built | null {
@@ -133,13 +140,13 @@ function rebuild(
     const { start, id, wire, length, at: content } = cursor;
     cursor.at = content + length;
     const child = wire === 2 ? children?.get(id) : undefined;
-    const isRaw = name === "TensorProto" && id === RAW_DATA && wire === 2;
-    if (child === undefined && !isRaw) continue;
+    const isData = name === "TensorProto" && (id === RAW_DATA || id === RANGE) && wire === 2;
+    if (child === undefined && !isData) continue;
     const inner = new Cursor(cursor.bytes, content, content + length, broken);
-    const part = child === undefined ? raw(inner, length) : rebuild(child, inner, raw, broken, depth + 1);
+    const part = child === undefined ? data(inner, id) : rebuild(child, inner, data, broken, depth + 1);
     if (part === null) continue;
     if (start > run) push(built, cursor.bytes.slice(run, start));
-    push(built, Uint8Array.of(...varint(id * 8 + 2), ...varint(part.size)));
+    push(built, Uint8Array.of(...varint((part.id ?? id) * 8 + 2), ...varint(part.size)));
     for (const piece of part.pieces) push(built, piece);
     run = content + length;
   }
@@ -165,26 +172,47 @@ function varint(value: number): number[] {
  * @throws TfcError FILE_EMPTY, FILE_TRUNCATED, FILE_NOT_ONNX
  */
 export function compact(source: FileSource): Uint8Array {
+  const { atTop, inside } = failuresIn(source);
+  const number = sourceNumber(source.file);
+  const data = (cursor: Cursor, id: number): Built | null => {
+    if (id === RANGE) throw inside(cursor.at, 0, 0);
+    const length = cursor.end - cursor.at;
+    if (length <= KEEP) return null;
+    const range = rangeBytes({ file: number, offset: cursor.at, length });
+    return { pieces: [range], size: range.length, id: RANGE };
+  };
+  const built = rebuild("ModelProto", new Cursor(source, 0, source.size, atTop), data, inside);
+  return built === null ? source.slice(0, source.size) : concat(built);
+}
+
+/**
+ * Reads a whole model file: one small enough for its weights not to matter.
+ *
+ * @throws TfcError FILE_EMPTY, FILE_TRUNCATED, FILE_NOT_ONNX
+ */
+export function whole(source: FileSource): Uint8Array {
+  const { atTop } = failuresIn(source);
+  const cursor = new Cursor(source, 0, source.size, atTop);
+  while (cursor.at < cursor.end) {
+    cursor.next();
+    cursor.at += cursor.length;
+  }
+  return source.slice(0, source.size);
+}
+
+/**
+ * What is wrong with a file in which a field is broken or too long: at the top it is cut short, inside a message the
+ * message is broken. Checks that the file can be a model.
+ */
+function failuresIn(source: FileSource): { readonly atTop: Cursor["fail"]; readonly inside: Cursor["fail"] } {
   const place = { file: source.file };
   if (source.size === 0) throw inputError("FILE_EMPTY", place, {});
   checkStart(source);
-  const number = sourceNumber(source.file);
-  const broken = (offset: number): Error =>
+  const inside = (offset: number): Error =>
     inputError("FILE_NOT_ONNX", place, { why: `no protobuf field at byte ${offset}` });
-  const fail = (offset: number, need: number, have: number): Error =>
-    need > have ? inputError("FILE_TRUNCATED", place, { offset, need, have }) : broken(offset);
-  const raw = (cursor: Cursor, length: number): Built => {
-    const blob: Built = { pieces: [], size: 0 };
-    if (length <= KEEP) {
-      push(blob, Uint8Array.of(0x0a, ...varint(length)));
-      push(blob, source.slice(cursor.at, cursor.at + length));
-    } else {
-      push(blob, rangeBlob(number, cursor.at, length));
-    }
-    return blob;
-  };
-  const built = rebuild("ModelProto", new Cursor(source, 0, source.size, fail), raw, broken);
-  return built === null ? source.slice(0, source.size) : concat(built);
+  const atTop = (offset: number, need: number, have: number): Error =>
+    need > have ? inputError("FILE_TRUNCATED", place, { offset, need, have }) : inside(offset);
+  return { atTop, inside };
 }
 
 /** A file that does not begin with a field of ModelProto is something else: say so before anything odder fails. */
@@ -201,42 +229,45 @@ function checkStart(source: FileSource): void {
   );
 }
 
-function rangeBlob(source: number, offset: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(1 + varint(source).length + 18);
-  const view = new DataView(bytes.buffer);
-  const head = [0x10, ...varint(source)];
-  bytes.set(head);
-  view.setUint8(head.length, (3 << 3) | 1);
-  view.setFloat64(head.length + 1, offset, true);
-  view.setUint8(head.length + 9, (4 << 3) | 1);
-  view.setFloat64(head.length + 10, length, true);
-  return bytes;
+/** Where long raw data lies: the number of the file, offset and length in bytes. */
+export interface DataRange {
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The content of a field {@link RANGE}. */
+export function rangeBytes({ file, offset, length }: DataRange): Uint8Array {
+  return new Uint8Array(Float64Array.of(file, offset, length).buffer);
+}
+
+/** @throws RangeError for bytes that {@link rangeBytes} did not make */
+export function readRangeBytes(bytes: Uint8Array): DataRange {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    file: view.getFloat64(0, true),
+    offset: view.getFloat64(8, true),
+    length: view.getFloat64(16, true),
+  };
 }
 
 /** Turns a skeleton back into the pieces of a model file, in order, and their size in bytes. */
 export function expand(skeleton: Uint8Array): { readonly pieces: readonly Piece[]; readonly size: number } {
+  // Mostly there is no range in it, which a search for the tag's bytes tells sooner than a walk.
+  if (Buffer.from(skeleton.buffer, skeleton.byteOffset, skeleton.length).indexOf(RANGE_TAG) < 0)
+    return { pieces: [skeleton], size: skeleton.length };
   const bytes: Bytes = {
     size: skeleton.length,
     byte: (position) => skeleton[position] ?? 0,
     slice: (start, end) => skeleton.subarray(start, end),
   };
   const fail = (): Error => new Error("a skeleton made here is broken");
-  const raw = (cursor: Cursor): Built => {
-    const blob: Built = { pieces: [], size: 0 };
-    let [source, offset] = [0, 0];
-    while (cursor.at < cursor.end) {
-      cursor.next();
-      const { id, length } = cursor;
-      const view = new DataView(skeleton.buffer, skeleton.byteOffset + cursor.at, length);
-      if (id === 1) push(blob, skeleton.subarray(cursor.at, cursor.at + length));
-      else if (id === 2) source = new Cursor(bytes, cursor.at, cursor.end, fail).varint(cursor.at);
-      else if (id === 3) offset = view.getFloat64(0, true);
-      else push(blob, { file: sourceFile(source), offset, length: view.getFloat64(0, true) });
-      cursor.at += length;
-    }
-    return blob;
+  const data = (cursor: Cursor, id: number): Built | null => {
+    if (id !== RANGE) return null;
+    const { file, offset, length } = readRangeBytes(skeleton.subarray(cursor.at, cursor.end));
+    return { pieces: [{ file: sourceFile(file), offset, length }], size: length, id: RAW_DATA };
   };
-  const built = rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), raw, fail);
+  const built = rebuild("ModelProto", new Cursor(bytes, 0, skeleton.length, fail), data, fail);
   return built ?? { pieces: [skeleton], size: skeleton.length };
 }
 

@@ -1,5 +1,5 @@
 import { basename, join, resolve } from "node:path";
-import { byteSize, dtypeNumber, type DType } from "../ir/dtype.ts";
+import { byteSize, type DType } from "../ir/dtype.ts";
 import { tensorOf, toBfloat, toHalf } from "../ir/scalar.ts";
 import { Tensor } from "../ir/tensor.ts";
 import type { ValueType } from "../ir/type.ts";
@@ -68,9 +68,8 @@ export class TensorParser {
       throw this.#lexer.error('a "location" before the end of the list', this.#lexer.last);
     const size = shape.reduce((n, d) => n * d, 1);
     const data = this.#files?.resolve(entries, byteSize(dtype, size), place) ?? { location, range: null };
-    // A missing file leaves no range: what the text said of it stays in the message.
-    const source = { dims: [...shape], dataType: dtypeNumber(dtype), externalData: entries, dataLocation: 1 };
-    return new Tensor(dtype, shape, { kind: "external", ...data }, { read: readRange, source });
+    // A missing file leaves no range: what the text said of it stays with the entries.
+    return new Tensor(dtype, shape, { kind: "external", ...data, entries }, { read: readRange });
   }
 
   #strings(shape: readonly number[], size: number): Tensor {

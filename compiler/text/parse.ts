@@ -1,5 +1,4 @@
-import Long from "long";
-import type { Func, Model } from "../ir/model.ts";
+import type { Func, Model, ModelHeader } from "../ir/model.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { Lexer } from "./lexer.ts";
 import { GraphParser } from "./parse-graph.ts";
@@ -29,7 +28,7 @@ export function parseModel(text: string, options: ParseOptions = {}): Model {
   scope.connect(rw);
   for (const [domain, version] of mapOf(fields, "opset_import")) rw.setOpset(model, domain, Number(version));
   for (const [key, value] of mapOf(fields, "metadata_props")) rw.setMeta(model, key, value.toString());
-  rw.setSource(model, sourceOf(fields, modelSource));
+  rw.setHeader(model, headerOf(fields));
   parser.meta(model, comment);
   for (let i = 0; lexer.peek().kind !== "end"; i++) parseFunction(parser, model, `functions[${i}]`);
   return model;
@@ -55,8 +54,8 @@ function parseFunction(parser: GraphParser, model: Model, path: string): Func {
   const func = rw.func(parser.loc(path, name), id, scope.graph, opsets, {
     parameters,
     ...(defaults === undefined ? {} : { defaults }),
+    docString: textOf(fields, "doc_string"),
   });
-  if (fields.has("doc_string")) rw.setSource(func, sourceOf(fields, { doc_string: "docString" }));
   parser.meta(func, comment);
   if (model.functions.has(func.key))
     throw lexer.error(`a function other than ${func.key}, which is there already`, at);
@@ -83,15 +82,6 @@ const functionFields = {
   overload: "text",
   opset_import: "integers",
   doc_string: "text",
-} as const;
-
-/** Fields of the header that the IR keeps in the model's message, as that names them. */
-const modelSource = {
-  producer_name: "producerName",
-  producer_version: "producerVersion",
-  domain: "domain",
-  model_version: "modelVersion",
-  doc_string: "docString",
 } as const;
 
 function parseFields(
@@ -135,14 +125,16 @@ function textOf(fields: ReadonlyMap<string, Field>, key: string): string {
   return typeof field === "string" ? field : "";
 }
 
-function sourceOf(fields: ReadonlyMap<string, Field>, names: Readonly<Record<string, string>>): object {
-  const source: Record<string, string | number | Long> = {};
-  for (const [key, name] of Object.entries(names)) {
-    const field = fields.get(key);
-    if (typeof field === "string") source[name] = field;
-    if (typeof field === "bigint") {
-      source[name] = Number.isSafeInteger(Number(field)) ? Number(field) : Long.fromString(field.toString());
-    }
-  }
-  return source;
+/** What a model says of itself, as far as it says it. */
+function headerOf(fields: ReadonlyMap<string, Field>): ModelHeader {
+  const version = fields.get("model_version");
+  const text = <K extends string>(key: string, name: K): Partial<Record<K, string>> =>
+    fields.has(key) ? ({ [name]: textOf(fields, key) } as Partial<Record<K, string>>) : {};
+  return {
+    ...text("producer_name", "producerName"),
+    ...text("producer_version", "producerVersion"),
+    ...text("domain", "domain"),
+    ...(typeof version === "bigint" ? { modelVersion: version } : {}),
+    ...text("doc_string", "docString"),
+  };
 }

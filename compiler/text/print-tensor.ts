@@ -47,7 +47,7 @@ export function contentText(tensor: Tensor, options: TensorOptions): string {
       if (storage.location === LEFT_OUT) return `{… ${count} values}`;
       return rangeText(
         storage.range === null
-          ? externalEntries(tensor, storage.location)
+          ? externalEntries(storage)
           : {
               location: storage.location,
               offset: storage.range.offset.toString(),
@@ -90,10 +90,11 @@ function rangeText(entries: Readonly<Record<string, string>>): string {
 }
 
 /** What a tensor whose file is missing says of it: the entries that its message has. */
-function externalEntries(tensor: Tensor, location: string): Record<string, string> {
-  const message = tensor.source as { externalData?: { key?: string; value?: string }[] } | undefined;
-  const entries = (message?.externalData ?? []).map((e) => [e.key ?? "", e.value ?? ""] as const);
-  return { location, ...Object.fromEntries(entries) };
+function externalEntries({
+  location,
+  entries = [],
+}: Extract<Tensor["storage"], { kind: "external" }>): Record<string, string> {
+  return { location, ...Object.fromEntries(entries.map(({ key = "", value = "" }) => [key, value])) };
 }
 
 const utf8 = new TextEncoder();

@@ -26,12 +26,12 @@ export function printNode(node: Node, options: PrintOptions = {}): string {
 }
 
 function functionText(func: Func, how: Printing): string {
-  const doc = how.elide ? "" : (func.source as { docString?: string } | undefined)?.docString;
+  const doc = how.elide ? "" : func.docString;
   const header = headerText([
     `domain: ${quoted(func.domain)}`,
     ...(func.overload === "" ? [] : [`overload: ${quoted(func.overload)}`]),
     `opset_import: ${opsetsText(func.opsets)}`,
-    ...(doc === undefined || doc === "" ? [] : [`doc_string: ${quoted(doc)}`]),
+    ...(doc === "" ? [] : [`doc_string: ${quoted(doc)}`]),
   ]);
   const printer = new GraphPrinter(func.body, how);
   const defaults = [...func.defaults].map(([name, attr]) => printer.attribute(name, attr));
@@ -45,28 +45,19 @@ function headerText(fields: readonly string[]): string {
   return line.length <= LINE ? line : `<\n${fields.map((field) => `  ${field}`).join(",\n")}\n>`;
 }
 
-interface ModelSource {
-  readonly producerName?: string | null;
-  readonly producerVersion?: string | null;
-  readonly domain?: string | null;
-  readonly modelVersion?: { toString(): string } | null;
-  readonly docString?: string | null;
-}
-
 function modelFields(model: Model, how: Printing): string[] {
-  const source: ModelSource = model.source ?? {};
-  const text = (key: string, value: string | null | undefined): string[] =>
-    value === undefined || value === null || value === "" ? [] : [`${key}: ${quoted(value)}`];
-  const version = (source.modelVersion ?? 0).toString();
+  const { header } = model;
+  const text = (key: string, value = ""): string[] => (value === "" ? [] : [`${key}: ${quoted(value)}`]);
+  const version = (header.modelVersion ?? 0n).toString();
   const meta = [...shownMeta(model.meta, how)].map(([key, value]) => `${quoted(key)}: ${quoted(value)}`);
   return [
     `ir_version: ${model.irVersion}`,
     `opset_import: ${opsetsText(model.opsets)}`,
-    ...text("producer_name", source.producerName),
-    ...text("producer_version", source.producerVersion),
-    ...text("domain", source.domain),
+    ...text("producer_name", header.producerName),
+    ...text("producer_version", header.producerVersion),
+    ...text("domain", header.domain),
     ...(version === "0" ? [] : [`model_version: ${version}`]),
-    ...(how.elide ? [] : text("doc_string", source.docString)),
+    ...(how.elide ? [] : text("doc_string", header.docString)),
     ...(meta.length === 0 ? [] : [`metadata_props: [${meta.join(", ")}]`]),
   ];
 }

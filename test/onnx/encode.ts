@@ -1,12 +1,7 @@
 import { fieldsOf, type MessageName } from "../../compiler/onnx/schema.ts";
 
-/** A message by the names of the schema; `raw_data` is bytes, other sub-messages are records. */
+/** A message by the names of the schema; sub-messages are records. */
 export type Plain = Readonly<Record<string, unknown>>;
-
-/** What the schema leaves as bytes until it is read. */
-const unread: Readonly<Record<string, MessageName>> = {
-  "NodeProto.metadataProps": "StringStringEntryProto",
-};
 
 type Field = ReturnType<typeof fieldsOf>[number];
 
@@ -22,9 +17,7 @@ export function encodePlain(
 ): number[] {
   const unknown = Object.keys(message).find((key) => !fieldsOf(name).some((field) => field.name === key));
   if (unknown !== undefined) throw new Error(`${name} has no field ${unknown}`);
-  const fields = fieldsOf(name)
-    .map((field) => ({ ...field, type: unread[`${name}.${field.name}`] ?? field.type }))
-    .sort((a, b) => a.id - b.id);
+  const fields = [...fieldsOf(name)].sort((a, b) => a.id - b.id);
   const bytes = fields.flatMap((field) => {
     const value = message[field.name];
     if (value === undefined) return [];
@@ -58,7 +51,6 @@ function content(
     case "string":
       return { wire: 2, bytes: [...Buffer.from(value as string)] };
     case "bytes":
-    case "Blob":
       return { wire: 2, bytes: [...(value as Uint8Array)] };
     default:
       return { wire: 2, bytes: encodePlain(field.type as MessageName, value as Plain, tail) };

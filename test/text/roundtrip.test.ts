@@ -47,7 +47,11 @@ main (float[B,S,64] x) => (float[B,S,64] y)
     expect(attention?.input(0)).toBe(q?.output(0));
     expect(attention?.int("heads")).toBe(4);
     expect(parsed.graph.outputs[0]).toBe(attention?.output(0));
-    expect(q?.input(1)?.constant?.storage).toEqual({ kind: "external", location: "w.bin", range: null });
+    expect(q?.input(1)?.constant?.storage).toMatchObject({
+      kind: "external",
+      location: "w.bin",
+      range: null,
+    });
     expect(q?.loc).toEqual({ file: "", path: "graph.node[0]", name: "l0/q" });
   });
 
@@ -68,7 +72,7 @@ lines # and no comment",
 }
 `;
     const parsed = stays(text);
-    expect(parsed.source).toMatchObject({ producerName: "me", docString: "two\nlines # and no comment" });
+    expect(parsed.header).toMatchObject({ producerName: "me", docString: "two\nlines # and no comment" });
     expect([...parsed.meta]).toEqual([
       ["10", "ten"],
       ["2", "two"],

@@ -21,7 +21,8 @@ export function styleOf(model: Model): Style {
     return "vllm";
   if (hasAny("com.microsoft::GroupQueryAttention", "com.microsoft::MultiHeadAttention")) return "genai";
   if (hasAny("Attention", "RMSNormalization")) return "attention-ops";
-  if (hasAny("com.microsoft::FusedMatMul") || producer(model).startsWith("experimental")) return "fx";
+  if (hasAny("com.microsoft::FusedMatMul") || (model.header.producerName ?? "").startsWith("experimental"))
+    return "fx";
   if (traced > 0) return "dynamo";
   if ([...model.functions.keys()].some((key) => /aten|pkg\.onnxscript/.test(key))) return "dynamo-early";
   if (paths * 2 > total) return "torchscript";
@@ -30,11 +31,6 @@ export function styleOf(model: Model): Style {
 }
 
 /** The program that wrote the model, with its version, as the model says. */
-export function exporterOf(model: Model): string {
-  const version = (model.source as { producerVersion?: string | null } | undefined)?.producerVersion ?? "";
-  return `${producer(model)} ${version}`.trim() || "unknown";
-}
-
-function producer(model: Model): string {
-  return (model.source as { producerName?: string | null } | undefined)?.producerName ?? "";
+export function exporterOf({ header }: Model): string {
+  return `${header.producerName ?? ""} ${header.producerVersion ?? ""}`.trim() || "unknown";
 }
