@@ -1,4 +1,7 @@
 import { functionKey, type Model } from "../compiler/ir/model.ts";
+import { placeOf } from "../compiler/diagnostics/diagnostic.ts";
+import { inputError } from "../compiler/diagnostics/error.ts";
+import { ops } from "../compiler/ops/table.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../compiler/sites/site.ts";
 
@@ -7,8 +10,22 @@ const IR_VERSION = 10;
 
 /** Lets a model hold functions of tfc: the IR version that allows them, and the import of their domain. */
 export function admitFunctions(model: Model, rw: Rewriter): void {
+  refuseRedefined(model);
   if (model.irVersion < IR_VERSION) rw.setIrVersion(model, IR_VERSION);
   if (!model.opsets.has(TFC_DOMAIN)) rw.setOpset(model, TFC_DOMAIN, 1);
+}
+
+/**
+ * Functions of tfc are written in standard ops, which must mean what the standard says.
+ *
+ * @throws TfcError STANDARD_OP_REDEFINED where the model has a function of its own under the name of a basic one
+ */
+function refuseRedefined(model: Model): void {
+  for (const func of model.functions.values()) {
+    const isStandard = func.domain === "" || func.domain === "ai.onnx";
+    const isBasic = (ops.get(func.name)?.traits.size ?? 0) > 0;
+    if (isStandard && isBasic) throw inputError("STANDARD_OP_REDEFINED", placeOf(func), { op: func.name });
+  }
 }
 
 /** A name for a function of tfc that the model does not have yet: `Mlp`, `Mlp_2`, … */

@@ -93,6 +93,7 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
         ? "not understood: it is neither constant nor computed from the head's width"
         : `${scale.value} on the ${scale.at}`,
     ...(softcap === null ? {} : { "soft cap": String(softcap) }),
+    ...(block.sinks === null ? {} : { sinks: valueText(block.sinks) }),
     ...(mask.window === null ? {} : { window: `${mask.window} positions back` }),
     mask:
       mask.kind === "none"

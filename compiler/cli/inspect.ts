@@ -131,6 +131,7 @@ function attentionRecord(block: Attention | Site) {
     repeatKv: block.repeatKv?.kind ?? null,
     scale: scale && { value: scale.value, at: scale.at },
     softcap,
+    ...(block.sinks === null ? {} : { sinks: name(block.sinks) }),
     mask: { kind: mask.kind, source: name(mask.source), window: mask.window },
     rotary: rotary && { kind: rotary.kind, partial: rotary.partial },
     cache: cache && { kind: cache.kind, pastKey: name(cache.pastKey), presentKey: name(cache.presentKey) },
@@ -204,6 +205,7 @@ function attentionText(block: Attention | Site | null): string {
     block.q === block.k ? "packed qkv" : null,
     scale === null ? "scale unknown" : `scale ${Number(scale.value.toPrecision(6))} (${scale.at})`,
     softcap === null ? null : `capped at ${softcap}`,
+    block.sinks === null ? null : "sinks",
     mask.kind === "none"
       ? "no mask"
       : `mask: ${mask.kind}${mask.window === null ? "" : ` of ${mask.window}`}`,

@@ -126,6 +126,12 @@ export const modelCodes = {
     found: "a cycle of calls",
     fix: "export the model again",
   })),
+  STANDARD_OP_REDEFINED: error((p: { op: string }) => ({
+    what: `the model has a function of its own in place of the standard op ${p.op}`,
+    wanted: "standard ops that mean what the standard says: what is added to the model is written in them",
+    found: `a function "${p.op}" in the standard domain`,
+    fix: "give the function a domain of its own, in its definition and in its calls",
+  })),
   CALL_DOES_NOT_FIT: error(
     (p: { name: string; takes: number; gives: number; inputs: number; outputs: number }) => ({
       what: `a call does not fit the function ${p.name}`,

@@ -2,18 +2,21 @@ import type { Node } from "../ir/node.ts";
 import { numbers, scalar, tensorOf } from "../ir/scalar.ts";
 import { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
+import { has } from "./table.ts";
 
 /**
  * The tensor a value always holds: an initializer that no caller can override, or the output of a Constant node,
  * also behind Identity.
  */
 export function constantOf(value: Value | null): Tensor | null {
-  if (value === null) return null;
-  if (value.constant !== undefined) return value.isInput ? null : value.constant;
-  const node = value.producer;
-  if (node === null) return null;
-  if (node.op === "Identity") return constantOf(node.input(0));
-  return node.op === "Constant" ? constantNode(node) : null;
+  for (let at = value; at !== null;) {
+    if (at.constant !== undefined) return at.isInput ? null : at.constant;
+    const node: Node | null = at.producer;
+    if (node === null) return null;
+    if (node.op !== "Identity") return node.op === "Constant" ? constantNode(node) : null;
+    at = node.input(0);
+  }
+  return null;
 }
 
 function constantNode(node: Node): Tensor | null {
@@ -31,9 +34,9 @@ function constantNode(node: Node): Tensor | null {
 
 /** The one number a value always holds, of any shape with one element and of any type it is cast to, or null. */
 export function scalarOf(value: Value | null): number | null {
-  const node = value?.producer;
-  if (node?.op === "Cast" || node?.op === "CastLike") return scalarOf(node.input(0));
-  const tensor = constantOf(value);
+  let at = value;
+  while (at?.producer && has(at.producer, "retype")) at = at.producer.input(0);
+  const tensor = constantOf(at);
   return tensor === null ? null : scalar(tensor);
 }
 

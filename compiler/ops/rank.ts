@@ -2,54 +2,60 @@ import { siteOf } from "../sites/site.ts";
 import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { constantOf } from "./constant.ts";
+import { has, opOf } from "./table.ts";
 
-/** Ops whose result has the rank of their first input. */
-const same: ReadonlySet<string> = new Set([
-  ...[
-    "Identity",
-    "Cast",
-    "CastLike",
-    "Transpose",
-    "Softmax",
-    "Neg",
-    "Sqrt",
-    "Sigmoid",
-    "Relu",
-    "Clip",
-    "Dropout",
-  ],
-  ...["Slice", "Concat", "Split", "Erf", "Tanh", "Reciprocal"],
-]);
-
-/** Ops whose result has the larger rank of two inputs. */
-const broadcast: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"]);
+/** A rank that only a longer chain of ops would tell counts as unknown. */
+const FURTHEST = 64;
 
 /** The number of dimensions of a value, as its type declares it or as the ops before it make it; null when neither tells. */
-export function rankOf(value: Value | null, depth = 0): number | null {
-  if (value === null || depth > 32) return null;
-  const declared = asTensor(value.type)?.shape?.length ?? constantOf(value)?.shape.length;
-  const node = value.producer;
-  if (declared !== undefined || node === null) return declared ?? null;
-  if (same.has(node.op) || isBlock(value)) return rankOf(node.input(0), depth + 1);
-  if (broadcast.has(node.op)) {
-    const [a, b] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
-    return a === null || b === null ? null : Math.max(a, b);
+export function rankOf(value: Value | null): number | null {
+  return new Search().rank(value, 0);
+}
+
+/** One search, in which each value is looked at once: it may be read many times on the way. */
+class Search {
+  readonly #known = new Map<Value, number | null>();
+
+  rank(value: Value | null, depth: number): number | null {
+    if (value === null || depth > FURTHEST) return null;
+    let rank = this.#known.get(value);
+    if (rank === undefined) this.#known.set(value, (rank = this.#find(value, depth)));
+    return rank;
   }
-  if (node.op.startsWith("Reduce")) {
-    return (node.int("keepdims") ?? 1) === 1 ? rankOf(node.input(0), depth + 1) : null;
+
+  #find(value: Value, depth: number): number | null {
+    const declared = asTensor(value.type)?.shape?.length ?? constantOf(value)?.shape.length;
+    const node = value.producer;
+    if (declared !== undefined || node === null) return declared ?? null;
+    const of = (index: number): number | null => this.rank(node.input(index), depth + 1);
+    const { rank, traits } = opOf(node);
+    if (rank === "first" || isBlock(value)) return of(0);
+    if (rank === "most") return most(node.inputs.map((_, i) => of(i)));
+    if (traits.has("reduce")) return (node.int("keepdims") ?? 1) === 1 ? of(0) : null;
+    switch (node.op) {
+      case "Gather": {
+        // The gathered axis gives way to those of the indices.
+        const [data, indices] = [of(0), of(1)];
+        return data === null || indices === null ? null : data + indices - 1;
+      }
+      case "Gemm":
+        return 2;
+      case "Reshape":
+        return shapeLength(node.input(1));
+      case "MatMul":
+        return productRank(of(0), of(1));
+      case "Expand":
+        return most([of(0), shapeLength(node.input(1))]);
+      default:
+        return null;
+    }
   }
-  if (node.op === "Gather") {
-    // The gathered axis gives way to those of the indices.
-    const [data, indices] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
-    return data === null || indices === null ? null : data + indices - 1;
-  }
-  if (node.op === "Gemm") return 2;
-  if (node.op === "Reshape") return shapeLength(node.input(1));
-  const [a, b] = [rankOf(node.input(0), depth + 1), rankOf(node.input(1), depth + 1)];
-  if (node.op === "MatMul") return productRank(a, b);
-  if (node.op !== "Expand") return null;
-  const length = shapeLength(node.input(1));
-  return a === null || length === null ? null : Math.max(a, length);
+}
+
+/** The largest of some ranks; null where one is not known. */
+function most(ranks: readonly (number | null)[]): number | null {
+  const known = ranks.filter((rank) => rank !== null);
+  return known.length < ranks.length || known.length === 0 ? null : Math.max(...known);
 }
 
 /** Whether a value is what a block makes that was outlined before, in the axes of its input. */
@@ -67,10 +73,14 @@ function productRank(a: number | null, b: number | null): number | null {
 
 /** How many dimensions a shape operand asks for: the length of a constant, or of a Concat of single dimensions. */
 function shapeLength(shape: Value | null): number | null {
-  const constant = constantOf(shape);
+  let at = shape;
+  while (
+    at?.producer &&
+    (has(at.producer, "retype") || at.producer.op === "Abs" || at.producer.op === "Identity")
+  )
+    at = at.producer.input(0);
+  const constant = constantOf(at);
   if (constant !== null) return constant.size;
-  const node = shape?.producer ?? null;
-  if (node?.op === "Cast" || node?.op === "Abs" || node?.op === "Identity") return shapeLength(node.input(0));
-  const length = asTensor(shape?.type)?.shape?.[0];
+  const length = asTensor(at?.type)?.shape?.[0];
   return typeof length === "number" ? length : null;
 }

@@ -3,25 +3,9 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear/linear.ts";
+import type { Trait } from "../ops/op.ts";
 import { rankOf } from "../ops/rank.ts";
-
-/** Ops whose output tells the shape of their input and nothing of its content. */
-export const shapeOnly: ReadonlySet<string> = new Set(["Shape", "Size"]);
-
-/** Ops that move or re-type elements without computing. */
-export const views: ReadonlySet<string> = new Set([
-  "Identity",
-  "Cast",
-  "CastLike",
-  "Reshape",
-  "Transpose",
-  "Squeeze",
-  "Unsqueeze",
-  "Flatten",
-  "Dropout",
-  "QuantizeLinear",
-  "DequantizeLinear",
-]);
+import { carriedInputs, has } from "../ops/table.ts";
 
 /** What a value is computed from, as far as the nearest linears. */
 export interface Sources {
@@ -46,9 +30,9 @@ export function sourcesOf(value: Value, index: GraphIndex): Sources {
     const linear = index.linearOf(node);
     if (linear !== null) {
       linears.add(linear);
-    } else if (!nodes.has(node) && !shapeOnly.has(node.op)) {
+    } else if (!nodes.has(node) && !has(node, "shape")) {
       nodes.add(node);
-      for (const input of node.inputs) if (input !== null) pending.push(input);
+      for (const input of carriedInputs(node)) if (input !== null) pending.push(input);
     }
   }
   return { linears, inputs, nodes };
@@ -57,11 +41,7 @@ export function sourcesOf(value: Value, index: GraphIndex): Sources {
 /** A value and what it is a view of, nearest first. */
 export function viewChain(value: Value): readonly Value[] {
   const chain = [value];
-  for (
-    let node = value.producer;
-    node !== null && views.has(node.op);
-    node = chain.at(-1)?.producer ?? null
-  ) {
+  for (let node = value.producer; node !== null && has(node, "view"); node = chain.at(-1)?.producer ?? null) {
     const input = node.input(0);
     if (input === null) break;
     chain.push(input);
@@ -80,18 +60,8 @@ export function isCastBetween(value: Value, source: Value): boolean {
   const chain = viewChain(value);
   return chain
     .slice(0, chain.indexOf(source))
-    .some((v) => v.producer?.op === "Cast" || v.producer?.op === "CastLike");
+    .some(({ producer }) => producer !== null && has(producer, "retype"));
 }
-
-/** Views that keep the element type. */
-export const reshapes: ReadonlySet<string> = new Set([
-  "Identity",
-  "Reshape",
-  "Squeeze",
-  "Unsqueeze",
-  "Flatten",
-  "Dropout",
-]);
 
 /**
  * The cut values of a block. Exporters wrap projections in reshapes (`Reshape → Gemm → Reshape`): the cut lies
@@ -105,7 +75,7 @@ export function cutValues(source: Value, result: Value): { readonly input: Value
   const inputs = [source];
   for (
     let node = source.producer;
-    node !== null && reshapes.has(node.op);
+    node !== null && has(node, "reshape");
     node = inputs.at(-1)?.producer ?? null
   ) {
     const input = node.input(0);
@@ -114,10 +84,10 @@ export function cutValues(source: Value, result: Value): { readonly input: Value
   }
   // Behind each reshape, the furthest value that casts or a pair of quantizers make of it.
   const outputs = [furthest(result)];
-  for (let next = onlyReader(outputs[0] ?? result, reshapes); next !== null;) {
+  for (let next = onlyReader(outputs[0] ?? result, "reshape"); next !== null;) {
     const value = furthest(next);
     outputs.push(value);
-    next = onlyReader(value, reshapes);
+    next = onlyReader(value, "reshape");
   }
   // Outermost first, by as many reshapes on both sides; then whatever pair is known to have one rank.
   for (let n = Math.min(inputs.length, outputs.length) - 1; n >= 0; n--) {
@@ -142,21 +112,18 @@ function isSameRank(a: Value, b: Value): boolean | null {
 function furthest(value: Value): Value {
   let at = value;
   for (;;) {
-    const quantized = onlyReader(at, quantizers);
-    const next = onlyReader(at, casts) ?? (quantized === null ? null : onlyReader(quantized, dequantizers));
+    const quantized = onlyReader(at, "quantize");
+    const next =
+      onlyReader(at, "retype") ?? (quantized === null ? null : onlyReader(quantized, "dequantize"));
     if (next === null) return at;
     at = next;
   }
 }
 
-const casts: ReadonlySet<string> = new Set(["Cast"]);
-const quantizers: ReadonlySet<string> = new Set(["QuantizeLinear"]);
-const dequantizers: ReadonlySet<string> = new Set(["DequantizeLinear"]);
-
 /** What a node of some kind makes of a value that it alone reads. */
-function onlyReader(value: Value, ops: ReadonlySet<string>): Value | null {
+function onlyReader(value: Value, trait: Trait): Value | null {
   const [use] = value.uses;
-  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0 || !ops.has(use.node.op)) return null;
+  if (value.uses.size !== 1 || use?.kind !== "input" || use.index !== 0 || !has(use.node, trait)) return null;
   return use.node.output(0);
 }
 

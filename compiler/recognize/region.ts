@@ -2,7 +2,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { readsOf } from "../ir/walk.ts";
 import type { GraphIndex } from "./graph-index.ts";
-import { views } from "./flow.ts";
+import { has } from "../ops/table.ts";
 import { miss, type Miss } from "./miss.ts";
 
 /**
@@ -20,39 +20,37 @@ export interface Region {
 /** Cuts out the region between two values of one graph. */
 export function regionBetween(input: Value, output: Value, index: GraphIndex): Region | Miss {
   const start = input.producer === null ? -1 : index.position(input.producer);
-  const reaches = new Map<Node, boolean>();
-  const members: Node[] = [];
   // Nodes in front of the input's producer cannot depend on it: the walk stays within the block.
-  const visit = (value: Value): boolean => {
-    if (value === input) return true;
-    const node = value.producer;
-    if (node?.graph !== index.graph || index.position(node) <= start) return false;
-    const known = reaches.get(node);
-    if (known !== undefined) return known;
-    reaches.set(node, false);
-    let found = false;
-    for (const read of readsOf(node)) found = visit(read) || found;
-    reaches.set(node, found);
-    if (found) members.push(node);
-    return found;
-  };
-  if (!visit(output)) {
+  const within: Node[] = [];
+  const seen = new Set<Node>();
+  const pending = [output];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const node = at.producer;
+    if (at === input || node?.graph !== index.graph || index.position(node) <= start || seen.has(node))
+      continue;
+    seen.add(node);
+    within.push(node);
+    pending.push(...readsOf(node));
+  }
+  // In the graph's order what a node reads was looked at before it.
+  const members = new Set<Node>();
+  for (const node of within.sort((a, b) => index.position(a) - index.position(b))) {
+    const isReached = readsOf(node).some(
+      (v) => v === input || (v.producer !== null && members.has(v.producer)),
+    );
+    if (isReached) members.add(node);
+  }
+  if (output !== input && (output.producer === null || !members.has(output.producer))) {
     return miss("REGION_NOT_CLOSED", output, "a value computed from the block's input", "no path from it");
   }
-  const all = withPrivateNodes(new Set(members), input, index);
+  const all = withPrivateNodes(members, input, index);
   return { input, output, nodes: [...all].sort((a, b) => index.position(a) - index.position(b)) };
 }
 
-/** Ops whose result is what it is because of their inputs' layout alone; a private one moves with its reader. */
-const movable: ReadonlySet<string> = new Set([
-  ...views,
-  "Gather",
-  "Slice",
-  "Split",
-  "Concat",
-  "Expand",
-  "Shape",
-]);
+/** A result that is what it is because of its inputs' layout alone; a private one moves with its reader. */
+function isMovable(node: Node): boolean {
+  return has(node, "view") || has(node, "choose") || has(node, "shape");
+}
 
 /** Adds nodes outside whose every reader is inside, if they compute from constants or only rearrange. */
 function withPrivateNodes(members: Set<Node>, input: Value, index: GraphIndex): Set<Node> {
@@ -65,7 +63,7 @@ function withPrivateNodes(members: Set<Node>, input: Value, index: GraphIndex): 
       const isPrivate = node.outputs.every((output) =>
         [...output.uses].every((use) => use.kind === "input" && members.has(use.node)),
       );
-      if (isPrivate && (movable.has(node.op) || isConstant(node, constants))) {
+      if (isPrivate && (isMovable(node) || isConstant(node, constants))) {
         members.add(node);
         pending.push(node);
       }
@@ -74,13 +72,25 @@ function withPrivateNodes(members: Set<Node>, input: Value, index: GraphIndex): 
   return members;
 }
 
-function isConstant(node: Node, known: Map<Node, boolean>): boolean {
-  const found = known.get(node);
-  if (found !== undefined) return found;
-  known.set(node, false);
-  const all = readsOf(node).every((value) =>
-    value.producer === null ? value.constant !== undefined : isConstant(value.producer, known),
-  );
-  known.set(node, all);
-  return all;
+/** Whether a node computes from constants alone. Each node is looked at once, however often it is read. */
+function isConstant(root: Node, known: Map<Node, boolean>): boolean {
+  const pending = [root];
+  for (let node = pending.at(-1); node !== undefined; node = pending.at(-1)) {
+    const reads = known.has(node) ? [] : readsOf(node);
+    const open = reads.flatMap(({ producer }) =>
+      producer === null || known.has(producer) ? [] : [producer],
+    );
+    if (open.length > 0 && reads.every((v) => isConstantSoFar(v, known))) {
+      pending.push(...open);
+      continue;
+    }
+    if (!known.has(node)) known.set(node, open.length === 0 && reads.every((v) => isConstantSoFar(v, known)));
+    pending.pop();
+  }
+  return known.get(root) ?? false;
+}
+
+/** False for what is known to depend on something else. */
+function isConstantSoFar({ producer, constant }: Value, known: ReadonlyMap<Node, boolean>): boolean {
+  return producer === null ? constant !== undefined : (known.get(producer) ?? true);
 }

@@ -9,6 +9,7 @@ import { markSite, TFC_DOMAIN, type SiteMark } from "../../compiler/sites/site.t
 import type { Tensor } from "../../compiler/ir/tensor.ts";
 import { asTensor } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { has } from "../../compiler/ops/table.ts";
 import { readsOf } from "../../compiler/ir/walk.ts";
 import type { Region } from "../../compiler/recognize/region.ts";
 import { freeName } from "../_module.ts";
@@ -280,12 +281,14 @@ function hintOf(value: Value): string {
   if (value.producer === null && /^[A-Za-z_]+$/.test(value.name ?? "")) return value.name ?? "input";
   const type = asTensor(value.type);
   const isShape = type?.dtype === "int64" && (type.shape?.length ?? 1) < 2;
-  if (isShape || (value.producer !== null && shapeMakers.has(value.producer.op))) return "shape";
+  if (isShape || (value.producer !== null && makesShape(value.producer))) return "shape";
   return value.producer?.opType.toLowerCase() ?? "input";
 }
 
-/** What a value from one of these is to a block, when its type does not say. */
-const shapeMakers: ReadonlySet<string> = new Set(["Shape", "Concat"]);
+/** What a value from such a node is to a block, when its type does not say. */
+function makesShape(node: Node): boolean {
+  return has(node, "shape") || node.op === "Concat";
+}
 
 /** Names within one function. */
 class Names {

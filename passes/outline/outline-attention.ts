@@ -24,7 +24,7 @@ export const outlineAttention = outlinePass({
 });
 
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
-  const { q, k, v, o, mask, rotary, cache } = attention;
+  const { q, k, v, o, mask, rotary, cache, sinks } = attention;
   const packed = q === k && k === v;
   const named: readonly (readonly [Value | null | undefined, string])[] = [
     [q.weight, packed ? "qkv_weight" : "q_weight"],
@@ -43,6 +43,7 @@ function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
     [mask.source, mask.kind === "causal" ? "lengths" : "mask"],
     [rotary?.cos, "cos"],
     [rotary?.sin, "sin"],
+    [sinks, "sinks"],
     [cache?.pastKey, "past_key"],
     [cache?.pastValue, "past_value"],
     [cache?.presentKey, "present_key"],

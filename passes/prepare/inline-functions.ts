@@ -4,8 +4,10 @@ import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import type { Value } from "../../compiler/ir/value.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
+import { opOf } from "../../compiler/ops/table.ts";
 import { nodesDeep } from "../../compiler/ir/walk.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { copyName } from "../_module.ts";
@@ -18,7 +20,8 @@ import { copyName } from "../_module.ts";
  *
  * Before: `h = pkg.aten_mm (x, w)`; after: `h = MatMul (x, w)`.
  *
- * Leaves alone: models none of whose functions holds a product or a Softmax; functions in domains of onnxruntime,
+ * Leaves alone: models none of whose functions holds a product, a Softmax or an activation; calls that leave out an
+ * operand which the function hands on as a result; functions in domains of onnxruntime,
  * which are fallbacks for ops it has kernels for; functions made by tfc; functions of another opset than the model,
  * whose ops may mean something else outside.
  */
@@ -36,7 +39,7 @@ export const inlineFunctions: Pass = {
     return {
       node: (node) => {
         const callee = model.callee(node);
-        if (callee === undefined || !inlinable.has(callee)) return;
+        if (callee === undefined || !inlinable.has(callee) || handsOnAbsent(node, callee)) return;
         inlineCall(rewriter, node, callee);
         for (const [domain, version] of callee.opsets) {
           const isKnown = domain === "" || domain === "ai.onnx" || model.opsets.has(domain);
@@ -54,13 +57,17 @@ export const inlineFunctions: Pass = {
   },
 };
 
-const hidden: ReadonlySet<string> = new Set([
-  "MatMul",
-  "Gemm",
-  "Softmax",
-  "com.microsoft::FusedMatMul",
-  "Attention",
-]);
+/** Whether a node is of what recognition looks for: a product, attention, an activation. */
+function isHidden(node: Node): boolean {
+  const { traits, attention, activation } = opOf(node);
+  return (
+    traits.has("product") ||
+    attention !== null ||
+    activation !== null ||
+    ["Gemm", "Softmax"].includes(node.op)
+  );
+}
+
 const foreignDomains: ReadonlySet<string> = new Set([
   "",
   "ai.onnx.ml",
@@ -71,7 +78,7 @@ const foreignDomains: ReadonlySet<string> = new Set([
 
 function inlinableFunctions(model: Model): ReadonlySet<Func> {
   const functions = [...model.functions.values()].filter((func) => isInlinable(model, func));
-  const holdsHidden = functions.some((func) => [...nodesDeep(func.body)].some((node) => hidden.has(node.op)));
+  const holdsHidden = functions.some((func) => [...nodesDeep(func.body)].some(isHidden));
   return new Set(holdsHidden ? functions : []);
 }
 
@@ -86,19 +93,16 @@ function isInlinable(model: Model, func: Func): boolean {
 /** Puts copies of the body's nodes in place of the call. The walk goes on with them, so calls inside are inlined too. */
 function inlineCall(rw: Rewriter, call: Node, func: Func): void {
   const map: ValueMap = new Map();
-  const absent = new Set<unknown>();
+  const absent = absentIn(call, func);
   func.body.inputs.forEach((formal, i) => {
     const actual = call.input(i);
-    if (actual === null) absent.add(formal);
-    else map.set(formal, actual);
+    if (actual !== null) map.set(formal, actual);
   });
   let last = call;
   let index = 0;
   for (const node of func.body.nodes) {
     const copy = cloneNode(rw, node, map, madeBy("inline-functions", [call.loc]));
-    node.inputs.forEach((value, i) => {
-      if (value !== null && absent.has(value)) rw.setInput(copy, i, null);
-    });
+    leaveOut(rw, copy, absent);
     bindAttributes(rw, copy, call, func);
     rw.setName(copy, copyName(call.name, node.name, index++, func.body.size));
     // What the exporter said of the call: module paths are read from it later.
@@ -114,6 +118,29 @@ function inlineCall(rw: Rewriter, call: Node, func: Func): void {
     if (result.type === undefined && type !== undefined) rw.setType(result, type);
   });
   rw.remove(call);
+}
+
+/** The operands of a function that a call leaves out. */
+function absentIn(call: Node, func: Func): ReadonlySet<Value> {
+  return new Set(func.body.inputs.filter((_, i) => call.input(i) === null));
+}
+
+/** Whether the function, or a graph inside it, has an operand as a result that the call leaves out: there is none. */
+function handsOnAbsent(call: Node, func: Func): boolean {
+  const absent = absentIn(call, func);
+  if (absent.size === 0) return false;
+  const inner = [...nodesDeep(func.body)].flatMap((node) => node.subgraphs);
+  return [func.body, ...inner].some(({ outputs }) => outputs.some((value) => absent.has(value)));
+}
+
+/** What reads an operand that the call leaves out reads nothing, in the graphs inside as well. */
+function leaveOut(rw: Rewriter, copy: Node, absent: ReadonlySet<Value>): void {
+  const nodes = [copy, ...copy.subgraphs.flatMap((graph) => [...nodesDeep(graph)])];
+  for (const node of absent.size === 0 ? [] : nodes) {
+    node.inputs.forEach((value, i) => {
+      if (value !== null && absent.has(value)) rw.setInput(node, i, null);
+    });
+  }
 }
 
 /** Replaces references to the function's attributes by what the call gives, or by the default. */

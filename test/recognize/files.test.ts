@@ -47,3 +47,68 @@ describe("LoRA that an exporter left in the graph", () => {
     expect([fresh.status, fresh.stderr]).toEqual([0, ""]);
   });
 });
+
+/** Compiles a file and runs base and compiled graph in onnxruntime; throws with what was said where that fails. */
+async function compiledRuns(name: string, ...flags: readonly string[]): Promise<string> {
+  const to = path.join(folder, `compiled-${name}`);
+  const compiled = await tfcHere("compile", file(name), "-o", to, ...flags);
+  if (compiled.status !== 0) throw new Error(compiled.stderr);
+  const { status, stdout, stderr } = await tfcHere("verify", file(name), to);
+  if (status !== 0) throw new Error(stdout + stderr);
+  return compiled.stdout;
+}
+
+describe("a graph that compiles and computes what it did", () => {
+  it.each([
+    ["whose scale is brought to the queries' type by CastLike", "castlike-scale.onnx"],
+    ["whose MLP has biases that are graph inputs", "mlp-bias-is-input.onnx"],
+    ["whose activation lies inside a function", "function-silu.onnx"],
+  ])("%s", async (_, name) => {
+    const { view } = openDecoder(file(name));
+    expect(view.misses).toEqual([]);
+    expect(view.layers.map(({ attention, mlp }) => [attention?.kind, mlp?.kind])).toEqual(
+      view.layers.map(() => ["attention", "mlp"]),
+    );
+    await compiledRuns(name);
+  });
+
+  it("whose attention has sinks", async () => {
+    const [layer] = openDecoder(file("gpt-oss.onnx")).view.layers;
+    if (layer?.attention?.kind !== "attention") throw new Error("no attention");
+    expect(layer.attention).toMatchObject({
+      heads: { heads: 4, kvHeads: 2, headDim: 8 },
+      mask: { kind: "add" },
+    });
+    expect(layer.attention.sinks).not.toBeNull();
+    const { stdout } = await tfcHere("inspect", file("gpt-oss.onnx"));
+    expect(stdout).toContain(", sinks, mask: add");
+    await compiledRuns("gpt-oss.onnx", "--sites", "attn,q_proj,o_proj");
+  });
+});
+
+describe("a broken graph", () => {
+  it("whose call leaves out an operand is looked at all the same", async () => {
+    const { status, stderr } = await tfcHere("inspect", file("inline-absent-input.onnx"));
+    expect([status, stderr]).toEqual([0, ""]);
+  });
+
+  it("with a function in place of a standard op is refused by name", async () => {
+    const to = path.join(folder, "never.onnx");
+    const { status, stderr } = await tfcHere("compile", file("inject-broken.onnx"), "-o", to);
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      "error STANDARD_OP_REDEFINED: the model has a function of its own in place of the standard op MatMul",
+    );
+    expect(stderr).toContain('at functions[0] "MatMul"');
+  });
+
+  it.each(["sigmoid-add40.onnx", "if-rankbomb40.onnx"])(
+    "of doubling chains, %s, takes no time to look at",
+    (name) => {
+      const begin = process.cpuUsage();
+      openDecoder(file(name));
+      // Doubling forty times takes days; this leaves a slow machine a thousand times what is needed.
+      expect(process.cpuUsage(begin).user).toBeLessThan(20e6);
+    },
+  );
+});

@@ -1,8 +1,10 @@
 import type { Node } from "../../ir/node.ts";
-import { siteOf, TFC_DOMAIN } from "../../sites/site.ts";
+import { siteOf } from "../../sites/site.ts";
 import type { Value } from "../../ir/value.ts";
 import { scalarOf } from "../../ops/constant.ts";
-import { views } from "../flow.ts";
+import type { AttentionOp } from "../../ops/op.ts";
+import { opaqueAttention } from "../../ops/rows/attention.ts";
+import { carriedInputs, has, opOf } from "../../ops/table.ts";
 import { weightOf } from "../linear/weight.ts";
 import { miss, type Miss } from "../miss.ts";
 
@@ -12,6 +14,8 @@ import { miss, type Miss } from "../miss.ts";
  */
 export interface Anchor {
   readonly kind: "softmax" | "op";
+  /** What the table of ops says of the attention op; null for a Softmax. */
+  readonly op: AttentionOp | null;
   /** The Softmax, or the attention op. */
   readonly node: Node;
   readonly query: Value;
@@ -25,49 +29,37 @@ export interface Anchor {
   readonly between: readonly Node[];
 }
 
-/** Attention by definition: op type to the indices of query, key and value. */
-const attentionOps: Readonly<Record<string, readonly [number, number, number]>> = {
-  Attention: [0, 1, 2],
-  "com.microsoft::GroupQueryAttention": [0, 1, 2],
-  "com.microsoft::MultiHeadAttention": [0, 1, 2],
-  "com.microsoft::PagedAttention": [0, 1, 2],
-};
-
 /** Domains whose ops are known: one of theirs is attention only if the table says so. */
 const knownDomains: ReadonlySet<string> = new Set(["", "ai.onnx", "com.microsoft"]);
 
 /**
- * The operands of an op that is attention: one of the table, paged attention as lower-paged-attention writes it, or
- * an op of an engine's own that a tracer did not look into, which tells by its name and takes q, k and v first.
+ * What is known of an op that is attention: one of the table, or an op of an engine's own that a tracer did not look
+ * into, which tells by its name and takes q, k and v first.
  */
-function attentionOperands(node: Node): readonly [number, number, number] | undefined {
-  const known = attentionOps[node.op];
-  if (known !== undefined) return known;
-  if (knownDomains.has(node.domain) || !/attention/i.test(node.opType) || siteOf(node) !== null)
-    return undefined;
-  if (node.domain === TFC_DOMAIN && /^PagedAttention(_\d+)?$/.test(node.opType)) return [0, 1, 2];
+function attentionOp(node: Node): AttentionOp | null {
+  const known = opOf(node).attention;
+  if (known !== null || knownDomains.has(node.domain)) return known;
+  if (!/attention/i.test(node.opType) || siteOf(node) !== null) return null;
   const operands = [0, 1, 2].map((i) => node.input(i));
-  return operands.every((v) => v !== null && weightOf(v) === null) ? [0, 1, 2] : undefined;
+  return operands.every((v) => v !== null && weightOf(v) === null) ? opaqueAttention : null;
 }
-
-const products: ReadonlySet<string> = new Set(["MatMul", "com.microsoft::FusedMatMul"]);
 
 /** What a node says about attention: an anchor, a reason why it is none after all, or null when it has nothing to do with it. */
 export function anchorAt(node: Node): Anchor | Miss | null {
-  const operands = attentionOperands(node);
-  if (operands !== undefined) return opAnchor(node, operands);
+  const op = attentionOp(node);
+  if (op !== null) return opAnchor(node, op);
   return node.op === "Softmax" ? softmaxAnchor(node) : null;
 }
 
-function opAnchor(node: Node, [q, k, v]: readonly [number, number, number]): Anchor | Miss {
-  const query = node.input(q);
+function opAnchor(node: Node, op: AttentionOp): Anchor | Miss {
+  const query = node.input(op.query);
   const context = node.output(0);
   if (query === null || context === null) {
     return miss("ATTENTION_SCORES_NOT_FOUND", node, "a query operand and an output", "none");
   }
-  // GroupQueryAttention and MultiHeadAttention take q, k and v packed in the first operand.
-  const [key, value] = [node.input(k) ?? query, node.input(v) ?? query];
-  return { kind: "op", node, query, key, value, context, scores: null, between: [node] };
+  // Where all three are packed in the first operand, the others are left out.
+  const [key, value] = [node.input(op.key) ?? query, node.input(op.value) ?? query];
+  return { kind: "op", op, node, query, key, value, context, scores: null, between: [node] };
 }
 
 function softmaxAnchor(node: Node): Anchor | Miss | null {
@@ -87,6 +79,7 @@ function softmaxAnchor(node: Node): Anchor | Miss | null {
   }
   return {
     kind: "softmax",
+    op: null,
     node,
     query,
     key,
@@ -102,31 +95,28 @@ interface Above {
   readonly nodes: readonly Node[];
 }
 
-/** Ops between the scores and the Softmax: the operands that may carry the scores. */
-const towardsSoftmax: Readonly<Record<string, (node: Node) => readonly (Value | null)[]>> = {
-  Add: (n) => [n.input(0), n.input(1)], // mask
-  Sub: (n) => [n.input(0)],
-  Where: (n) => [n.input(1), n.input(2)], // mask
-  Mul: (n) => [n.input(0), n.input(1)], // scale
-  Div: (n) => [n.input(0)], // scale
-  Tanh: (n) => [n.input(0)], // soft cap
-  Clip: (n) => [n.input(0)],
-  Max: (n) => [n.input(0), n.input(1)],
-  Expand: (n) => [n.input(0)],
-};
-
-/** Walks back from the Softmax to the product of two activations. */
+/**
+ * Walks back from the Softmax over scale, mask, soft cap and sinks to the product of two activations: depth first,
+ * each node once.
+ */
 function findScores(value: Value): Above | null {
-  const node = value.producer;
-  if (node === null) return null;
-  if (products.has(node.op)) {
-    const activations = node.inputs.every((v) => v !== null && weightOf(v) === null);
-    return activations ? { scores: node, nodes: [node] } : null;
-  }
-  const operands = views.has(node.op) ? [node.input(0)] : (towardsSoftmax[node.op]?.(node) ?? []);
-  for (const operand of operands) {
-    const found = operand === null ? null : findScores(operand);
-    if (found !== null) return { scores: found.scores, nodes: [...found.nodes, node] };
+  const below = new Map<Node, Node | null>();
+  const pending: { readonly node: Node | null; readonly from: Node | null }[] = [
+    { node: value.producer, from: null },
+  ];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    const { node, from } = at;
+    if (node === null || below.has(node)) continue;
+    below.set(node, from);
+    if (has(node, "product")) {
+      if (node.inputs.some((v) => v === null || weightOf(v) !== null)) continue;
+      const nodes: Node[] = [];
+      for (let one: Node | null = node; one !== null; one = below.get(one) ?? null) nodes.push(one);
+      return { scores: node, nodes };
+    }
+    if (!has(node, "view") && !has(node, "scores")) continue;
+    for (const input of [...carriedInputs(node)].reverse())
+      pending.push({ node: input?.producer ?? null, from: node });
   }
   return null;
 }
@@ -145,7 +135,7 @@ function findContext(softmax: Node): Below | null {
     for (const use of at.uses) {
       if (use.kind !== "input") continue;
       const { node, index } = use;
-      if (products.has(node.op) && index === 0) {
+      if (has(node, "product") && index === 0) {
         const [value, context] = [node.input(1), node.output(0)];
         if (value !== null && context !== null) return { value, context, nodes: [...seen, node] };
       }
@@ -160,7 +150,7 @@ function findContext(softmax: Node): Below | null {
 
 /** What exporters put between Softmax and the product: views, `Where(IsNaN(p), 0, p)`, Expand, a factor of one. */
 function isGuard(node: Node, index: number): boolean {
-  if (views.has(node.op)) return index === 0;
+  if (has(node, "view")) return index === 0;
   if (node.op === "IsNaN" || node.op === "Expand" || node.op === "Slice") return index === 0;
   if (node.op === "Where") return true;
   return node.op === "Mul" && scalarOf(node.input(1 - index)) !== null;

@@ -3,16 +3,19 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { anchorAt, type Anchor } from "./anchor.ts";
 import { recognizeCache, type Cache } from "./cache.ts";
-import { commonSource, cutValues, dtypeThrough, isCastBetween, sourcesOf, views } from "../flow.ts";
+import { commonSource, cutValues, dtypeThrough, isCastBetween, sourcesOf } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import { recognizeHeads, type Heads } from "./heads.ts";
+import { has, opOf } from "../../ops/table.ts";
 import type { Linear } from "../linear/linear.ts";
+import { weightOf } from "../linear/weight.ts";
 import { recognizeMask, type Mask } from "./mask.ts";
 import { isMiss, miss, type Miss } from "../miss.ts";
 import { recognizePacking, type Packing } from "../linear/packing.ts";
 import { recognizeRepeatKv, type RepeatKv } from "./repeat-kv.ts";
 import { regionBetween, type Region } from "../region.ts";
 import { recognizeRotary, type Rotary } from "./rotary.ts";
+import { recognizeSinks } from "./sinks.ts";
 import { recognizeSoftcap } from "./softcap.ts";
 import { recognizeScale, type Scale } from "./scale.ts";
 
@@ -37,6 +40,8 @@ export interface Attention {
   readonly repeatKv: RepeatKv | null;
   readonly scale: Scale | null;
   readonly softcap: number | null;
+  /** A score for each head beside those of the positions, or null. */
+  readonly sinks: Value | null;
   readonly mask: Mask;
   readonly rotary: Rotary | null;
   readonly cache: Cache | null;
@@ -94,6 +99,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     packing: recognizePacking([q, k, v]),
     repeatKv: recognizeRepeatKv(anchor, heads),
     softcap: recognizeSoftcap(anchor),
+    sinks: recognizeSinks(anchor),
     mask: recognizeMask(anchor),
     rotary: recognizeRotary(anchor, index),
     cache: recognizeCache(anchor, region, index),
@@ -139,20 +145,22 @@ function sourceText(sources: ReturnType<typeof sourcesOf>): string {
   return inputs.length === 0 ? "constants only" : `no projection, only ${inputs.slice(0, 3).join(", ")}`;
 }
 
-/** Ops that may stand between the context and the output projection: views, gates, a norm over the heads. */
-const towardsOutput: ReadonlySet<string> = new Set([
-  ...views,
-  "Mul",
-  "Where",
-  "Slice",
-  "Split",
-  "Concat",
-  "Div",
-  "DynamicQuantizeLinear",
-  "RMSNormalization",
-  "SimplifiedLayerNormalization",
-  "LayerNormalization",
-]);
+/**
+ * Whether a node may stand between the context and the output projection: views, gates, norms in one op or written
+ * out. An addition belongs there only where it adds a parameter: any other is that of the residual stream.
+ */
+function isTowardsOutput(node: Node): boolean {
+  if (node.op === "Add") return node.inputs.some((value) => weightOf(value) !== null);
+  const { norm } = opOf(node);
+  if (norm !== null) return !norm.adds;
+  return (
+    outputTraits.some((trait) => has(node, trait)) ||
+    node.op === "Where" ||
+    node.op === "DynamicQuantizeLinear"
+  );
+}
+
+const outputTraits = ["view", "choose", "elementwise", "reduce"] as const;
 
 function outputProjection(anchor: Anchor, index: GraphIndex): Linear | Miss {
   const seen = new Set<Node>();
@@ -164,7 +172,7 @@ function outputProjection(anchor: Anchor, index: GraphIndex): Linear | Miss {
       if (linear !== null) return linear;
       if (seen.has(node)) continue;
       seen.add(node);
-      if (towardsOutput.has(node.op)) pending.push(...node.outputs);
+      if (isTowardsOutput(node)) pending.push(...node.outputs);
       else stop ??= node;
     }
   }

@@ -1,6 +1,7 @@
 import { asTensor } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
+import { has } from "../../ops/table.ts";
 import { sourcesOf } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Region } from "../region.ts";
@@ -15,35 +16,18 @@ export interface Cache {
   readonly presentValue: Value | null;
 }
 
-/** Operand and output indices of past and present in the attention ops. */
-const opCaches: Readonly<Record<string, readonly [pk: number, pv: number, k: number, v: number]>> = {
-  Attention: [4, 5, 1, 2],
-  "com.microsoft::GroupQueryAttention": [3, 4, 1, 2],
-  "com.microsoft::MultiHeadAttention": [6, 7, 1, 2],
-  "com.microsoft::PagedAttention": [3, 4, 1, 2],
-  "tfc::PagedAttention": [3, 4, 1, 2],
-  "vllm::unified_attention": [3, 4, 1, 2],
-};
-
-const joins: Readonly<Record<string, Cache["kind"]>> = {
-  Concat: "concat",
-  ScatterND: "scatter",
-  ScatterElements: "scatter",
-  TensorScatter: "scatter",
-};
-
 /** The key-value cache of an attention block, or null when it has none. */
 export function recognizeCache(anchor: Anchor, region: Region, index: GraphIndex): Cache | null {
-  const op = opCaches[anchor.node.op];
-  const pastKey = op === undefined ? null : anchor.node.input(op[0]);
-  if (op !== undefined && pastKey !== null) {
-    const { node } = anchor;
+  const { node } = anchor;
+  const operands = anchor.op?.cache ?? null;
+  const pastKey = operands === null ? null : node.input(operands.pastKey);
+  if (operands !== null && pastKey !== null) {
     return {
       kind: "op",
       pastKey,
-      pastValue: node.input(op[1]),
-      presentKey: node.output(op[2]),
-      presentValue: node.output(op[3]),
+      pastValue: node.input(operands.pastValue),
+      presentKey: node.output(operands.presentKey),
+      presentValue: node.output(operands.presentValue),
     };
   }
   const key = joinedPast(anchor.key, region, index);
@@ -75,10 +59,10 @@ function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined |
     v !== null && v.constant === undefined && (v.producer === null || !inside.has(v.producer));
   const found: Joined[] = [];
   for (const node of sourcesOf(operand, index).nodes) {
-    const kind = joins[node.op];
     const present = node.output(0);
     const past = node.inputs.find(isOutside);
-    if (kind !== undefined && inside.has(node) && past && present !== null && isFloatLike(past)) {
+    const kind = node.op === "Concat" ? "concat" : "scatter";
+    if (has(node, "join-past") && inside.has(node) && past && present !== null && isFloatLike(past)) {
       found.push({ kind, past, present });
     }
   }

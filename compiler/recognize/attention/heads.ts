@@ -21,7 +21,7 @@ export function recognizeHeads(
 ): Heads | null {
   const { q, k, v, o } = projections;
   const packed = q === k && k === v;
-  const declared = declaredHeads(anchor.node);
+  const declared = declaredHeads(anchor);
   if (declared !== null) {
     const parts = packed ? declared.heads + 2 * declared.kvHeads : declared.heads;
     return { ...declared, headDim: q.outFeatures / parts };
@@ -39,10 +39,12 @@ function whole(heads: Heads): Heads | null {
   return Number.isInteger(heads.heads) && Number.isInteger(heads.kvHeads) && heads.heads > 0 ? heads : null;
 }
 
-function declaredHeads(node: Node): { heads: number; kvHeads: number } | null {
-  const heads = node.int("num_heads") ?? node.int("q_num_heads");
-  if (heads === undefined) return null;
-  return { heads, kvHeads: node.int("kv_num_heads") ?? node.int("num_kv_heads") ?? heads };
+function declaredHeads({ op, node }: Anchor): { heads: number; kvHeads: number } | null {
+  const names = op?.heads ?? null;
+  const heads = names === null ? undefined : node.int(names.query);
+  if (names === null || heads === undefined) return null;
+  const kvHeads = names.keyValue.map((name) => node.int(name)).find((n) => n !== undefined);
+  return { heads, kvHeads: kvHeads ?? heads };
 }
 
 /** The width of one head: the last dimension of an operand's type, of a past input, or of the Reshape that splits heads. */

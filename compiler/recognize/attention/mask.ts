@@ -33,21 +33,15 @@ export function recognizeMask(anchor: Anchor): Mask {
   return { kind: "none", source: null, window: null };
 }
 
-function opMask(anchor: Anchor): Mask {
-  const { node } = anchor;
-  const size = node.int("local_window_size") ?? -1;
+function opMask({ node, op }: Anchor): Mask {
+  if (op === null) return { kind: "none", source: null, window: null };
+  const { operand, causal, lengths, window: attribute } = op.mask;
+  const size = attribute === null ? -1 : (node.int(attribute) ?? -1);
   const window = size > 0 ? size : null;
-  const byOp: Readonly<Record<string, number>> = { Attention: 3, "com.microsoft::MultiHeadAttention": 4 };
-  const operand = node.input(byOp[node.op] ?? -1);
-  if (operand !== null) return { kind: "operand", source: operand, window };
-  const isCausal = (node.int("is_causal") ?? node.int("unidirectional") ?? 0) !== 0;
-  // These are causal by definition; lengths come as operands.
-  const lengths = node.op.endsWith("GroupQueryAttention") ? node.input(5) : null;
-  const causalOps = [
-    "com.microsoft::GroupQueryAttention",
-    "com.microsoft::PagedAttention",
-    "vllm::unified_attention",
-  ];
-  if (isCausal || causalOps.includes(node.op)) return { kind: "causal", source: lengths, window };
-  return { kind: "none", source: null, window };
+  const source = operand === null ? null : node.input(operand);
+  if (source !== null) return { kind: "operand", source, window };
+  const isCausal = causal === true || (causal !== null && (node.int(causal) ?? 0) !== 0);
+  if (!isCausal) return { kind: "none", source: null, window };
+  // One that is causal by definition may be given lengths.
+  return { kind: "causal", source: lengths === null ? null : node.input(lengths), window };
 }

@@ -1,6 +1,7 @@
+import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
-import { views } from "../flow.ts";
+import { has } from "../../ops/table.ts";
 import type { Heads } from "./heads.ts";
 
 /** How keys and values of fewer heads than queries are brought to as many. */
@@ -14,12 +15,10 @@ export interface RepeatKv {
   readonly factor: number;
 }
 
-const repeaters: Readonly<Record<string, RepeatKv["kind"]>> = {
-  Expand: "expand",
-  Tile: "tile",
-  Gather: "gather",
-  Concat: "expand",
-};
+function kindOf(node: Node): RepeatKv["kind"] | null {
+  if (!has(node, "repeat-heads")) return null;
+  return node.op === "Tile" ? "tile" : node.op === "Gather" ? "gather" : "expand";
+}
 
 /** The repetition of keys on their way to the scores; null when there must be one and it is not found. */
 export function recognizeRepeatKv(anchor: Anchor, heads: Heads | null): RepeatKv | null {
@@ -35,10 +34,10 @@ export function recognizeRepeatKv(anchor: Anchor, heads: Heads | null): RepeatKv
 function repeaterAbove(operand: Value): RepeatKv["kind"] | null {
   let node = operand.producer;
   for (let steps = 0; node !== null && steps < 24; steps++) {
-    const kind = repeaters[node.op];
+    const kind = kindOf(node);
     // A Concat joins the past unless it joins a value with itself.
-    if (kind !== undefined && (node.op !== "Concat" || new Set(node.inputs).size === 1)) return kind;
-    if (!views.has(node.op) && node.op !== "Mul" && node.op !== "Div") return null;
+    if (kind !== null && (node.op !== "Concat" || new Set(node.inputs).size === 1)) return kind;
+    if (!has(node, "view") && node.op !== "Mul" && node.op !== "Div") return null;
     node = node.input(0)?.producer ?? null;
   }
   return null;

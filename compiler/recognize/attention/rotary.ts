@@ -1,9 +1,8 @@
 import type { Node } from "../../ir/node.ts";
-import { TFC_DOMAIN } from "../../sites/site.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { constantOf, scalarOf } from "../../ops/constant.ts";
-import { views } from "../flow.ts";
+import { has, opOf } from "../../ops/table.ts";
 import type { GraphIndex } from "../graph-index.ts";
 
 /** Rotary position embedding on queries and keys. */
@@ -18,7 +17,7 @@ export interface Rotary {
 
 /** The rotary embedding between the projections and the anchor; null when there is none that is understood. */
 export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | null {
-  const inside = insideOp(anchor.node);
+  const inside = insideOp(anchor);
   if (inside !== null) return inside;
   const seen = new Set<Node>();
   const pending: Value[] = [anchor.query];
@@ -33,24 +32,20 @@ export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | nul
   return null;
 }
 
-/** The attention op turns by its tables; one that lower-paged-attention wrote does so where it has any. */
-function insideOp(node: Node): Rotary | null {
-  const isPaged = node.opType.startsWith("PagedAttention");
-  const [cos, sin] = isPaged ? [node.input(8), node.input(9)] : [node.input(7), node.input(8)];
-  const isLowered = isPaged && node.domain === TFC_DOMAIN && cos !== null;
-  if (node.int("do_rotary") !== 1 && !isLowered) return null;
-  return { kind: "inside", partial: false, cos, sin };
+/** The attention op turns by its tables: where an attribute says so, or, without one, where it is given any. */
+function insideOp({ node, op }: Anchor): Rotary | null {
+  const rotary = op?.rotary ?? null;
+  if (rotary === null) return null;
+  const [cos, sin] = [node.input(rotary.cos), node.input(rotary.sin)];
+  const turns = rotary.attribute === null ? cos !== null : node.int(rotary.attribute) === 1;
+  return turns ? { kind: "inside", partial: false, cos, sin } : null;
 }
 
 function rotaryOp(node: Node): Rotary | null {
-  const width = node.int("rotary_embedding_dim") ?? 0;
-  if (node.op === "RotaryEmbedding") {
-    return { kind: "op", partial: width > 0, cos: node.input(1), sin: node.input(2) };
-  }
-  if (node.op === "com.microsoft::RotaryEmbedding") {
-    return { kind: "op", partial: width > 0, cos: node.input(2), sin: node.input(3) };
-  }
-  return null;
+  const { rotary } = opOf(node);
+  if (rotary === null) return null;
+  const partial = (node.int("rotary_embedding_dim") ?? 0) > 0;
+  return { kind: "op", partial, cos: node.input(rotary.cos), sin: node.input(rotary.sin) };
 }
 
 /** `Add(Mul(x, cos), Mul(Concat(Neg(x₂), x₁), sin))`, operands in any order. */
@@ -130,7 +125,7 @@ function joinedBy(node: Node | null): readonly (Value | null)[] {
 }
 
 function sameSource(a: Value, b: Value): boolean {
-  return a === b || (a.producer !== null && views.has(a.producer.op) && a.producer.input(0) === b);
+  return a === b || (a.producer !== null && has(a.producer, "view") && a.producer.input(0) === b);
 }
 
 /** The turned part joined with a part that was not: `Concat(rotated, rest)`. */

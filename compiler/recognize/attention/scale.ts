@@ -2,7 +2,7 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
-import { views } from "../flow.ts";
+import { has } from "../../ops/table.ts";
 import type { Heads } from "./heads.ts";
 
 /** The factor on the scores, and how it is written. */
@@ -51,7 +51,7 @@ function factorsAbove(value: Value, heads: Heads | null): (number | null)[] {
       if (factor === null) return factors;
       factors.push(factor);
       node = scaledOperand(node, heads);
-    } else if (views.has(node.op) || node.op === "Expand") {
+    } else if (has(node, "view") || node.op === "Expand") {
       node = node.input(0)?.producer ?? null;
     } else {
       return factors;
@@ -65,50 +65,54 @@ function scaledOperand(node: Node, heads: Heads | null): Node | null {
   return operand?.producer ?? null;
 }
 
+/** A scalar that only a longer chain of ops would tell counts as unknown. */
+const FURTHEST = 16;
+
 /** Values of scalars that exporters compute at run time from shapes: √, ÷ and casts over constants and a head's width. */
-export function foldScalar(value: Value | null, heads: Heads | null, depth = 0): number | null {
-  if (value === null || depth > 16) return null;
-  const constant = scalarOf(value);
-  if (constant !== null) return constant;
-  const node = value.producer;
-  if (node === null) return null;
-  const fold = (i: number): number | null => foldScalar(node.input(i), heads, depth + 1);
-  const binary = (f: (a: number, b: number) => number): number | null => {
-    const [a, b] = [fold(0), fold(1)];
-    return a === null || b === null ? null : f(a, b);
-  };
-  const unary = (f: (a: number) => number): number | null => {
-    const a = fold(0);
-    return a === null ? null : f(a);
-  };
-  switch (node.op) {
-    case "Identity":
-    case "Cast":
-    case "Squeeze":
-    case "Unsqueeze":
-    case "Reshape":
-    case "CastLike":
-      return fold(0);
-    case "Sqrt":
-      return unary(Math.sqrt);
-    case "Reciprocal":
-      return unary((a) => 1 / a);
-    case "Mul":
-      return binary((a, b) => a * b);
-    case "Div":
-      return binary((a, b) => a / b);
-    case "Pow":
-      return binary(Math.pow);
-    case "Gather":
-    case "Slice":
-      return heads !== null && readsHeadWidth(node) ? heads.headDim : null;
-    default:
-      return null;
+export function foldScalar(value: Value | null, heads: Heads | null): number | null {
+  return new Folding(heads).fold(value, 0);
+}
+
+/** One search, in which each value is looked at once. */
+class Folding {
+  readonly #heads: Heads | null;
+  readonly #known = new Map<Value, number | null>();
+
+  constructor(heads: Heads | null) {
+    this.#heads = heads;
+  }
+
+  fold(value: Value | null, depth: number): number | null {
+    if (value === null || depth > FURTHEST) return null;
+    let number = this.#known.get(value);
+    if (number === undefined) this.#known.set(value, (number = this.#find(value, depth)));
+    return number;
+  }
+
+  #find(value: Value, depth: number): number | null {
+    const constant = scalarOf(value);
+    const node = value.producer;
+    if (constant !== null || node === null) return constant;
+    if (readsHeadWidth(node)) return this.#heads?.headDim ?? null;
+    if (has(node, "same-scalar")) return this.fold(node.input(0), depth + 1);
+    const compute = arithmetic.get(node.op);
+    const operands = compute === undefined ? [] : node.inputs.map((v) => this.fold(v, depth + 1));
+    const known = operands.filter((x) => x !== null);
+    return compute === undefined || known.length < operands.length ? null : compute(known);
   }
 }
 
+const arithmetic: ReadonlyMap<string, (operands: readonly number[]) => number> = new Map([
+  ["Sqrt", ([a = NaN]) => Math.sqrt(a)],
+  ["Reciprocal", ([a = NaN]) => 1 / a],
+  ["Mul", ([a = NaN, b = NaN]) => a * b],
+  ["Div", ([a = NaN, b = NaN]) => a / b],
+  ["Pow", ([a = NaN, b = NaN]) => a ** b],
+]);
+
 /** Whether a node takes the last dimension out of a Shape: `Gather(Shape(q), -1)`, `Slice(Shape(q), -1, …)`. */
 function readsHeadWidth(node: Node): boolean {
+  if (node.op !== "Gather" && node.op !== "Slice") return false;
   if (node.input(0)?.producer?.op !== "Shape") return false;
   const at = integersOf(node.input(1)) ?? (constantOf(node.input(1)) === null ? null : []);
   return at?.length === 1 && (at[0] === -1 || at[0] === 3);

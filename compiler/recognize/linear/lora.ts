@@ -3,7 +3,8 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { scalarOf } from "../../ops/constant.ts";
 import { rankOf } from "../../ops/rank.ts";
-import { reshapes, viewChain, views } from "../flow.ts";
+import { has } from "../../ops/table.ts";
+import { viewChain } from "../flow.ts";
 import { biasAddition, type Linear } from "./linear.ts";
 import { weightOf, type Weight } from "./weight.ts";
 
@@ -88,7 +89,7 @@ function behindReshapes(product: Value): { readonly at: Value; readonly nodes: r
   for (;;) {
     const [use] = at.uses;
     const isOnly = at.uses.size === 1 && use?.kind === "input" && use.index === 0;
-    const next = isOnly && reshapes.has(use.node.op) ? use.node.output(0) : null;
+    const next = isOnly && has(use.node, "reshape") ? use.node.output(0) : null;
     if (!isOnly || next === null) return { at, nodes };
     nodes.push(use.node);
     at = next;
@@ -131,7 +132,7 @@ function scaledSource(from: Value): Scaled {
 
 /** Of a node that only scales or views: by how much, and what. */
 function factorOf(node: Node): { readonly scale: number; readonly of: Value | null } | null {
-  if (views.has(node.op) && node.op !== "Transpose") return { scale: 1, of: node.input(0) };
+  if (has(node, "view") && node.op !== "Transpose") return { scale: 1, of: node.input(0) };
   if (node.op !== "Mul" && node.op !== "Div") return null;
   const right = scalarOf(node.input(1));
   if (right !== null) return { scale: node.op === "Div" ? 1 / right : right, of: node.input(0) };
@@ -164,9 +165,9 @@ function factorOfLinear({ node, input, output, inFeatures, outFeatures }: Linear
 /** A product with a matrix that callers give and whose rank they choose: `[in, r]` and `[r, out]` of open r. */
 function openFactor(product: Value): LoraFactor | null {
   const node = product.producer;
-  const isProduct = node?.op === "MatMul" || node?.op === "Gemm" || node?.op === "com.microsoft::FusedMatMul";
-  const [input, matrix] = isProduct ? [node.input(0), node.input(1)] : [null, null];
-  if (!isProduct || input === null || matrix?.isInput !== true || node.input(2) !== null) return null;
+  if (node === null || !(has(node, "product") || node.op === "Gemm")) return null;
+  const [input, matrix] = [node.input(0), node.input(1)];
+  if (input === null || matrix?.isInput !== true || node.input(2) !== null) return null;
   const shape = asTensor(matrix.type)?.shape;
   if (shape?.length !== 2) return null;
   const isInFirst = node.int("transB") !== 1;

@@ -1,6 +1,6 @@
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
-import { shapeOnly, views } from "../flow.ts";
+import { has, opOf } from "../../ops/table.ts";
 import type { Linear } from "./linear.ts";
 
 /** How several projections are written: each by itself, or as one whose result is taken apart. */
@@ -32,9 +32,9 @@ function firstCutter(value: Value): Node | null {
   const pending = [value];
   for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
     for (const node of at.users) {
-      if (node.op === "Split" || node.op === "Slice" || /Attention$/i.test(node.op)) return node;
+      if (has(node, "cut") || opOf(node).attention !== null || /Attention$/i.test(node.op)) return node;
       const next = node.output(0);
-      if (!views.has(node.op) || shapeOnly.has(node.op) || next === null || seen.has(next)) continue;
+      if (!has(node, "view") || next === null || seen.has(next)) continue;
       seen.add(next);
       pending.push(next);
     }

@@ -4,10 +4,10 @@ import type { Value } from "../../ir/value.ts";
 import type { Attention } from "../attention/attention.ts";
 import { integersOf, scalarOf } from "../../ops/constant.ts";
 import { boundOf } from "../../ops/extent.ts";
-import { shapeOnly, views } from "../flow.ts";
 import type { Linear } from "./linear.ts";
 import type { Mlp } from "../mlp/mlp.ts";
 import { rankOf } from "../../ops/rank.ts";
+import { has } from "../../ops/table.ts";
 
 /** A linear of a block with what it projects to. */
 export interface Projection extends LinearMark {
@@ -63,13 +63,10 @@ function whole(linear: Linear, site: ProjectionKind | undefined): readonly Part[
   return site === undefined ? null : [{ site, width: linear.outFeatures }];
 }
 
-/** Ops that take q, k and v in one operand, one after the other; the last is paged attention in standard ops. */
-const takesPacked = /^(com\.microsoft::(GroupQuery|Paged)|tfc::Paged)Attention(_\d+)?$/;
-
 /** The context, which the output projection reads, is as wide as the queries; keys and values share the rest. */
 function packedParts({ anchor, q, o }: Attention): readonly Part[] | null {
   const kv = (q.outFeatures - o.inFeatures) / 2;
-  if (!takesPacked.test(anchor.node.op) || anchor.node.input(1) !== null) return null;
+  if (anchor.op?.packs !== true || anchor.node.input(anchor.op.key) !== null) return null;
   if (!Number.isInteger(kv) || kv <= 0) return null;
   return [
     { site: "q_proj", width: o.inFeatures },
@@ -168,9 +165,9 @@ function cuttersOf(value: Value): readonly Node[] {
   const pending = [value];
   for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
     for (const node of at.users) {
-      if (node.op === "Split" || node.op === "Slice") found.add(node);
+      if (has(node, "cut")) found.add(node);
       const next = node.output(0);
-      if (!views.has(node.op) || shapeOnly.has(node.op) || node.op === "Transpose") continue;
+      if (!has(node, "view") || node.op === "Transpose") continue;
       if (next === null || seen.has(next)) continue;
       seen.add(next);
       pending.push(next);
@@ -231,7 +228,7 @@ function cutsAbove(
     const cut = byValue.get(at);
     const node = at.producer;
     if (cut !== undefined) found.add(cut);
-    else if (node !== null && inside.has(node) && !shapeOnly.has(node.op)) pending.push(...node.inputs);
+    else if (node !== null && inside.has(node) && !has(node, "shape")) pending.push(...node.inputs);
   }
   return [...found];
 }

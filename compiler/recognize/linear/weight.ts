@@ -3,6 +3,7 @@ import type { Node } from "../../ir/node.ts";
 import { asTensor } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { constantOf } from "../../ops/constant.ts";
+import { has } from "../../ops/table.ts";
 
 /**
  * A parameter tensor as a node reads it: where it is stored, and what lies between.
@@ -19,53 +20,77 @@ export interface Weight {
   readonly path: readonly Node[];
 }
 
-/** Ops that hand on a weight: the first input carries it, the others are constants. */
-const carriers = new Set(["Identity", "Cast", "Transpose", "Add", "Mul", "DequantizeLinear", "Reshape"]);
+/** No exporter puts more ops than this between a parameter and its reader. */
+const LONGEST_PATH = 32;
 
 /** The weight a value holds, or null when it depends on anything but parameters. */
 export function weightOf(value: Value | null): Weight | null {
-  if (value === null) return null;
-  const isConstant = value.constant !== undefined || value.producer?.op === "Constant";
-  const tensor = isConstant ? (value.constant ?? constantOf(value)) : null;
-  if (tensor) return { root: value, shape: tensor.shape, dtype: tensor.dtype, transposed: false, path: [] };
-  if (value.producer === null) return inputWeight(value);
-  const node = value.producer;
-  if (!carriers.has(node.op) || node.inputs.some((input) => isComputed(input))) return null;
-  const others = node.inputs.slice(1);
-  // Add(W, 1) and Mul(W, s): either side may carry the weight.
-  const carried = weightOf(node.input(0));
-  if (carried === null || !others.every((v) => v === null || weightOf(v) !== null)) return null;
-  const shape = carriedShape(node, carried, others[0] ?? null);
-  return shape === null ? null : { ...carried, ...shape, path: [node, ...carried.path] };
+  return value === null ? null : new Search().weight(value, 0);
+}
+
+/** One search, in which each value is looked at once: parameters may be read many times on one path. */
+class Search {
+  readonly #known = new Map<Value, Weight | null>();
+
+  weight(value: Value, depth: number): Weight | null {
+    let weight = this.#known.get(value);
+    if (weight === undefined) {
+      weight = depth > LONGEST_PATH ? null : this.#find(value, depth);
+      this.#known.set(value, weight);
+    }
+    return weight;
+  }
+
+  #find(value: Value, depth: number): Weight | null {
+    const isConstant = value.constant !== undefined || value.producer?.op === "Constant";
+    const tensor = isConstant ? (value.constant ?? constantOf(value)) : null;
+    if (tensor) return { root: value, shape: tensor.shape, dtype: tensor.dtype, transposed: false, path: [] };
+    const node = value.producer;
+    if (node === null) return inputWeight(value);
+    // The second operand of CastLike is a type: whatever it is, its content is not read.
+    const operands = node.op === "CastLike" ? [node.input(0)] : node.inputs;
+    if (!has(node, "parameter") || operands.some((input) => isComputed(input))) return null;
+    const [first = null, ...others] = operands;
+    // Add(W, 1) and Mul(W, s): either side may carry the weight.
+    const carried = first === null ? null : this.weight(first, depth + 1);
+    if (carried === null) return null;
+    const [other = null] = others.map((v) => (v === null ? null : this.weight(v, depth + 1)));
+    if (others.some((v) => v !== null && this.weight(v, depth + 1) === null)) return null;
+    const read = readAs(node, carried, other);
+    return read === null ? null : { ...carried, ...read, path: [node, ...carried.path] };
+  }
 }
 
 /** Looked at first: a residual stream is a chain of additions as long as the model, and each adds what is no weight. */
 function isComputed(value: Value | null): boolean {
-  const op = value?.producer?.op;
-  return op !== undefined && op !== "Constant" && !carriers.has(op);
+  const node = value?.producer ?? null;
+  return node !== null && node.op !== "Constant" && !has(node, "parameter");
 }
 
-function carriedShape(node: Node, weight: Weight, other: Value | null): Partial<Weight> | null {
+/** What a node on the path makes of the weight. @param other the weight in its second operand */
+function readAs(node: Node, weight: Weight, other: Weight | null): Partial<Weight> | null {
   switch (node.op) {
     case "Transpose": {
       const perm = node.ints("perm") ?? weight.shape.map((_, i) => weight.shape.length - 1 - i);
       const swapped = perm.length === 2 && perm[0] === 1;
       return { shape: perm.map((i) => weight.shape[i] ?? 0), transposed: weight.transposed !== swapped };
     }
-    case "Reshape": {
-      const to = constantOf(other);
+    case "Reshape":
       // Only a reshape that keeps a matrix a matrix is looked through.
-      return to?.size === weight.shape.length ? {} : null;
-    }
+      return constantOf(node.input(1))?.size === weight.shape.length ? {} : null;
     case "Add":
-    case "Mul": {
-      const b = weightOf(other);
-      return b !== null && b.shape.length > weight.shape.length ? { root: b.root, shape: b.shape } : {};
-    }
+    case "Mul":
+      return other !== null && other.shape.length > weight.shape.length
+        ? { root: other.root, shape: other.shape }
+        : {};
     case "Cast":
       return { dtype: dtypeOf(node.int("to") ?? 0) ?? weight.dtype };
+    case "CastLike": {
+      const dtype = (asTensor(node.input(1)?.type) ?? asTensor(node.output(0)?.type))?.dtype;
+      return dtype === undefined ? null : { dtype };
+    }
     case "DequantizeLinear":
-      return { dtype: weightOf(other)?.dtype ?? weight.dtype };
+      return { dtype: other?.dtype ?? weight.dtype };
     default:
       return {};
   }

@@ -1,9 +1,10 @@
 import type { DType } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
-import { activationName, activationOps } from "./activation.ts";
+import { activationName, isActivation } from "./activation.ts";
 import { constantOf } from "../../ops/constant.ts";
-import { commonSource, cutValues, dtypeThrough, isCastBetween, views } from "../flow.ts";
+import { carriedInputs, has } from "../../ops/table.ts";
+import { commonSource, cutValues, dtypeThrough, isCastBetween } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
 import { isMiss, miss, type Miss } from "../miss.ts";
@@ -31,16 +32,10 @@ export interface Mlp {
   readonly castsInput: boolean;
 }
 
-/** Ops that choose or rearrange elements of their first input. */
-const choosing: ReadonlySet<string> = new Set([...views, "Split", "Slice"]);
-
-/** Ops that act on each element by itself, or only choose elements. */
-const elementwise: ReadonlySet<string> = new Set([
-  ...views,
-  ...activationOps,
-  ...["Mul", "Add", "Sub", "Div", "Pow", "Neg", "Exp", "Sqrt", "Reciprocal", "Clip", "Min", "Max"],
-  ...["Split", "Slice", "Constant"],
-]);
+/** Whether a node acts on each element by itself, or only chooses or rearranges elements. */
+function isElementwise(node: Node): boolean {
+  return has(node, "elementwise") || has(node, "view") || has(node, "cut") || node.op === "Constant";
+}
 
 interface Cone {
   readonly activation: Node | null;
@@ -58,9 +53,9 @@ function isBehindActivation(linear: Linear, index: GraphIndex): boolean {
   const pending: (Value | null)[] = [linear.input];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     const node = at?.producer ?? null;
-    if (node?.graph !== index.graph || !elementwise.has(node.op) || index.linearOf(node) !== null) continue;
+    if (node?.graph !== index.graph || !isElementwise(node) || index.linearOf(node) !== null) continue;
     if (nodes.has(node) || index.withoutActivation.has(node)) continue;
-    if (activationOps.has(node.op) && constantOf(at) === null) return true;
+    if (isActivation(node) && constantOf(at) === null) return true;
     nodes.add(node);
     pending.push(...node.inputs);
   }
@@ -80,13 +75,11 @@ function coneAbove(linear: Linear, index: GraphIndex): Cone {
     const source = node === null ? null : index.linearOf(node);
     if (constantOf(at) !== null) continue;
     if (source !== null) linears.add(source);
-    else if (node?.graph !== index.graph || !elementwise.has(node.op)) foreign ??= at;
+    else if (node?.graph !== index.graph || !isElementwise(node)) foreign ??= at;
     else if (!nodes.has(node)) {
       nodes.add(node);
-      if (activationOps.has(node.op)) activation = node;
-      // The other inputs of a view or a Slice say where, not what; they may be computed from shapes.
-      const carrying = choosing.has(node.op) ? node.inputs.slice(0, 1) : node.inputs;
-      for (const input of carrying) if (input !== null) pending.push(input);
+      if (isActivation(node)) activation = node;
+      for (const input of carriedInputs(node)) if (input !== null) pending.push(input);
     }
   }
   return { activation, linears, foreign, nodes };

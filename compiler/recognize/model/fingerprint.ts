@@ -4,6 +4,7 @@ import { numbers } from "../../ir/scalar.ts";
 import { Tensor } from "../../ir/tensor.ts";
 import type { Fingerprint } from "../../weights/fingerprint.ts";
 import type { DecoderView, Layer } from "../decoder.ts";
+import { has } from "../../ops/table.ts";
 import { embeddingOf } from "./embedding.ts";
 import type { Linear } from "../linear/linear.ts";
 import { weightOf } from "../linear/weight.ts";
@@ -43,13 +44,10 @@ function unpackedOf({ attention, mlp }: Layer): readonly (readonly [string, Line
   ];
 }
 
-/** Ops that keep a weight's numbers. */
-const keeping: ReadonlySet<string> = new Set(["Transpose", "Cast", "Identity"]);
-
 /** Elements at the same outputs and inputs, whichever of the two comes first in the stored matrix. */
 function sampleLinear({ node, inFeatures, outFeatures }: Linear): readonly number[] | null {
   const weight = weightOf(node.input(1));
-  if (!weight?.path.every(({ op }) => keeping.has(op))) return null;
+  if (!weight?.path.every((one) => has(one, "same-numbers"))) return null;
   const tensor = weight.root.constant;
   if (tensor?.size !== inFeatures * outFeatures || tensor.shape.length !== 2) return null;
   const isOutFirst = (node.int("transB") === 1) !== weight.transposed;

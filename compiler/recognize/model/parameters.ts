@@ -5,6 +5,7 @@ import { projectionKinds, type ProjectionKind } from "../../sites/site.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Attention } from "../attention/attention.ts";
 import type { DecoderView, Layer } from "../decoder.ts";
+import { has } from "../../ops/table.ts";
 import { embeddingNode } from "./embedding.ts";
 import { headOf } from "./head.ts";
 import type { Linear } from "../linear/linear.ts";
@@ -74,7 +75,7 @@ export class Parameters {
   #embedding(): ParameterPlace | string {
     const node = embeddingNode(this.#model, this.#view.hiddenSize);
     const weight = node === null ? null : weightOf(node.input(0));
-    if (node === null || !weight?.path.every(({ op }) => keeping.has(op)))
+    if (node === null || !weight?.path.every((one) => has(one, "same-numbers")))
       return "its token embeddings are quantized, or not found";
     if (weight.root.constant === undefined) return "its token embeddings are an input of the graph";
     const { shape, dtype } = weight;
@@ -118,9 +119,6 @@ function inBlock(
   return [];
 }
 
-/** Ops on the way of a weight that its reader's own numbers are the stored ones behind. */
-const keeping: ReadonlySet<string> = new Set(["Transpose", "Cast", "Identity"]);
-
 function linearPlace(linear: Linear, packed: ParameterPlace["packed"]): ParameterPlace | string {
   const { node, inFeatures, outFeatures } = linear;
   const weight = weightOf(node.input(1));
@@ -142,7 +140,7 @@ function linearPlace(linear: Linear, packed: ParameterPlace["packed"]): Paramete
 function weightObstacle(node: Node, weight: Weight | null): string | null {
   const isPlain = ["MatMul", "Gemm", "com.microsoft::FusedMatMul"].includes(node.op);
   if (!isPlain || weight === null || !isFloat(weight.dtype)) return `its weight is quantized (${node.op})`;
-  const between = weight.path.find(({ op }) => !keeping.has(op));
+  const between = weight.path.find((one) => !has(one, "same-numbers"));
   if (between?.op === "DequantizeLinear") return "its weight is quantized (DequantizeLinear)";
   if (between !== undefined) return `the graph computes on it (${between.op})`;
   return weight.root.constant === undefined ? "its weight is an input of the graph" : null;

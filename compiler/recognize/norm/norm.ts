@@ -1,7 +1,7 @@
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { constantOf } from "../../ops/constant.ts";
-import { views } from "../flow.ts";
+import { carriedInputs, has, opOf } from "../../ops/table.ts";
 
 /** The normalization that makes a block's input. */
 export interface Norm {
@@ -13,18 +13,6 @@ export interface Norm {
   readonly form: "op" | "plain";
 }
 
-const normOps: Readonly<Record<string, Norm["kind"]>> = {
-  RMSNormalization: "rms",
-  SimplifiedLayerNormalization: "rms",
-  "com.microsoft::SimplifiedLayerNormalization": "rms",
-  "com.microsoft::SkipSimplifiedLayerNormalization": "rms",
-  "vllm::fused_add_rms_norm": "rms",
-  "vllm::rms_norm": "rms",
-  LayerNormalization: "layer",
-  "com.microsoft::SkipLayerNormalization": "layer",
-  "com.microsoft::EmbedLayerNormalization": "layer",
-};
-
 /**
  * The norm whose output a value is, through views and a multiplication by the norm's weight; null when the value
  * is something else.
@@ -35,10 +23,10 @@ export function recognizeNorm(value: Value): Norm | null {
   let at: Value | null = value;
   for (let steps = 0; at?.producer && steps < 12; steps++) {
     const node: Node = at.producer;
-    const kind = normOps[node.op];
+    const kind = opOf(node).norm?.kind;
     // The other results of a norm that adds first are statistics, and the sum.
     if (kind !== undefined) return at.index === 0 ? { kind, input: node.input(0), node, form: "op" } : null;
-    if (views.has(node.op)) {
+    if (has(node, "view")) {
       at = node.input(0);
       continue;
     }
@@ -56,12 +44,23 @@ function carriedOperand(node: Node): Value | null {
   return activations.length === 1 ? (activations[0] ?? null) : null;
 }
 
+/** Whether a value is computed of parameters alone: views of them and sums, each looked at once. */
 function isParameter(value: Value): boolean {
-  if (constantOf(value) !== null || value.constant !== undefined) return true;
-  const node = value.producer;
-  if (node === null) return value.isInput && value.type?.kind === "tensor" && value.type.shape?.length === 1;
-  if (!views.has(node.op) && node.op !== "Add") return false;
-  return node.inputs.every((v) => v === null || isParameter(v));
+  const seen = new Set<Value>();
+  const pending: (Value | null)[] = [value];
+  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+    if (at === null || seen.has(at)) continue;
+    seen.add(at);
+    if (at.constant !== undefined || constantOf(at) !== null) continue;
+    const node = at.producer;
+    if (node === null) {
+      const isVector = at.isInput && at.type?.kind === "tensor" && at.type.shape?.length === 1;
+      if (!isVector) return false;
+    } else if (has(node, "view") || node.op === "Add") {
+      pending.push(...carriedInputs(node));
+    } else return false;
+  }
+  return true;
 }
 
 /** `Mul(x, r)` or `Div(x, s)` where r or s is computed from a mean of squares. */
@@ -80,17 +79,6 @@ function writtenOut(node: Node): Norm | null {
   return null;
 }
 
-const towardsMean: ReadonlySet<string> = new Set([
-  ...views,
-  "Sqrt",
-  "Reciprocal",
-  "Add",
-  "Div",
-  "Pow",
-  "Max",
-  "Clip",
-]);
-
 /** The mean of squares under a root: walks back over `1/√(· + ε)` in any spelling. */
 function meanSquare(value: Value): Node | null {
   let node = value.producer;
@@ -102,7 +90,7 @@ function meanSquare(value: Value): Node | null {
       return isSquare ? node : null;
     }
     if (node.op === "ReduceL2" || node.op === "ReduceSumSquare") return node;
-    if (!towardsMean.has(node.op)) return null;
+    if (!has(node, "view") && !has(node, "statistic")) return null;
     const next = node.inputs.find((v) => v !== null && constantOf(v) === null);
     node = next?.producer ?? null;
   }

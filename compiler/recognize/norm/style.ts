@@ -5,7 +5,7 @@ import type { Value } from "../../ir/value.ts";
 import { constantOf } from "../../ops/constant.ts";
 import type { DecoderView, Layer } from "../decoder.ts";
 import { embeddingNode } from "../model/embedding.ts";
-import { views } from "../flow.ts";
+import { has, opOf } from "../../ops/table.ts";
 import { recognizeNorm } from "./norm.ts";
 
 /**
@@ -31,7 +31,7 @@ function scalesEmbeddings(model: Model, hiddenSize: number | null): boolean {
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     for (const use of at.uses) {
       if (use.kind !== "input") continue;
-      if (views.has(use.node.op)) pending.push(...use.node.outputs);
+      if (has(use.node, "view")) pending.push(...use.node.outputs);
       if (use.node.op === "Mul" && use.node.inputs.some((v) => isRoot(v, hiddenSize))) return true;
     }
   }
@@ -54,14 +54,12 @@ function hasNormBehind({ mlp }: Layer): boolean {
 
 /** What was added to make a norm's input: by the norm itself, by another one, or by an Add. */
 function summands(norm: Node, input: Value | null): readonly Value[] {
-  if (adding.test(norm.op)) return both(norm);
+  if (opOf(norm).norm?.adds === true) return both(norm);
   let at = input;
-  while (at?.producer && views.has(at.producer.op)) at = at.producer.input(0);
+  while (at?.producer && has(at.producer, "view")) at = at.producer.input(0);
   const sum = at?.producer;
-  return sum && (sum.op === "Add" || adding.test(sum.op)) ? both(sum) : [];
+  return sum && (sum.op === "Add" || opOf(sum).norm?.adds === true) ? both(sum) : [];
 }
-
-const adding = /^(com\.microsoft::Skip|vllm::fused_add_)/;
 
 function both(node: Node): readonly Value[] {
   return [node.input(0), node.input(1)].filter((value) => value !== null);

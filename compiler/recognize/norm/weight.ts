@@ -2,34 +2,23 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { numbers } from "../../ir/scalar.ts";
 import { constantOf } from "../../ops/constant.ts";
-import { views } from "../flow.ts";
+import { has, opOf } from "../../ops/table.ts";
 import { weightOf } from "../linear/weight.ts";
-
-/** Which input of a norm written as one op its weight is. */
-const weightInputs: Readonly<Record<string, number>> = {
-  RMSNormalization: 1,
-  SimplifiedLayerNormalization: 1,
-  "com.microsoft::SimplifiedLayerNormalization": 1,
-  "com.microsoft::SkipSimplifiedLayerNormalization": 2,
-  "vllm::rms_norm": 1,
-  "vllm::fused_add_rms_norm": 2,
-};
-
-/** Ops that choose rows: engines make logits of the last token of each text alone. */
-const choosing: ReadonlySet<string> = new Set(["Gather", "GatherND", "Slice"]);
 
 /** Where the weight of the norm that makes a value is read: by the op itself, or by a Mul behind it. */
 export function normWeight(normalized: Value): { readonly reader: Node; readonly index: number } | null {
   let at: Value | null = normalized;
   for (let steps = 0; at?.producer && steps < 8; steps++) {
     const node: Node = at.producer;
-    const index = weightInputs[node.op];
-    if (index !== undefined) return isOnes(node.input(index)) ? null : { reader: node, index };
+    const norm = opOf(node).norm;
+    const index = norm?.kind === "rms" ? norm.weight : null;
+    if (index !== null) return isOnes(node.input(index)) ? null : { reader: node, index };
     if (node.op === "Mul") {
       const scale = [0, 1].find((i) => weightOf(node.input(i))?.shape.length === 1);
       return scale === undefined ? null : { reader: node, index: scale };
     }
-    if (!views.has(node.op) && !choosing.has(node.op)) return null;
+    // Engines make logits of the last token of each text alone.
+    if (!has(node, "view") && !has(node, "rows")) return null;
     at = node.input(0);
   }
   return null;

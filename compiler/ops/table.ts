@@ -1,0 +1,28 @@
+import type { Node } from "../ir/node.ts";
+import { carriedBy, opOfRow, unknownOp, type Op, type Trait } from "./op.ts";
+import { arithmeticRows } from "./rows/arithmetic.ts";
+import { attentionRows } from "./rows/attention.ts";
+import { layoutRows } from "./rows/layout.ts";
+import { normRows } from "./rows/norms.ts";
+
+/** Every op of which something is known, by {@link Node.op}. */
+export const ops: ReadonlyMap<string, Op> = new Map(
+  [...layoutRows, ...arithmeticRows, ...normRows, ...attentionRows].map((row) => [row[0], opOfRow(row)]),
+);
+
+/** What is known of a node's op. Functions that passes make are numbered, `tfc::PagedAttention_2`, and are one op. */
+export function opOf(node: Node): Op {
+  const known = ops.get(node.op);
+  if (known !== undefined || node.domain !== "tfc") return known ?? unknownOp;
+  return ops.get(node.op.replace(/_\d+$/, "")) ?? unknownOp;
+}
+
+/** Whether a node's op has a trait. */
+export function has(node: Node, trait: Trait): boolean {
+  return opOf(node).traits.has(trait);
+}
+
+/** The operands of a node whose elements reach its result; the others say where, how many or in which type. */
+export function carriedInputs(node: Node): Node["inputs"] {
+  return carriedBy(node, opOf(node));
+}
