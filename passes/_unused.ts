@@ -1,23 +1,23 @@
 import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
+import { dropIfUnread } from "../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import { TFC_DOMAIN } from "../compiler/sites/site.ts";
 import { nodesDeep } from "../compiler/ir/walk.ts";
-import type { Value } from "../compiler/ir/value.ts";
-import { removeDead } from "./_dead.ts";
+import { TFC_DOMAIN } from "../compiler/sites/site.ts";
 
 /**
  * Removes what nothing needs any more: functions of tfc that are not called, their parameters that are not read, and
  * what computed those in front of the calls.
- *
- * @param used initializers that were read before: those that are not any more go, too
  */
-export function dropUnused(model: Model, rw: Rewriter, used: ReadonlySet<Value>): void {
+export function dropUnused(model: Model, rw: Rewriter): void {
   const calls = new Map<Func, Node[]>();
   for (const graph of [model.graph, ...[...model.functions.values()].map(({ body }) => body)]) {
     for (const node of nodesDeep(graph)) {
       const func = model.callee(node);
-      if (func !== undefined) calls.set(func, [...(calls.get(func) ?? []), node]);
+      if (func === undefined) continue;
+      const known = calls.get(func) ?? [];
+      calls.set(func, known);
+      known.push(node);
     }
   }
   for (const func of model.functions.values()) {
@@ -26,12 +26,6 @@ export function dropUnused(model: Model, rw: Rewriter, used: ReadonlySet<Value>)
     if (callers.length === 0) rw.removeFunction(model, func);
     else dropParameters(rw, func, callers);
   }
-  for (const value of used) if (value.uses.size === 0 && !value.isInput) rw.removeInitializer(value);
-}
-
-/** The initializers that something reads. */
-export function usedInitializers(model: Model): ReadonlySet<Value> {
-  return new Set([...model.graph.initializers].filter((value) => value.uses.size > 0));
 }
 
 function dropParameters(rw: Rewriter, func: Func, calls: readonly Node[]): void {
@@ -41,11 +35,7 @@ function dropParameters(rw: Rewriter, func: Func, calls: readonly Node[]): void 
     const given = calls.map((call) => call.input(i));
     rw.removeInput(func.body, parameter);
     for (const call of calls) if (i < call.inputs.length) rw.removeNodeInput(call, i);
-    for (const value of new Set(given)) if (value !== null) dropValue(rw, value);
+    // A weight may be read through a Transpose of its own.
+    dropIfUnread(rw, given);
   }
-}
-
-/** A weight may be read through a Transpose of its own. */
-function dropValue(rw: Rewriter, value: Value): void {
-  if (value.uses.size === 0 && value.producer !== null) removeDead(rw, value);
 }

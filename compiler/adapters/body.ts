@@ -1,7 +1,7 @@
 import { attribute } from "../ir/attribute.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { Func } from "../ir/model.ts";
-import { OpBuilder } from "../ir/op-builder.ts";
+import { FunctionBuilder } from "../ir/function-builder.ts";
 import { tensorOf } from "../ir/scalar.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
@@ -19,7 +19,7 @@ import type { Width } from "../sites/places.ts";
  *
  * `adapter_ids` counts members from 0; -1 takes the last one stacked, which holds zeros: the base model.
  */
-export class AdapterBody extends OpBuilder {
+export class AdapterBody extends FunctionBuilder {
   readonly form: Form;
   readonly x: Value;
   readonly #name: string;

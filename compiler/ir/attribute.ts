@@ -43,6 +43,23 @@ export function graphsOf(attr: Attribute): readonly Graph[] {
   return attr.kind === "graphs" ? attr.value : [];
 }
 
+/** Whether an attribute says what another does; of tensors, graphs and types, whether it has the very same one. */
+export function sameAttribute(old: Attribute, attr: Attribute): boolean {
+  if (old === attr) return true;
+  if (old.kind !== attr.kind || (attr.source !== undefined && attr.source !== old.source)) return false;
+  if (attr.kind === "ref")
+    return old.kind === "ref" && old.parameter === attr.parameter && old.of === attr.of;
+  if (!("value" in old) || !("value" in attr)) return false;
+  return sameContent(old.value, attr.value);
+}
+
+function sameContent(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  const isList =
+    (Array.isArray(a) && Array.isArray(b)) || (a instanceof Uint8Array && b instanceof Uint8Array);
+  return isList && a.length === b.length && a.every((one: unknown, i: number) => sameContent(one, b[i]));
+}
+
 /** The text of a string attribute's bytes. */
 export function text(bytes: Uint8Array): string {
   return fromUtf8.decode(bytes);

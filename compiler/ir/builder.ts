@@ -1,78 +1,199 @@
-import type { Attribute } from "./attribute.ts";
-import type { Loc } from "./entity.ts";
-import type { Func } from "./model.ts";
+import { attribute, type Attribute } from "./attribute.ts";
+import { dtypeNumber, type DType } from "./dtype.ts";
+import { madeBy, type Loc } from "./entity.ts";
+import type { Graph } from "./graph.ts";
+import type { Node } from "./node.ts";
 import type { Rewriter } from "./rewriter.ts";
 import { tensorOf } from "./scalar.ts";
-import type { DType } from "./dtype.ts";
-import type { Graph } from "./graph.ts";
 import type { Value } from "./value.ts";
+import { opsetOf } from "./walk.ts";
 
-/** Writes the body of a function, one op a call, in the opset of the model it is for. */
-export class FunctionBuilder {
+/** Where a builder writes. Behind a node each new one stands behind the one written before it. */
+export type Place =
+  { readonly kind: "end"; readonly of: Graph } | { readonly kind: "before" | "after"; readonly node: Node };
+
+/** At the end of a graph. */
+export function atEnd(of: Graph): Place {
+  return { kind: "end", of };
+}
+
+/** In front of a node. */
+export function before(node: Node): Place {
+  return { kind: "before", node };
+}
+
+/** Behind a node. */
+export function after(node: Node): Place {
+  return { kind: "after", node };
+}
+
+export interface BuilderOptions {
+  /** Where the nodes come from. Default: made by the rewriter's pass from what stands at the place. */
+  readonly loc?: Loc;
+  /** Version of the default domain, which decides how some ops are written. Default: that of the place. */
+  readonly opset?: number;
+  /** Whether nodes are named like their first output, as diagnostics and onnxruntime show them. Default: yes. */
+  readonly namesNodes?: boolean;
+}
+
+/** As far as a dimension goes. */
+export const END = 2 ** 31 - 1;
+
+type Attributes = Readonly<Record<string, Attribute>>;
+
+/** Writes nodes at a place, one op a call, in the order of the calls and in the opset of the place. */
+export class Builder {
+  readonly rewriter: Rewriter;
   readonly opset: number;
-  readonly #rw: Rewriter;
-  readonly #loc: Loc;
-  readonly #body: Graph;
+  readonly loc: Loc;
+  readonly #namesNodes: boolean;
+  readonly #shared = new Map<string, Value>();
+  #at: Place;
 
-  /** @param opset version of the default domain, which decides how some ops are written */
-  constructor(rw: Rewriter, loc: Loc, name: string, opset: number) {
-    this.opset = opset;
-    this.#rw = rw;
-    this.#loc = loc;
-    this.#body = rw.graph(loc, name);
+  constructor(rewriter: Rewriter, at: Place, options: BuilderOptions = {}) {
+    const anchor = at.kind === "end" ? at.of : at.node;
+    const graph = at.kind === "end" ? at.of : at.node.graph;
+    const { pass } = rewriter;
+    this.rewriter = rewriter;
+    this.#at = at;
+    this.loc = options.loc ?? (pass === undefined ? anchor.loc : madeBy(pass, [anchor.loc]));
+    this.opset = options.opset ?? (graph === null ? 0 : opsetOf(graph));
+    this.#namesNodes = options.namesNodes ?? true;
   }
 
-  input(name: string): Value {
-    const value = this.#rw.value(this.#loc, name);
-    this.#rw.addInput(this.#body, value);
-    return value;
+  /** Places a node that is made already. */
+  place(node: Node): Node {
+    const rw = this.rewriter;
+    if (this.#at.kind === "end") return rw.append(this.#at.of, node);
+    if (this.#at.kind === "before") return rw.insertBefore(this.#at.node, node);
+    rw.insertAfter(this.#at.node, node);
+    this.#at = after(node);
+    return node;
   }
 
-  /** Appends a node with one output. */
-  op(
+  /** A node with one output for each name. */
+  node(
     op: string,
     inputs: readonly (Value | null)[],
-    name: string,
-    attributes: Readonly<Record<string, Attribute>> = {},
-  ): Value {
-    const node = this.#rw.node({ op, inputs, outputs: [name], attributes, loc: this.#loc });
-    this.#rw.append(this.#body, node);
-    const [value] = node.outputs;
-    if (value === undefined) throw new Error(`${op} has no output`);
-    return value;
+    names: readonly string[],
+    attributes: Attributes = {},
+  ): Node {
+    const [first] = names;
+    const name = this.#namesNodes && first !== undefined ? { name: first } : {};
+    const spec = { op, ...name, inputs, outputs: names, attributes, loc: this.loc };
+    return this.place(this.rewriter.node(spec));
+  }
+
+  /** The output of a node that has one. */
+  op(op: string, inputs: readonly (Value | null)[], name: string, attributes: Attributes = {}): Value {
+    return this.node(op, inputs, [name], attributes).result;
   }
 
   /** A Constant node. */
   constant(dtype: DType, shape: readonly number[], values: readonly number[], name: string): Value {
-    return this.op("Constant", [], name, {
-      value: { kind: "tensor", value: tensorOf(dtype, shape, values) },
-    });
+    return this.op("Constant", [], name, { value: attribute.tensor(tensorOf(dtype, shape, values)) });
+  }
+
+  /** A vector of 64-bit integers, one node for all that are equal. */
+  ints(values: readonly number[]): Value {
+    const hint = values.map((n) => (n === END ? "end" : String(n).replace("-", "m"))).join("_");
+    return this.#share(`ints_${hint}`, [values.length], values);
+  }
+
+  /** A 64-bit integer of rank 0, one node for all that are equal. */
+  int(value: number): Value {
+    return this.#share(`int_${value}`, [], [value]);
+  }
+
+  cast(x: Value, to: DType, name: string): Value {
+    return this.op("Cast", [x], name, { to: attribute.int(dtypeNumber(to)) });
   }
 
   reshape(x: Value, shape: readonly number[], name: string): Value {
     return this.op("Reshape", [x, this.constant("int64", [shape.length], shape, `${name}_shape`)], name);
   }
 
+  /** A Reshape to a shape of which some dimensions are values: vectors of one element. */
+  shaped(x: Value, shape: readonly (Value | number)[], name: string): Value {
+    return this.op("Reshape", [x, this.vector(shape, `${name}_shape`)], name);
+  }
+
+  /** A Reshape to the shape of another value. */
+  shapedAs(x: Value, model: Value, name: string): Value {
+    return this.op("Reshape", [x, this.op("Shape", [model], `${name}_shape`)], `${name}_shaped`);
+  }
+
   transpose(x: Value, perm: readonly number[], name: string): Value {
-    return this.op("Transpose", [x], name, { perm: { kind: "ints", value: perm.map(BigInt) } });
+    return this.op("Transpose", [x], name, { perm: attribute.ints(perm) });
+  }
+
+  /** The axes became an input in opset 13. */
+  unsqueeze(x: Value, axes: readonly number[], name: string): Value {
+    if (this.opset < 13) return this.op("Unsqueeze", [x], name, { axes: attribute.ints(axes) });
+    return this.op("Unsqueeze", [x, this.ints(axes)], name);
   }
 
   /** ReduceSum over axes that are dropped; the axes became an input in opset 13. */
   sum(x: Value, axes: readonly number[], name: string): Value {
-    const keepdims: Attribute = { kind: "int", value: 0n };
-    if (this.opset < 13) {
-      return this.op("ReduceSum", [x], name, { axes: { kind: "ints", value: axes.map(BigInt) }, keepdims });
-    }
-    return this.op("ReduceSum", [x, this.constant("int64", [axes.length], axes, `${name}_axes`)], name, {
-      keepdims,
-    });
+    const keepdims = attribute.int(0);
+    if (this.opset < 13) return this.op("ReduceSum", [x], name, { axes: attribute.ints(axes), keepdims });
+    const axesValue = this.constant("int64", [axes.length], axes, `${name}_axes`);
+    return this.op("ReduceSum", [x, axesValue], name, { keepdims });
   }
 
-  /** The finished function. */
-  finish(domain: string, name: string, outputs: readonly Value[]): Func {
-    outputs.forEach((value, i) => {
-      this.#rw.setOutput(this.#body, i, value);
-    });
-    return this.#rw.func(this.#loc, { domain, name }, this.#body, new Map([["", this.opset]]));
+  /** The largest element, as a vector of one. */
+  largest(x: Value, name: string): Value {
+    return this.op("ReduceMax", [x], name, { keepdims: attribute.int(1) });
+  }
+
+  concat(parts: readonly Value[], axis: number, name: string): Value {
+    return this.op("Concat", parts, name, { axis: attribute.int(axis) });
+  }
+
+  /** The parts of a value along its last axis; the widths became an input in opset 13. */
+  split(x: Value, widths: readonly number[], names: readonly string[]): readonly Value[] {
+    const axis = attribute.int(-1);
+    if (this.opset < 13)
+      return this.node("Split", [x], names, { axis, split: attribute.ints(widths) }).outputs;
+    const sizes = this.constant("int64", [widths.length], widths, `${names[0] ?? "split"}_widths`);
+    return this.node("Split", [x, sizes], names, { axis }).outputs;
+  }
+
+  /** Slices of the first axis. */
+  gather(x: Value, indices: Value, name: string): Value {
+    return this.op("Gather", [x, indices], name, { axis: attribute.int(0) });
+  }
+
+  /** Elements `from` up to `to` along one axis; the bounds may be vectors of one element. */
+  slice(x: Value, from: Value | number, to: Value | number, axis: number, name: string): Value {
+    const [start, end] = [from, to].map((at) => (typeof at === "number" ? this.ints([at]) : at));
+    return this.op("Slice", [x, start ?? null, end ?? null, this.ints([axis])], name);
+  }
+
+  /** Dimensions `from` up to `to` of a value, as a vector. Wants opset 15. */
+  dims(x: Value, from: number, to: number, name: string): Value {
+    return this.op("Shape", [x], name, { start: attribute.int(from), end: attribute.int(to) });
+  }
+
+  /** One dimension of a value, as a vector of one element. */
+  dim(x: Value, axis: number, name: string): Value {
+    return this.gather(this.op("Shape", [x], `${name}_shape`), this.ints([axis]), name);
+  }
+
+  /** The vector that its parts make, numbers being its constants. */
+  vector(parts: readonly (Value | number)[], name: string): Value {
+    const values = parts.map((part) => (typeof part === "number" ? this.ints([part]) : part));
+    return this.concat(values, 0, name);
+  }
+
+  /** 0, 1, 2, … below a vector of one element. */
+  range(below: Value, name: string): Value {
+    return this.op("Range", [this.int(0), this.op("Squeeze", [below], `${name}_below`), this.int(1)], name);
+  }
+
+  #share(name: string, shape: readonly number[], values: readonly number[]): Value {
+    const value = this.#shared.get(name) ?? this.constant("int64", shape, values, name);
+    this.#shared.set(name, value);
+    return value;
   }
 }

@@ -16,21 +16,26 @@ export function calleesOf(model: Model, graph: Graph): ReadonlySet<Func> {
 export function recursiveFunction(model: Model): Func | null {
   const done = new Set<Func>();
   const open = new Set<Func>();
-  const visit = (func: Func): Func | null => {
-    if (done.has(func)) return null;
-    if (open.has(func)) return func;
-    open.add(func);
-    for (const callee of calleesOf(model, func.body)) {
-      const found = visit(callee);
-      if (found !== null) return found;
+  for (const root of model.functions.values()) {
+    // An explicit stack: functions may call each other in a longer chain than the call stack is.
+    const stack: { func: Func; callees: Iterator<Func> }[] = [];
+    const enter = (func: Func): void => {
+      open.add(func);
+      stack.push({ func, callees: calleesOf(model, func.body).values() });
+    };
+    if (!done.has(root)) enter(root);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const step = top.callees.next();
+      if (step.done === true) {
+        stack.pop();
+        open.delete(top.func);
+        done.add(top.func);
+      } else if (open.has(step.value)) {
+        return step.value;
+      } else if (!done.has(step.value)) {
+        enter(step.value);
+      }
     }
-    open.delete(func);
-    done.add(func);
-    return null;
-  };
-  for (const func of model.functions.values()) {
-    const found = visit(func);
-    if (found !== null) return found;
   }
   return null;
 }

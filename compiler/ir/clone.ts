@@ -6,64 +6,106 @@ import type { Node } from "./node.ts";
 import type { Rewriter } from "./rewriter.ts";
 import type { Value } from "./value.ts";
 
-/** Which value stands for which in the copy. Values that are not in it are kept: they are captured. */
-export type ValueMap = Map<Value, Value>;
+/** Which value stands for which in the copy, null for an input that is left out. Values not in it are captured. */
+export type ValueMap = Map<Value, Value | null>;
 
 /**
  * A detached copy of a node, with copies of the graphs it holds. Inputs and captured values are looked up in
- * `map`, and the copy's outputs are added to it. Names, metadata and documentation are left behind: they tell of
+ * `map`, and what the copy defines is added to it. Names, metadata and documentation are left behind: they tell of
  * the one place the node came from, and a copy may stand for many.
  */
 export function cloneNode(rw: Rewriter, node: Node, map: ValueMap, loc: Loc): Node {
-  const copy = rw.node({
-    op: node.opType,
-    domain: node.domain,
-    overload: node.overload,
-    inputs: node.inputs.map((value) => (value === null ? null : (map.get(value) ?? value))),
-    outputs: node.outputs.length,
-    loc,
-  });
-  node.outputs.forEach((value, i) => {
-    const twin = copy.outputs[i];
-    if (twin !== undefined) map.set(value, twin);
-  });
-  for (const [name, attr] of node.attributes) rw.setAttribute(copy, name, cloneAttribute(rw, attr, map, loc));
+  const cloner = new Cloner(rw, map, loc);
+  const copy = cloner.node(node);
+  cloner.finish();
   return copy;
 }
 
-function cloneAttribute(rw: Rewriter, attr: Attribute, map: ValueMap, loc: Loc): Attribute {
-  if (attr.kind === "graph") return { kind: "graph", value: cloneGraph(rw, attr.value, map, loc) };
-  if (attr.kind === "graphs")
-    return { kind: "graphs", value: attr.value.map((g) => cloneGraph(rw, g, map, loc)) };
-  return attr;
-}
+/** Copies nodes first, and what is inside their graphs after: graphs may be nested deeper than the call stack is. */
+class Cloner {
+  readonly #rw: Rewriter;
+  readonly #map: ValueMap;
+  readonly #loc: Loc;
+  /** Copies of graphs that are empty yet, with their originals. */
+  readonly #empty: { readonly from: Graph; readonly to: Graph }[] = [];
 
-function cloneGraph(rw: Rewriter, graph: Graph, outer: ValueMap, loc: Loc): Graph {
-  const copy = rw.graph(loc, graph.name);
-  const map: ValueMap = new Map(outer);
-  for (const value of graph.inputs) {
-    const twin = rw.value(loc, value.name, value.type, value.constant);
-    rw.addInput(copy, twin);
-    map.set(value, twin);
+  constructor(rw: Rewriter, map: ValueMap, loc: Loc) {
+    this.#rw = rw;
+    this.#map = map;
+    this.#loc = loc;
   }
-  for (const value of graph.initializers) {
-    const twin = map.get(value) ?? rw.value(loc, value.name, value.type, value.constant);
-    rw.addInitializer(copy, twin);
-    map.set(value, twin);
-  }
-  for (const node of graph.nodes) {
-    const twin = rw.append(copy, cloneNode(rw, node, map, loc));
+
+  node(node: Node): Node {
+    const copy = this.#rw.node({
+      op: node.opType,
+      domain: node.domain,
+      overload: node.overload,
+      inputs: node.inputs.map((value) => (value === null ? null : this.#of(value))),
+      outputs: node.outputs.length,
+      loc: this.#loc,
+    });
     node.outputs.forEach((value, i) => {
-      const output = twin.outputs[i];
-      if (output !== undefined) rw.setName(output, value.name);
+      const twin = copy.outputs[i];
+      if (twin !== undefined) this.#map.set(value, twin);
+    });
+    for (const [name, attr] of node.attributes) this.#rw.setAttribute(copy, name, this.#attribute(attr));
+    return copy;
+  }
+
+  /** Fills the copies of graphs, those inside them included. */
+  finish(): void {
+    for (let next = this.#empty.pop(); next !== undefined; next = this.#empty.pop())
+      this.#fill(next.from, next.to);
+  }
+
+  #of(value: Value): Value | null {
+    const twin = this.#map.get(value);
+    return twin === undefined ? value : twin;
+  }
+
+  /** @throws Error where nothing stands for it */
+  #present(value: Value): Value {
+    const twin = this.#of(value);
+    if (twin === null) throw new Error(`"${value.name ?? ""}" is left out`);
+    return twin;
+  }
+
+  #attribute(attr: Attribute): Attribute {
+    if (attr.kind === "graph") return { kind: "graph", value: this.#graph(attr.value) };
+    if (attr.kind === "graphs") return { kind: "graphs", value: attr.value.map((g) => this.#graph(g)) };
+    return attr;
+  }
+
+  #graph(from: Graph): Graph {
+    const to = this.#rw.graph(this.#loc, from.name);
+    this.#empty.push({ from, to });
+    return to;
+  }
+
+  #fill(from: Graph, to: Graph): void {
+    const rw = this.#rw;
+    const defined = (value: Value): Value => {
+      const twin = rw.value(this.#loc, value.name, value.type, value.constant);
+      this.#map.set(value, twin);
+      return twin;
+    };
+    for (const value of from.inputs) rw.addInput(to, defined(value));
+    for (const value of from.initializers)
+      rw.addInitializer(to, value.isInput ? this.#present(value) : defined(value));
+    for (const node of from.nodes) {
+      const twin = rw.append(to, this.node(node));
+      node.outputs.forEach((value, i) => {
+        const output = twin.outputs[i];
+        if (output !== undefined) rw.setName(output, value.name);
+      });
+    }
+    from.outputs.forEach((value, i) => {
+      const twin = this.#present(value);
+      rw.setOutput(to, i, twin);
+      // A captured value keeps what it is outside.
+      if (value.type !== undefined && twin !== value) rw.setType(twin, value.type);
     });
   }
-  graph.outputs.forEach((value, i) => {
-    const twin = map.get(value) ?? value;
-    rw.setOutput(copy, i, twin);
-    if (value.type !== undefined) rw.setType(twin, value.type);
-  });
-  return copy;
 }
 
 /** A copy of a function under another name. Unlike copied nodes it keeps what the original says of itself. */

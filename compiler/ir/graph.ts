@@ -1,6 +1,7 @@
 import type { Entity, Loc } from "./entity.ts";
 import type { Func, Model } from "./model.ts";
 import type { Node } from "./node.ts";
+import { walkNodes, type NodeWalk } from "./node-walk.ts";
 import type { Value } from "./value.ts";
 
 /** What a graph belongs to: the model, a function, or the node (If, Loop, …) that holds it. */
@@ -29,22 +30,16 @@ export class Graph implements Entity {
   readonly first: Node | null = null;
   readonly last: Node | null = null;
   readonly size: number = 0;
+  /** The walks under way, which the rewriter tells of its edits. */
+  readonly walks: NodeWalk[] = [];
 
   constructor(loc: Loc, name: string) {
     this.loc = loc;
     this.name = name;
   }
 
-  /** The nodes in order. Safe while editing: inserted nodes behind the current one are met, removed ones are not. */
+  /** The nodes in order. Safe under every edit, by the rules of {@link walkNodes}. */
   get nodes(): Iterable<Node> {
-    return { [Symbol.iterator]: () => walk(this) };
-  }
-}
-
-function* walk(graph: Graph): Generator<Node, void, void> {
-  let node = graph.first;
-  while (node !== null) {
-    if (node.graph === graph) yield node;
-    node = node.next;
+    return { [Symbol.iterator]: () => walkNodes(this) };
   }
 }

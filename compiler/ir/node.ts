@@ -19,7 +19,7 @@ export class Node implements Entity {
   readonly outputs: readonly Value[] = [];
   readonly attributes: ReadonlyMap<string, Attribute> = new Map();
   readonly graph: Graph | null = null;
-  /** Neighbours in the graph's order; kept on removal, so that a walk can go on from a removed node. */
+  /** Neighbours in the graph's order; null outside of a graph. */
   readonly next: Node | null = null;
   readonly prev: Node | null = null;
   /** Reads the metadata that the node was imported with. */
@@ -64,6 +64,13 @@ export class Node implements Entity {
 
   output(index: number): Value | null {
     return this.outputs[index] ?? null;
+  }
+
+  /** The first output. @throws Error for a node without outputs */
+  get result(): Value {
+    const [value] = this.outputs;
+    if (value === undefined) throw new Error(`${this.op} "${this.name ?? ""}" has no output`);
+    return value;
   }
 
   int(name: string): number | undefined {

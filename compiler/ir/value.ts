@@ -23,6 +23,8 @@ export class Value implements Entity {
   readonly producer: Node | null = null;
   /** The graph it is an input or initializer of; null for node outputs. */
   readonly graph: Graph | null = null;
+  /** Whether it is an input of its graph (also when it has a default). */
+  readonly isInput: boolean = false;
   readonly uses: ReadonlySet<Use> = new Set();
   /** Set on initializers. */
   readonly constant: Tensor | undefined;
@@ -55,10 +57,5 @@ export class Value implements Entity {
   get isOutput(): boolean {
     for (const use of this.uses) if (use.kind === "output") return true;
     return false;
-  }
-
-  /** Whether it is an input of its graph (also when it has a default). */
-  get isInput(): boolean {
-    return this.graph?.inputs.includes(this) ?? false;
   }
 }

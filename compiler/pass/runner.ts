@@ -65,7 +65,8 @@ function runPass(
 ): PassResult {
   const start = performance.now();
   const stats: Record<string, number> = Object.fromEntries(pass.stats.map((stat) => [stat, 0]));
-  const rewriter = new Rewriter();
+  const rewriter = new Rewriter(pass.name);
+  const made = rewriter.changes;
   let analysed = rewriter.changes;
   checkInvariants(pass.requires, model, pass.name, before, "before");
   const visitor = pass.visitor({
@@ -86,7 +87,6 @@ function runPass(
     },
   });
   checkVisitor(visitor, pass.name);
-  const made = rewriter.changes;
   try {
     walkModel(model, visitor, pass.scopes);
   } catch (cause) {

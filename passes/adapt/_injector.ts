@@ -1,5 +1,4 @@
-import { attribute } from "../../compiler/ir/attribute.ts";
-import { dtypeNumber, type DType } from "../../compiler/ir/dtype.ts";
+import { after, before, Builder } from "../../compiler/ir/builder.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
@@ -10,7 +9,7 @@ import type { Use, Value } from "../../compiler/ir/value.ts";
 import { AdapterFunctions } from "./_adapter-functions.ts";
 import type { AdapterValues } from "./_adapter-values.ts";
 import type { Placed } from "./_assign.ts";
-import { InnerWriter, type BodyEnd, type Chosen, type InnerAdapter } from "./_inner.ts";
+import { InnerWriter, type Chosen, type InnerAdapter } from "./_inner.ts";
 import { MemberIds } from "./_member-ids.ts";
 import { widthOf, type Place } from "../../compiler/sites/places.ts";
 import { variantsOf } from "./_variants.ts";
@@ -54,29 +53,27 @@ export class Injector {
   }
 
   /** The adapter of a block reads what the block reads, and every reader of the block reads what `use` makes of both. */
-  atBlock({ place, assignment }: Placed, use: (adapted: Adapted, end: CallEnd) => void): void {
+  atBlock({ place, assignment }: Placed, use: (b: Builder, adapted: Adapted) => void): void {
     const { site } = place;
     const readers = new Set(site.output.uses);
     const width = widthOf(place);
-    const loc = madeBy(this.#pass, [site.node.loc]);
+    const name = `${site.name}.${this.#label}`;
     const needsCast = site.castsInput && asTensor(site.input.type)?.dtype !== width.dtype;
-    const x = needsCast ? this.#castBefore(site, width.dtype) : site.input;
+    const x = needsCast
+      ? new Builder(this.#rw, before(site.node)).cast(site.input, width.dtype, `${name}_input`)
+      : site.input;
     const { func, values } = this.#prepared({ place, assignment });
     const inputs = [x, ...values.map(({ value }) => value)];
-    const call = this.#functions.call(func, assignment.kind, inputs, `${site.name}.${this.#label}`, loc);
-    this.#rw.insertAfter(site.node, call);
-    const end = new CallEnd(this.#rw, call);
-    const [result] = call.outputs;
+    const b = new Builder(this.#rw, after(site.node));
+    const { result } = b.place(this.#functions.call(func, assignment.kind, inputs, name, b.loc));
     const to = site.outputDtype;
-    if (result === undefined) return;
-    const name = `${site.name}.${this.#label}`;
-    const typed = to === null || to === width.dtype ? result : end.cast(result, to, `${name}_output`);
-    const shaped = site.reshapes ? end.shapedAs(typed, site.output, name) : typed;
-    use({ site, readers, result: shaped }, end);
+    const typed = to === null || to === width.dtype ? result : b.cast(result, to, `${name}_output`);
+    const shaped = site.reshapes ? b.shapedAs(typed, site.output, name) : typed;
+    use(b, { site, readers, result: shaped });
   }
 
   /** The adapters of projections, by the calls whose functions they are in. */
-  inFunctions(placed: readonly Placed[], use: (chosen: Chosen, end: BodyEnd) => void): void {
+  inFunctions(placed: readonly Placed[], use: (b: Builder, chosen: Chosen) => void): void {
     const plans = new Map<Node, Placed[]>();
     for (const one of placed) {
       const call = one.place.site.node;
@@ -128,54 +125,5 @@ export class Injector {
     // The first parameter of the function is x.
     const names = func.body.inputs.slice(1).map((value) => value.name ?? "");
     return { func, values: values.map((value, i) => ({ name: names[i] ?? "", value })) };
-  }
-
-  #castBefore(site: Site, to: DType): Value {
-    const node = castNode(this.#rw, site.input, to, `${site.name}.${this.#label}_input`, this.#pass);
-    this.#rw.insertBefore(site.node, node);
-    return node.outputs[0] ?? site.input;
-  }
-}
-
-function castNode(rw: Rewriter, value: Value, to: DType, name: string, pass: string): Node {
-  return rw.node({
-    op: "Cast",
-    name,
-    inputs: [value],
-    outputs: [name],
-    attributes: { to: attribute.int(dtypeNumber(to)) },
-    loc: madeBy(pass, [value.loc]),
-  });
-}
-
-/** A place in a graph behind an adapter's call. */
-export class CallEnd {
-  readonly #rw: Rewriter;
-  #last: Node;
-
-  constructor(rw: Rewriter, call: Node) {
-    this.#rw = rw;
-    this.#last = call;
-  }
-
-  place(node: Node): Node {
-    return (this.#last = this.#rw.insertAfter(this.#last, node));
-  }
-
-  /** A value in the shape of another one of as many elements. */
-  shapedAs(value: Value, model: Value, name: string): Value {
-    const { loc } = this.#last;
-    const made = (op: string, inputs: readonly Value[], hint: string): Value => {
-      const node = this.place(
-        this.#rw.node({ op, name: `${name}_${hint}`, inputs, outputs: [`${name}_${hint}`], loc }),
-      );
-      return node.outputs[0] ?? value;
-    };
-    return made("Reshape", [value, made("Shape", [model], "shape")], "shaped");
-  }
-
-  cast(value: Value, to: DType, name: string): Value {
-    const node = this.place(castNode(this.#rw, value, to, name, this.#last.loc.pass ?? ""));
-    return node.outputs[0] ?? value;
   }
 }

@@ -1,11 +1,10 @@
 import type { AdapterKind } from "../../compiler/adapters/kind.ts";
-import { attribute } from "../../compiler/ir/attribute.ts";
+import { after, Builder } from "../../compiler/ir/builder.ts";
 import type { Loc } from "../../compiler/ir/entity.ts";
 import type { Func } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { linearsOf, TFC_DOMAIN, type InnerLinear, type ProjectionKind } from "../../compiler/sites/site.ts";
-import { tensorOf } from "../../compiler/ir/scalar.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import type { AdapterFunctions } from "./_adapter-functions.ts";
 
@@ -54,13 +53,13 @@ export class InnerWriter {
    *
    * @param perCall what each call passes for the same adapters, in the order of the calls
    */
-  write(perCall: readonly (readonly InnerAdapter[])[], use: (chosen: Chosen, body: BodyEnd) => void): void {
+  write(perCall: readonly (readonly InnerAdapter[])[], use: (b: Builder, chosen: Chosen) => void): void {
     const [first = []] = perCall;
     if (!this.#func.opsets.has(TFC_DOMAIN)) this.#rw.setOpset(this.#func, TFC_DOMAIN, 1);
     for (const linear of linearsOf(this.#func)) {
       const maker = linear.output.producer;
       if (maker === null) continue;
-      let last: Node = maker;
+      const b = new Builder(this.#rw, after(maker), { loc: this.#loc });
       const results = linear.parts.map(({ site }) => {
         const index = first.findIndex((adapter) => adapter.site === site);
         const adapter = first[index];
@@ -74,11 +73,10 @@ export class InnerWriter {
         const inputs = [linear.input, ...parameters];
         const name = `${site}.${this.#label}`;
         const call = this.#functions.call(adapter.func, adapter.kind, inputs, name, this.#loc);
-        last = this.#rw.insertAfter(last, call);
-        return call.outputs[0] ?? null;
+        return b.place(call).result;
       });
       if (results.every((result) => result === null)) continue;
-      use({ linear, results }, new BodyEnd(this.#rw, this.#func, last, this.#loc));
+      use(b, { linear, results });
     }
   }
 
@@ -97,54 +95,8 @@ export class InnerWriter {
   }
 }
 
-/** A place in a body behind which nodes are written, one after the other. */
-export class BodyEnd {
-  readonly #rw: Rewriter;
-  readonly #func: Func;
-  readonly #loc: Loc;
-  #last: Node;
-
-  constructor(rw: Rewriter, func: Func, last: Node, loc: Loc) {
-    this.#rw = rw;
-    this.#func = func;
-    this.#last = last;
-    this.#loc = loc;
-  }
-
-  op(
-    op: string,
-    inputs: readonly Value[],
-    names: readonly string[],
-    attributes: Parameters<Rewriter["node"]>[0]["attributes"] = {},
-  ): readonly Value[] {
-    const [name = op] = names;
-    const node = this.#rw.node({ op, name, inputs, outputs: names, attributes, loc: this.#loc });
-    this.#last = this.#rw.insertAfter(this.#last, node);
-    return node.outputs;
-  }
-
-  one(...args: Parameters<BodyEnd["op"]>): Value {
-    const [value] = this.op(...args);
-    if (value === undefined) throw new Error(`${args[0]} has no output`);
-    return value;
-  }
-
-  concat(parts: readonly Value[], name: string): Value {
-    const [only] = parts;
-    if (parts.length === 1 && only !== undefined) return only;
-    return this.one("Concat", parts, [name], { axis: attribute.int(-1) });
-  }
-
-  /** The parts of a value along its last axis; the widths became an input in opset 13. */
-  split(value: Value, widths: readonly number[], names: readonly string[]): readonly Value[] {
-    const axis = attribute.int(-1);
-    if ((this.#func.opsets.get("") ?? 0) < 13) {
-      return this.op("Split", [value], names, { axis, split: attribute.ints(widths) });
-    }
-    const sizes = tensorOf("int64", [widths.length], widths);
-    const constant = this.one("Constant", [], [`${names[0] ?? ""}_widths`], {
-      value: attribute.tensor(sizes),
-    });
-    return this.op("Split", [value, constant], names, { axis });
-  }
+/** Parts along the last axis as one; a single one as it is. */
+export function joined(b: Builder, parts: readonly Value[], name: string): Value {
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : b.concat(parts, -1, name);
 }

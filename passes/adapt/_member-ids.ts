@@ -1,11 +1,10 @@
 import type { Form } from "../../compiler/adapters/kind.ts";
-import { attribute } from "../../compiler/ir/attribute.ts";
+import { before, Builder } from "../../compiler/ir/builder.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { tensorOf } from "../../compiler/ir/scalar.ts";
 import { asTensor, tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
@@ -55,52 +54,38 @@ export class MemberIds {
     this.#rw.addInput(this.#model.graph, ids);
     const { first } = this.#model.graph;
     if (first === null) throw new Error("a model with places and no nodes");
-    const isBelow = this.#op(first, "Less", [ids, this.#ints(first, [-1], "none")], "is_below");
-    const isAbove = this.#op(
-      first,
-      "Greater",
-      [ids, this.#ints(first, [this.#members - 1], "last")],
-      "is_above",
-    );
-    const isWrong = this.#op(first, "Or", [isBelow, isAbove], "is_wrong");
-    const beyond = this.#ints(first, [this.#members + 1], "beyond");
-    return this.#op(first, "Where", [isWrong, beyond, ids], "checked");
+    const b = this.#writer(first);
+    const isBelow = b.op("Less", [ids, b.vectorOf([-1], "none")], "is_below");
+    const isAbove = b.op("Greater", [ids, b.vectorOf([this.#members - 1], "last")], "is_above");
+    const isWrong = b.op("Or", [isBelow, isAbove], "is_wrong");
+    return b.op("Where", [isWrong, b.vectorOf([this.#members + 1], "beyond"), ids], "checked");
   }
 
   /** Ids of rows `[B]`, repeated for the steps of each, `[B · S]`. */
-  #perToken(ids: Value, before: Node, x: Value): Value {
-    const { graph } = before;
+  #perToken(ids: Value, call: Node, x: Value): Value {
+    const { graph } = call;
     if (graph === null) throw new Error("a call in no graph");
     const known = this.#flat.get(graph);
     if (known !== undefined) return known;
-    const column = this.#op(before, "Reshape", [ids, this.#ints(before, [-1, 1], "column_shape")], "column");
-    const shape = this.#op(before, "Shape", [x], "shape");
-    const bounds = [this.#ints(before, [0], "from"), this.#ints(before, [-1], "to")];
-    const leading = this.#op(before, "Slice", [shape, ...bounds], "leading");
-    const repeated = this.#op(before, "Expand", [column, leading], "repeated");
-    const all = this.#ints(before, [-1], "flat_shape");
-    const flat = this.#op(before, "Reshape", [repeated, all], "of_tokens");
+    const b = this.#writer(call);
+    const column = b.op("Reshape", [ids, b.vectorOf([-1, 1], "column_shape")], "column");
+    const shape = b.op("Shape", [x], "shape");
+    const leading = b.op("Slice", [shape, b.vectorOf([0], "from"), b.vectorOf([-1], "to")], "leading");
+    const repeated = b.op("Expand", [column, leading], "repeated");
+    const flat = b.op("Reshape", [repeated, b.vectorOf([-1], "flat_shape")], "of_tokens");
     this.#flat.set(graph, flat);
     return flat;
   }
 
-  #ints(before: Node, values: readonly number[], name: string): Value {
-    const value = attribute.tensor(tensorOf("int64", [values.length], values));
-    return this.#op(before, "Constant", [], name, { value });
-  }
-
-  #op(
-    before: Node,
-    op: string,
-    inputs: readonly Value[],
-    hint: string,
-    attributes: Parameters<Rewriter["node"]>[0]["attributes"] = {},
-  ): Value {
-    const name = `${MEMBER_IDS}.${hint}`;
-    const node = this.#rw.node({ op, name, inputs, outputs: [name], attributes, loc: this.#loc });
-    this.#rw.insertBefore(before, node);
-    const [value] = node.outputs;
-    if (value === undefined) throw new Error(`${op} has no output`);
-    return value;
+  /** Writes in front of a node, and puts what the ids are before each name. */
+  #writer(node: Node): {
+    readonly op: (op: string, inputs: readonly Value[], hint: string) => Value;
+    readonly vectorOf: (values: readonly number[], hint: string) => Value;
+  } {
+    const b = new Builder(this.#rw, before(node), { loc: this.#loc });
+    return {
+      op: (op, inputs, hint) => b.op(op, inputs, `${MEMBER_IDS}.${hint}`),
+      vectorOf: (values, hint) => b.constant("int64", [values.length], values, `${MEMBER_IDS}.${hint}`),
+    };
   }
 }

@@ -2,7 +2,7 @@ import { describeAdapters } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
-import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import type { Builder } from "../../compiler/ir/builder.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
 import { choice, given, integer } from "../../compiler/pass/options.ts";
@@ -11,8 +11,8 @@ import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import { AdapterValues, residences, type OnInput, type Residence } from "./_adapter-values.ts";
 import { assign, placedAt, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
-import type { BodyEnd, Chosen } from "./_inner.ts";
-import { Injector, type Adapted, type CallEnd } from "./_injector.ts";
+import { joined, type Chosen } from "./_inner.ts";
+import { Injector, type Adapted } from "./_injector.ts";
 import { placesOf } from "../../compiler/sites/places.ts";
 
 export interface InjectOptions {
@@ -78,14 +78,10 @@ export const injectAdapters: Pass<InjectOptions> = {
         // Inside first: an adapter of the block changes what the call's output is to others.
         injector.inFunctions(
           placed.filter(({ place }) => place.inner !== null),
-          (chosen, end) => {
-            addInside(rewriter, chosen, end);
-          },
+          addInside,
         );
         for (const one of placed.filter(({ place }) => place.inner === null)) {
-          injector.atBlock(one, (adapted, end) => {
-            addBehind(rewriter, adapted, end);
-          });
+          injector.atBlock(one, addBehind);
         }
         count("adapters", placed.length);
         count("parameters", values.parameters);
@@ -117,42 +113,39 @@ function warnOfLora(placed: readonly Placed[], sink: Sink, pass: string): void {
 }
 
 /** Adds an adapter's result to the block's, for all who read it. */
-function addBehind(rw: Rewriter, { site, readers, result }: Adapted, end: CallEnd): void {
-  const name = `${site.name}.adapted`;
-  const inputs = [site.output, result];
-  const sum = end.place(rw.node({ op: "Add", name, inputs, outputs: [name], loc: result.loc }));
-  const [adapted] = sum.outputs;
-  if (adapted !== undefined) rw.replaceUses(site.output, adapted, (use) => readers.has(use));
+function addBehind(b: Builder, { site, readers, result }: Adapted): void {
+  const sum = b.op("Add", [site.output, result], `${site.name}.adapted`);
+  b.rewriter.replaceUses(site.output, sum, (use) => readers.has(use));
 }
 
 /** Adds results to a projection's, or to those parts of a packed one that have any. */
-function addInside(rw: Rewriter, { linear, results }: Chosen, end: BodyEnd): void {
+function addInside(b: Builder, { linear, results }: Chosen): void {
   const { output, parts } = linear;
-  const readers = [...output.uses];
+  const readers = new Set(output.uses);
   const added = results.flatMap((result) => (result === null ? [] : [result]));
   const name = parts.map(({ site }) => site).join("_");
   const isWhole = added.length === parts.length;
   const adapted = isWhole
-    ? end.one("Add", [output, end.concat(added, `${name}.adapters`)], [`${name}.adapted`])
-    : addToParts(linear, results, end, name);
-  rw.replaceUses(output, adapted, (use) => readers.includes(use));
+    ? b.op("Add", [output, joined(b, added, `${name}.adapters`)], `${name}.adapted`)
+    : addToParts(b, linear, results, name);
+  b.rewriter.replaceUses(output, adapted, (use) => readers.has(use));
 }
 
 function addToParts(
+  b: Builder,
   { output, parts }: Chosen["linear"],
   results: Chosen["results"],
-  end: BodyEnd,
   name: string,
 ): Value {
   const widths = parts.map(({ width }) => width);
-  const apart = end.split(
+  const apart = b.split(
     output,
     widths,
     parts.map(({ site }) => `${site}.part`),
   );
   const summed = apart.map((part, i) => {
     const result = results[i] ?? null;
-    return result === null ? part : end.one("Add", [part, result], [`${parts[i]?.site ?? ""}.adapted`]);
+    return result === null ? part : b.op("Add", [part, result], `${parts[i]?.site ?? ""}.adapted`);
   });
-  return end.concat(summed, `${name}.adapted`);
+  return joined(b, summed, `${name}.adapted`);
 }

@@ -2,6 +2,7 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import { dropIfUnread } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType } from "../../compiler/ir/type.ts";
@@ -13,10 +14,8 @@ import { Parameters, type ParameterPlace } from "../../compiler/recognize/model/
 import { convert } from "../../compiler/weights/convert.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import type { WeightTensor } from "../../compiler/weights/weight.ts";
-import { removeDead } from "../_dead.ts";
 import { overriddenBytes, readShape, type Overriding } from "./_overridden.ts";
 import { isTiedCopy } from "./_tied.ts";
-import { usedInitializers } from "../_unused.ts";
 
 /** Weights to put in place of the base's, by the names that Hugging Face gives them, and the file they are from. */
 export interface Overrides {
@@ -65,7 +64,6 @@ export const overrideWeights: Pass<OverrideOptions> = {
       enter: () => {
         const { weights, file, headFollows } = options.overrides;
         if (weights.size === 0) return "stop";
-        const used = usedInitializers(model);
         const parameters = new Parameters(model, analysis(viewDecoder));
         const reads = new Map<string, { readonly name: string; readonly parts: Overriding[] }>();
         const ids = new Map<Node, number>();
@@ -90,9 +88,6 @@ export const overrideWeights: Pass<OverrideOptions> = {
           );
         }
         for (const read of reads.values()) options.onOverride(override(model, rewriter, read));
-        for (const value of used) {
-          if (value.uses.size === 0 && !value.isInput) rewriter.removeInitializer(value);
-        }
         return "stop";
       },
     },
@@ -142,6 +137,6 @@ function override(
   rw.addInitializer(model.graph, value);
   const old = reader.input(index);
   rw.setInput(reader, index, value);
-  if (old !== null && old.uses.size === 0 && old.producer !== null) removeDead(rw, old);
+  dropIfUnread(rw, [old]);
   return value;
 }

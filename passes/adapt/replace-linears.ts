@@ -3,8 +3,10 @@ import { REPLACED_KEY, type Leaf } from "../../compiler/adapters/kind.ts";
 import { inputError, passError } from "../../compiler/diagnostics/error.ts";
 import { selects } from "../../compiler/sites/selector.ts";
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import type { Builder } from "../../compiler/ir/builder.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import { dropIfUnread, replaceBy } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { markLinear, markSite, type Site } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
@@ -15,12 +17,11 @@ import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import { siteKey } from "../../compiler/sites/names.ts";
 import { AdapterValues } from "./_adapter-values.ts";
 import { assign, placedAt, type Assignment, type Placed } from "./_assign.ts";
-import { removeDead } from "../_dead.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
-import type { BodyEnd, Chosen } from "./_inner.ts";
+import { joined, type Chosen } from "./_inner.ts";
 import { Injector } from "./_injector.ts";
 import { placesOf, type Place } from "../../compiler/sites/places.ts";
-import { dropUnused, usedInitializers } from "../_unused.ts";
+import { dropUnused } from "../_unused.ts";
 
 export interface ReplaceOptions {
   /** Token-parameter attention of fresh weights, by sites. */
@@ -67,21 +68,18 @@ export const replaceLinears: Pass<ReplaceOptions> = {
         const from = options.given ?? [];
         const assigned = assign(places, { ...options, given: from, members: 1, pass }, sink);
         if (options.given !== null) checkGiven(places, assigned, options.entries, options.given);
-        const used = usedInitializers(model);
         const placed = placedAt(places, assigned);
         checkReplaceable(placed);
         const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
         const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
         const inner = placed.filter(({ place }) => place.inner !== null);
-        injector.inFunctions(inner, (chosen, end) => {
-          replaceInside(rewriter, chosen, end);
-        });
+        injector.inFunctions(inner, replaceInside);
         for (const one of placed.filter(({ place }) => place.inner === null)) {
-          injector.atBlock(one, ({ site, result }) => {
+          injector.atBlock(one, (_, { site, result }) => {
             replaceBlock(rewriter, site, result);
           });
         }
-        dropUnused(model, rewriter, used);
+        dropUnused(model, rewriter);
         count("replaced", placed.length);
         count("parameters", values.parameters);
         if (placed.length > 0) noteReplaced(model, rewriter, placed);
@@ -141,23 +139,26 @@ function checkReplaceable(placed: readonly Placed[]): void {
   }
 }
 
-function replaceInside(rw: Rewriter, { linear, results }: Chosen, end: BodyEnd): void {
+function replaceInside(b: Builder, { linear, results }: Chosen): void {
+  const rw = b.rewriter;
   const { output, parts } = linear;
   const readers = [...output.uses];
   const made = results.flatMap((result) => (result === null ? [] : [result]));
-  const whole = end.concat(made, parts.map(({ site }) => site).join("_"));
+  const whole = joined(b, made, parts.map(({ site }) => site).join("_"));
   rw.replaceUses(output, whole, (use) => readers.includes(use));
-  removeDead(rw, output);
+  dropIfUnread(rw, [output]);
   // What stands in a projection's place is one: adapters can be put beside it.
   if (made.length === 1 && whole.producer !== null) markLinear(rw, whole.producer, linear);
 }
 
 function replaceBlock(rw: Rewriter, site: Site, result: Value): void {
-  rw.replaceUses(site.output, result);
+  const reads = site.node.inputs.slice(1);
+  replaceBy(rw, site.node, [result]);
+  dropIfUnread(rw, reads);
   const call = callOf(result);
-  if (call !== null) markSite(rw, call, site);
-  rw.remove(site.node);
-  if (call !== null) rw.setName(call, site.name);
+  if (call === null) return;
+  markSite(rw, call, site);
+  rw.setName(call, site.name);
 }
 
 /** The adapter's call, behind the Cast of its result. */

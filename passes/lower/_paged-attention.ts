@@ -2,7 +2,7 @@ import { attribute } from "../../compiler/ir/attribute.ts";
 import type { Func } from "../../compiler/ir/model.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import type { OpBuilder } from "../../compiler/ir/op-builder.ts";
+import type { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
 import { PagedCache } from "./_paged-cache.ts";
 import { rotated, turnAt } from "./_rotary.ts";
 
@@ -44,7 +44,7 @@ const HIDDEN = -65504;
  *
  * Shapes: H heads in groups of G share KV key-value heads of width d.
  */
-export function pagedAttention(b: OpBuilder, name: string, form: PagedForm): Func {
+export function pagedAttention(b: FunctionBuilder, name: string, form: PagedForm): Func {
   const inputs = new Map<string, Value>(pagedOperands.map((operand) => [operand, b.input(operand)]));
   const operand = (of: (typeof pagedOperands)[number]): Value => {
     const value = inputs.get(of);
@@ -90,7 +90,7 @@ interface Operands {
 }
 
 /** Queries `[T, H, d]`, keys and values `[T, KV, d]`. */
-function heads(b: OpBuilder, cache: PagedCache, form: PagedForm, flat: Operands): Operands {
+function heads(b: FunctionBuilder, cache: PagedCache, form: PagedForm, flat: Operands): Operands {
   const { heads: h, kvHeads: kv } = form;
   const perHead = (x: Value, count: number, name: string): Value =>
     b.shaped(x, [-1, count, cache.width], name);
@@ -111,7 +111,7 @@ function heads(b: OpBuilder, cache: PagedCache, form: PagedForm, flat: Operands)
 
 /** Softmax(q kᵀ · scale) v of every sequence, padded: `[B, S, H·d]`. */
 function attend(
-  b: OpBuilder,
+  b: FunctionBuilder,
   cache: PagedCache,
   form: PagedForm,
   { query, keys, values }: { readonly query: Value; readonly keys: Value; readonly values: Value },
@@ -138,7 +138,7 @@ function attend(
 }
 
 /** The scale in the element type of the scores. */
-function scaleOf(b: OpBuilder, { scale }: PagedForm, cache: PagedCache, like: Value): Value {
+function scaleOf(b: FunctionBuilder, { scale }: PagedForm, cache: PagedCache, like: Value): Value {
   const value =
     scale === null
       ? b.op("Reciprocal", [b.op("Sqrt", [b.cast(cache.width, "float", "width_float")], "root")], "scale")
@@ -146,7 +146,7 @@ function scaleOf(b: OpBuilder, { scale }: PagedForm, cache: PagedCache, like: Va
   return b.op("CastLike", [value, like], "scale_like");
 }
 
-function capped(b: OpBuilder, { softcap }: PagedForm, scores: Value): Value {
+function capped(b: FunctionBuilder, { softcap }: PagedForm, scores: Value): Value {
   if (softcap === null) return scores;
   const cap = b.op("CastLike", [b.constant("float", [], [softcap], "cap"), scores], "cap_like");
   return b.op("Mul", [b.op("Tanh", [b.op("Div", [scores, cap], "by_cap")], "bent"), cap], "capped");

@@ -1,6 +1,6 @@
 import { attribute } from "../../compiler/ir/attribute.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { END, type OpBuilder } from "../../compiler/ir/op-builder.ts";
+import { END, type Builder } from "../../compiler/ir/builder.ts";
 
 /** What says where tokens lie. */
 export interface PagedLayout {
@@ -31,7 +31,7 @@ export class PagedCache {
   readonly longest: Value;
   /** `[T]`: which of its sequence's tokens each new one is, past ones counted. */
   readonly position: Value;
-  readonly #b: OpBuilder;
+  readonly #b: Builder;
   readonly #starts: Value;
   readonly #past: Value;
   readonly #sequence: Value;
@@ -46,7 +46,7 @@ export class PagedCache {
   readonly #isWritten: Value;
   readonly #writtenRows: Value;
 
-  constructor(b: OpBuilder, layout: PagedLayout) {
+  constructor(b: Builder, layout: PagedLayout) {
     this.#b = b;
     const one = b.ints([1]);
     const size = b.dims(layout.cache, 1, 2, "block_size");

@@ -1,6 +1,6 @@
 import { attribute } from "../../compiler/ir/attribute.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { END, type OpBuilder } from "../../compiler/ir/op-builder.ts";
+import { END, type Builder } from "../../compiler/ir/builder.ts";
 
 /** How the rows `[T, r]` of the tables turn r pairs of channels of each head. */
 export interface Turn {
@@ -16,7 +16,7 @@ export interface Turn {
 
 /** The turning of tokens at these positions `[T]` by tables `[positions, r]`. */
 export function turnAt(
-  b: OpBuilder,
+  b: Builder,
   position: Value,
   tables: { readonly cos: Value; readonly sin: Value; readonly isInterleaved: boolean },
 ): Turn {
@@ -33,7 +33,7 @@ export function turnAt(
 }
 
 /** Rotary embedding of `[T, heads, d]`: the first 2r channels of each head are turned, the rest goes on as it is. */
-export function rotated(b: OpBuilder, x: Value, name: string, turn: Turn): Value {
+export function rotated(b: Builder, x: Value, name: string, turn: Turn): Value {
   const { cos, sin, half, both, isInterleaved } = turn;
   const rest = b.slice(x, both, END, 2, `${name}_rest`);
   const [first, second] = isInterleaved
@@ -56,7 +56,7 @@ export function rotated(b: OpBuilder, x: Value, name: string, turn: Turn): Value
   return b.concat([joined, rest], 2, `${name}_rotated`);
 }
 
-function pairs(b: OpBuilder, x: Value, name: string): readonly [Value, Value] {
+function pairs(b: Builder, x: Value, name: string): readonly [Value, Value] {
   const apart = b.reshape(x, [0, 0, -1, 2], `${name}_apart`);
   const take = (i: number, which: string): Value =>
     b.op("Gather", [apart, b.int(i)], `${name}_${which}`, { axis: attribute.int(3) });

@@ -4,12 +4,14 @@ import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import { replaceBy } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { rootOf } from "../../compiler/ir/walk.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { admitFunctions, freeName } from "../_module.ts";
-import { OpBuilder } from "../../compiler/ir/op-builder.ts";
+import { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
 import { pagedAttention, pagedOperands, type PagedForm } from "./_paged-attention.ts";
 
 /** The first with all that the bodies need: Shape's range, CastLike. */
@@ -85,16 +87,8 @@ class Lowering {
     });
     for (const [key, value] of node.meta) this.#rw.setMeta(call, key, value);
     this.#rw.insertBefore(node, call);
-    node.outputs.forEach((old, i) => {
-      const result = call.outputs[i];
-      if (result === undefined) return;
-      const { name, type } = old;
-      this.#rw.replaceUses(old, result);
-      if (result.name === undefined) this.#rw.setName(result, name);
-      if (type !== undefined && result.type === undefined) this.#rw.setType(result, type);
-    });
     this.#admit(node.graph);
-    this.#rw.remove(node);
+    replaceBy(this.#rw, node, call.outputs);
     return known === undefined;
   }
 
@@ -103,7 +97,7 @@ class Lowering {
     if (opset < OLDEST_OPSET) throw unsupported(node, `opset ${OLDEST_OPSET} or later`, `opset ${opset}`);
     const name = freeName(this.#model, "PagedAttention");
     const loc = madeBy(lowerPagedAttention.name, [node.loc]);
-    const func = pagedAttention(new OpBuilder(this.#rw, loc, name, opset), name, form);
+    const func = pagedAttention(new FunctionBuilder(this.#rw, loc, name, opset), name, form);
     admitFunctions(this.#model, this.#rw);
     this.#rw.addFunction(this.#model, func);
     this.#functions.set(JSON.stringify(form), func);
@@ -112,8 +106,7 @@ class Lowering {
 
   /** A function that calls another one imports its domain. */
   #admit(graph: Graph | null): void {
-    let owner = graph?.owner ?? null;
-    while (owner !== null && "opType" in owner) owner = owner.graph?.owner ?? null;
+    const owner = graph === null ? null : rootOf(graph);
     if (owner instanceof Func && !owner.opsets.has(TFC_DOMAIN)) this.#rw.setOpset(owner, TFC_DOMAIN, 1);
   }
 }

@@ -1,9 +1,10 @@
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
-import type { Attribute } from "../../compiler/ir/attribute.ts";
+import { attribute } from "../../compiler/ir/attribute.ts";
 import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { markSite, TFC_DOMAIN, type SiteMark } from "../../compiler/sites/site.ts";
 import type { Tensor } from "../../compiler/ir/tensor.ts";
@@ -173,20 +174,15 @@ function buildFunction(
   plan.outputs.forEach(([n, o], i) => {
     const value = structure.nodes[n]?.outputs[o];
     const twin = value === undefined ? undefined : map.get(value);
-    if (twin !== undefined) rw.setOutput(body, i, twin);
+    if (twin) rw.setOutput(body, i, twin);
   });
   return rw.func(loc, { domain: TFC_DOMAIN, name: plan.name }, body, opsetsOf(model, structure.nodes));
 }
 
 function constantIn(rw: Rewriter, body: Graph, name: string, tensor: Tensor, loc: Loc): Value {
-  const value: Attribute = { kind: "tensor", value: tensor };
-  const node = rw.append(
-    body,
-    rw.node({ op: "Constant", inputs: [], outputs: [name], attributes: { value }, loc }),
-  );
-  const [output] = node.outputs;
-  if (output === undefined) throw new Error("a Constant has no output");
-  return output;
+  const value = attribute.tensor(tensor);
+  return rw.append(body, rw.node({ op: "Constant", inputs: [], outputs: [name], attributes: { value }, loc }))
+    .result;
 }
 
 /** The opsets a body imports: those of the domains its nodes use, at the model's versions. */
@@ -233,17 +229,15 @@ function replaceByCall(
   results.forEach((value, i) => {
     const result = call.outputs[i];
     if (value === undefined || result === undefined) return;
-    const { name, type } = value;
-    rw.replaceUses(value, result, (use) => isOutside(use, members));
+    takeOver(rw, value, result, (use) => isOutside(use, members));
     plan.moved.set(value, result);
-    if (result.name === undefined) rw.setName(result, name);
-    if (type !== undefined && result.type === undefined) rw.setType(result, type);
   });
   removeNodes(rw, [...block.region.nodes]);
-  for (const { value } of structure.constants) {
-    // onnxruntime warns of initializers that nothing reads.
-    if (value.constant !== undefined && value.uses.size === 0 && !value.isInput) rw.removeInitializer(value);
-  }
+  // onnxruntime warns of initializers that nothing reads.
+  dropIfUnread(
+    rw,
+    structure.constants.map(({ value }) => value),
+  );
 }
 
 /**

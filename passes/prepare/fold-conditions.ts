@@ -1,15 +1,15 @@
-import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
 import { dtypeOf, isFloat } from "../../compiler/ir/dtype.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import { dropIfUnread, replaceByGraph } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { scalar } from "../../compiler/ir/scalar.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { readsOf } from "../../compiler/ir/walk.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { constantOf } from "../../compiler/ops/constant.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
-import { removeDead } from "../_dead.ts";
 import { copyName } from "../_module.ts";
 
 /**
@@ -47,26 +47,15 @@ export const foldConditions: Pass = {
 };
 
 function takeBranch(rw: Rewriter, node: Node, branch: Graph): void {
-  const map: ValueMap = new Map();
-  let last = node;
-  let index = 0;
-  for (const inner of branch.nodes) {
-    const copy = cloneNode(rw, inner, map, madeBy("fold-conditions", [node.loc]));
-    rw.setName(copy, copyName(node.name, inner.name, index++, branch.size));
-    last = rw.insertAfter(last, copy);
-  }
-  branch.outputs.forEach((inner, i) => {
-    const old = node.output(i);
-    if (old === null) return;
-    const result = map.get(inner) ?? inner;
-    const { name, type } = old;
-    rw.replaceUses(old, result);
-    if (result.producer !== null && result.name === undefined) rw.setName(result, name);
-    if (result.type === undefined && type !== undefined) rw.setType(result, type);
+  const reads = readsOf(node);
+  replaceByGraph(rw, node, branch, new Map(), {
+    loc: madeBy(foldConditions.name, [node.loc]),
+    copied: (copy, inner, index) => {
+      rw.setName(copy, copyName(node.name, inner.name, index, branch.size));
+    },
   });
-  const condition = node.input(0);
-  rw.remove(node);
-  if (condition !== null) removeDead(rw, condition);
+  // The condition, and what only the other branch read.
+  dropIfUnread(rw, reads);
 }
 
 const binary: Readonly<Record<string, (a: number, b: number) => number>> = {

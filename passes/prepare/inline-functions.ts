@@ -1,14 +1,15 @@
 import type { Attribute } from "../../compiler/ir/attribute.ts";
 import { calleesOf } from "../../compiler/ir/calls.ts";
-import { cloneNode, type ValueMap } from "../../compiler/ir/clone.ts";
+import type { ValueMap } from "../../compiler/ir/clone.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
-import type { Value } from "../../compiler/ir/value.ts";
+import { replaceByGraph } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import { opOf } from "../../compiler/ops/table.ts";
-import { nodesDeep } from "../../compiler/ir/walk.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import { graphsDeep, nodesDeep } from "../../compiler/ir/walk.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { copyName } from "../_module.ts";
 
@@ -92,60 +93,30 @@ function isInlinable(model: Model, func: Func): boolean {
 
 /** Puts copies of the body's nodes in place of the call. The walk goes on with them, so calls inside are inlined too. */
 function inlineCall(rw: Rewriter, call: Node, func: Func): void {
-  const map: ValueMap = new Map();
-  const absent = absentIn(call, func);
-  func.body.inputs.forEach((formal, i) => {
-    const actual = call.input(i);
-    if (actual !== null) map.set(formal, actual);
+  const map: ValueMap = new Map(func.body.inputs.map((formal, i) => [formal, call.input(i)]));
+  replaceByGraph(rw, call, func.body, map, {
+    loc: madeBy(inlineFunctions.name, [call.loc]),
+    copied: (copy, node, index) => {
+      bindAttributes(rw, copy, call, func);
+      rw.setName(copy, copyName(call.name, node.name, index, func.body.size));
+      // What the exporter said of the call: module paths are read from it later.
+      for (const [key, value] of [...call.meta, ...node.meta]) rw.setMeta(copy, key, value);
+    },
   });
-  let last = call;
-  let index = 0;
-  for (const node of func.body.nodes) {
-    const copy = cloneNode(rw, node, map, madeBy("inline-functions", [call.loc]));
-    leaveOut(rw, copy, absent);
-    bindAttributes(rw, copy, call, func);
-    rw.setName(copy, copyName(call.name, node.name, index++, func.body.size));
-    // What the exporter said of the call: module paths are read from it later.
-    for (const [key, value] of [...call.meta, ...node.meta]) rw.setMeta(copy, key, value);
-    last = rw.insertAfter(last, copy);
-  }
-  func.body.outputs.forEach((formal, i) => {
-    const [old, result] = [call.output(i), map.get(formal)];
-    if (old === null || result === undefined) return;
-    const { name, type } = old;
-    rw.replaceUses(old, result);
-    if (result.producer !== null && result.name === undefined) rw.setName(result, name);
-    if (result.type === undefined && type !== undefined) rw.setType(result, type);
-  });
-  rw.remove(call);
-}
-
-/** The operands of a function that a call leaves out. */
-function absentIn(call: Node, func: Func): ReadonlySet<Value> {
-  return new Set(func.body.inputs.filter((_, i) => call.input(i) === null));
 }
 
 /** Whether the function, or a graph inside it, has an operand as a result that the call leaves out: there is none. */
-function handsOnAbsent(call: Node, func: Func): boolean {
-  const absent = absentIn(call, func);
-  if (absent.size === 0) return false;
-  const inner = [...nodesDeep(func.body)].flatMap((node) => node.subgraphs);
-  return [func.body, ...inner].some(({ outputs }) => outputs.some((value) => absent.has(value)));
-}
-
-/** What reads an operand that the call leaves out reads nothing, in the graphs inside as well. */
-function leaveOut(rw: Rewriter, copy: Node, absent: ReadonlySet<Value>): void {
-  const nodes = [copy, ...copy.subgraphs.flatMap((graph) => [...nodesDeep(graph)])];
-  for (const node of absent.size === 0 ? [] : nodes) {
-    node.inputs.forEach((value, i) => {
-      if (value !== null && absent.has(value)) rw.setInput(node, i, null);
-    });
-  }
+function handsOnAbsent(call: Node, { body }: Func): boolean {
+  const absent = new Set<Value>(body.inputs.filter((_, i) => call.input(i) === null));
+  return (
+    absent.size > 0 && graphsDeep(body).some(({ outputs }) => outputs.some((value) => absent.has(value)))
+  );
 }
 
 /** Replaces references to the function's attributes by what the call gives, or by the default. */
-function bindAttributes(rw: Rewriter, root: Node, call: Node, func: Func): void {
-  const bind = (node: Node): void => {
+function bindAttributes(rw: Rewriter, copy: Node, call: Node, func: Func): void {
+  const inner = copy.subgraphs.flatMap((graph) => [...nodesDeep(graph)]);
+  for (const node of [copy, ...inner]) {
     for (const [name, attr] of [...node.attributes]) {
       if (attr.kind !== "ref") continue;
       const given: Attribute | undefined =
@@ -153,9 +124,7 @@ function bindAttributes(rw: Rewriter, root: Node, call: Node, func: Func): void 
       if (given === undefined) rw.removeAttribute(node, name);
       else rw.setAttribute(node, name, withoutSource(given));
     }
-    for (const graph of node.subgraphs) for (const inner of nodesDeep(graph)) bind(inner);
-  };
-  bind(root);
+  }
 }
 
 /** The attribute without the message it came from, which bears another name. */
@@ -165,18 +134,23 @@ function withoutSource(attr: Attribute): Attribute {
   return content;
 }
 
+/** Removes those of some functions that nothing calls any more, nor those that only they called. */
 function removeUncalled(model: Model, rw: Rewriter, inlined: ReadonlySet<Func>): number {
+  const callees = new Map([...model.functions.values()].map((func) => [func, calleesOf(model, func.body)]));
+  const callers = new Map<Func, number>();
+  const count = (all: Iterable<Func>, by: number): void => {
+    for (const func of all) callers.set(func, (callers.get(func) ?? 0) + by);
+  };
+  for (const all of [calleesOf(model, model.graph), ...callees.values()]) count(all, 1);
+  const isUncalled = (func: Func): boolean => inlined.has(func) && callers.get(func) === 0;
+  count(inlined, 0);
+  const pending = [...inlined].filter(isUncalled);
   let removed = 0;
-  for (let before = -1; before !== removed;) {
-    before = removed;
-    const called = new Set(calleesOf(model, model.graph));
-    for (const func of model.functions.values())
-      for (const callee of calleesOf(model, func.body)) called.add(callee);
-    for (const func of inlined) {
-      if (called.has(func) || !model.functions.has(func.key)) continue;
-      rw.removeFunction(model, func);
-      removed++;
-    }
+  for (let func = pending.pop(); func !== undefined; func = pending.pop(), removed++) {
+    const lost = callees.get(func) ?? [];
+    rw.removeFunction(model, func);
+    count(lost, -1);
+    for (const callee of lost) if (isUncalled(callee)) pending.push(callee);
   }
   return removed;
 }
