@@ -5,6 +5,7 @@ import tseslint from "typescript-eslint";
 /** The house, from the roof down: a folder imports from those below it, and from itself. */
 const layers = [
   "compiler/cli",
+  "compiler/config",
   "compiler/compile",
   "passes",
   "runtime",

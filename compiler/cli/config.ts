@@ -2,26 +2,11 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { injectAdapters, replaceLinears } from "../../passes/index.ts";
-import type { AdapterEntry, CompileOptions } from "../compile/compile.ts";
+import type { CompileOptions } from "../compile/compile.ts";
+import type { TfcConfig } from "../config/index.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../compile/place-weights.ts";
 import { jsonText, type Option } from "../pass/options.ts";
-
-/**
- * What `tfc.config.ts` or `tfc.config.json` says: options of `tfc compile` under the names they have in code, paths
- * relative to the file.
- */
-export interface TfcConfig {
-  readonly adapters?: readonly AdapterEntry[];
-  readonly replace?: readonly Omit<AdapterEntry, "kind">[];
-  readonly load?: string | readonly string[];
-  readonly residence?: CompileOptions["residence"];
-  readonly members?: number;
-  readonly seed?: number;
-  readonly weights?: CompileOptions["weights"];
-  readonly strict?: boolean;
-  readonly lowerPagedAttention?: boolean;
-}
 
 /** Options as the compiler takes them. */
 export type ConfigOptions = Pick<

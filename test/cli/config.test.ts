@@ -38,7 +38,7 @@ function shapesIn(folder: string, output = "model.tfc"): Record<string, readonly
   );
 }
 
-const typed = `import type { TfcConfig } from "tfc";
+const typed = `import type { TfcConfig } from "@tokenformer/tfc/config";
 
 type Kind = "lora" | "scalarlm";
 interface Entry {

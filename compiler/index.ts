@@ -1,0 +1,10 @@
+/**
+ * A compiler for ONNX decoder graphs: puts Tokenformer and LoRA adapters into Llama-family models that run on
+ * onnxruntime.
+ *
+ * @packageDocumentation
+ */
+export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
+export type { WeightMode } from "./compile/place-weights.ts";
+export type { Diagnostic, Place } from "./diagnostics/diagnostic.ts";
+export { TfcError } from "./diagnostics/error.ts";
