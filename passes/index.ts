@@ -5,6 +5,7 @@ import { inlineFunctions } from "./prepare/inline-functions.ts";
 import { lowerPagedAttention } from "./lower/lower-paged-attention.ts";
 import { outlineAttention } from "./outline/outline-attention.ts";
 import { outlineMlp } from "./outline/outline-mlp.ts";
+import { outlineMoe } from "./outline/outline-moe.ts";
 import { outlineNorms } from "./outline/outline-norms.ts";
 import { overrideWeights } from "./adapt/override-weights.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
@@ -17,6 +18,7 @@ export const passes: readonly Pass[] = [
   overrideWeights,
   outlineAttention,
   outlineMlp,
+  outlineMoe,
   outlineNorms,
   replaceLinears,
   injectAdapters,
@@ -30,6 +32,7 @@ export {
   lowerPagedAttention,
   outlineAttention,
   outlineMlp,
+  outlineMoe,
   outlineNorms,
   overrideWeights,
   replaceLinears,

@@ -10,6 +10,8 @@ import { refusalOf } from "../recognize/model/describe.ts";
 import type { Linear } from "../recognize/linear/linear.ts";
 import { isMiss, placeText, type Miss } from "../recognize/miss.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
+import { moeText } from "../recognize/moe/describe.ts";
+import type { Moe } from "../recognize/moe/moe.ts";
 import { recognizeNorm } from "../recognize/norm/norm.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import { printResult, rows } from "./output.ts";
@@ -52,6 +54,7 @@ function explanations({ view }: OpenedDecoder): Explanation[] {
 function factsOf(at: Node, answer: Seen["answer"]): Readonly<Record<string, string>> {
   if (isMiss(answer)) return missFacts(at, answer);
   if (answer.kind === "site") return siteFacts(answer);
+  if (answer.kind === "moe") return moeFacts(answer);
   return answer.kind === "attention" ? attentionFacts(answer) : mlpFacts(answer);
 }
 
@@ -125,7 +128,22 @@ function mlpFacts(block: Mlp): Readonly<Record<string, string>> {
   };
 }
 
-function cutFacts({ region }: Attention | Mlp): Readonly<Record<string, string>> {
+function moeFacts(block: Moe): Readonly<Record<string, string>> {
+  const { router, shared } = block;
+  const beside = shared.map(({ mlp }, i) => [
+    shared.length === 1 ? "shared" : `shared ${i}`,
+    `${mlp.activation}, ${mlp.intermediateSize} wide, down ${linearText(mlp.down)}`,
+  ]);
+  return {
+    anchor: placeText(block.anchor),
+    ...cutFacts(block),
+    moe: moeText(block),
+    router: linearText(router.linear),
+    ...(Object.fromEntries(beside) as Record<string, string>),
+  };
+}
+
+function cutFacts({ region }: Attention | Mlp | Moe): Readonly<Record<string, string>> {
   const norm = recognizeNorm(region.input);
   return {
     input: valueText(region.input),

@@ -9,6 +9,8 @@ import { refusalOf } from "../recognize/model/describe.ts";
 import { placeText } from "../recognize/miss.ts";
 import { projectionsOf } from "../recognize/linear/projections.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
+import { moeText } from "../recognize/moe/describe.ts";
+import type { Moe } from "../recognize/moe/moe.ts";
 import { BASE_KEY, fingerprintName } from "../weights/fingerprint.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import { grouped, printResult, rows } from "./output.ts";
@@ -141,8 +143,26 @@ function attentionRecord(block: Attention | Site) {
   };
 }
 
-function mlpRecord(block: Mlp | Site) {
+function moeRecord(block: Moe) {
+  const { router, shared } = block;
+  return {
+    at: locText(block.anchor.loc),
+    experts: block.experts,
+    topK: router.topK,
+    groups: router.groups,
+    scoring: router.scoring,
+    form: block.form,
+    activation: block.activation,
+    shared: shared.map(({ mlp, gated }) => ({ intermediateSize: mlp.intermediateSize, gated })),
+    nodes: block.region.nodes.length,
+    input: block.region.input.name ?? null,
+    output: block.region.output.name ?? null,
+  };
+}
+
+function mlpRecord(block: Mlp | Moe | Site) {
   if (block.kind === "site") return siteRecord(block);
+  if (block.kind === "moe") return { moe: moeRecord(block) };
   return {
     at: locText(block.anchor.loc),
     activation: block.activation,
@@ -215,9 +235,10 @@ function attentionText(block: Attention | Site | null): string {
   return `self_attn  ${parts.filter((p) => p !== null).join(", ")}`;
 }
 
-function mlpText(block: Mlp | Site | null): string {
+function mlpText(block: Mlp | Moe | Site | null): string {
   if (block === null) return "mlp        not understood";
   if (block.kind === "site") return `mlp        outlined as ${block.node.op}`;
+  if (block.kind === "moe") return `moe        ${moeText(block)}`;
   const packed = block.gated && block.inputs.length === 1 ? ", packed gate_up" : "";
   return `mlp        ${block.activation}${block.gated ? ", gated" : ""}${packed}, ${block.intermediateSize} wide`;
 }

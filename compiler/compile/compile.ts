@@ -26,6 +26,7 @@ import {
   lowerPagedAttention,
   outlineAttention,
   outlineMlp,
+  outlineMoe,
   outlineNorms,
   overrideWeights,
   preparation,
@@ -305,7 +306,7 @@ function stepsOf(options: CompileOptions, plan: Plan, made: Made): ReturnType<ty
     throw conflict(`--adapters ${residence}`, "a --load that has nothing beside what is replaced");
   return [
     ...(override === undefined ? [] : [step(overrideWeights, overriding)]),
-    ...[outlineAttention, outlineMlp, outlineNorms].map((pass) => step(pass)),
+    ...[outlineAttention, outlineMlp, outlineMoe, outlineNorms].map((pass) => step(pass)),
     ...(replace.length === 0 ? [] : [step(replaceLinears, { entries: replace, seed, given: replacing })]),
     ...(hasAdapters ? [step(injectAdapters, injecting)] : []),
   ];

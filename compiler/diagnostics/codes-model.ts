@@ -168,6 +168,11 @@ export const modelCodes = {
     found: p.misses,
     fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
   })),
+  MOE_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
+    what: `matched ${p.matched} of ${p.seen} mixtures of experts`,
+    found: p.misses,
+    fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
+  })),
   STRICT: error((p: { warnings: number }) => ({
     what: `--strict makes ${p.warnings === 1 ? "the warning" : `the ${p.warnings} warnings`} below an error`,
     fix: "leave out --strict to compile what was understood",

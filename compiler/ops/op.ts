@@ -37,7 +37,11 @@ export type Trait =
   /** Repeats heads of keys and values for grouped queries. */
   | "repeat-heads"
   /** Keeps a number the same where it is computed of shapes. */
-  | "same-scalar";
+  | "same-scalar"
+  /** Chooses by scores: says where the best ones stand. */
+  | "best"
+  /** Makes a tensor of shapes and constants alone, whatever its operands hold. */
+  | "filled";
 
 /** How many axes a result has: as many as the first operand, or as the operand that has most. */
 export type RankRule = "first" | "most";
@@ -91,6 +95,12 @@ export interface AttentionOp {
   readonly style: "attention-ops" | "genai" | "vllm";
 }
 
+/** A mixture of experts by definition: the operand with the router's scores, and the attribute with how many it takes. */
+export interface ExpertsOp {
+  readonly scores: number;
+  readonly topK: string;
+}
+
 /** What the compiler knows of an op. */
 export interface Op {
   readonly traits: ReadonlySet<Trait>;
@@ -102,6 +112,7 @@ export interface Op {
   readonly norm: NormOp | null;
   readonly rotary: RotaryOp | null;
   readonly attention: AttentionOp | null;
+  readonly experts: ExpertsOp | null;
 }
 
 /** One row of the table: an op's name as {@link Node.op} gives it, and what differs from an op of which nothing is known. */
@@ -119,6 +130,7 @@ export const unknownOp: Op = {
   norm: null,
   rotary: null,
   attention: null,
+  experts: null,
 };
 
 export function opOfRow([, { traits = [], ...facts }]: Row): Op {

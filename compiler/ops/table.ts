@@ -2,12 +2,16 @@ import type { Node } from "../ir/node.ts";
 import { carriedBy, opOfRow, unknownOp, type Op, type Trait } from "./op.ts";
 import { arithmeticRows } from "./rows/arithmetic.ts";
 import { attentionRows } from "./rows/attention.ts";
+import { expertRows } from "./rows/experts.ts";
 import { layoutRows } from "./rows/layout.ts";
 import { normRows } from "./rows/norms.ts";
 
 /** Every op of which something is known, by {@link Node.op}. */
 export const ops: ReadonlyMap<string, Op> = new Map(
-  [...layoutRows, ...arithmeticRows, ...normRows, ...attentionRows].map((row) => [row[0], opOfRow(row)]),
+  [...layoutRows, ...arithmeticRows, ...normRows, ...attentionRows, ...expertRows].map((row) => [
+    row[0],
+    opOfRow(row),
+  ]),
 );
 
 /** What is known of a node's op. Functions that passes make are numbered, `tfc::PagedAttention_2`, and are one op. */

@@ -3,22 +3,25 @@ import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { siteOf, type Site } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
-import { nodesDeep } from "../ir/walk.ts";
+import { holderOf, nodesDeep } from "../ir/walk.ts";
 import { recognizeAttention, type Attention } from "./attention/attention.ts";
 import { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear/linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
 import { recognizeMlp, type Mlp } from "./mlp/mlp.ts";
+import { recognizeMoes, type Moe } from "./moe/moe.ts";
 import { layerNameOf, type LayerName } from "./model/names.ts";
 import { recognizeNorm, type Norm } from "./norm/norm.ts";
 
-export type Block = Attention | Mlp;
+export type Block = Attention | Mlp | Moe;
 
 /** A block that was seen: understood, outlined by an earlier pass, or missed for a reason. */
 export interface Seen {
   /** Number of the layer it belongs to. */
   readonly layer: number;
   readonly block: "attention" | "mlp";
+  /** Whether it is, or would be, a mixture of experts. */
+  readonly isMoe: boolean;
   readonly at: Node;
   readonly graph: Graph;
   readonly answer: Block | Site | Miss;
@@ -32,7 +35,7 @@ export interface Layer {
   /** `model.layers.0` */
   readonly name: string;
   readonly attention: Attention | Site | null;
-  readonly mlp: Mlp | Site | null;
+  readonly mlp: Mlp | Moe | Site | null;
 }
 
 /** A model seen as a decoder. Recognition changes nothing. */
@@ -49,7 +52,12 @@ export interface DecoderView {
 /** Looks for decoder blocks in the main graph and in the graphs inside it. */
 export function viewDecoder(model: Model): DecoderView {
   const graphs = [model.graph, ...[...nodesDeep(model.graph)].flatMap((node) => node.subgraphs)];
-  const seen = graphs.flatMap((graph) => numberLayers(seeBlocks(graph, new GraphIndex(model, graph))));
+  const inExperts = new Set<Node>();
+  const seen = graphs.flatMap((graph) => {
+    // What a mixture of experts holds in graphs of its own is part of it.
+    if (isHeldBy(graph, inExperts)) return [];
+    return numberLayers(seeBlocks(graph, new GraphIndex(model, graph), inExperts));
+  });
   const blocks = seen.map(({ answer }) => answer).filter((answer): answer is Block | Site => !isMiss(answer));
   const [first] = blocks;
   const input = first === undefined ? null : first.kind === "site" ? first.input : first.region.input;
@@ -71,21 +79,46 @@ export function counts(
   return { matched: seen.filter(({ answer }) => !isMiss(answer)).length, seen: seen.length };
 }
 
-function seeBlocks(graph: Graph, index: GraphIndex): Unnumbered[] {
+function isHeldBy(graph: Graph, nodes: ReadonlySet<Node>): boolean {
+  for (let at = holderOf(graph); at !== null; at = holderOf(at.graph)) if (nodes.has(at)) return true;
+  return false;
+}
+
+/** @param inExperts told of the nodes of mixtures of experts */
+function seeBlocks(graph: Graph, index: GraphIndex, inExperts: Set<Node>): Unnumbered[] {
   const seen: Unnumbered[] = [];
   const taken = new Set<Linear>();
+  const inAttention = new Set<Node>();
   for (const node of graph.nodes) {
     const site = siteOf(node);
     if (site !== null)
-      seen.push({ block: site.site === "attn" ? "attention" : "mlp", at: node, graph, answer: site });
+      seen.push({
+        block: site.site === "attn" ? "attention" : "mlp",
+        isMoe: false,
+        at: node,
+        graph,
+        answer: site,
+      });
     const answer = recognizeAttention(node, index);
     if (answer === null) continue;
-    seen.push({ block: "attention", at: node, graph, answer });
-    if (!isMiss(answer)) for (const linear of linearsOf(answer)) taken.add(linear);
+    seen.push({ block: "attention", isMoe: false, at: node, graph, answer });
+    if (isMiss(answer)) continue;
+    for (const linear of linearsOf(answer)) taken.add(linear);
+    for (const one of answer.region.nodes) inAttention.add(one);
+  }
+  for (const { at, answer, nodes } of recognizeMoes(index, inAttention)) {
+    seen.push({ block: "mlp", isMoe: true, at, graph, answer });
+    for (const one of nodes) {
+      inExperts.add(one);
+      // An activation in there is none of what comes behind.
+      index.withoutActivation.add(one);
+      const linear = index.linearOf(one);
+      if (linear !== null) taken.add(linear);
+    }
   }
   for (const linear of index.linears) {
     const answer = taken.has(linear) ? null : recognizeMlp(linear, index);
-    if (answer !== null) seen.push({ block: "mlp", at: linear.node, graph, answer });
+    if (answer !== null) seen.push({ block: "mlp", isMoe: false, at: linear.node, graph, answer });
   }
   return withoutOverlaps(seen).sort((a, b) => index.position(a.at) - index.position(b.at));
 }
@@ -161,7 +194,7 @@ interface Group {
   readonly index: number;
   readonly copy: number;
   attention: Attention | Site | null;
-  mlp: Mlp | Site | null;
+  mlp: Mlp | Moe | Site | null;
 }
 
 /** Blocks by layer; what a layer has twice (a shared and a routed expert, say) makes a copy of the layer's entry. */
@@ -220,5 +253,6 @@ function nameOf(block: Block | Site): LayerName | null {
 
 function projectionsOf(block: Block | Site): readonly Linear[] {
   if (block.kind === "site") return [];
+  if (block.kind === "moe") return [block.router.linear];
   return block.kind === "attention" ? linearsOf(block) : [...block.inputs, block.down];
 }

@@ -2,6 +2,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
+import { activationsOf } from "./activations.ts";
 import { recognizeLinear, type Linear } from "./linear/linear.ts";
 import { withLora } from "./linear/lora.ts";
 
@@ -12,11 +13,12 @@ import { withLora } from "./linear/lora.ts";
 export class GraphIndex {
   readonly model: Model;
   readonly graph: Graph;
-  /** Nodes that are known to compute elementwise from what has no activation in it. */
+  /** Nodes that no MLP's activation is found beyond: they compute without one, or belong to a mixture of experts. */
   readonly withoutActivation = new Set<Node>();
   readonly #positions = new Map<Node, number>();
   readonly #linears = new Map<Node, Linear>();
   readonly #members = new Map<Node, Linear>();
+  #activations: ReadonlySet<Value> | null = null;
 
   constructor(model: Model, graph: Graph) {
     this.model = model;
@@ -44,6 +46,11 @@ export class GraphIndex {
   /** Place of a node in the graph's order; -1 for a node of another graph. */
   position(node: Node): number {
     return this.#positions.get(node) ?? -1;
+  }
+
+  /** The values that hold data of a run. */
+  get activations(): ReadonlySet<Value> {
+    return (this.#activations ??= activationsOf(this.graph));
   }
 
   /** The linears, in order. */

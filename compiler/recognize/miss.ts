@@ -24,6 +24,9 @@ export type MissCode =
   | "MLP_INPUT_NOT_LINEAR"
   | "MLP_INPUTS_DIFFER"
   | "MLP_WIDTH"
+  | "MOE_OUTPUT_NOT_FOUND"
+  | "MOE_EXPERTS_NOT_FOUND"
+  | "MOE_INPUTS_DIFFER"
   | "REGION_NOT_CLOSED"
   | "REGION_OVERLAPS";
 
@@ -39,6 +42,9 @@ const stages: Record<MissCode, Miss["stage"]> = {
   MLP_INPUT_NOT_LINEAR: "structure",
   MLP_INPUTS_DIFFER: "check",
   MLP_WIDTH: "check",
+  MOE_OUTPUT_NOT_FOUND: "structure",
+  MOE_EXPERTS_NOT_FOUND: "structure",
+  MOE_INPUTS_DIFFER: "check",
   REGION_NOT_CLOSED: "safety",
   REGION_OVERLAPS: "safety",
 };

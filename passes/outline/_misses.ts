@@ -1,9 +1,9 @@
-import type { DecoderView, Seen } from "../../compiler/recognize/decoder.ts";
+import type { Seen } from "../../compiler/recognize/decoder.ts";
 import { isMiss, placeText } from "../../compiler/recognize/miss.ts";
 
-/** The reasons for which blocks of a kind were not understood, the first few in full. */
-export function missText(view: DecoderView, block: Seen["block"]): string {
-  const misses = view.seen.flatMap(({ block: b, answer }) => (b === block && isMiss(answer) ? [answer] : []));
+/** The reasons for which blocks were not understood, the first few in full. */
+export function missText(seen: readonly Seen[]): string {
+  const misses = seen.flatMap(({ answer }) => (isMiss(answer) ? [answer] : []));
   const texts = misses
     .slice(0, 3)
     .map((m) => `${m.code} at ${placeText(m.at)}: wanted ${m.want}, found ${m.got}`);

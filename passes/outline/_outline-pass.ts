@@ -2,10 +2,11 @@ import type { Node } from "../../compiler/ir/node.ts";
 import { linearMarks, type BlockKind } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
-import { counts, viewDecoder, type Block, type Layer, type Seen } from "../../compiler/recognize/decoder.ts";
+import { viewDecoder, type Block, type Layer, type Seen } from "../../compiler/recognize/decoder.ts";
 import type { Linear } from "../../compiler/recognize/linear/linear.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
+import { isMiss } from "../../compiler/recognize/miss.ts";
 import { missText } from "./_misses.ts";
 import { admitFunctions, moduleName } from "../_module.ts";
 import { outlineBlocks, type Marks, type Outlined } from "./_outline.ts";
@@ -14,12 +15,13 @@ import { outlineBlocks, type Marks, type Outlined } from "./_outline.ts";
 export interface OutlineSpec<B extends Block> {
   readonly name: string;
   readonly summary: string;
-  readonly block: Seen["block"];
+  /** Whether a block that was seen is of the kind. */
+  readonly isOwn: (seen: Seen) => boolean;
   readonly site: BlockKind;
   /** Last part of the calls' names: `self_attn`. */
   readonly module: string;
   readonly functionName: string;
-  readonly unmatched: "ATTENTION_UNMATCHED" | "MLP_UNMATCHED";
+  readonly unmatched: "ATTENTION_UNMATCHED" | "MLP_UNMATCHED" | "MOE_UNMATCHED";
   readonly blockOf: (layer: Layer) => B | null;
   /** What values are to the block: names of the function's parameters. */
   readonly rolesOf: (block: B) => ReadonlyMap<Value, string>;
@@ -40,10 +42,11 @@ export function outlinePass<B extends Block>(spec: OutlineSpec<B>): Pass {
         // The view spans the main graph and those inside it: one visit sees all.
         enter: () => {
           const view = analysis(viewDecoder);
-          const { matched, seen } = counts(view, spec.block);
-          if (matched < seen) {
-            const misses = missText(view, spec.block);
-            sink.report(spec.unmatched, { file: model.loc.file }, { matched, seen, misses });
+          const own = view.seen.filter(spec.isOwn);
+          const matched = own.filter(({ answer }) => !isMiss(answer)).length;
+          if (matched < own.length) {
+            const misses = missText(own);
+            sink.report(spec.unmatched, { file: model.loc.file }, { matched, seen: own.length, misses });
           }
           const blocks = view.layers.flatMap((layer) => {
             const block = spec.blockOf(layer);

@@ -14,7 +14,7 @@ import { outlinePass } from "./_outline-pass.ts";
 export const outlineAttention = outlinePass({
   name: "outline-attention",
   summary: "turn each attention block into a call of a model-local function",
-  block: "attention",
+  isOwn: ({ block }) => block === "attention",
   site: "attn",
   module: "self_attn",
   functionName: "SelfAttention",

@@ -15,7 +15,7 @@ import { outlinePass } from "./_outline-pass.ts";
 export const outlineMlp = outlinePass({
   name: "outline-mlp",
   summary: "turn each MLP into a call of a model-local function",
-  block: "mlp",
+  isOwn: ({ block, isMoe }) => block === "mlp" && !isMoe,
   site: "mlp",
   module: "mlp",
   functionName: "Mlp",

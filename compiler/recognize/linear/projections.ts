@@ -6,6 +6,7 @@ import { integersOf, scalarOf } from "../../ops/constant.ts";
 import { boundOf } from "../../ops/extent.ts";
 import type { Linear } from "./linear.ts";
 import type { Mlp } from "../mlp/mlp.ts";
+import type { Moe } from "../moe/moe.ts";
 import { rankOf } from "../../ops/rank.ts";
 import { has } from "../../ops/table.ts";
 
@@ -18,7 +19,8 @@ export interface Projection extends LinearMark {
  * The projections of a block that are understood well enough to put something beside them: where they are packed, the
  * order and the widths of the parts are proven, and no factor lies between product and result.
  */
-export function projectionsOf(block: Attention | Mlp): readonly Projection[] {
+export function projectionsOf(block: Attention | Mlp | Moe): readonly Projection[] {
+  if (block.kind === "moe") return [];
   const found = block.kind === "attention" ? attentionParts(block) : mlpParts(block);
   const rank = rankOf(block.region.input);
   return found.flatMap(({ linear, parts }) => {

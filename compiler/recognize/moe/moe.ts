@@ -1,0 +1,185 @@
+import type { DType } from "../../ir/dtype.ts";
+import { asTensor } from "../../ir/type.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Value } from "../../ir/value.ts";
+import { readsOf } from "../../ir/walk.ts";
+import { rankOf } from "../../ops/rank.ts";
+import { viewChain } from "../flow.ts";
+import type { GraphIndex } from "../graph-index.ts";
+import { isMiss, miss, type Miss } from "../miss.ts";
+import { regionBetween, type Region } from "../region.ts";
+import { expertsIn, isExpert, type Experts } from "./experts.ts";
+import { behindNorm, RoutedFlow, type Routed } from "./output.ts";
+import { isChoice, routersOf, type Router } from "./router.ts";
+
+/** A mixture of experts between its cut values: a router, the experts it chooses of, those all tokens go to, and their sum. */
+export interface Moe extends Experts {
+  readonly kind: "moe";
+  /** What chooses. */
+  readonly anchor: Node;
+  readonly router: Router;
+  /** How many the router chooses of. */
+  readonly experts: number;
+  readonly region: Region;
+  readonly hiddenSize: number;
+  readonly outputDtype: DType | null;
+  /** Whether the input may have another element type than the experts. */
+  readonly castsInput: boolean;
+}
+
+/** A mixture of experts that was seen, and what no MLP of a layer may be found in. */
+export interface SeenMoe {
+  readonly at: Node;
+  readonly answer: Moe | Miss;
+  readonly nodes: ReadonlySet<Node>;
+}
+
+/**
+ * Finds the mixtures of experts of a graph.
+ *
+ * Each begins at a value that a linear scores experts by, some node chooses by those scores, and what depends on the
+ * choice is added to the residual stream. The region between the two values is the block, however its experts are
+ * written and however many there are.
+ *
+ * @param others nodes of attention blocks
+ */
+export function recognizeMoes(index: GraphIndex, others: ReadonlySet<Node>): readonly SeenMoe[] {
+  const nodes = [...index.graph.nodes];
+  if (!nodes.some((node) => isChoice(node))) return [];
+  return routersOf(nodes, index).flatMap((router) => seeMoe(router, index, others) ?? []);
+}
+
+function seeMoe(router: Router, index: GraphIndex, others: ReadonlySet<Node>): SeenMoe | null {
+  const flow = new RoutedFlow(router.linear.input, index, others);
+  const routed = flow.from(router.choices);
+  // What a sampler chooses goes through no weights.
+  if (routed.ends.size === 0 && ![...routed.nodes].some((node) => isExpert(node, index))) return null;
+  const at = router.choice;
+  const answer = understood(router, { flow, routed }, index);
+  const nodes = isMiss(answer)
+    ? new Set([...routed.nodes, ...besideRouter(router, index)])
+    : new Set(answer.region.nodes);
+  return { at, answer, nodes };
+}
+
+/** The nodes of linears that read what a router reads: of shared experts, and of experts that all tokens go through. */
+function besideRouter({ linear }: Router, index: GraphIndex): readonly Node[] {
+  const chain = new Set(viewChain(linear.input));
+  return [...index.linears].flatMap(({ input, nodes }) =>
+    viewChain(input).some((value) => chain.has(value)) ? nodes : [],
+  );
+}
+
+interface Seeing {
+  readonly flow: RoutedFlow;
+  readonly routed: Routed;
+}
+
+function understood(router: Router, { flow, routed }: Seeing, index: GraphIndex): Moe | Miss {
+  const [end, ...more] = endsOf(routed, router);
+  if (end === undefined || more.length > 0 || routed.strayed !== null) {
+    const got =
+      routed.strayed !== null
+        ? `${routed.strayed.op} "${routed.strayed.name ?? ""}" of another block`
+        : `${routed.ends.size} additions`;
+    return miss(
+      "MOE_OUTPUT_NOT_FOUND",
+      router.choice,
+      "one addition of what experts make to the residual stream",
+      got,
+    );
+  }
+  const output = behindNorm(end, (node) => routed.nodes.has(node));
+  const region = regionTo(output, router, flow, index);
+  if (isMiss(region)) return region;
+  const experts = expertsIn(region, router, routed.nodes, index);
+  if (experts === null) {
+    return miss(
+      "MOE_EXPERTS_NOT_FOUND",
+      router.choice,
+      "products with weights of experts behind the choice",
+      "none",
+    );
+  }
+  const { linear } = router;
+  const outputDtype = asTensor(output.type)?.dtype ?? experts.dtype;
+  return {
+    ...experts,
+    kind: "moe",
+    anchor: router.choice,
+    router,
+    experts: linear.outFeatures,
+    region,
+    hiddenSize: linear.inFeatures,
+    outputDtype,
+    castsInput: isInputCast(region, experts.dtype),
+  };
+}
+
+/** What the block makes: what is added to the residual stream, or what the graph gives where nothing is. */
+function endsOf({ ends, outputs, strayed }: Routed, router: Router): readonly Value[] {
+  if (ends.size > 0 || strayed !== null) return [...ends];
+  return [...outputs].filter(({ producer }) => producer !== null && !router.choices.includes(producer));
+}
+
+/**
+ * The block's region: from the value that the router's input is a view of, the nearest one that all of the block is
+ * computed from, and that has the axes of the output.
+ */
+function regionTo(output: Value, { linear }: Router, flow: RoutedFlow, index: GraphIndex): Region | Miss {
+  const closed: Region[] = [];
+  let problem: Miss | null = null;
+  for (const input of viewChain(linear.input)) {
+    const region = regionBetween(input, output, index);
+    if (isMiss(region)) return region;
+    const outside = readOutside(region, flow, index);
+    if (outside === null) closed.push(region);
+    else
+      problem = miss(
+        "MOE_INPUTS_DIFFER",
+        linear.node,
+        "router and experts that read one value",
+        describe(outside),
+      );
+  }
+  const alike = closed.find((region) => isSameRank(region.input, output) === true);
+  const [nearest] = closed;
+  const found = alike ?? (output.producer?.op === "Reshape" ? closed.at(-1) : nearest);
+  return (
+    found ??
+    problem ??
+    miss("MOE_INPUTS_DIFFER", linear.node, "router and experts that read one value", "none")
+  );
+}
+
+/** An activation that a region reads besides its input. */
+function readOutside({ nodes, input }: Region, flow: RoutedFlow, index: GraphIndex): Value | null {
+  const inside = new Set(nodes);
+  for (const node of nodes) {
+    for (const value of readsOf(node)) {
+      const isInside = value === input || (value.producer !== null && inside.has(value.producer));
+      if (!isInside && (index.activations.has(value) || flow.isFromInput(value))) return value;
+    }
+  }
+  return null;
+}
+
+/** Whether experts compute in another type than the input has; where that is not declared, whether it is cast. */
+function isInputCast({ input, nodes }: Region, dtype: DType | null): boolean {
+  const declared = asTensor(input.type)?.dtype;
+  if (dtype === null) return false;
+  if (declared !== undefined) return declared !== dtype;
+  return nodes.some((node) => {
+    const [read] = node.inputs;
+    return node.op === "Cast" && read && viewChain(read).includes(input);
+  });
+}
+
+function isSameRank(a: Value, b: Value): boolean | null {
+  const [x, y] = [rankOf(a), rankOf(b)];
+  return x === null || y === null ? null : x === y;
+}
+
+function describe(value: Value): string {
+  return `"${value.name ?? ""}" of ${value.producer?.op ?? "the graph's inputs"} beside it`;
+}
