@@ -3,7 +3,7 @@
     python families.py dynamo                      # all exports of one exporter
     python families.py torchscript llama2 mistral  # some families only
 
-Each export lies in `../models/families/<family>-<exporter>/model.onnx`.
+Each export lies in `../models/families/<family>-<exporter>/model.onnx`, or in `new-families`.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import torch
 import family_exporters
 from family_exports import EXPORTS
 
-OUT = Path(__file__).resolve().parent.parent / "models" / "families"
+OUT = Path(__file__).resolve().parent.parent / "models"
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
             continue
         if options.family and export.family not in options.family:
             continue
-        path = options.out / export.name / "model.onnx"
+        path = options.out / export.folder / export.name / "model.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             getattr(family_exporters, export.exporter)(export.family, path, **export.options)

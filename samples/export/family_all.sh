@@ -16,4 +16,6 @@ done
 "$venvs/optimum/bin/python" families.py torchscript
 "$venvs/genai/bin/python" families.py genai
 "$venvs/mobius/bin/python" families.py mobius
+"$venvs/torch/bin/python" families.py transformers
 "$venvs/torch/bin/python" family_check.py
+"$venvs/torch/bin/python" family_reference.py

@@ -24,23 +24,28 @@ class WithCache(torch.nn.Module):
         return output.logits, present
 
 
+@torch.no_grad()
 def example_inputs(model: torch.nn.Module) -> dict:
     """Inputs of two rows with every length different, so that none is taken for another."""
-    config = model.config
     batch, sequence, past = 2, 5, 7
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    cache_shape = (batch, config.num_key_value_heads, past, head_dim)
-    caches = 2 * config.num_hidden_layers
+    ids = torch.randint(model.config.vocab_size, (batch, past + sequence))
+    cache = DynamicCache()
+    model(input_ids=ids[:, :past], past_key_values=cache, use_cache=True)
     return {
-        "input_ids": torch.randint(config.vocab_size, (batch, sequence)),
+        "input_ids": ids[:, past:],
         "attention_mask": torch.ones(batch, past + sequence, dtype=torch.int64),
         "position_ids": torch.arange(past, past + sequence).repeat(batch, 1),
-        "past_key_values": [torch.randn(cache_shape, dtype=model.dtype) for _ in range(caches)],
+        "past_key_values": [t for layer in cache.layers for t in (layer.keys, layer.values)],
     }
 
 
-def export(model: torch.nn.Module) -> torch.onnx.ONNXProgram:
-    """The exported program; batch, sequence and past lengths stay symbolic."""
+def export(model: torch.nn.Module, experts: str | None = None) -> torch.onnx.ONNXProgram:
+    """The exported program; batch, sequence and past lengths stay symbolic.
+
+    `experts` is how transformers computes a mixture: `grouped_mm` if nothing else is said, or `batched_mm`.
+    """
+    if experts is not None:
+        model.set_experts_implementation(experts)
     layers = range(model.config.num_hidden_layers)
     names = [f"{layer}.{part}" for layer in layers for part in ("key", "value")]
     inputs = example_inputs(model)

@@ -18,10 +18,10 @@ DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
 @contextmanager
-def checkpoint(family: str, wide_heads: bool = False):
+def checkpoint(family: str, wide_heads: bool = False, **options):
     """A folder, gone afterwards, that holds the family as transformers saves it."""
     with tempfile.TemporaryDirectory() as folder:
-        family_models.save(family, folder, wide_heads)
+        family_models.save(family, folder, wide_heads, **options)
         yield Path(folder)
 
 
@@ -31,7 +31,11 @@ def save_inline(source: Path, path: Path) -> None:
 
 
 def dynamo(
-    family: str, path: Path, precision: str = "fp32", metadata: tuple[str, ...] = (NAME_SCOPES,)
+    family: str,
+    path: Path,
+    precision: str = "fp32",
+    metadata: tuple[str, ...] = (NAME_SCOPES,),
+    experts: str | None = None,
 ) -> None:
     """`torch.onnx.export(dynamo=True)`, with inputs as in `export_dynamo.py`.
 
@@ -42,23 +46,30 @@ def dynamo(
 
     from family_dynamo import export
 
-    program = export(family_models.build(family, getattr(torch, DTYPES[precision])))
-    graph = program.model.graph
+    program = export(family_models.build(family, getattr(torch, DTYPES[precision])), experts)
+    keep_metadata(program.model, metadata)
+    program.save(path, external_data=False)
+
+
+def keep_metadata(model, kept: tuple[str, ...]) -> None:
+    """Drop all metadata of a model in `onnx_ir` but that of the names given."""
+    graph = model.graph
     values = [*graph.inputs, *graph.initializers.values()]
-    for holder in (program.model, graph, *graph.all_nodes(), *values):
-        kept = {k: v for k, v in holder.metadata_props.items() if k in metadata}
+    for holder in (model, graph, *graph.all_nodes(), *values):
+        props = {k: v for k, v in holder.metadata_props.items() if k in kept}
         holder.metadata_props.clear()
-        holder.metadata_props.update(kept)
+        holder.metadata_props.update(props)
     for node in graph.all_nodes():
         for value in node.outputs:
             value.metadata_props.clear()
-    program.save(path, external_data=False)
 
 
 def torchscript(family: str, path: Path) -> None:
     """optimum's `text-generation-with-past`, which uses the TorchScript exporter."""
+    from family_optimum import register
     from optimum.exporters.onnx import main_export
 
+    register()
     with checkpoint(family) as source, tempfile.TemporaryDirectory() as out:
         main_export(str(source), output=out, task="text-generation-with-past", do_validation=False)
         shutil.copyfile(Path(out) / "model.onnx", path)
@@ -81,11 +92,16 @@ def mobius(
     provider: str = "default",
     static_cache: bool = False,
     wide_heads: bool = False,
+    packed_experts: bool = False,
 ) -> None:
-    """mobius-onnx, which builds graphs from definitions of its own."""
+    """mobius-onnx, which builds graphs from definitions of its own.
+
+    Of DeepSeek's it finds experts only where they lie in one tensor, unlike in published checkpoints.
+    """
     from mobius import CausalLMTask, build
 
-    with checkpoint(family, wide_heads) as source, tempfile.TemporaryDirectory() as out:
+    saved = {"save_original_format": False} if packed_experts else {}
+    with checkpoint(family, wide_heads, **saved) as source, tempfile.TemporaryDirectory() as out:
         task = CausalLMTask(static_cache=True) if static_cache else None
         package = build(str(source), task=task, execution_provider=provider)
         package["model"].graph.name = family  # it is named for the folder of the checkpoint
@@ -98,3 +114,27 @@ def quantized(family: str, path: Path, method: str) -> None:
     from family_quantizers import METHODS
 
     METHODS[method](path.parent.parent / f"{family}-dynamo" / "model.onnx", path)
+
+
+def transformers(
+    family: str, path: Path, fusions: str | None = None, experts: str | None = None
+) -> None:
+    """The exporter that transformers 5 brings: dynamo behind patches and translations of its own.
+
+    `fusions` is the execution provider for whose operators it rewrites the graph.
+    """
+    import onnx_ir
+    from family_dynamo import example_inputs
+    from transformers.cache_utils import DynamicCache
+    from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
+
+    model = family_models.build(family)
+    if experts is not None:
+        model.set_experts_implementation(experts)
+    inputs = example_inputs(model)
+    past = inputs["past_key_values"]
+    inputs["past_key_values"] = DynamicCache(zip(past[::2], past[1::2]))
+    config = OnnxConfig(dynamic=True, ort_fusions=fusions)
+    program = OnnxExporter().export(model, inputs, config=config).program
+    keep_metadata(program, (NAME_SCOPES,))
+    onnx_ir.save(program, path)

@@ -44,6 +44,37 @@ LLAMA3_ROPE = {
 WIDE_HEADS = {"head_dim": 16}
 FEWER_HEADS = {"num_attention_heads": 2, "num_key_value_heads": 1, "partial_rotary_factor": 1.0}
 
+YARN = {
+    "rope_type": "yarn",
+    "factor": 32.0,
+    "beta_fast": 32.0,
+    "beta_slow": 1.0,
+    "truncate": False,
+    "original_max_position_embeddings": 4096,
+}
+# Two of four experts for each token; libraries and families name the numbers differently.
+EXPERTS = {
+    "num_experts": 4,
+    "num_local_experts": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+}
+# Multi-head latent attention, and a layer without experts before the one with.
+LATENT = {
+    "rms_norm_eps": 1e-6,  # as published: transformers has it in the latent norms whatever is said here
+    "num_key_value_heads": HEADS,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+    "n_group": 1,
+    "topk_group": 1,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+}
+
 # name: model_type and what differs from COMMON
 FAMILIES = {
     "llama2": {"model_type": "llama", "head_dim": 8},
@@ -90,16 +121,154 @@ FAMILIES = {
         "layer_types": ["sliding_attention", "full_attention"],
         "tie_word_embeddings": True,
     },
+    # Mixtures of experts
+    "mixtral": EXPERTS | {"model_type": "mixtral", "head_dim": 8, "intermediate_size": 16},
+    "qwen2-moe": EXPERTS | {"model_type": "qwen2_moe", "shared_expert_intermediate_size": 24},
+    "qwen3-moe": EXPERTS | {"model_type": "qwen3_moe", "head_dim": 8, "norm_topk_prob": True},
+    "olmoe": EXPERTS | {"model_type": "olmoe", "intermediate_size": 16},
+    "glm4-moe": EXPERTS
+    | {
+        "model_type": "glm4_moe",
+        "head_dim": 8,
+        "attention_bias": True,
+        "use_qk_norm": True,
+        "partial_rotary_factor": 0.5,
+        "first_k_dense_replace": 1,
+        "n_shared_experts": 1,
+        "norm_topk_prob": True,
+        "routed_scaling_factor": 1.5,
+    },
+    "deepseek-v2": EXPERTS | LATENT | {"model_type": "deepseek_v2", "routed_scaling_factor": 1.5},
+    "deepseek-v3": EXPERTS
+    | LATENT
+    | {
+        "model_type": "deepseek_v3",
+        "num_experts": 8,
+        "num_local_experts": 8,
+        "n_routed_experts": 8,
+        "n_group": 2,
+        "topk_group": 1,
+        "scoring_func": "sigmoid",  # as published; transformers reads neither
+        "topk_method": "noaux_tc",
+        "norm_topk_prob": True,
+        "routed_scaling_factor": 2.5,
+    },
+    "gpt-oss": EXPERTS
+    | {
+        "model_type": "gpt_oss",
+        "head_dim": 8,
+        "intermediate_size": 16,
+        "attention_bias": True,
+        "sliding_window": 4,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_theta": 150000.0,
+        "rope_scaling": YARN,
+    },
+    # One MLP a layer
+    "cohere": {
+        "model_type": "cohere",
+        "rope_theta": 10000.0,
+        "layer_norm_eps": 1e-5,
+        "logit_scale": 0.25,
+        "tie_word_embeddings": True,
+    },
+    "glm4": {
+        "model_type": "glm4",
+        "head_dim": 8,
+        "attention_bias": True,
+        "partial_rotary_factor": 0.5,
+    },
+    "olmo2": {"model_type": "olmo2"},
+    "granite": {
+        "model_type": "granite",
+        "embedding_multiplier": 1.5,
+        "logits_scaling": 0.5,
+        "residual_multiplier": 0.75,
+        "attention_multiplier": 0.25,
+    },
+    "smollm3": {
+        "model_type": "smollm3",
+        "no_rope_layers": [1, 0],
+        "layer_types": ["full_attention", "full_attention"],
+        "tie_word_embeddings": True,
+    },
+    "phi": {
+        "model_type": "phi",
+        "layer_norm_eps": 1e-5,
+        "partial_rotary_factor": 0.5,
+        "num_key_value_heads": HEADS,
+    },
+    "stablelm": {
+        "model_type": "stablelm",
+        "layer_norm_eps": 1e-5,
+        "partial_rotary_factor": 0.5,
+        "use_qkv_bias": True,
+    },
+    "helium": {"model_type": "helium", "head_dim": 8},
+    "bitnet": {"model_type": "bitnet", "hidden_act": "relu2"},
+    # Attention and something else
+    "falcon-h1": {
+        "model_type": "falcon_h1",
+        "head_dim": 8,
+        "rope_theta": 10000.0,
+        "mamba_d_ssm": HIDDEN,
+        "mamba_n_heads": HEADS,
+        "mamba_d_head": 8,
+        "mamba_d_state": 8,
+        "mamba_chunk_size": 4,
+        "key_multiplier": 0.5,
+        "ssm_out_multiplier": 0.5,
+    },
+    "lfm2": {
+        "model_type": "lfm2",
+        "layer_types": ["conv", "full_attention"],
+        "norm_eps": 1e-5,
+        "block_auto_adjust_ff_dim": False,
+    },
 }
 
 
+# Mixtral's names before transformers 5
+RENAMED = {
+    ".block_sparse_moe.": ".mlp.",
+    ".w1.": ".gate_proj.",
+    ".w2.": ".down_proj.",
+    ".w3.": ".up_proj.",
+}
+PACKED = {"gate_up_proj": ("gate_proj", "up_proj"), "down_proj": ("down_proj",)}
+WHOLE = ("gpt_oss",)  # its experts are in one tensor everywhere, and lie the other way
+
+
 def random_weight(family: str, name: str, parameter: torch.Tensor, model_type: str) -> torch.Tensor:
-    """A weight of a size that keeps activations near 1; norms vary around their neutral value."""
+    """A weight of a size that keeps activations near 1; norms vary around their neutral value.
+
+    The experts that transformers 5 keeps in one tensor are those that transformers 4 keeps apart.
+    """
+    for old, new in RENAMED.items():
+        name = name.replace(old, new)
+    block, _, last = name.rpartition(".experts.")
+    if parameter.dim() == 3 and last in PACKED and model_type not in WHOLE:
+        parts = PACKED[last]
+        rows = parameter.shape[1] // len(parts)
+        return torch.stack(
+            [
+                torch.cat(
+                    [
+                        random_weight(
+                            family, f"{block}.experts.{i}.{part}.weight", expert[:rows], model_type
+                        )
+                        for part in parts
+                    ]
+                )
+                for i, expert in enumerate(parameter)
+            ]
+        )
     generator = torch.Generator().manual_seed(zlib.crc32(f"{family}/{name}".encode()))
     noise = torch.randn(parameter.shape, generator=generator)
     if parameter.dim() > 1:
         return noise / math.sqrt(1 if "embed" in name else parameter.shape[1])
-    neutral = 1.0 if "norm" in name and not model_type.startswith("gemma") else 0.0
+    is_scale = "norm" in name and not name.endswith("bias")
+    neutral = 1.0 if is_scale and not model_type.startswith("gemma") else 0.0
     return neutral + 0.2 * noise
 
 
@@ -128,6 +297,9 @@ def build(
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(random_weight(family, name, parameter, model_type))
+        for name, buffer in model.named_buffers():
+            if name.endswith("e_score_correction_bias"):  # trained, though not by gradients
+                buffer.copy_(random_weight(family, name, buffer, model_type))
     return model.to(dtype)
 
 
@@ -147,7 +319,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def save(family: str, folder: str, wide_heads: bool = False) -> None:
+def save(family: str, folder: str, wide_heads: bool = False, **options) -> None:
     """Write the family as transformers does, with a tokenizer."""
-    build(family, wide_heads=wide_heads).save_pretrained(folder)
+    build(family, wide_heads=wide_heads).save_pretrained(folder, **options)
     tokenizer().save_pretrained(folder)
