@@ -6,6 +6,7 @@ export { defaultCases, fitCases, type Skipped } from "./verify/cases.ts";
 export { compare, type Difference } from "./verify/compare.ts";
 export { Decoder } from "./generate/decoder.ts";
 export { devices, type Device, type Provider } from "./session/devices.ts";
+export type { Feeds } from "./session/given.ts";
 export { caseText, type Case } from "./session/dims.ts";
 export { makeFeeds, type FeedOptions, type Signature } from "./session/feeds.ts";
 export { generate, generateText, type GenerateOptions } from "./generate/generate.ts";
@@ -13,6 +14,13 @@ export { reportText } from "./verify/report.ts";
 export { sampler, type Sampler, type SamplingOptions } from "./generate/sampling.ts";
 export { openSession, type Session, type SessionOptions } from "./session/session.ts";
 export type { Level, LevelReport, Worst } from "./verify/tally.ts";
-export type { ElementType, Elements, HostTensor, Port, Tensors } from "./session/tensor.ts";
+export {
+  tensorFrom,
+  type ElementType,
+  type Elements,
+  type HostTensor,
+  type Port,
+  type Tensors,
+} from "./session/tensor.ts";
 export { loadTokenizer, type Tokenizer } from "./generate/tokenizer.ts";
 export { verify, type Report, type VerifyOptions } from "./verify/verify.ts";

@@ -293,6 +293,12 @@ export const adapterCodes = {
     what: "an adapter id is out of range",
     wanted: `-1 for the base, or one from 0 to ${p.members - 1}`,
     found: p.found,
-    fix: "correct --adapter-ids",
+    fix: "correct the id (--adapter-ids on the command line)",
+  })),
+  ADAPTER_IDS_COUNT: error((p: { each: "row" | "token"; wanted: number; found: number }) => ({
+    what: `adapter_ids must have one id for each ${p.each}`,
+    wanted: `${p.wanted} ids`,
+    found: String(p.found),
+    fix: `give each ${p.each} an id; -1 is the base`,
   })),
 } as const;

@@ -9,8 +9,8 @@ export const runningCodes = {
     found: "none",
     fix: "npm install onnxruntime-node",
   })),
-  RUNTIME_FAILED: error((p: { why: string }) => ({
-    what: "onnxruntime refused the model or the run",
+  RUNTIME_FAILED: error((p: { why: string; optimizations?: "off" | "all" }) => ({
+    what: `onnxruntime refused the model or the run${p.optimizations === undefined ? "" : ` (optimizations ${p.optimizations})`}`,
     found: p.why,
     fix: "see the message above; `tfc dump` shows the graph",
   })),
@@ -25,6 +25,42 @@ export const runningCodes = {
     wanted: "a tokenizer.json that @huggingface/tokenizers understands",
     found: p.why,
     fix: "give the folder of the model, with the tokenizer.json it was published with",
+  })),
+  INPUT_UNKNOWN: error((p: { name: string; known: readonly string[] }) => ({
+    what: `the graph has no input ${JSON.stringify(p.name)}`,
+    wanted: `one of ${p.known.join(", ")}`,
+    found: JSON.stringify(p.name),
+    fix: "leave it out, or correct its name",
+  })),
+  INPUT_INVALID: error((p: { wanted: string; found: string }) => ({
+    what: "a value given to the graph is not a tensor",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "give { dtype, dims, data } with as many elements as the dims hold, or use tensorFrom",
+  })),
+  SESSION_CLOSED: error(() => ({
+    what: "the session has been closed",
+    wanted: "an open session",
+    found: "one after close()",
+    fix: "open the model again with openSession",
+  })),
+  GENERATE_OPTION: error((p: { option: string; wanted: string; found: string }) => ({
+    what: `${p.option} is not right`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: `correct ${p.option}`,
+  })),
+  GENERATE_ADAPTER: error((p: { name: string; takes: "adapter" | "ids" }) => ({
+    what:
+      p.takes === "ids"
+        ? "the graph holds a bank of adapters, and no id says which one to use"
+        : "the graph takes an adapter as inputs, and none is given",
+    wanted: `a value for the input ${JSON.stringify(p.name)}${p.takes === "ids" ? "" : " and the other inputs of adapters"}`,
+    found: "none",
+    fix:
+      p.takes === "ids"
+        ? "give `inputs` with adapter_ids, an int64 tensor of one id; -1 is the base"
+        : "give `inputs: pool.feeds` of an AdapterPool of this session; without an active adapter it feeds the base",
   })),
   GENERATE_UNSUPPORTED: error((p: { what: string; wanted: string; found: string }) => ({
     what: `this graph cannot generate text: ${p.what}`,

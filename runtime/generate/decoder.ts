@@ -1,8 +1,12 @@
+import { existsSync } from "node:fs";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { fromHalf } from "../../compiler/weights/half.ts";
 import { pairCache, type CacheEntry } from "./cache.ts";
+import { checkIds } from "./options.ts";
+import { adapterInterface } from "../adapters/ports.ts";
 import { resolveDims, type Case } from "../session/dims.ts";
 import { structure } from "../session/feeds.ts";
+import { tensorsOf, type Feeds } from "../session/given.ts";
 import { roleOf } from "../session/roles.ts";
 import type { Session } from "../session/session.ts";
 import {
@@ -30,11 +34,12 @@ export class Decoder {
 
   /**
    * @param extra values of inputs that are not a decoder's own, such as adapter weights.
-   * @throws TfcError GENERATE_UNSUPPORTED when the graph's inputs and outputs are not those of a decoder.
+   * @throws TfcError GENERATE_UNSUPPORTED when the graph's inputs and outputs are not those of a decoder;
+   *   GENERATE_ADAPTER where it takes an adapter and `extra` has none; INPUT_UNKNOWN or INPUT_INVALID.
    */
-  constructor(session: Session, extra: Tensors = new Map()) {
+  constructor(session: Session, extra: Feeds = new Map()) {
     this.#session = session;
-    this.#extra = extra;
+    this.#extra = tensorsOf(extra, session.file, session.inputs);
     this.#cache = pairCache(session.inputs, session.outputs);
     this.#logits = logitsOf(session, this.#cache);
     for (const port of session.inputs) this.#check(port);
@@ -49,14 +54,19 @@ export class Decoder {
    * Feeds tokens that follow those before; at least one.
    *
    * @returns the logits of the token after the last one, as many as the vocabulary has.
-   * @throws TfcError RUNTIME_FAILED.
+   * @param signal ends the work between two runs
+   * @throws TfcError GENERATE_OPTION for what is no id; RUNTIME_FAILED; the signal's reason.
    */
-  async feed(ids: readonly number[]): Promise<Float64Array> {
+  async feed(ids: readonly number[], signal?: AbortSignal): Promise<Float64Array> {
+    checkIds(ids);
     // A graph for one token at a time takes a prompt token by token.
     const step =
       this.#session.inputs.find((port) => roleOf(port) === "tokens")?.dims.at(-1) === 1 ? 1 : ids.length;
     let logits: Float64Array = new Float64Array(0);
-    for (let at = 0; at < ids.length; at += step) logits = await this.#step(ids.slice(at, at + step));
+    for (let at = 0; at < ids.length; at += step) {
+      signal?.throwIfAborted();
+      logits = await this.#step(ids.slice(at, at + step));
+    }
     return logits;
   }
 
@@ -89,7 +99,8 @@ export class Decoder {
   #check(port: Port): void {
     if (this.#extra.has(port.name)) return;
     const role = roleOf(port);
-    if (role === "other" || port.dtype === null) throw unsupported(port);
+    if (role === "other" || port.dtype === null)
+      throw adapterMissing(this.#session, port) ?? unsupported(port);
     if (role === "past" && sizeOf(resolveDims(port, { batch: 1, sequence: 1, past: 0 })) !== 0) {
       const [wanted, found] = ["a cache that begins empty", `${port.name} [${port.dims.join(", ")}]`];
       throw inputError(
@@ -99,6 +110,15 @@ export class Decoder {
       );
     }
   }
+}
+
+/** The error for an input that belongs to an adapter; null for any other. */
+function adapterMissing({ file, inputs }: Session, { name }: Port): Error | null {
+  // Only graphs that have been compiled say what their inputs are; a session of another kind has no file to ask.
+  const taken = existsSync(file) ? adapterInterface(file, inputs) : null;
+  const isLeaf = taken?.ports.some(({ port }) => port.name === name) === true;
+  if (!isLeaf && taken?.ids?.name !== name) return null;
+  return inputError("GENERATE_ADAPTER", { file, name }, { name, takes: isLeaf ? "adapter" : "ids" });
 }
 
 function unsupported(port: Port): Error {

@@ -1,8 +1,9 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { Decoder } from "./decoder.ts";
+import { checkGeneration } from "./options.ts";
 import { sampler, type SamplingOptions } from "./sampling.ts";
+import type { Feeds } from "../session/given.ts";
 import type { Session } from "../session/session.ts";
-import type { Tensors } from "../session/tensor.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface GenerateOptions extends SamplingOptions {
@@ -10,14 +11,18 @@ export interface GenerateOptions extends SamplingOptions {
   readonly maxNewTokens?: number;
   /** Ids that end the text; they are not given out. Default: the tokenizer's, where there is one. */
   readonly stops?: readonly number[];
-  /** Values of inputs that are not a decoder's own, such as adapter weights. */
-  readonly inputs?: Tensors;
+  /** Values of inputs that are not a decoder's own, such as adapter weights: a Map, or an object. */
+  readonly inputs?: Feeds;
+  /** Ends the work between two tokens: the loop throws the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Continues a prompt of token ids, giving each new id as it comes. Leaving the loop ends the work.
  *
- * @throws TfcError GENERATE_UNSUPPORTED for a graph that is no decoder's or an empty prompt; RUNTIME_FAILED.
+ * @throws TfcError GENERATE_UNSUPPORTED for a graph that is no decoder's or an empty prompt; GENERATE_ADAPTER for one
+ *   that needs an adapter; GENERATE_OPTION for ids or options out of range; what {@link Session.run} throws; the
+ *   signal's reason.
  */
 export async function* generate(
   session: Session,
@@ -28,12 +33,14 @@ export async function* generate(
     const text = { what: "the prompt is empty", wanted: "at least one token", found: "none" };
     throw inputError("GENERATE_UNSUPPORTED", { file: session.file }, text);
   }
+  checkGeneration(options);
   const decoder = new Decoder(session, options.inputs);
   const choose = sampler(options);
   const stops = new Set(options.stops ?? []);
   let next = prompt;
   for (let made = 0; made < (options.maxNewTokens ?? 64); made++) {
-    const id = choose(await decoder.feed(next));
+    options.signal?.throwIfAborted();
+    const id = choose(await decoder.feed(next, options.signal));
     if (stops.has(id)) return;
     yield id;
     next = [id];

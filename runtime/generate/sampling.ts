@@ -1,4 +1,5 @@
 import { random } from "../session/random.ts";
+import { checkSampling } from "./options.ts";
 
 export interface SamplingOptions {
   /** 0, the default, takes the likeliest token each time; 1 samples as the model says, less is bolder, more is wilder. */
@@ -14,8 +15,14 @@ export interface SamplingOptions {
 /** Chooses a token by the logits of its place. */
 export type Sampler = (logits: ArrayLike<number>) => number;
 
-/** A sampler; each keeps its own stream of random numbers. */
-export function sampler({ temperature = 0, topK, topP, seed = 0 }: SamplingOptions = {}): Sampler {
+/**
+ * A sampler; each keeps its own stream of random numbers.
+ *
+ * @throws TfcError GENERATE_OPTION for an option out of range
+ */
+export function sampler(options: SamplingOptions = {}): Sampler {
+  checkSampling(options);
+  const { temperature = 0, topK, topP, seed = 0 } = options;
   if (temperature <= 0) return argmax;
   const stream = random(seed, "sampling");
   return (logits) => {

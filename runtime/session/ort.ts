@@ -38,9 +38,9 @@ function isMissing(cause: unknown): boolean {
   );
 }
 
-/** RUNTIME_FAILED about a model, with what onnxruntime said. */
-export function runtimeFailed(file: string, cause: unknown): TfcError {
-  return inputError("RUNTIME_FAILED", { file }, { why: ortMessage(cause) }, cause);
+/** RUNTIME_FAILED about a model, with what onnxruntime said and the optimizations it ran with. */
+export function runtimeFailed(file: string, cause: unknown, optimizations: "off" | "all" = "all"): TfcError {
+  return inputError("RUNTIME_FAILED", { file }, { why: ortMessage(cause), optimizations }, cause);
 }
 
 const noise: readonly (readonly [RegExp, string])[] = [

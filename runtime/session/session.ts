@@ -1,7 +1,9 @@
 import { existsSync } from "node:fs";
 import type { InferenceSession, OnnxValue, Tensor } from "onnxruntime-node";
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import { memberIdsCheck } from "../adapters/member-ids.ts";
 import { cudaObstacle, providerError, type Provider } from "./devices.ts";
+import { tensorsOf, type Feeds } from "./given.ts";
 import { loadOrt, ortMessage, runtimeFailed, type Ort } from "./ort.ts";
 import { elementTypeOf, ortNameOf, type HostTensor, type Port, type Tensors } from "./tensor.ts";
 
@@ -24,10 +26,11 @@ export interface Session {
    * Runs the graph; it blocks the event loop meanwhile. Results own their elements.
    *
    * @param fetch names of the outputs wanted; all when left out.
-   * @throws TfcError RUNTIME_FAILED with what onnxruntime said.
+   * @throws TfcError INPUT_UNKNOWN or INPUT_INVALID for feeds that are no inputs' or no tensors; ADAPTER_IDS_RANGE or
+   *   ADAPTER_IDS_COUNT for ids that a bank cannot take; SESSION_CLOSED; RUNTIME_FAILED with what onnxruntime said.
    */
-  run(feeds: Tensors, fetch?: readonly string[]): Promise<Tensors>;
-  /** Gives the graph's memory back; the session is of no use after it. */
+  run(feeds: Feeds, fetch?: readonly string[]): Promise<Tensors>;
+  /** Gives the graph's memory back; the session is of no use after it. Closing again does nothing. */
   close(): Promise<void>;
 }
 
@@ -61,15 +64,36 @@ async function create(ort: Ort, file: string, provider: Provider, options: Sessi
     });
   } catch (cause) {
     if (isProviderFailure(cause)) throw providerError(provider, cause);
-    throw runtimeFailed(file, cause);
+    throw runtimeFailed(file, cause, options.optimizations);
   }
+  return opened({ ort, session, file, provider, optimizations: options.optimizations ?? "all" });
+}
+
+interface Loaded {
+  readonly ort: Ort;
+  readonly session: InferenceSession;
+  readonly file: string;
+  readonly provider: Provider;
+  readonly optimizations: "off" | "all";
+}
+
+function opened(loaded: Loaded): Session {
+  const { session, file, provider } = loaded;
+  const [inputs, outputs] = [session.inputMetadata.map(portOf), session.outputMetadata.map(portOf)];
+  const checkIds = memberIdsCheck(file, inputs);
+  let closing: Promise<void> | undefined;
   return {
     file,
     provider,
-    inputs: session.inputMetadata.map(portOf),
-    outputs: session.outputMetadata.map(portOf),
-    run: (feeds, fetch) => run(ort, session, file, feeds, fetch),
-    close: () => session.release(),
+    inputs,
+    outputs,
+    run: async (given, fetch) => {
+      if (closing !== undefined) throw inputError("SESSION_CLOSED", { file }, {});
+      const feeds = tensorsOf(given, file, inputs);
+      checkIds(feeds);
+      return run(loaded, feeds, fetch);
+    },
+    close: () => (closing ??= session.release()),
   };
 }
 
@@ -83,9 +107,7 @@ function portOf(metadata: InferenceSession.ValueMetadata): Port {
 }
 
 async function run(
-  ort: Ort,
-  session: InferenceSession,
-  file: string,
+  { ort, session, file, optimizations }: Loaded,
   feeds: Tensors,
   fetch?: readonly string[],
 ): Promise<Tensors> {
@@ -94,7 +116,7 @@ async function run(
     const given = Object.fromEntries([...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]));
     results = await (fetch === undefined ? session.run(given) : session.run(given, fetch));
   } catch (cause) {
-    throw runtimeFailed(file, cause);
+    throw runtimeFailed(file, cause, optimizations);
   }
   return new Map(Object.entries(results).flatMap(([name, value]) => fromOrt(name, value)));
 }

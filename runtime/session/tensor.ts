@@ -59,6 +59,11 @@ export function elementTypeOf(ort: string): ElementType | null {
   return byOrtName.get(ort) ?? null;
 }
 
+/** Whether a text names one of these types, by ONNX's name. */
+export function isElementType(name: string): name is ElementType {
+  return Object.hasOwn(types, name);
+}
+
 /** What the binding calls an element type. */
 export function ortNameOf(dtype: ElementType): (typeof types)[ElementType]["ort"] {
   return types[dtype].ort;

@@ -76,7 +76,7 @@ export async function pagedLogitsOf(
 ): Promise<HostTensor> {
   const whole: Session = {
     ...session,
-    run: (feeds, fetch) => session.run(new Map([...feeds, ...more]), fetch),
+    run: (feeds, fetch) => session.run(new Map([...(feeds as Tensors), ...more]), fetch),
   };
   const found = await new PagedRunner(whole, 4, 32).run(stepsOf(prompt));
   const { dims } = baseLogits(prompt);

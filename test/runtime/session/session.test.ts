@@ -86,6 +86,41 @@ describe("openSession", () => {
     await session.close();
   });
 
+  it("takes feeds as an object, and names one that is no input or no tensor", async () => {
+    const file = scaled("given.onnx", 2);
+    const session = await openSession(file, { threads: 1 });
+    const x = tensorFrom("float", [1, 1, 4], (i) => i);
+    expect((await session.run({ x })).get("y")?.data).toEqual(Float32Array.of(0, 2, 4, 6));
+    await expect(session.run({ x, z: x })).rejects.toMatchObject({
+      code: "INPUT_UNKNOWN",
+      diagnostics: [{ place: { file, name: "z" }, wanted: "one of x" }],
+    });
+    const wrong: readonly unknown[] = [
+      null,
+      [1, 2],
+      { ...x, dtype: "float32" },
+      { ...x, dtype: "constructor" },
+      { ...x, dims: [1, 1, 2.5] },
+      { ...x, dims: [1, 2, 4] },
+      { ...x, data: 3 },
+    ];
+    for (const tensor of wrong) {
+      await expect(session.run({ x: tensor as HostTensor })).rejects.toMatchObject({ code: "INPUT_INVALID" });
+    }
+    for (const feeds of [null, 3, [x]]) {
+      await expect(session.run(feeds as never)).rejects.toMatchObject({ code: "INPUT_INVALID" });
+    }
+    await session.close();
+  });
+
+  it("closes twice without harm, and runs no more", async () => {
+    const session = await openSession(scaled("closed.onnx", 2));
+    await Promise.all([session.close(), session.close()]);
+    await session.close();
+    const feeds = { x: tensorFrom("float", [1, 1, 4], (i) => i) };
+    await expect(session.run(feeds)).rejects.toMatchObject({ code: "SESSION_CLOSED" });
+  });
+
   it("says how to get CUDA when it is asked for and not there", async () => {
     if (cudaObstacle() === null) return;
     await expect(openSession(scaled("cuda.onnx", 2), { provider: "cuda" })).rejects.toMatchObject({

@@ -1,0 +1,53 @@
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { GenerateOptions } from "./generate.ts";
+import type { SamplingOptions } from "./sampling.ts";
+
+/**
+ * A look at each option of sampling: NaN compares false with everything, and would otherwise choose some token
+ * silently.
+ *
+ * @throws TfcError GENERATE_OPTION
+ */
+export function checkSampling({ temperature, topK, topP, seed }: SamplingOptions): void {
+  check("temperature", temperature, "a finite number, 0 or more", (n) => Number.isFinite(n) && n >= 0);
+  check("topK", topK, "a whole number, 1 or more", (n) => Number.isSafeInteger(n) && n >= 1);
+  check("topP", topP, "a number from 0 to 1", (n) => n >= 0 && n <= 1);
+  check("seed", seed, "a whole number, 0 or more", isCount);
+}
+
+/** @throws TfcError GENERATE_OPTION for what {@link checkSampling} does not look at */
+export function checkGeneration({ maxNewTokens, stops, signal }: GenerateOptions): void {
+  check("maxNewTokens", maxNewTokens, "a whole number, 0 or more", isCount);
+  for (const stop of stops ?? []) check("stops", stop, "token ids: whole numbers, 0 or more", isCount);
+  const given: unknown = signal;
+  if (given === undefined) return;
+  const isSignal = typeof given === "object" && given !== null && "throwIfAborted" in given;
+  if (!isSignal) throw refused("signal", "an AbortSignal", given);
+}
+
+/**
+ * Token ids of a prompt or a step.
+ *
+ * @throws TfcError GENERATE_OPTION naming the first that is none; one below zero would count from the vocabulary's end
+ */
+export function checkIds(ids: readonly number[]): void {
+  const wanted = "token ids: whole numbers, 0 or more";
+  ids.forEach((id, i) => {
+    if (!isCount(id)) throw refused("the prompt", wanted, `${String(id)} at index ${i}`);
+  });
+}
+
+function isCount(n: number): boolean {
+  return Number.isSafeInteger(n) && n >= 0;
+}
+
+function check(option: string, value: unknown, wanted: string, fits: (value: number) => boolean): void {
+  if (value === undefined || (typeof value === "number" && fits(value))) return;
+  throw refused(option, wanted, value);
+}
+
+function refused(option: string, wanted: string, value: unknown): Error {
+  const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "bigint";
+  const found = value === null ? "null" : isPlain ? String(value) : `a value of type ${typeof value}`;
+  return inputError("GENERATE_OPTION", {}, { option, wanted, found });
+}
