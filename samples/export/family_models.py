@@ -175,7 +175,7 @@ FAMILIES = {
     "glm4": {
         "model_type": "glm4",
         "head_dim": 8,
-        "attention_bias": True,
+        "attention_bias": False,
         "partial_rotary_factor": 0.5,
     },
     "olmo2": {"model_type": "olmo2"},

@@ -1,7 +1,7 @@
 """Families that optimum does not know, told to it as it is told of those that it knows.
 
 Mixtral's and Qwen2-MoE's blocks of transformers 4.57 loop over the experts that some token chose, which a trace
-cannot follow, and GLM-4-MoE's leave out the experts that no token of the trace chose. While they are exported they
+cannot follow, and GLM-4-MoE's and DeepSeek-V3's leave out the experts that no token of the trace chose. While they are exported they
 loop over all, as optimum has Qwen3-MoE's do and as earlier versions of transformers did.
 """
 
@@ -16,6 +16,7 @@ from optimum.exporters.onnx.model_configs import (
 )
 from optimum.exporters.onnx.model_patcher import ModelPatcher, qwen3_moe_forward_patched
 from optimum.exporters.tasks import TasksManager
+from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
 from transformers.models.glm4_moe.modeling_glm4_moe import Glm4MoeMoE
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 from transformers.models.qwen2_moe.modeling_qwen2_moe import Qwen2MoeSparseMoeBlock
@@ -34,7 +35,7 @@ def qwen2_moe_forward(self, hidden_states: torch.Tensor) -> tuple[torch.Tensor, 
     return routed + shared, router_logits
 
 
-def glm4_moe_experts(
+def all_experts(
     self, hidden_states: torch.Tensor, topk_indices: torch.Tensor, topk_weights: torch.Tensor
 ) -> torch.Tensor:
     """The routed experts, whether or not a token chose them."""
@@ -79,24 +80,29 @@ class Qwen2MoeOnnxConfig(Qwen2OnnxConfig):
 class Glm4MoeOnnxConfig(GLMOnnxConfig):
     """GLM-4-MoE."""
 
-    _MODEL_PATCHER = patcher(Glm4MoeMoE, "moe", glm4_moe_experts)
+    _MODEL_PATCHER = patcher(Glm4MoeMoE, "moe", all_experts)
 
 
-UNKNOWN = {
+class DeepseekV3OnnxConfig(DeepSeekV3OnnxConfig):
+    """DeepSeek-V3, which optimum knows, without experts missing."""
+
+    _MODEL_PATCHER = patcher(DeepseekV3MoE, "moe", all_experts)
+
+
+CONFIGS = {
+    "deepseek_v3": DeepseekV3OnnxConfig,
     "mixtral": MixtralOnnxConfig,
     "qwen2_moe": Qwen2MoeOnnxConfig,
     "olmoe": Olmo2OnnxConfig,
     "glm4_moe": Glm4MoeOnnxConfig,
-    "deepseek_v2": DeepSeekV3OnnxConfig,
     "glm4": GLMOnnxConfig,
     "bitnet": LlamaOnnxConfig,
-    "cohere2": LlamaOnnxConfig,
 }
 
 
 def register() -> None:
-    """Let optimum know the families above."""
-    for model_type, config in UNKNOWN.items():
-        TasksManager.create_register("onnx")(model_type, *COMMON_TEXT_GENERATION_TASKS)(
+    """Let optimum know the families above, and export them as said here."""
+    for model_type, config in CONFIGS.items():
+        TasksManager.create_register("onnx", overwrite_existing=True)(model_type, *COMMON_TEXT_GENERATION_TASKS)(
             type(config.__name__, (config,), {})
         )
