@@ -3,15 +3,14 @@ import { inputError } from "../diagnostics/error.ts";
 import { exportCommand, importCommand } from "./adapter-convert.ts";
 import { diffCommand } from "./adapter-diff.ts";
 import { lsCommand } from "./adapter-ls.ts";
+import { withStreams } from "./streams.ts";
 
 /** `tfc adapter <command>`: adapters in files, in every format. */
 export function adapterCommand(): Command {
-  const command = new Command("adapter")
+  // What main.ts sets on this command comes after the commands below have copied it.
+  const command = withStreams(new Command("adapter"))
     .description("list, convert and compare adapters in files")
     .usage("<command> [options]")
-    // What main.ts sets on this command comes after the commands below have copied it.
-    .exitOverride()
-    .configureOutput({ writeErr: () => undefined })
     // Without a command of its own that it knows, it would print its help as an error without words.
     .allowExcessArguments()
     .action((_flags: object, { args, commands }: Command) => {

@@ -16,6 +16,7 @@ import type { AfterPass } from "../pass/runner.ts";
 import { printModel } from "../text/print.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { byteText, grouped, printDiagnostics, printResult, progressBar, rows } from "./output.ts";
+import { say } from "./streams.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly output?: string;
@@ -236,7 +237,7 @@ function dumpAfter(name: string): AfterPass {
     throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: "--dump-after", value: name, allowed: known });
   }
   return (result, model) => {
-    if (result.pass === name) process.stderr.write(printModel(model, { elide: true }));
+    if (result.pass === name) say(printModel(model, { elide: true }));
   };
 }
 

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { openModel } from "../onnx/open.ts";
 import { Sink } from "../diagnostics/sink.ts";
-import { printDiagnostics } from "./output.ts";
 import { printModel } from "../text/print.ts";
+import { printDiagnostics } from "./output.ts";
+import { print } from "./streams.ts";
 
 /** `tfc dump <model>`: the model in ONNX's textual syntax. */
 export function dumpCommand(): Command {
@@ -13,13 +14,7 @@ export function dumpCommand(): Command {
     .action((model: string, flags: { readonly full: boolean }) => {
       const sink = new Sink();
       const text = printModel(openModel(model, sink).model, { elide: !flags.full });
-      process.stdout.on("error", closed);
-      process.stdout.write(text);
+      print(text);
       printDiagnostics(sink.diagnostics);
     });
-}
-
-/** A reader such as `head` closes the pipe when it has seen enough. */
-function closed(error: NodeJS.ErrnoException): void {
-  if (error.code !== "EPIPE") throw error;
 }

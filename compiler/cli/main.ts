@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
+import { errorObject, jsonText } from "./output.ts";
+import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
 
 /** The commands, each loaded when it is asked for: what one needs is no part of another's start-up time. */
 const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
@@ -15,12 +17,18 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
 ]);
 
 /**
- * Runs the command line.
+ * Runs the command line. An error is told on stderr; with --json, where no result was printed before it, one object
+ * that describes it goes to stdout.
  *
  * @param args without `node` and the script
  * @returns the exit status: 0, 1 for what the user can repair, 70 for a bug of tfc
  */
 export async function main(args: readonly string[]): Promise<number> {
+  watchStreams();
+  return settled(await run(args));
+}
+
+async function run(args: readonly string[]): Promise<number> {
   const program = new Command("tfc")
     .description("a compiler for ONNX decoder graphs: puts Tokenformer adapters into Llama-family models")
     .version(version())
@@ -28,33 +36,40 @@ export async function main(args: readonly string[]): Promise<number> {
   const asked = commands.get(args[0] ?? "");
   // Help, and errors about a command that does not exist, know them all.
   for (const load of asked === undefined ? commands.values() : [asked]) {
-    program.addCommand((await load()).exitOverride().configureOutput({ writeErr: () => undefined }));
+    program.addCommand(withStreams(await load()));
   }
-  program.exitOverride().configureOutput({ writeErr: () => undefined });
+  withStreams(program);
   try {
     await program.parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
-    return report(error, args.length === 0 ? program.helpInformation() : null);
+    if (!(error instanceof CommanderError)) return report(error, args);
+    if (error.exitCode === 0) return 0;
+    if (args.length > 0) return report(usage(error), args);
+    say(program.helpInformation());
+    return 1;
   }
 }
 
-function report(error: unknown, help: string | null): number {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return 0;
-    if (help !== null) {
-      process.stderr.write(help);
-      return 1;
-    }
-    return report(inputError("USAGE", {}, { what: error.message.replace(/^error: /, "") }), null);
-  }
+function usage(error: CommanderError): TfcError {
+  return inputError("USAGE", {}, { what: error.message.replace(/^error: /, "") });
+}
+
+function report(error: unknown, args: readonly string[]): number {
   const known =
     error instanceof TfcError
       ? error
       : internalError({}, error instanceof Error ? error.message : String(error), error);
-  process.stderr.write(`${known.message}\n`);
-  if (known.kind === "internal" && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
+  say(`${known.message}\n`);
+  if (known.kind === "internal" && error instanceof Error) say(`${error.stack ?? ""}\n`);
+  if (asksForJson(args) && !isPrinted()) print(`${jsonText(errorObject(known))}\n`);
   return known.exitCode;
+}
+
+/** Asked of the words themselves: they may be what is wrong, and commander has not understood them then. */
+function asksForJson(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return (end < 0 ? args : args.slice(0, end)).includes("--json");
 }
 
 /** The version of the package, whose root is one folder higher from dist than from the sources. */

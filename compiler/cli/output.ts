@@ -1,18 +1,30 @@
 import { diagnosticText, type Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { TfcError } from "../diagnostics/error.ts";
 import type { Progress } from "../onnx/output.ts";
+import { print, say } from "./streams.ts";
 
 /** The result of a command: one JSON object, or text; always on stdout. */
 export function printResult(json: boolean, object: object, text: () => string): void {
-  process.stdout.write(json ? `${JSON.stringify(object, replacer)}\n` : `${text()}\n`);
+  print(json ? `${jsonText(object)}\n` : `${text()}\n`);
+}
+
+/** An object on one line. */
+export function jsonText(object: object): string {
+  return JSON.stringify(object, replacer);
 }
 
 function replacer(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }
 
+/** An error as --json prints it: its first code, and everything that is wrong. */
+export function errorObject({ kind, code, diagnostics }: TfcError): object {
+  return { error: { kind, code, diagnostics } };
+}
+
 /** Warnings and notes, on stderr. */
 export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
-  for (const d of diagnostics) process.stderr.write(`${diagnosticText(d)}\n`);
+  for (const d of diagnostics) say(`${diagnosticText(d)}\n`);
 }
 
 /** `1,234,567` */

@@ -32,6 +32,11 @@ export const modelCodes = {
     found: p.why,
     fix: "choose another -o, or make the folder writable",
   })),
+  STDOUT_NOT_WRITABLE: error((p: { why: string }) => ({
+    what: "the result cannot be written to standard output",
+    found: p.why,
+    fix: "write it to where there is space",
+  })),
   OUTPUT_IS_INPUT: error((p: { file: string }) => ({
     what: "the output would overwrite an input file",
     wanted: "an output path that no input uses",
