@@ -91,6 +91,7 @@ export class ListWalk {
     this.#given = ahead < 0 ? late : (nodes[ahead] ?? null);
     this.#gap = ahead < 0 ? nodes.length : ahead + 1;
     if (this.#given !== null) this.#met.add(this.#given);
+    this.#later = this.#later.filter((node) => node !== this.#given);
     return this.#given;
   }
 
