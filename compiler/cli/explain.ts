@@ -104,8 +104,10 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
         : `${mask.kind}${mask.source === null ? "" : `, from ${valueText(mask.source)}`}`,
     rotary:
       rotary === null
-        ? "none, or not understood"
-        : `${rotary.kind}${rotary.partial ? ", of a part of each head" : ""}, cos ${valueText(rotary.cos)}, sin ${valueText(rotary.sin)}`,
+        ? block.opaque.length > 0
+          ? `not understood: ${block.opaque.join(", ")} is not known to tfc`
+          : "none, or not understood"
+        : `${rotary.kind}${rotary.interleaved ? ", of neighbours" : ""}${rotary.partial ? ", of a part of each head" : ""}, cos ${valueText(rotary.cos)}, sin ${valueText(rotary.sin)}`,
     cache:
       cache === null
         ? "none"

@@ -8,6 +8,8 @@ import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { placeText } from "../recognize/miss.ts";
 import { projectionsOf } from "../recognize/linear/projections.ts";
+import { unseenReason } from "../recognize/model/unknown.ts";
+import type { Model } from "../ir/model.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
 import { moeText } from "../recognize/moe/describe.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
@@ -45,9 +47,19 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
     seen: { attention: attention.seen, mlp: mlp.seen },
     misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
     parameters,
+    ...unseenIn(model, view),
     ...loraIn(view),
     ...contentsOf(model.meta),
   };
+}
+
+/** Why no block of a kind was seen; nothing where some was. */
+function unseenIn(model: Model, view: DecoderView): { readonly unseen?: Readonly<Record<string, string>> } {
+  const reasons = (["attention", "mlp"] as const).flatMap((block) => {
+    const reason = unseenReason(model, view, block);
+    return reason === null ? [] : [[block, reason] as const];
+  });
+  return reasons.length === 0 ? {} : { unseen: Object.fromEntries(reasons) };
 }
 
 /** The LoRA that a graph has written out, by projection; nothing of one without. */
@@ -135,7 +147,12 @@ function attentionRecord(block: Attention | Site) {
     softcap,
     ...(block.sinks === null ? {} : { sinks: name(block.sinks) }),
     mask: { kind: mask.kind, source: name(mask.source), window: mask.window },
-    rotary: rotary && { kind: rotary.kind, partial: rotary.partial },
+    ...(block.opaque.length === 0 ? {} : { opaque: block.opaque }),
+    rotary: rotary && {
+      kind: rotary.kind,
+      partial: rotary.partial,
+      ...(rotary.interleaved ? { interleaved: true } : {}),
+    },
     cache: cache && { kind: cache.kind, pastKey: name(cache.pastKey), presentKey: name(cache.presentKey) },
     nodes: block.region.nodes.length,
     input: name(block.region.input),
@@ -181,8 +198,8 @@ function inspectionText(report: Inspection, view: DecoderView, refusal: string |
     ["style", `${report.style}, written by ${report.exporter}`],
     ["hidden size", report.hiddenSize === null ? "unknown" : String(report.hiddenSize)],
     ["parameters", grouped(report.parameters)],
-    ["attention", `${matched.attention} of ${seen.attention} understood`],
-    ["mlp", `${matched.mlp} of ${seen.mlp} understood`],
+    ["attention", countText(matched.attention, seen.attention, report.unseen?.["attention"])],
+    ["mlp", countText(matched.mlp, seen.mlp, report.unseen?.["mlp"])],
     ...(report.lora === undefined ? [] : [["lora", loraText(report.lora)] as const]),
     ...(report.adapters === undefined ? [] : [["adapters", countsText(report.adapters)] as const]),
     ...(report.replaced === undefined ? [] : [["replaced", countsText(report.replaced)] as const]),
@@ -196,6 +213,10 @@ function inspectionText(report: Inspection, view: DecoderView, refusal: string |
     ...(misses.length === 0 ? [] : ["", "not understood:", ...misses]),
     ...(refusal === null ? [] : ["", `no Llama-family decoder: ${refusal}`]),
   ].join("\n");
+}
+
+function countText(matched: number, seen: number, unseen: string | undefined): string {
+  return `${matched} of ${seen} understood${unseen === undefined ? "" : `: ${unseen}`}`;
 }
 
 /** Layers in a row that say the same are shown once: a page, however deep the model. */
@@ -217,7 +238,7 @@ function layersText(from: Layer, to: Layer): string {
 function attentionText(block: Attention | Site | null): string {
   if (block === null) return "self_attn  not understood";
   if (block.kind === "site") return `self_attn  outlined as ${block.node.op}`;
-  const { heads, scale, softcap, mask, rotary, cache } = block;
+  const { heads, scale, softcap, mask, cache } = block;
   const parts = [
     heads === null
       ? "head count unknown"
@@ -229,10 +250,17 @@ function attentionText(block: Attention | Site | null): string {
     mask.kind === "none"
       ? "no mask"
       : `mask: ${mask.kind}${mask.window === null ? "" : ` of ${mask.window}`}`,
-    rotary === null ? "no rotary" : `rotary: ${rotary.kind}${rotary.partial ? ", partial" : ""}`,
+    rotaryText(block),
     cache === null ? "no cache" : `cache: ${cache.kind}`,
   ];
   return `self_attn  ${parts.filter((p) => p !== null).join(", ")}`;
+}
+
+function rotaryText({ rotary, opaque }: Attention): string {
+  if (rotary === null)
+    return opaque.length === 0 ? "no rotary" : `rotary: not understood (${opaque.join(", ")})`;
+  const { kind, partial, interleaved } = rotary;
+  return `rotary: ${kind}${partial ? ", partial" : ""}${interleaved ? ", interleaved" : ""}`;
 }
 
 function mlpText(block: Mlp | Moe | Site | null): string {

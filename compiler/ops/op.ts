@@ -91,6 +91,11 @@ export interface AttentionOp {
   readonly sinks: number | null;
   /** How it turns queries and keys itself: where this attribute is 1, or wherever the table of cosines is given. */
   readonly rotary: (RotaryOp & { readonly attribute: string | null }) | null;
+  /**
+   * Whether onnxruntime can infer the types of its presents inside a function where all sizes are fixed numbers: for
+   * some ops it infers a shape and forgets the type, and refuses the model.
+   */
+  readonly infersFixedPresents: boolean;
   /** Which kind of exporter writes it. */
   readonly style: "attention-ops" | "genai" | "vllm";
 }

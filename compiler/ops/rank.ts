@@ -12,9 +12,20 @@ export function rankOf(value: Value | null): number | null {
   return new Search().rank(value, 0);
 }
 
+/** Whether a value provably has as many dimensions as one that it is computed from, whatever that has. */
+export function keepsRank(value: Value, of: Value): boolean {
+  const [rank, wanted] = [rankOf(value), rankOf(of)];
+  if (rank !== null && wanted !== null) return rank === wanted;
+  return [2, 3].every((assumed) => new Search([[of, assumed]]).rank(value, 0) === assumed);
+}
+
 /** One search, in which each value is looked at once: it may be read many times on the way. */
 class Search {
-  readonly #known = new Map<Value, number | null>();
+  readonly #known: Map<Value, number | null>;
+
+  constructor(assumed: readonly (readonly [Value, number])[] = []) {
+    this.#known = new Map(assumed);
+  }
 
   rank(value: Value | null, depth: number): number | null {
     if (value === null || depth > FURTHEST) return null;
@@ -31,6 +42,7 @@ class Search {
     const { rank, traits } = opOf(node);
     if (rank === "first" || isBlock(value)) return of(0);
     if (rank === "most") return most(node.inputs.map((_, i) => of(i)));
+    if (traits.has("shape")) return node.op === "Size" ? 0 : 1;
     if (traits.has("reduce")) return (node.int("keepdims") ?? 1) === 1 ? of(0) : null;
     switch (node.op) {
       case "Gather": {
@@ -41,15 +53,44 @@ class Search {
       case "Gemm":
         return 2;
       case "Reshape":
-        return shapeLength(node.input(1));
+        return this.#length(node.input(1), depth);
       case "MatMul":
         return productRank(of(0), of(1));
       case "Expand":
-        return most([of(0), shapeLength(node.input(1))]);
+        return most([of(0), this.#length(node.input(1), depth)]);
       default:
         return null;
     }
   }
+
+  /**
+   * How many dimensions a shape operand asks for: the length of a constant or of another value's Shape, of a Concat of
+   * such and of single dimensions, and of what computes on one element by element.
+   */
+  #length(shape: Value | null, depth: number): number | null {
+    if (shape === null || depth > FURTHEST) return null;
+    const length = constantOf(shape)?.size ?? asTensor(shape.type)?.shape?.[0];
+    const node = shape.producer;
+    if (typeof length === "number" || node === null) return typeof length === "number" ? length : null;
+    const of = (index: number): number | null => this.#length(node.input(index), depth + 1);
+    if (has(node, "retype") || node.op === "Identity" || node.op === "Abs") return of(0);
+    switch (node.op) {
+      case "Shape":
+        return node.attributes.size === 0 ? this.rank(node.input(0), depth + 1) : null;
+      case "Unsqueeze":
+        return this.rank(node.input(0), depth + 1) === 0 ? 1 : null;
+      case "Concat":
+        return sum(node.inputs.map((_, i) => of(i)));
+      case "Where":
+        return of(1);
+      default:
+        return null;
+    }
+  }
+}
+
+function sum(lengths: readonly (number | null)[]): number | null {
+  return lengths.reduce<number | null>((all, n) => (all === null || n === null ? null : all + n), 0);
 }
 
 /** The largest of some ranks; null where one is not known. */
@@ -69,18 +110,4 @@ function productRank(a: number | null, b: number | null): number | null {
   if (a === null || b === null) return null;
   if (a >= 2 && b >= 2) return Math.max(a, b);
   return a === 1 && b === 1 ? 0 : Math.max(a, b) - 1;
-}
-
-/** How many dimensions a shape operand asks for: the length of a constant, or of a Concat of single dimensions. */
-function shapeLength(shape: Value | null): number | null {
-  let at = shape;
-  while (
-    at?.producer &&
-    (has(at.producer, "retype") || at.producer.op === "Abs" || at.producer.op === "Identity")
-  )
-    at = at.producer.input(0);
-  const constant = constantOf(at);
-  if (constant !== null) return constant.size;
-  const length = asTensor(at?.type)?.shape?.[0];
-  return typeof length === "number" ? length : null;
 }

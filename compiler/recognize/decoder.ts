@@ -79,6 +79,13 @@ export function counts(
   return { matched: seen.filter(({ answer }) => !isMiss(answer)).length, seen: seen.length };
 }
 
+/** Whether attention was missed because its keys are of something else than its queries: cross-attention. */
+export function isCross(answer: Seen["answer"]): boolean {
+  return (
+    isMiss(answer) && (answer.code === "ATTENTION_INPUTS_DIFFER" || answer.code === "ATTENTION_KEYS_GIVEN")
+  );
+}
+
 function isHeldBy(graph: Graph, nodes: ReadonlySet<Node>): boolean {
   for (let at = holderOf(graph); at !== null; at = holderOf(at.graph)) if (nodes.has(at)) return true;
   return false;
@@ -180,7 +187,9 @@ function numberByFlow(order: readonly Unnumbered[]): Seen[] {
   return order.map((seen) => {
     const input = isMiss(seen.answer) ? null : inputOf(seen.answer);
     const joins = waiting !== null && waiting === input;
-    if (layer < 0 || (seen.block === "attention" ? !joins : !hasAttention)) layer++;
+    // Cross-attention stands in the layer of the self-attention before it.
+    const begins = seen.block === "attention" && !joins && !isCross(seen.answer);
+    if (layer < 0 || (hasAttention ? begins : seen.block === "mlp")) layer++;
     waiting = seen.block === "mlp" ? input : null;
     return { ...seen, layer };
   });

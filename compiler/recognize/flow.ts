@@ -55,6 +55,11 @@ export function commonSource(values: readonly Value[]): Value | null {
   return first?.find((value) => rest.every((chain) => chain.includes(value))) ?? null;
 }
 
+/** Whether two types are known and not the same: a block that takes one and computes the other casts on its way. */
+export function differ(a: DType | null, b: DType | null): boolean {
+  return a !== null && b !== null && a !== b;
+}
+
 /** Whether a value is re-typed on its way up to one that it is a view of. */
 export function isCastBetween(value: Value, source: Value): boolean {
   const chain = viewChain(value);

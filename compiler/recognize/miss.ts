@@ -20,7 +20,9 @@ export type MissCode =
   | "ATTENTION_V_NOT_LINEAR"
   | "ATTENTION_OUTPUT_NOT_LINEAR"
   | "ATTENTION_INPUTS_DIFFER"
+  | "ATTENTION_KEYS_GIVEN"
   | "ATTENTION_WIDTH"
+  | "ATTENTION_CACHE_FIXED"
   | "MLP_INPUT_NOT_LINEAR"
   | "MLP_INPUTS_DIFFER"
   | "MLP_WIDTH"
@@ -38,7 +40,9 @@ const stages: Record<MissCode, Miss["stage"]> = {
   ATTENTION_V_NOT_LINEAR: "structure",
   ATTENTION_OUTPUT_NOT_LINEAR: "structure",
   ATTENTION_INPUTS_DIFFER: "check",
+  ATTENTION_KEYS_GIVEN: "check",
   ATTENTION_WIDTH: "check",
+  ATTENTION_CACHE_FIXED: "safety",
   MLP_INPUT_NOT_LINEAR: "structure",
   MLP_INPUTS_DIFFER: "check",
   MLP_WIDTH: "check",

@@ -77,8 +77,12 @@ function assignFresh(
     const settings = checkOptions<object>(kind.options, entry.settings, `adapter ${kind.name}`);
     const fresh = Array.from({ length: members }, (_, i) => ({ settings, given: null, seed: seed + i }));
     const usual = kind.defaultSites.map((site) => ({ site, layers: null }));
-    for (const selector of entry.sites.length === 0 ? usual : entry.sites) {
+    const isUsual = entry.sites.length === 0;
+    const has = (selector: Selector): boolean => places.some((place) => selects(selector, place.ref));
+    for (const selector of isUsual ? usual : entry.sites) {
       const found = places.filter((place) => selects(selector, place.ref));
+      // Nobody asked for this site by name: blocks that were missed were warned of, and the others have theirs.
+      if (isUsual && found.length === 0 && usual.some(has)) continue;
       checkFound(selector, found, { places, file, pass, sink });
       for (const place of found) {
         const key = siteKey(place.ref);

@@ -5,7 +5,7 @@ import type { Pass } from "../../compiler/pass/pass.ts";
 import { viewDecoder, type Block, type Layer, type Seen } from "../../compiler/recognize/decoder.ts";
 import type { Linear } from "../../compiler/recognize/linear/linear.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
-import { rankOf } from "../../compiler/ops/rank.ts";
+import { keepsRank } from "../../compiler/ops/rank.ts";
 import { isMiss } from "../../compiler/recognize/miss.ts";
 import { missText } from "./_misses.ts";
 import { admitFunctions, moduleName } from "../_module.ts";
@@ -66,9 +66,8 @@ export function outlinePass<B extends Block>(spec: OutlineSpec<B>): Pass {
 
 function outlined<B extends Block>(spec: OutlineSpec<B>, block: B, layer: Layer): Outlined {
   const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
-  const [from, to] = [rankOf(region.input), rankOf(region.output)];
   // Where something outside reads the rows of the last projection, the Reshape behind it stays outside.
-  const reshapes = from !== null && to !== null && from !== to;
+  const reshapes = !keepsRank(region.output, region.input);
   const site = { site: spec.site, layer: layer.index, hiddenSize, dtype, outputDtype, castsInput, reshapes };
   return {
     region,

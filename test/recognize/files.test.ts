@@ -1,6 +1,8 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { openDecoder } from "../../compiler/cli/open-decoder.ts";
+import type { Attention } from "../../compiler/recognize/attention/attention.ts";
+import { refusalOf } from "../../compiler/recognize/model/describe.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { tfcHere } from "../support/tfc.ts";
@@ -63,6 +65,10 @@ describe("a graph that compiles and computes what it did", () => {
     ["whose scale is brought to the queries' type by CastLike", "castlike-scale.onnx"],
     ["whose MLP has biases that are graph inputs", "mlp-bias-is-input.onnx"],
     ["whose activation lies inside a function", "function-silu.onnx"],
+    ["of a half-precision model whose mask makes attention float", "torchscript-fp16-float-mask.onnx"],
+    ["with LayerNorms, parallel blocks and neighbours that turn together", "cohere-optimum.onnx"],
+    ["whose queries' projection holds a gate", "gated-heads-op.onnx"],
+    ["whose cache is joined with an empty value first", "cache-empty-joined.onnx"],
   ])("%s", async (_, name) => {
     const { view } = openDecoder(file(name));
     expect(view.misses).toEqual([]);
@@ -70,6 +76,26 @@ describe("a graph that compiles and computes what it did", () => {
       view.layers.map(() => ["attention", "mlp"]),
     );
     await compiledRuns(name);
+  });
+
+  it("whose attention takes an axis of one away", async () => {
+    await compiledRuns("rank4-in-rank3-out.onnx", "--sites", "attn");
+  });
+
+  it("whose attention stays inline, since onnxruntime could not infer its types in a function", async () => {
+    const { view } = openDecoder(file("mha-static-past.onnx"));
+    expect(view.misses.map(({ code }) => code)).toEqual(["ATTENTION_CACHE_FIXED"]);
+    // Neither by default nor where only MLPs are asked for does it take the MLP's adapter away.
+    for (const flags of [[], ["--sites", "mlp"]])
+      expect(await compiledRuns("mha-static-past.onnx", ...flags)).toContain("adapters    1 scalarlm");
+    const { stderr } = await tfcHere(
+      "compile",
+      file("mha-static-past.onnx"),
+      "-o",
+      path.join(folder, "inline.onnx"),
+    );
+    expect(stderr).toContain("warning ATTENTION_UNMATCHED: matched 0 of 1 attention blocks");
+    expect(stderr).toContain("onnxruntime would refuse com.microsoft::MultiHeadAttention inside a function");
   });
 
   it("whose attention has sinks", async () => {
@@ -111,4 +137,65 @@ describe("a broken graph", () => {
       expect(process.cpuUsage(begin).user).toBeLessThan(20e6);
     },
   );
+});
+
+/** The attention of the first layer. */
+function attentionIn(name: string): Attention {
+  const [layer] = openDecoder(file(name)).view.layers;
+  if (layer?.attention?.kind !== "attention") throw new Error(`${name} has no attention`);
+  return layer.attention;
+}
+
+describe("what is said of a graph", () => {
+  it("whose projection of queries holds a gate: the heads' own width, and the scale by it", () => {
+    const { heads, scale } = attentionIn("gated-heads-op.onnx");
+    expect(heads).toEqual({ heads: 2, kvHeads: 2, headDim: 8 });
+    expect(scale?.value).toBeCloseTo(0.353553, 6);
+  });
+
+  it("whose past is joined with an empty value first: its cache", () => {
+    const { cache } = attentionIn("cache-empty-joined.onnx");
+    const names =
+      cache && [cache.pastKey, cache.pastValue, cache.presentKey, cache.presentValue].map((v) => v?.name);
+    expect(names).toEqual(["past_key", "past_value", "present_key", "present_value"]);
+  });
+
+  it("of Cohere's: neighbours turn together", () => {
+    expect(attentionIn("cohere-optimum.onnx").rotary).toMatchObject({
+      kind: "rotate_half",
+      interleaved: true,
+    });
+  });
+
+  it("with cross-attention to a cache: one layer, and no decoder of its own", async () => {
+    const { model, view } = openDecoder(file("cross-attention-cached.onnx"));
+    expect(view.seen.map(({ layer, block }) => [layer, block])).toEqual([
+      [0, "attention"],
+      [0, "attention"],
+      [0, "mlp"],
+    ]);
+    expect(refusalOf(model, view)).toContain("encoder-decoder");
+    const to = path.join(folder, "cross.onnx");
+    expect((await tfcHere("compile", file("cross-attention-cached.onnx"), "-o", to)).stderr).toContain(
+      "NO_DECODER",
+    );
+  });
+
+  it("with norms on the residual stream: an encoder, whatever ops spell them", () => {
+    const { model, view } = openDecoder(file("postnorm-plain-layernorm.onnx"));
+    expect(refusalOf(model, view)).toContain("encoder (BERT, ALBERT)");
+  });
+
+  it("whose attention reads more than the block gives: the widths", () => {
+    const { model, view } = openDecoder(file("eagle-wide-input.onnx"));
+    expect(view.misses).toMatchObject([
+      { code: "ATTENTION_WIDTH", got: "an output of 16: the input is wider" },
+    ]);
+    expect(refusalOf(model, view)).toBeNull();
+  });
+
+  it("without any MLP that was seen: why", async () => {
+    const { stdout } = await tfcHere("inspect", file("rank4-in-rank3-out.onnx"));
+    expect(stdout).toContain("0 of 0 understood: no projection reads what an activation makes of another");
+  });
 });

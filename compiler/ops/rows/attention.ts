@@ -1,4 +1,4 @@
-import type { AttentionOp, Row } from "../op.ts";
+import type { AttentionOp, Op, Row } from "../op.ts";
 
 /** Operands q, k and v first, no mask of its own, no cache. */
 const plain: AttentionOp = {
@@ -11,14 +11,15 @@ const plain: AttentionOp = {
   mask: { operand: null, causal: null, lengths: null, window: null },
   sinks: null,
   rotary: null,
+  infersFixedPresents: true,
   style: "genai",
 };
 
 /** What {@link plain} is to an engine's own op of which only the name is known. */
 export const opaqueAttention: AttentionOp = { ...plain, style: "vllm" };
 
-function attention(name: string, facts: Partial<AttentionOp>): Row {
-  return [name, { attention: { ...plain, ...facts } }];
+function attention(name: string, facts: Partial<AttentionOp>, rank: Op["rank"] = "first"): Row {
+  return [name, { rank, attention: { ...plain, ...facts } }];
 }
 
 /** Caches behind q, k and v, and behind the result. */
@@ -45,18 +46,29 @@ export const attentionRows: readonly Row[] = [
     sinks: 11,
     rotary: { attribute: "do_rotary", cos: 7, sin: 8 },
   }),
+  // Packed, it takes q, k and v in five dimensions, and gives three.
   // (q, k, v, bias, key_padding_mask, attention_bias, past_key, past_value)
-  attention("com.microsoft::MultiHeadAttention", {
-    packs: true,
-    cache: { ...cached, pastKey: 6, pastValue: 7 },
-    mask: { operand: 4, causal: "unidirectional", lengths: null, window: null },
-  }),
+  attention(
+    "com.microsoft::MultiHeadAttention",
+    {
+      packs: true,
+      cache: { ...cached, pastKey: 6, pastValue: 7 },
+      mask: { operand: 4, causal: "unidirectional", lengths: null, window: null },
+      infersFixedPresents: false,
+    },
+    null,
+  ),
   // (q, k, v, mask_index, attention_bias, past_key, past_value, past_length, …)
-  attention("com.microsoft::DecoderMaskedMultiHeadAttention", {
-    packs: true,
-    cache: { ...cached, pastKey: 5, pastValue: 6 },
-    mask: { operand: 3, causal: true, lengths: 7, window: null },
-  }),
+  attention(
+    "com.microsoft::DecoderMaskedMultiHeadAttention",
+    {
+      packs: true,
+      cache: { ...cached, pastKey: 5, pastValue: 6 },
+      mask: { operand: 3, causal: true, lengths: 7, window: null },
+      infersFixedPresents: false,
+    },
+    null,
+  ),
   // (q, k, v, past_key, past_value, block_rows, block_columns, total, lengths, cos, sin)
   attention("com.microsoft::SparseAttention", {
     packs: true,

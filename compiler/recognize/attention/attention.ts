@@ -1,9 +1,18 @@
-import type { DType } from "../../ir/dtype.ts";
+import { isFloat, type DType } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
+import { asTensor, typeText } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import { anchorAt, type Anchor } from "./anchor.ts";
 import { recognizeCache, type Cache } from "./cache.ts";
-import { commonSource, cutValues, dtypeThrough, isCastBetween, sourcesOf } from "../flow.ts";
+import {
+  commonSource,
+  cutValues,
+  differ,
+  dtypeThrough,
+  isCastBetween,
+  sourcesOf,
+  type Sources,
+} from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import { recognizeHeads, type Heads } from "./heads.ts";
 import { has, opOf } from "../../ops/table.ts";
@@ -11,6 +20,7 @@ import type { Linear } from "../linear/linear.ts";
 import { weightOf } from "../linear/weight.ts";
 import { recognizeMask, type Mask } from "./mask.ts";
 import { isMiss, miss, type Miss } from "../miss.ts";
+import { opaqueOps } from "./opaque.ts";
 import { recognizePacking, type Packing } from "../linear/packing.ts";
 import { recognizeRepeatKv, type RepeatKv } from "./repeat-kv.ts";
 import { regionBetween, type Region } from "../region.ts";
@@ -44,6 +54,8 @@ export interface Attention {
   readonly sinks: Value | null;
   readonly mask: Mask;
   readonly rotary: Rotary | null;
+  /** Ops between the projections and attention of which nothing is known. */
+  readonly opaque: readonly string[];
   readonly cache: Cache | null;
 }
 
@@ -76,13 +88,18 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     return miss(
       "ATTENTION_WIDTH",
       o.node,
-      `an output projection to ${hiddenSize} features`,
-      `${o.outFeatures}`,
+      `an output as wide as the block's input, ${hiddenSize} features`,
+      `an output of ${o.outFeatures}: the input is ${o.outFeatures < hiddenSize ? "wider" : "narrower"}`,
     );
   }
   const { input, output } = cutValues(source, o.output);
   const region = regionBetween(input, output, index);
   if (isMiss(region)) return region;
+  const cache = recognizeCache(anchor, region, index);
+  if (cache !== null && hasFixedPresents(anchor, cache, region)) {
+    const want = `sizes that are not all fixed: onnxruntime would refuse ${anchor.node.op} inside a function`;
+    return miss("ATTENTION_CACHE_FIXED", anchor.node, want, typeText(cache.pastKey?.type));
+  }
   const heads = recognizeHeads(anchor, { q, k, v, o }, index);
   return {
     kind: "attention",
@@ -93,7 +110,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     hiddenSize,
     dtype: o.dtype ?? q.dtype,
     outputDtype: dtypeThrough(output, o.output, o.dtype ?? q.dtype),
-    castsInput: isCastBetween(q.input, source),
+    castsInput: isCastBetween(q.input, source) || differ(q.dtype, o.dtype),
     heads,
     scale: recognizeScale(anchor, heads),
     packing: recognizePacking([q, k, v]),
@@ -102,8 +119,17 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     sinks: recognizeSinks(anchor),
     mask: recognizeMask(anchor),
     rotary: recognizeRotary(anchor, index),
-    cache: recognizeCache(anchor, region, index),
+    opaque: opaqueOps(anchor, index),
+    cache,
   };
+}
+
+/** Whether onnxruntime would infer the presents' shape and forget their type, were the op inside a function. */
+function hasFixedPresents({ op }: Anchor, { pastKey, presentKey }: Cache, { input }: Region): boolean {
+  if (op === null || op.infersFixedPresents || presentKey === null) return false;
+  const past = asTensor(pastKey?.type)?.shape?.at(2);
+  const step = asTensor(input.type)?.shape?.at(1);
+  return typeof past === "number" && (step === undefined || typeof step === "number");
 }
 
 function inputNames(linears: readonly Linear[]): string {
@@ -115,6 +141,10 @@ function inputProjections(anchor: Anchor, index: GraphIndex): { q: Linear; k: Li
   for (const role of ["query", "key", "value"] as const) {
     const sources = sourcesOf(anchor[role], index);
     const [linear] = sources.linears;
+    if (linear === undefined && role !== "query" && isGiven(sources)) {
+      const want = `the ${role} operand computed from the block's input, as in self-attention`;
+      return miss("ATTENTION_KEYS_GIVEN", anchor.scores ?? anchor.node, want, sourceText(sources));
+    }
     if (linear === undefined || sources.linears.size > 1) {
       const code = {
         query: "ATTENTION_Q_NOT_LINEAR",
@@ -138,7 +168,13 @@ function inputProjections(anchor: Anchor, index: GraphIndex): { q: Linear; k: Li
   return { q, k, v };
 }
 
-function sourceText(sources: ReturnType<typeof sourcesOf>): string {
+/** Keys and values that callers give, and nothing else: those of an encoder, kept from step to step. */
+function isGiven({ inputs }: Sources): boolean {
+  const given = [...inputs].filter(({ type }) => type?.kind !== "tensor" || isFloat(type.dtype));
+  return given.length > 0 && given.every(({ isInput }) => isInput);
+}
+
+function sourceText(sources: Sources): string {
   const linears = [...sources.linears].map((l) => JSON.stringify(l.output.name ?? ""));
   if (linears.length > 0) return `${linears.length} projections: ${linears.slice(0, 3).join(", ")}`;
   const inputs = [...sources.inputs].map((v) => JSON.stringify(v.name ?? ""));

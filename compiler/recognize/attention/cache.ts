@@ -1,4 +1,5 @@
 import { asTensor } from "../../ir/type.ts";
+import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { has } from "../../ops/table.ts";
@@ -60,10 +61,12 @@ function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined |
   const found: Joined[] = [];
   for (const node of sourcesOf(operand, index).nodes) {
     const present = node.output(0);
-    const past = node.inputs.find(isOutside);
+    // An empty value may be joined in front of the past.
+    const outside = node.inputs.filter(isOutside);
+    const past = outside.find(({ isInput }) => isInput) ?? outside[0];
     const kind = node.op === "Concat" ? "concat" : "scatter";
     if (has(node, "join-past") && inside.has(node) && past && present !== null && isFloatLike(past)) {
-      found.push({ kind, past, present });
+      found.push({ kind, past, present: joinedFurther(present, inside) });
     }
   }
   return (
@@ -72,6 +75,16 @@ function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined |
     found.find((j) => comesFromCache(j.past, index)) ??
     null
   );
+}
+
+/** What further joins make of a value, as far as one that the graph gives back. */
+function joinedFurther(value: Value, inside: ReadonlySet<Node>): Value {
+  let at = value;
+  for (;;) {
+    const next = [...at.users].find((node) => inside.has(node) && has(node, "join-past"))?.output(0) ?? null;
+    if (at.isOutput || next === null) return at;
+    at = next;
+  }
 }
 
 /** Whether a value is made from a graph input of the rank of a cache: exporters join an empty past in front of it. */

@@ -23,15 +23,15 @@ export function recognizeHeads(
   const packed = q === k && k === v;
   const declared = declaredHeads(anchor);
   if (declared !== null) {
-    const parts = packed ? declared.heads + 2 * declared.kvHeads : declared.heads;
-    return { ...declared, headDim: q.outFeatures / parts };
+    // The projection of queries may hold a gate, too: keys are as wide as one head needs them.
+    const parts = packed ? declared.heads + 2 * declared.kvHeads : declared.kvHeads;
+    return { ...declared, headDim: k.outFeatures / parts };
   }
   const headDim = headWidth(anchor, index);
   if (headDim === null) return null;
-  if (!packed) return whole({ heads: q.outFeatures / headDim, kvHeads: k.outFeatures / headDim, headDim });
-  // Packed: the context, which the output projection reads, is as wide as the queries; keys and values share the rest.
+  // The context, which the output projection reads, is as wide as the queries; keys and values share the rest.
   const width = o.inFeatures;
-  const kv = (q.outFeatures - width) / 2;
+  const kv = packed ? (q.outFeatures - width) / 2 : k.outFeatures;
   return whole({ heads: width / headDim, kvHeads: kv / headDim, headDim });
 }
 

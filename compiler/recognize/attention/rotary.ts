@@ -2,6 +2,7 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { constantOf, scalarOf } from "../../ops/constant.ts";
+import { commonSource } from "../flow.ts";
 import { has, opOf } from "../../ops/table.ts";
 import type { GraphIndex } from "../graph-index.ts";
 
@@ -11,6 +12,8 @@ export interface Rotary {
   readonly kind: "rotate_half" | "op" | "inside";
   /** Whether only a part of each head is turned. */
   readonly partial: boolean;
+  /** Whether neighbours are turned together, as GLM4 and Cohere have it, and not halves. */
+  readonly interleaved: boolean;
   readonly cos: Value | null;
   readonly sin: Value | null;
 }
@@ -38,17 +41,19 @@ function insideOp({ node, op }: Anchor): Rotary | null {
   if (rotary === null) return null;
   const [cos, sin] = [node.input(rotary.cos), node.input(rotary.sin)];
   const turns = rotary.attribute === null ? cos !== null : node.int(rotary.attribute) === 1;
-  return turns ? { kind: "inside", partial: false, cos, sin } : null;
+  const interleaved = node.int("rotary_interleaved") === 1;
+  return turns ? { kind: "inside", partial: false, interleaved, cos, sin } : null;
 }
 
 function rotaryOp(node: Node): Rotary | null {
   const { rotary } = opOf(node);
   if (rotary === null) return null;
   const partial = (node.int("rotary_embedding_dim") ?? 0) > 0;
-  return { kind: "op", partial, cos: node.input(rotary.cos), sin: node.input(rotary.sin) };
+  const interleaved = node.int("interleaved") === 1;
+  return { kind: "op", partial, interleaved, cos: node.input(rotary.cos), sin: node.input(rotary.sin) };
 }
 
-/** `Add(Mul(x, cos), Mul(Concat(Neg(x₂), x₁), sin))`, operands in any order. */
+/** `Add(Mul(x, cos), Mul(turned(x), sin))`, operands in any order. */
 function rotateHalf(node: Node): Rotary | null {
   if (node.op !== "Add") return null;
   const [left, right] = node.inputs.map((value) => unscaled(value)?.producer);
@@ -57,13 +62,16 @@ function rotateHalf(node: Node): Rotary | null {
     [left, right],
     [right, left],
   ] as const) {
-    const half = turned.inputs.findIndex((v) => v !== null && turnedSource(v) !== null);
-    const source = turnedSource(turned.input(half));
-    const along = straight.inputs.findIndex((v) => v !== null && source !== null && sameSource(v, source));
-    if (source === null || along < 0) continue;
+    const pairs = turned.inputs.map((value) => turnedPair(value));
+    const half = pairs.findIndex((pair) => pair !== null);
+    const pair = pairs[half];
+    if (!pair) continue;
+    const along = straight.inputs.findIndex((v) => v !== null && haveSameSource(v, pair.source));
+    if (along < 0) continue;
     return {
       kind: "rotate_half",
       partial: false,
+      interleaved: pair.interleaved,
       cos: straight.input(1 - along),
       sin: turned.input(1 - half),
     };
@@ -71,50 +79,95 @@ function rotateHalf(node: Node): Rotary | null {
   return null;
 }
 
-/** `Concat(a·cos - b·sin, b·cos + a·sin)`, a and b being the halves. */
+/** `Concat(a·cos - b·sin, b·cos + a·sin)`, a and b being the halves, or stacked: each second feature. */
 function turnHalves(node: Node): Rotary | null {
-  const [real, imaginary] = node.op === "Concat" ? node.inputs.map((v) => v?.producer) : [];
+  const parts = node.op === "Concat" ? node.inputs : [];
+  const [real, imaginary] = parts.map((value) => unviewed(value)?.producer);
   if (real?.op !== "Sub" || imaginary?.op !== "Add") return null;
-  const [cos, sin] = real.inputs.map((v) => tableOf(v?.producer ?? null));
-  return cos && sin ? { kind: "rotate_half", partial: node.inputs.length > 2, cos, sin } : null;
+  const halves = real.inputs.map((v) => partOf(v?.producer ?? null));
+  const [a, b] = halves;
+  if (!a || !b) return null;
+  const { interleaved } = a.half;
+  return { kind: "rotate_half", partial: parts.length > 2, interleaved, cos: a.table, sin: b.table };
 }
 
-/** The factor of a half that is no half itself. */
-function tableOf(product: Node | null): Value | null {
+/** Of a product of a half and a table the two, or null. */
+function partOf(product: Node | null): { readonly half: Half; readonly table: Value | null } | null {
   if (product?.op !== "Mul") return null;
-  const isHalf = (v: Value | null): boolean => v?.producer?.op === "Split" || v?.producer?.op === "Slice";
-  const tables = product.inputs.filter((v) => !isHalf(v));
-  return tables.length === 1 ? (tables[0] ?? null) : null;
+  const halves = product.inputs.map((value) => (value === null ? null : halfOf(value)));
+  const found = halves.filter((half) => half !== null);
+  const [half] = found;
+  if (found.length !== 1 || half === undefined) return null;
+  return { half, table: product.input(halves.indexOf(null)) };
 }
 
 /** A value without a factor of one, which exporters of `add(a, b, alpha=1)` leave. */
 function unscaled(value: Value | null): Value | null {
-  const node = value?.producer;
-  if (node?.op !== "Mul") return value;
-  const one = node.inputs.findIndex((v) => scalarOf(v) === 1);
-  return one < 0 ? value : unscaled(node.input(1 - one));
+  let at = value;
+  for (let node = at?.producer; node?.op === "Mul"; node = at?.producer) {
+    const one: number = node.inputs.findIndex((v) => scalarOf(v) === 1);
+    if (one < 0) return at;
+    at = node.input(1 - one);
+  }
+  return at;
 }
 
-/** The value x of `Concat(-x₂, x₁)` with x₁ and x₂ its lower and upper half, or null for anything else. */
-function turnedSource(value: Value | null): Value | null {
-  const [first, second, ...rest] = joinedBy(value?.producer ?? null);
-  const negated = first?.producer?.op === "Neg" ? first.producer.input(0) : null;
+/** What a value is a view of; a Transpose stays, since it may be what makes a value what it is. */
+function unviewed(value: Value | null): Value | null {
+  let at = value;
+  while (at?.producer && has(at.producer, "view") && at.producer.op !== "Transpose")
+    at = at.producer.input(0);
+  return at;
+}
+
+interface Pair {
+  readonly source: Value;
+  readonly interleaved: boolean;
+}
+
+/** Of `Concat(-x₂, x₁)`, x₁ and x₂ being two halves or each second feature: what they are of. Null for anything else. */
+function turnedPair(value: Value | null): Pair | null {
+  const [first, second, ...rest] = joinedBy(unviewed(value)?.producer ?? null).map((part) => unviewed(part));
+  const negated = first?.producer ? negatedBy(first.producer) : null;
   if (!negated || !second || rest.length > 0) return null;
   const [upper, lower] = [halfOf(negated), halfOf(second)];
-  const fits =
-    upper !== null && upper.source === lower?.source && upper.isUpper !== false && lower.isUpper !== true;
-  return fits ? upper.source : null;
+  if (upper === null || lower === null || !haveSameSource(upper.source, lower.source)) return null;
+  if (upper.isUpper === false || lower.isUpper === true) return null;
+  return { source: upper.source, interleaved: upper.interleaved };
 }
 
-/** Which half of which value; `isUpper` is null where a Slice begins at a place that is computed. */
-function halfOf(value: Value): { readonly source: Value; readonly isUpper: boolean | null } | null {
-  const node = value.producer;
+function negatedBy(node: Node): Value | null {
+  if (node.op === "Neg") return node.input(0);
+  const sign = node.op === "Mul" ? node.inputs.findIndex((v) => scalarOf(v) === -1) : -1;
+  return sign < 0 ? null : node.input(1 - sign);
+}
+
+interface Half extends Pair {
+  /** Null where a Slice begins at a place that is computed. */
+  readonly isUpper: boolean | null;
+}
+
+/** Which half of which value: by Split, Slice, Slice with step 2, or Gather of one of two. */
+function halfOf(value: Value): Half | null {
+  const at = unviewed(value);
+  const node = at?.producer ?? null;
   const source = node?.input(0) ?? null;
-  if (node === null || source === null) return null;
-  if (node.op === "Split") return { source, isUpper: value.index === 1 };
-  if (node.op !== "Slice") return null;
-  const start = node.ints("starts")?.[0] ?? scalarOf(node.input(1));
-  return { source, isUpper: start === null ? null : start !== 0 };
+  if (at === null || node === null || source === null) return null;
+  switch (node.op) {
+    case "Split":
+      return { source, isUpper: at.index === 1, interleaved: false };
+    case "Slice": {
+      const start = node.ints("starts")?.[0] ?? scalarOf(node.input(1));
+      const step = node.ints("steps")?.[0] ?? scalarOf(node.input(4)) ?? 1;
+      return { source, isUpper: start === null ? null : start !== 0, interleaved: step === 2 };
+    }
+    case "Gather": {
+      const index = scalarOf(node.input(1));
+      return index === 0 || index === 1 ? { source, isUpper: index === 1, interleaved: true } : null;
+    }
+    default:
+      return null;
+  }
 }
 
 /** What a node puts together: the inputs of a Concat, or of the sequence that a ConcatFromSequence reads. */
@@ -124,8 +177,9 @@ function joinedBy(node: Node | null): readonly (Value | null)[] {
   return sequence?.op === "SequenceConstruct" ? sequence.inputs : [];
 }
 
-function sameSource(a: Value, b: Value): boolean {
-  return a === b || (a.producer !== null && has(a.producer, "view") && a.producer.input(0) === b);
+/** Whether two values are views of one. */
+function haveSameSource(a: Value, b: Value): boolean {
+  return commonSource([a, b]) !== null;
 }
 
 /** The turned part joined with a part that was not: `Concat(rotated, rest)`. */

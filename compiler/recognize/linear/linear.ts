@@ -29,38 +29,45 @@ export interface Linear {
 export type LinearCore = Omit<Linear, "node" | "loras">;
 
 /** One way of writing a linear, by op. */
-const forms: Readonly<Record<string, (node: Node) => LinearCore | null>> = {
-  ...quantizedForms,
-  // x [.., K] · W [K, N]
-  MatMul: (node) => matrix(node, weightOf(node.input(1)), false, null),
-  // alpha · x [M, K] · W (+ beta · C), W [K, N] or, with transB, [N, K]
-  Gemm: (node) => {
-    if ((node.int("transA") ?? 0) !== 0) return null;
-    return matrix(node, weightOf(node.input(1)), node.int("transB") === 1, node.input(2));
-  },
-  "com.microsoft::FusedMatMul": (node) => {
-    if ((node.int("transA") ?? 0) !== 0) return null;
-    return matrix(node, weightOf(node.input(1)), node.int("transB") === 1, null);
-  },
-  // x · dequantize(B [N, blocks, bytes], scales): K and N are attributes
-  "com.microsoft::MatMulNBits": (node) => {
-    const [input, weight, output] = [node.input(0), node.input(1), node.output(0)];
-    const [k, n] = [node.int("K"), node.int("N")];
-    if (input === null || weight === null || output === null || k === undefined || n === undefined)
-      return null;
-    const dtype = weightOf(node.input(2))?.dtype ?? null;
-    return {
-      input,
-      inFeatures: k,
-      outFeatures: n,
-      dtype,
-      weight,
-      bias: node.input(5),
-      output,
-      nodes: [node],
-    };
-  },
-};
+const forms: ReadonlyMap<string, (node: Node) => LinearCore | null> = new Map(
+  Object.entries<(node: Node) => LinearCore | null>({
+    ...quantizedForms,
+    // x [.., K] · W [K, N]
+    MatMul: (node) => matrix(node, weightOf(node.input(1)), false, null),
+    // alpha · x [M, K] · W (+ beta · C), W [K, N] or, with transB, [N, K]
+    Gemm: (node) => {
+      if ((node.int("transA") ?? 0) !== 0) return null;
+      return matrix(node, weightOf(node.input(1)), node.int("transB") === 1, node.input(2));
+    },
+    "com.microsoft::FusedMatMul": (node) => {
+      if ((node.int("transA") ?? 0) !== 0) return null;
+      return matrix(node, weightOf(node.input(1)), node.int("transB") === 1, null);
+    },
+    // x · dequantize(B [N, blocks, bytes], scales): K and N are attributes
+    "com.microsoft::MatMulNBits": (node) => {
+      const [input, weight, output] = [node.input(0), node.input(1), node.output(0)];
+      const [k, n] = [node.int("K"), node.int("N")];
+      if (input === null || weight === null || output === null || k === undefined || n === undefined)
+        return null;
+      const dtype = weightOf(node.input(2))?.dtype ?? null;
+      return {
+        input,
+        inFeatures: k,
+        outFeatures: n,
+        dtype,
+        weight,
+        bias: node.input(5),
+        output,
+        nodes: [node],
+      };
+    },
+  }),
+);
+
+/** Whether an op is a way to write a projection, where it reads a weight. */
+export function isLinearOp(node: Node): boolean {
+  return forms.has(node.op);
+}
 
 function matrix(
   node: Node,
@@ -88,7 +95,7 @@ function matrix(
 
 /** The linear whose multiplication `node` is, or null. */
 export function recognizeLinear(node: Node): Linear | null {
-  const core = forms[node.op]?.(node) ?? null;
+  const core = forms.get(node.op)?.(node) ?? null;
   if (core === null) return null;
   const added = core.bias === null ? biasAddition(core.output, core.outFeatures) : null;
   if (added === null) return { ...core, node, loras: [] };

@@ -4,7 +4,7 @@ import type { Value } from "../../ir/value.ts";
 import { activationName, isActivation } from "./activation.ts";
 import { constantOf } from "../../ops/constant.ts";
 import { carriedInputs, has } from "../../ops/table.ts";
-import { commonSource, cutValues, dtypeThrough, isCastBetween } from "../flow.ts";
+import { commonSource, cutValues, differ, dtypeThrough, isCastBetween } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
 import { isMiss, miss, type Miss } from "../miss.ts";
@@ -130,6 +130,6 @@ export function recognizeMlp(down: Linear, index: GraphIndex): Mlp | Miss | null
     intermediateSize: down.inFeatures,
     dtype: down.dtype ?? first.dtype,
     outputDtype: dtypeThrough(output, down.output, down.dtype ?? first.dtype),
-    castsInput: isCastBetween(first.input, source),
+    castsInput: isCastBetween(first.input, source) || differ(first.dtype, down.dtype),
   };
 }

@@ -98,7 +98,15 @@ describe("attention is refused", () => {
     ],
     [
       "ATTENTION_V_NOT_LINEAR",
-      "values that are no projection",
+      "values that are a sum of two projections",
+      {
+        project:
+          "q = MatMul (x, wq) k = MatMul (x, wk) va = MatMul (x, wk) vb = MatMul (x, wv) v = Sub (va, vb)",
+      },
+    ],
+    [
+      "ATTENTION_KEYS_GIVEN",
+      "values that callers give",
       { inputs: "float[B,S,4] v0", project: "q = MatMul (x, wq) k = MatMul (x, wk) v = Identity (v0)" },
     ],
     [

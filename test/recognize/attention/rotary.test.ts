@@ -34,6 +34,47 @@ describe("rotary embedding", () => {
     expect(rotary(scaled)).toEqual({ ...half, cos: "cx", sin: "sx" });
   });
 
+  it.each<[string, string]>([
+    [
+      "Slice with step 2, stacked",
+      `even = Slice (q4, i0, end, last, i2) odd = Slice (q4, i1, end, last, i2) neg = Neg (odd)
+      us = Unsqueeze (neg, back) ut = Unsqueeze (even, back) st = Concat <axis = -1> (us, ut) turned = Reshape (st, heads)
+      qc = Mul (q4, cos) qsin = Mul (turned, sin) qr = Add (qc, qsin) kr = Identity (k4)`,
+    ],
+    [
+      "Gather from an axis of pairs",
+      `pairs = Reshape (q4, paired) even = Gather <axis = -1> (pairs, n0) odd = Gather <axis = -1> (pairs, n1)
+      neg = Mul (odd, minus) us = Unsqueeze (neg, back) ut = Unsqueeze (even, back) st = Concat <axis = -1> (us, ut)
+      turned = Reshape (st, heads) qc = Mul (q4, cos) qsin = Mul (turned, sin) qr = Add (qsin, qc) kr = Identity (k4)`,
+    ],
+    [
+      "products of each second feature, stacked",
+      `even = Slice (q4, i0, end, last, i2) odd = Slice (q4, i1, end, last, i2)
+      a = Mul (even, cos) b = Mul (odd, sin) re = Sub (a, b) e = Mul (even, sin) d = Mul (odd, cos) im = Add (d, e)
+      us = Unsqueeze (re, back) ut = Unsqueeze (im, back) st = Concat <axis = -1> (us, ut) qr = Reshape (st, heads)
+      kr = Identity (k4)`,
+    ],
+  ])("of neighbours, by %s", (_, rotate) => {
+    const more = `${weights}, int64[1] end = {9223372036854775807}, int64[1] back = {-1}, int64 n0 = {0}, int64 n1 = {1},
+      int64[5] paired = {0, 0, 0, 1, 2}, int64[4] heads = {0, 0, 0, 2}, float minus = {-1.0}`;
+    const found = understood({ inputs, weights: more, rotate }).rotary;
+    expect(found).toMatchObject({ kind: "rotate_half", interleaved: true });
+    expect([found?.cos?.name, found?.sin?.name]).toEqual(["cos", "sin"]);
+    const wrong = rotate.replace("(us, ut)", "(ut, us)");
+    // A turn the other way is no rotary embedding that is known.
+    if (!rotate.includes("Sub"))
+      expect(understood({ inputs, weights: more, rotate: wrong }).rotary).toBeNull();
+  });
+
+  it("by an op that is not known is named", () => {
+    const found = understood({
+      inputs,
+      weights,
+      rotate: "qr = local.Turn (q4, positions) kr = local.Turn (k4, positions)",
+    });
+    expect([found.rotary, found.opaque]).toEqual([null, ["local::Turn"]]);
+  });
+
   it("of a part of each head", () => {
     const partial = `first, rest = Split <axis = -1> (q4, halves) ${SLICED.replaceAll("q4", "first").replace("qr =", "qf =")}
       qr = Concat <axis = -1> (qf, rest)`;
