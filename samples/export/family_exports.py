@@ -36,6 +36,15 @@ NEW = (
     "deepseek-v2",
     "deepseek-v3",
     "gpt-oss",
+    "cohere",
+    "glm4",
+    "olmo2",
+    "granite",
+    "smollm3",
+    "phi",
+    "stablelm",
+    "helium",
+    "bitnet",
 )
 
 MODULE_PATHS = {"metadata": ("namespace", "pkg.torch.onnx.name_scopes")}
@@ -117,4 +126,24 @@ EXPORTS = [
     *(Export(family, "transformers") for family in ("mixtral", "deepseek-v2", "gpt-oss")),
     Export("mixtral", "transformers", "cuda", {"fusions": "cuda"}, runs_on_cpu=False),
     Export("gpt-oss", "genai", "fp32", FULL_CACHE, wide_heads=True),
+    *(
+        Export(family, "dynamo")
+        for family in (
+            "cohere",
+            "glm4",
+            "olmo2",
+            "granite",
+            "smollm3",
+            "phi",
+            "stablelm",
+            "helium",
+            "bitnet",
+        )
+    ),
+    *(Export(family, "torchscript") for family in ("cohere", "olmo2", "phi", "stablelm")),
+    *(Export(family, "mobius") for family in ("glm4", "olmo2", "phi", "stablelm")),
+    *(
+        Export(family, "genai", "fp32", {"precision": "fp32"}, wide_heads=True)
+        for family in ("granite", "phi")
+    ),
 ]
