@@ -3,11 +3,18 @@ import { error, note, warning } from "./row.ts";
 /** Messages about files of models, what is in them, and options. */
 export const modelCodes = {
   // ---- files
-  FILE_NOT_FOUND: error((p: { file: string; found?: string }) => ({
+  FILE_NOT_FOUND: error((p: { file: string; found?: string; fix?: string }) => ({
     what: `cannot open ${p.file}`,
     wanted: "an existing, readable file",
     found: p.found ?? "none at this path",
-    fix: "check the path",
+    fix: p.fix ?? "check the path",
+  })),
+  FILE_IS_LFS_POINTER: error((p: { file: string; size: string | null }) => ({
+    what: `${p.file} is a Git LFS pointer`,
+    wanted:
+      p.size === null ? "the file that it stands for" : `the file of ${p.size} bytes that it stands for`,
+    found: "the lines of text that Git keeps in its place",
+    fix: "run git lfs pull in the repository that it comes from, or download the file itself",
   })),
   FILE_EMPTY: error(() => ({
     what: "the file is empty",

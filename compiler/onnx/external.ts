@@ -2,6 +2,7 @@ import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, isAbsolute, normalize, relative, resolve, sep } from "node:path";
 import { inputError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
+import { refusePointerAt } from "./lfs.ts";
 import type { Entry } from "./schema.ts";
 
 /** External data as a tensor declares it. */
@@ -30,7 +31,7 @@ export class ExternalResolver {
 
   /**
    * @param bytes the size the tensor's type asks for, or null when unknown
-   * @throws TfcError EXTERNAL_PATH_ESCAPES, EXTERNAL_DATA_INVALID, EXTERNAL_DATA_SHORT
+   * @throws TfcError EXTERNAL_PATH_ESCAPES, EXTERNAL_DATA_INVALID, EXTERNAL_DATA_SHORT, FILE_IS_LFS_POINTER
    */
   resolve(
     entries: readonly Entry[],
@@ -82,6 +83,7 @@ export class ExternalResolver {
       const stat = statSync(file);
       if (stat.isFile()) found = { file, size: stat.size };
     }
+    if (found !== null) refusePointerAt(found.file);
     this.#files.set(location, found);
     return found;
   }

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
+import { refusePointer } from "./lfs.ts";
+import { insteadOfFolder } from "./models-in.ts";
 
 const WINDOW = 1 << 20;
 
@@ -12,18 +14,24 @@ export class FileSource {
   #window: Uint8Array = new Uint8Array(0);
   #start = 0;
 
-  /** @throws TfcError FILE_NOT_FOUND */
+  /** @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER */
   constructor(file: string) {
     this.file = file;
     try {
       // Asked before it is opened: opening a pipe would wait for someone to write into it.
       const stat = statSync(file);
-      if (!stat.isFile()) throw inputError("FILE_NOT_FOUND", { file }, { file, found: kindText(stat) });
+      if (!stat.isFile()) throw notAFile(file, stat.isDirectory());
       this.#fd = openSync(file, "r");
       this.size = fstatSync(this.#fd).size;
     } catch (cause) {
       if (cause instanceof TfcError) throw cause;
       throw inputError("FILE_NOT_FOUND", { file }, { file, found: openFailure(cause) }, cause);
+    }
+    try {
+      refusePointer(file, this.#fd);
+    } catch (cause) {
+      this.close();
+      throw cause;
     }
   }
 
@@ -62,8 +70,10 @@ export class FileSource {
   }
 }
 
-function kindText(stat: { isDirectory(): boolean }): string {
-  return stat.isDirectory() ? "a folder" : "something else than a regular file";
+function notAFile(file: string, isFolder: boolean): TfcError {
+  const found = isFolder ? "a folder" : "something else than a regular file";
+  const fix = isFolder ? { fix: insteadOfFolder(file) } : {};
+  return inputError("FILE_NOT_FOUND", { file }, { file, found, ...fix });
 }
 
 /** What stands in the way of opening a file, in words. */

@@ -1,11 +1,23 @@
-import { openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { inputError } from "../diagnostics/error.ts";
+import { refusePointer } from "../onnx/lfs.ts";
 
 /** Node reads and writes less than 2 GiB in one call, and its checksum leaves out what lies beyond 4 GiB. */
 export const STEP = 2 ** 30;
 
-/** Opens a file for reading. @throws TfcError FILE_NOT_FOUND */
+/** Opens a file for reading. @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER */
 export function openFile(file: string): number {
+  const fd = opened(file);
+  try {
+    refusePointer(file, fd);
+    return fd;
+  } catch (cause) {
+    closeSync(fd);
+    throw cause;
+  }
+}
+
+function opened(file: string): number {
   try {
     return openSync(file, "r");
   } catch (cause) {

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { inputError, type TfcError } from "../diagnostics/error.ts";
+import { inputError, TfcError } from "../diagnostics/error.ts";
+import { refusePointerAt } from "../onnx/lfs.ts";
 import type { AdapterFile } from "./adapter-file.ts";
 import { readOnnxAdapterFile } from "./onnx-adapter/adapter.ts";
 import type { Hints } from "./parts.ts";
@@ -19,7 +20,7 @@ export type { Hints } from "./parts.ts";
  *
  * @param hints settings for what the file does not say, such as the alpha of bare LoRA weights; one that contradicts
  *   the file is an error
- * @throws TfcError FILE_NOT_FOUND, ADAPTER_FORMAT_UNKNOWN; what the readers of the formats throw
+ * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER, ADAPTER_FORMAT_UNKNOWN; what the readers of the formats throw
  */
 export function readAdapter(path: string, hints: Hints = {}): AdapterFile {
   const source = sourceOf(path);
@@ -58,6 +59,9 @@ function sourceOf(path: string): Source {
     throw inputError("FILE_NOT_FOUND", { file: path }, { file: path, found });
   }
   if (isOnnxAdapter(path)) return { format: "onnx_adapter", file: path };
+  looking(path, () => {
+    refusePointerAt(path);
+  });
   if (isTorchFile(path)) return { format: "torch", file: path };
   const start = looking(path, () => beginning(path));
   // Eight bytes of length, then JSON.
@@ -93,6 +97,7 @@ function looking<T>(file: string, act: () => T): T {
   try {
     return act();
   } catch (cause) {
+    if (cause instanceof TfcError) throw cause;
     const found = cause instanceof Error ? cause.message : String(cause);
     throw inputError("FILE_NOT_FOUND", { file }, { file, found }, cause);
   }

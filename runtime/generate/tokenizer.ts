@@ -1,7 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { Tokenizer as Untyped } from "@huggingface/tokenizers";
-import { inputError } from "../../compiler/diagnostics/error.ts";
+import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
+import { refusePointerAt } from "../../compiler/onnx/lfs.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -29,7 +30,7 @@ type Json = Readonly<Record<string, unknown>>;
  * `config.json` where they lie beside it.
  *
  * @param where the model's folder, or its tokenizer.json.
- * @throws TfcError FILE_NOT_FOUND, or TOKENIZER_INVALID when a file is not JSON or of an unknown kind.
+ * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER, or TOKENIZER_INVALID when a file is not JSON or of an unknown kind.
  */
 export function loadTokenizer(where: string): Tokenizer {
   const file = isFolder(where) ? path.join(where, "tokenizer.json") : where;
@@ -67,8 +68,10 @@ function build(file: string, definition: Json, config: Json): HfTokenizer {
 function readJson(file: string): Json | null {
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
   try {
+    refusePointerAt(file);
     return JSON.parse(readFileSync(file, "utf8")) as Json;
   } catch (cause) {
+    if (cause instanceof TfcError) throw cause;
     throw inputError(
       "TOKENIZER_INVALID",
       { file },

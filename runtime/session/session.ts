@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import type { InferenceSession, OnnxValue, Tensor } from "onnxruntime-node";
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import { FileSource } from "../../compiler/onnx/source.ts";
 import { memberIdsCheck } from "../adapters/member-ids.ts";
 import { cudaObstacle, providerError, type Provider } from "./devices.ts";
 import { tensorsOf, type Feeds } from "./given.ts";
@@ -37,11 +37,12 @@ export interface Session {
 /**
  * Loads an ONNX model.
  *
- * @throws TfcError FILE_NOT_FOUND; RUNTIME_MISSING without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked
+ * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER; RUNTIME_MISSING without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked
  *   for and does not start; RUNTIME_FAILED when onnxruntime refuses the model.
  */
 export async function openSession(file: string, options: SessionOptions = {}): Promise<Session> {
-  if (!existsSync(file)) throw inputError("FILE_NOT_FOUND", { file }, { file });
+  // What cannot be a model is told better than by what onnxruntime says of it.
+  new FileSource(file).close();
   const ort = await loadOrt();
   const { provider = "cpu" } = options;
   if (provider === "auto") {

@@ -42,6 +42,35 @@ describe.each(["compile", "inspect", "dump"])("tfc %s", (command) => {
     mkdirSync(path.join(folder, "folder.onnx"), { recursive: true });
     const message = await refused(folder, command, path.join(folder, "folder.onnx"));
     expect(message).toMatch(/error FILE_NOT_FOUND.*\n {2}wanted .* readable file, found a folder\n/);
+    expect(message).toContain("fix: give the .onnx file of a model; this folder has none\n");
+  });
+
+  it.each([
+    ["the model", ["config.json", "model.onnx", "model.onnx.data"], "give F/model.onnx"],
+    ["one of another name", ["decoder.ONNX"], "give F/decoder.ONNX"],
+    ["one in a folder of it", ["config.json", "onnx/model.onnx"], "give F/onnx/model.onnx"],
+    [
+      "some, the likeliest first",
+      ["embed.onnx", "model.onnx", "int4/model.onnx"],
+      "give one of its models: F/model.onnx, F/embed.onnx, F/int4/model.onnx",
+    ],
+    [
+      "many",
+      ["a", "b", "c", "d", "e", "f", "g"].map((name) => `${name}.onnx`),
+      "give one of its models: F/a.onnx, F/b.onnx, F/c.onnx, F/d.onnx, F/e.onnx and 2 more",
+    ],
+    [
+      "none but a folder of such a name and what is hidden",
+      ["x.onnx/y", ".cache/model.onnx"],
+      "give the .onnx file of a model; this folder has none",
+    ],
+  ])("of a folder suggests %s", async (what, names, fix) => {
+    const within = path.join(folder, command, what);
+    for (const name of names) {
+      mkdirSync(path.dirname(path.join(within, name)), { recursive: true });
+      writeFileSync(path.join(within, name), model);
+    }
+    expect(await refused(folder, command, within)).toContain(`fix: ${fix.replaceAll("F", within)}\n`);
   });
 
   it("refuses an empty file", async () => {

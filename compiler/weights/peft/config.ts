@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
+import { refusePointerAt } from "../../onnx/lfs.ts";
 import { isRecord, jsonText } from "../json-values.ts";
 
 /** What an adapter_config.json of LoRA says, with the defaults of PEFT 0.21's LoraConfig for what it leaves out. */
@@ -180,6 +181,7 @@ function parse(file: string): Json {
   } catch (cause) {
     throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
   }
+  refusePointerAt(file);
   let json: unknown;
   try {
     json = JSON.parse(source);
