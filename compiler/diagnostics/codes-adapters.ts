@@ -1,4 +1,4 @@
-import { error, warning } from "./row.ts";
+import { error, note, warning } from "./row.ts";
 
 /** Messages about adapters: where they go, what they are in files, and at run time. */
 export const adapterCodes = {
@@ -69,6 +69,16 @@ export const adapterCodes = {
     wanted: `base ${p.wanted}`,
     found: `base ${p.found}: ${p.difference}`,
     fix: "give an adapter that was trained for this base, or --force to use it all the same",
+  })),
+  ADAPTER_BASE_OTHER: error((p: { layers: number; missing: readonly string[] }) => ({
+    what: "the adapter was trained for another model",
+    wanted: "leaves at every module of the model that the adapter's configuration names",
+    found: `leaves in ${p.layers} layers, and none at ${p.missing.slice(0, 3).join(", ")}${p.missing.length > 3 ? `, and ${p.missing.length - 3} more` : ""}`,
+    fix: "give an adapter that was trained for this model; one of fewer layers says which in layers_to_transform of its adapter_config.json",
+  })),
+  BASE_UNKNOWN: note(() => ({
+    what: "base unknown: the adapter does not say which weights it was trained for; names and shapes fit this model",
+    fix: "tfc adapter import ADAPTER --base MODEL writes the adapter with the fingerprint of a base that you know to be its own",
   })),
   ADAPTER_NOT_FINITE: error((p: { index: number; dtype: string }) => ({
     what: "an adapter's weight is no number",

@@ -6,6 +6,7 @@ import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { blockKinds, type SiteKind } from "../../compiler/sites/site.ts";
 import { checkOptions } from "../../compiler/pass/options.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
+import { checkExpected } from "../../compiler/weights/expected.ts";
 import { isProjection, siteKey, siteName } from "../../compiler/sites/names.ts";
 import type { Entry } from "./_entries.ts";
 import { byKey, type Place } from "../../compiler/sites/places.ts";
@@ -60,7 +61,16 @@ export function assign(
   options: Assigning,
   sink: Sink,
 ): ReadonlyMap<string, Assignment> {
-  return options.given.length > 0 ? assignGiven(places, options) : assignFresh(places, options, sink);
+  if (options.given.length === 0) return assignFresh(places, options, sink);
+  for (const file of options.given) {
+    checkExpected(
+      file,
+      places.map(({ ref }) => ref),
+      options.pass,
+    );
+    if (file.base === null) sink.report("BASE_UNKNOWN", { file: file.file, pass: options.pass }, {});
+  }
+  return assignGiven(places, options);
 }
 
 function assignFresh(

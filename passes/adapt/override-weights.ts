@@ -16,6 +16,7 @@ import { checkFinite } from "../../compiler/weights/finite.ts";
 import type { WeightTensor } from "../../compiler/weights/weight.ts";
 import { overriddenBytes, readShape, type Overriding } from "./_overridden.ts";
 import { isTiedCopy } from "./_tied.ts";
+import { placeOfVocabulary, vocabularyOf, widenLogits } from "./_vocabulary.ts";
 
 /** Weights to put in place of the base's, by the names that Hugging Face gives them, and the file they are from. */
 export interface Overrides {
@@ -38,6 +39,8 @@ export interface OverrideOptions {
  * After: `q = MatMul (x, W')`, W' `[in, out]`: laid out as the node reads it, in its type. A packed weight is made of
  * the parts that were given and the base's others. Where head and embeddings are tied, also as a transposed copy, and
  * only the embeddings are given, both are replaced, unless the file says that the head does not follow.
+ *
+ * Embeddings and head with another number of tokens than the base's change the width of the logits.
  *
  * The nodes that read other weights through the same initializer keep it. Refuses by name what the graph does not have,
  * what is quantized, and what the graph computes on before it is used.
@@ -67,12 +70,17 @@ export const overrideWeights: Pass<OverrideOptions> = {
         const parameters = new Parameters(model, analysis(viewDecoder));
         const reads = new Map<string, { readonly name: string; readonly parts: Overriding[] }>();
         const ids = new Map<Node, number>();
-        for (const [name, tensor] of headFollows ? withTied(weights, parameters) : weights) {
+        const all = headFollows ? withTied(weights, parameters) : weights;
+        const tokens = vocabularyOf(all);
+        const heads: Head[] = [];
+        for (const [name, tensor] of all) {
           const places = parameters.find(name);
           if (typeof places === "string") {
             throw inputError("OVERRIDE_REFUSED", { file, name }, { model: model.loc.file, why: places });
           }
-          for (const place of places) {
+          for (const found of places) {
+            const place = placeOfVocabulary(name, found, tokens);
+            if (name === "lm_head.weight") heads.push({ node: place.reader, before: found.shape[0] ?? 0 });
             checkShape(place, tensor, file, name);
             const id = ids.get(place.reader) ?? ids.size;
             ids.set(place.reader, id);
@@ -88,11 +96,24 @@ export const overrideWeights: Pass<OverrideOptions> = {
           );
         }
         for (const read of reads.values()) options.onOverride(override(model, rewriter, read));
+        for (const { node, before } of heads) {
+          if (tokens === null || tokens === before) continue;
+          const why = widenLogits(model, rewriter, node, before, tokens);
+          const place = { file, name: "lm_head.weight" };
+          if (why !== null) throw inputError("OVERRIDE_REFUSED", place, { model: model.loc.file, why });
+        }
         return "stop";
       },
     },
   }),
 };
+
+interface Head {
+  /** The node that multiplies. */
+  readonly node: Node;
+  /** Tokens of the base. */
+  readonly before: number;
+}
 
 /** Embeddings that the head shares count for both, as they do where the checkpoint was trained. */
 function withTied(

@@ -2,10 +2,11 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { coefficientsIn } from "../../compiler/weights/coefficients.ts";
 import { convert } from "../../compiler/weights/convert.ts";
+import { checkExpected } from "../../compiler/weights/expected.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import { checkBase, parseFingerprint } from "../../compiler/weights/fingerprint.ts";
 import { readAdapter, type Hints } from "../../compiler/weights/read-adapter.ts";
-import { siteKey, siteName } from "../../compiler/sites/names.ts";
+import { parseSiteName, siteKey, siteName } from "../../compiler/sites/names.ts";
 import { adapterInterface, type AdapterInterface, type AdapterPort } from "./ports.ts";
 import type { Session } from "../session/session.ts";
 import {
@@ -52,6 +53,10 @@ export function feedsOf(session: Session, adapter: AdapterFile, force = false): 
       { model: session.file, why },
     );
   }
+  checkExpected(
+    adapter,
+    taken.ports.flatMap(({ site }) => parseSiteName(`layers.${site}`) ?? []),
+  );
   const parts = new Map(adapter.parts.map((part) => [siteKey(part.site), part]));
   for (const part of adapter.parts) checkPart(part, taken.ports, adapter.file, session.file);
   return new Map(

@@ -1,6 +1,6 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
-import type { Hints } from "../../compiler/weights/read-adapter.ts";
-import { adapterFeeds, noAdapter } from "./feeds.ts";
+import { readAdapter, type Hints } from "../../compiler/weights/read-adapter.ts";
+import { adapterFeeds, feedsOf, noAdapter } from "./feeds.ts";
 import { adapterInterface } from "./ports.ts";
 import type { Session } from "../session/session.ts";
 import type { Tensors } from "../session/tensor.ts";
@@ -25,6 +25,8 @@ export class AdapterPool {
   /** In the order of last use. */
   readonly #loaded = new Map<string, Tensors>();
   readonly #none: Tensors;
+  /** Fingerprint of the base; null where the graph does not say it. */
+  readonly #base: string | null;
   #active: string | null = null;
 
   /** @throws TfcError ADAPTER_INPUTS_NONE for a graph that takes no adapters */
@@ -35,6 +37,7 @@ export class AdapterPool {
     this.#capacity = Math.max(1, capacity);
     this.#force = force;
     this.#none = noAdapter(taken);
+    this.#base = taken.base;
   }
 
   /** Names of the adapters known, and of those in memory, least recently used first. */
@@ -59,12 +62,16 @@ export class AdapterPool {
   /**
    * Reads an adapter, of any format, and keeps it under a name. One that is there already is replaced.
    *
+   * @returns whether the adapter says which base it belongs to, and it is this one. Of one that does not, names and
+   *   shapes alone were compared.
    * @throws TfcError as {@link adapterFeeds}; the pool is then as it was
    */
-  load(name: string, path: string, hints: Hints = {}): void {
-    const feeds = this.#read(path, hints);
+  load(name: string, path: string, hints: Hints = {}): { readonly base: "same" | "unknown" } {
+    const adapter = readAdapter(path, hints);
+    const feeds = feedsOf(this.#session, adapter, this.#force);
     this.#files.set(name, { path, hints });
     this.#keep(name, feeds);
+    return { base: adapter.base === null || this.#base === null || this.#force ? "unknown" : "same" };
   }
 
   /**

@@ -15,6 +15,8 @@ export type Parameter =
     }
   /** A weight of the base, by the name that Hugging Face's Llama gives it, and how many dimensions it has. */
   | { readonly is: "override"; readonly name: string; readonly dims: number }
+  /** PEFT's copy of what a module in modules_to_save was before training: nothing reads it. */
+  | { readonly is: "original" }
   /** Something that cannot be applied. `what` is a noun phrase. */
   | { readonly is: "unknown"; readonly what: string };
 
@@ -49,6 +51,7 @@ const shells: ReadonlySet<string> = new Set([
 export function parseParameter(name: string): Parameter {
   const known = unsupported.find(([pattern]) => pattern.test(name));
   if (known !== undefined) return { is: "unknown", what: known[1] };
+  if (name.includes(".original_module.")) return { is: "original" };
   const path = unwrap(name);
   return leafOf(path) ?? overrideOf(path) ?? { is: "unknown", what: describe(path) };
 }
@@ -99,7 +102,6 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
   [/\.vera_lambda_|^base_model\.vera_/, "a vector of VeRA"],
   [/\btrainable_tokens_|\.token_adapter\./, "trained rows of an embedding (trainable_token_indices)"],
   [/^prompt_embeddings$|\bprompt_encoder\b/, "a trained prompt"],
-  [/\.original_module\./, "the base's own copy of a module in modules_to_save"],
   [/\.(?:qweight|qzeros|scales|g_idx|quant_state|absmax)\b|\.SCB$/, "a part of a quantized weight"],
 ];
 

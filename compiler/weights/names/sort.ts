@@ -1,5 +1,5 @@
 import type { AdapterKind } from "../../adapters/kind.ts";
-import { inputError } from "../../diagnostics/error.ts";
+import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import { isFloat } from "../../ir/dtype.ts";
 import { siteKinds, type SiteRef } from "../../sites/site.ts";
 import { parseParameter, type Parameter } from "./parameters.ts";
@@ -44,13 +44,18 @@ export function sortWeights(file: string, weights: StateDict): SortedWeights {
       unknown.push([name, parameter.what]);
       continue;
     }
-    checkOnce(file, name, keyOf(parameter), seen);
+    if (parameter.is === "original") continue;
     if (!isFloat(tensor.dtype)) throw inputError("ADAPTER_DTYPE", { file, name }, { dtype: tensor.dtype });
     if (parameter.is === "override") {
       checkDims(file, name, tensor, parameter.dims);
-      overrides.set(parameter.name, tensor);
+      const first = seen.get(parameter.name);
+      seen.set(parameter.name, first ?? name);
+      const before = overrides.get(parameter.name);
+      const other = before === undefined ? null : { name: first ?? parameter.name, tensor: before };
+      overrides.set(parameter.name, other === null ? tensor : sameWeight(file, other, { name, tensor }));
       continue;
     }
+    checkOnce(file, name, keyOf(parameter), seen);
     const { kind, leaf, site, adapter } = parameter;
     if (adapter !== null && adapter !== (only ??= adapter)) {
       const what = `a leaf of the adapter "${adapter}" beside those of "${only}", and a file holds one`;
@@ -72,9 +77,30 @@ export function sortWeights(file: string, weights: StateDict): SortedWeights {
   return { drafts: [...drafts.values()].sort(bySite), overrides: sortedByName(overrides) };
 }
 
-function keyOf(parameter: Exclude<Parameter, { is: "unknown" }>): string {
-  if (parameter.is === "override") return parameter.name;
+function keyOf(parameter: Extract<Parameter, { is: "leaf" }>): string {
   return `${siteKey(parameter.site)}.${parameter.leaf}`;
+}
+
+interface Named {
+  readonly name: string;
+  readonly tensor: WeightTensor;
+}
+
+/**
+ * One weight that a file has under two names: PEFT saves embeddings and head once as modules_to_save and once because
+ * the vocabulary has changed. Their numbers are compared when they are read.
+ */
+function sameWeight(file: string, first: Named, second: Named): WeightTensor {
+  const [a, b] = [first.tensor, second.tensor];
+  const differ = (): TfcError =>
+    inputError("ADAPTER_LEAF_TWICE", { file, name: second.name }, { first: first.name });
+  if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) throw differ();
+  const bytes = (): Uint8Array => {
+    const read = a.bytes();
+    if (Buffer.compare(read, b.bytes()) !== 0) throw differ();
+    return read;
+  };
+  return { dtype: a.dtype, shape: a.shape, bytes };
 }
 
 function checkOnce(file: string, name: string, key: string, seen: Map<string, string>): void {

@@ -8,6 +8,7 @@ import { readPeftConfig, type PeftConfig } from "./config.ts";
 import { peftTargets, type PeftTargets } from "./targets.ts";
 import { openSafetensors } from "../safetensors/weights.ts";
 import { siteName } from "../../sites/names.ts";
+import type { SiteRef } from "../../sites/site.ts";
 import { sortWeights, type Draft, type StateDict } from "../names/sort.ts";
 import { readStateDict } from "../names/state-dict.ts";
 
@@ -47,7 +48,25 @@ export function readPeftAdapter(folder: string, hints: Hints): AdapterFile {
     overrides,
     headFollows: false,
     base,
+    expects: expectation(targets, [...modules]),
   };
+}
+
+/** Which sites the config puts LoRA beside, of those that the file has in some layer. */
+function expectation(
+  targets: PeftTargets,
+  modules: readonly (readonly [string, Draft])[],
+): (site: SiteRef) => boolean {
+  const known = new Map(modules.map(([module, { site }]) => [site.site, module]));
+  return ({ layer, copy, site }) => {
+    const module = known.get(site);
+    return module !== undefined && copy === 0 && targets.reasonAgainst(inLayer(module, layer)) === null;
+  };
+}
+
+/** The module of the same name in another layer. */
+function inLayer(module: string, layer: number): string {
+  return module.replace(/(^|\.)(layers|blocks|h)\.\d+\./, `$1$2.${layer}.`);
 }
 
 function openWeights(folder: string): { file: string; weights: StateDict; base: string | null } {
@@ -97,7 +116,7 @@ function checkWhole(
   const kinds = new Map(modules.map(([module, { site }]) => [site.site, { module, site }]));
   for (const layer of layersToCheck(config, modules)) {
     for (const { module, site } of kinds.values()) {
-      const name = module.replace(/(^|\.)(layers|blocks|h)\.\d+\./, `$1$2.${layer}.`);
+      const name = inLayer(module, layer);
       if (found.has(siteName({ ...site, layer })) || targets.reasonAgainst(name) !== null) continue;
       throw contradicts(file, name, "leaves of every module in target_modules", "none of this one");
     }

@@ -4,6 +4,7 @@ import { siteName } from "../../../compiler/sites/names.ts";
 
 function leaf(name: string): string {
   const parameter = parseParameter(name);
+  if (parameter.is === "original") return "original";
   if (parameter.is !== "leaf")
     return `${parameter.is}: ${parameter.is === "unknown" ? parameter.what : parameter.name}`;
   return `${parameter.kind.name} ${siteName(parameter.site)} ${parameter.leaf}`;
@@ -107,7 +108,6 @@ describe("names that cannot be applied", () => {
     ["model.layers.0.self_attn.q_proj.lora_E", "the singular values of AdaLoRA"],
     ["model.embed_tokens.token_adapter.trainable_tokens_delta", "trained rows of an embedding"],
     ["prompt_embeddings", "a trained prompt"],
-    ["lm_head.original_module.weight", "the base's own copy"],
     ["model.layers.0.mlp.up_proj.qweight", "a part of a quantized weight"],
     ["base_model.model.lm_head.lora_A.weight", "a leaf of lora at lm_head, which is no site"],
     ["model.layers.0.self_attn.qkv_proj.lora_A.weight", "a leaf of lora at layers.0.self_attn.qkv_proj"],
