@@ -45,6 +45,7 @@ NEW = (
     "stablelm",
     "helium",
     "bitnet",
+    "gemma",
 )
 
 MODULE_PATHS = {"metadata": ("namespace", "pkg.torch.onnx.name_scopes")}
@@ -138,6 +139,7 @@ EXPORTS = [
             "stablelm",
             "helium",
             "bitnet",
+            "gemma",
         )
     ),
     *(Export(family, "torchscript") for family in ("cohere", "olmo2", "phi", "stablelm")),

@@ -105,6 +105,7 @@ FAMILIES = {
         "partial_rotary_factor": 0.5,
         "rope_scaling": {"type": "longrope"},  # its factors depend on the heads
     },
+    "gemma": {"model_type": "gemma", "head_dim": 16, "tie_word_embeddings": True},
     "gemma2": {
         "model_type": "gemma2",
         "head_dim": 16,

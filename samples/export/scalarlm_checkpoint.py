@@ -88,7 +88,7 @@ def train(generator: torch.Generator, state: Tensors, steps: int) -> tuple[dict,
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / TOTAL_STEPS)
     for _ in range(steps):
         for parameter in parameters:
-            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            parameter.grad = torch.randn(parameter.shape, generator=generator).to(parameter.dtype)
         optimizer.step()
         scheduler.step()
     state |= {name: parameter.detach() for name, parameter in zip(names, parameters, strict=True)}
