@@ -74,13 +74,10 @@ function siteFacts(site: Site): Readonly<Record<string, string>> {
 
 function attentionFacts(block: Attention): Readonly<Record<string, string>> {
   const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
-  const packed = block.q === block.k;
   return {
     anchor: placeText(anchor.node),
     ...cutFacts(block),
-    ...(packed
-      ? { qkv: linearText(block.q) }
-      : { q: linearText(block.q), k: linearText(block.k), v: linearText(block.v) }),
+    ...projectionFacts(block),
     o: linearText(block.o),
     heads:
       heads === null
@@ -113,6 +110,19 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
         ? "none"
         : `${cache.kind}, ${valueText(cache.pastKey)} to ${valueText(cache.presentKey)}, ${valueText(cache.pastValue)} to ${valueText(cache.presentValue)}`,
   };
+}
+
+function projectionFacts({ q, k, v, latent }: Attention): Readonly<Record<string, string>> {
+  if (latent !== null) {
+    return {
+      ...(latent.queryDown === null ? {} : { "q down": linearText(latent.queryDown) }),
+      q: linearText(q),
+      "kv down": linearText(latent.down),
+      "k and v": `${linearText(latent.up)}${latent.isCached ? ", of the cache and what is new" : ""}`,
+    };
+  }
+  if (q === k) return { qkv: linearText(q) };
+  return { q: linearText(q), k: linearText(k), v: linearText(v) };
 }
 
 function mlpFacts(block: Mlp): Readonly<Record<string, string>> {

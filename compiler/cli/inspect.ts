@@ -4,6 +4,8 @@ import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { locText } from "../ir/entity.ts";
 import type { Site } from "../sites/site.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
+import type { Latent } from "../recognize/attention/latent.ts";
+import type { Linear } from "../recognize/linear/linear.ts";
 import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { placeText } from "../recognize/miss.ts";
@@ -141,6 +143,7 @@ function attentionRecord(block: Attention | Site) {
     heads: heads?.heads ?? null,
     kvHeads: heads?.kvHeads ?? null,
     headDim: heads?.headDim ?? null,
+    ...(block.latent === null ? {} : { latent: latentRecord(block.q, block.latent) }),
     packing: block.packing,
     repeatKv: block.repeatKv?.kind ?? null,
     scale: scale && { value: scale.value, at: scale.at },
@@ -158,6 +161,10 @@ function attentionRecord(block: Attention | Site) {
     input: name(block.region.input),
     output: name(block.region.output),
   };
+}
+
+function latentRecord(q: Linear, { queryDown, up, isCached }: Latent) {
+  return { width: up.inFeatures, queryWidth: queryDown === null ? null : q.inFeatures, cached: isCached };
 }
 
 function moeRecord(block: Moe) {
@@ -244,6 +251,7 @@ function attentionText(block: Attention | Site | null): string {
       ? "head count unknown"
       : `${heads.heads} heads, ${heads.kvHeads} kv heads of ${heads.headDim}`,
     block.q === block.k ? "packed qkv" : null,
+    block.latent === null ? null : `latent of ${block.latent.up.inFeatures}`,
     scale === null ? "scale unknown" : `scale ${Number(scale.value.toPrecision(6))} (${scale.at})`,
     softcap === null ? null : `capped at ${softcap}`,
     block.sinks === null ? null : "sinks",

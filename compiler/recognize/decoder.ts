@@ -5,6 +5,7 @@ import { siteOf, type Site } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
 import { holderOf, nodesDeep } from "../ir/walk.ts";
 import { recognizeAttention, type Attention } from "./attention/attention.ts";
+import { latentLinears } from "./attention/latent.ts";
 import { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear/linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
@@ -150,7 +151,8 @@ function withoutOverlaps(seen: readonly Unnumbered[]): Unnumbered[] {
 }
 
 function linearsOf(attention: Attention): Linear[] {
-  return [attention.q, attention.k, attention.v, attention.o];
+  const { q, k, v, o, latent } = attention;
+  return [...(latent === null ? [] : latentLinears(latent)), q, k, v, o];
 }
 
 type Unnumbered = Omit<Seen, "layer">;

@@ -14,6 +14,11 @@ export const projectionKinds = [
   "k_proj",
   "v_proj",
   "o_proj",
+  // of latent attention
+  "q_a_proj",
+  "q_b_proj",
+  "kv_a_proj_with_mqa",
+  "kv_b_proj",
   "gate_proj",
   "up_proj",
   "down_proj",

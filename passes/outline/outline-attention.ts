@@ -26,7 +26,9 @@ export const outlineAttention = outlinePass({
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
   const { q, k, v, o, mask, rotary, cache, sinks } = attention;
   const packed = q === k && k === v;
+  const ofLatent = latentRoles(attention);
   const named: readonly (readonly [Value | null | undefined, string])[] = [
+    ...ofLatent,
     [q.weight, packed ? "qkv_weight" : "q_weight"],
     [k.weight, "k_weight"],
     [v.weight, "v_weight"],
@@ -52,4 +54,18 @@ function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
   const roles = new Map<Value, string>();
   for (const [value, role] of named) if (value && !roles.has(value)) roles.set(value, role);
   return roles;
+}
+
+function latentRoles({ latent }: Attention): readonly (readonly [Value | null | undefined, string])[] {
+  if (latent === null) return [];
+  const named = [
+    [latent.queryDown, "q_a"],
+    [latent.down, "kv_a"],
+    [latent.up, "kv_b"],
+  ] as const;
+  return named.flatMap(([linear, role]) => [
+    [linear?.weight, `${role}_weight`] as const,
+    [linear?.node.input(1), `${role}_weight`] as const,
+    [linear?.bias, `${role}_bias`] as const,
+  ]);
 }

@@ -18,6 +18,7 @@ import { recognizeHeads, type Heads } from "./heads.ts";
 import { has, opOf } from "../../ops/table.ts";
 import type { Linear } from "../linear/linear.ts";
 import { weightOf } from "../linear/weight.ts";
+import { recognizeLatent, type Latent } from "./latent.ts";
 import { recognizeMask, type Mask } from "./mask.ts";
 import { isMiss, miss, type Miss } from "../miss.ts";
 import { opaqueOps } from "./opaque.ts";
@@ -38,6 +39,8 @@ export interface Attention {
   readonly k: Linear;
   readonly v: Linear;
   readonly o: Linear;
+  /** Where keys and values come from a narrow value: then k and v are the projection up from it. */
+  readonly latent: Latent | null;
   readonly region: Region;
   readonly hiddenSize: number;
   /** Element type of the projections. */
@@ -71,19 +74,16 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
   if (anchor === null || isMiss(anchor)) return anchor;
   const projections = inputProjections(anchor, index);
   if (isMiss(projections)) return projections;
-  const { q, k, v } = projections;
+  const { q, k, v, latent } = projections;
+  // What reads the block's input.
+  const first = latent === null ? [q, k, v] : [latent.queryDown ?? q, latent.down];
   const o = outputProjection(anchor, index);
   if (isMiss(o)) return o;
-  const source = commonSource([q.input, k.input, v.input]);
+  const source = commonSource(first.map((linear) => linear.input));
   if (source === null) {
-    return miss(
-      "ATTENTION_INPUTS_DIFFER",
-      q.node,
-      "q, k and v projections of one value",
-      inputNames([q, k, v]),
-    );
+    return miss("ATTENTION_INPUTS_DIFFER", q.node, "q, k and v projections of one value", inputNames(first));
   }
-  const hiddenSize = q.inFeatures;
+  const hiddenSize = first[0]?.inFeatures ?? q.inFeatures;
   if (o.outFeatures !== hiddenSize) {
     return miss(
       "ATTENTION_WIDTH",
@@ -100,7 +100,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     const want = `sizes that are not all fixed: onnxruntime would refuse ${anchor.node.op} inside a function`;
     return miss("ATTENTION_CACHE_FIXED", anchor.node, want, typeText(cache.pastKey?.type));
   }
-  const heads = recognizeHeads(anchor, { q, k, v, o }, index);
+  const heads = headsOf(anchor, { q, k, v, o, latent }, index);
   return {
     kind: "attention",
     anchor,
@@ -110,7 +110,9 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     hiddenSize,
     dtype: o.dtype ?? q.dtype,
     outputDtype: dtypeThrough(output, o.output, o.dtype ?? q.dtype),
-    castsInput: isCastBetween(q.input, source) || differ(q.dtype, o.dtype),
+    castsInput:
+      first.some(({ input: own }) => isCastBetween(own, source)) ||
+      differ((latent?.down ?? q).dtype, o.dtype),
     heads,
     scale: recognizeScale(anchor, heads),
     packing: recognizePacking([q, k, v]),
@@ -132,11 +134,32 @@ function hasFixedPresents({ op }: Anchor, { pastKey, presentKey }: Cache, { inpu
   return typeof past === "number" && (step === undefined || typeof step === "number");
 }
 
+interface InputProjections {
+  readonly q: Linear;
+  readonly k: Linear;
+  readonly v: Linear;
+  readonly latent: Latent | null;
+}
+
+/** With latent attention the width of a head is that of the queries: values have another, keys are put together. */
+function headsOf(
+  anchor: Anchor,
+  projections: InputProjections & { readonly o: Linear },
+  index: GraphIndex,
+): Heads | null {
+  const { q, latent, v, o } = projections;
+  if (latent === null) return recognizeHeads(anchor, projections, index);
+  return recognizeHeads({ ...anchor, value: anchor.query }, { q, k: q, v, o }, index);
+}
+
 function inputNames(linears: readonly Linear[]): string {
   return [...new Set(linears.map((l) => JSON.stringify(l.input.name ?? "")))].join(", ");
 }
 
-function inputProjections(anchor: Anchor, index: GraphIndex): { q: Linear; k: Linear; v: Linear } | Miss {
+function inputProjections(anchor: Anchor, index: GraphIndex): InputProjections | Miss {
+  const latent = recognizeLatent(anchor, index);
+  if (latent !== null)
+    return { q: latent.q, k: latent.latent.up, v: latent.latent.up, latent: latent.latent };
   const found = [];
   for (const role of ["query", "key", "value"] as const) {
     const sources = sourcesOf(anchor[role], index);
@@ -165,7 +188,7 @@ function inputProjections(anchor: Anchor, index: GraphIndex): { q: Linear; k: Li
   if (q === undefined || k === undefined || v === undefined) {
     return miss("ATTENTION_Q_NOT_LINEAR", anchor.node, "three operands", `${found.length}`);
   }
-  return { q, k, v };
+  return { q, k, v, latent: null };
 }
 
 /** Keys and values that callers give, and nothing else: those of an encoder, kept from step to step. */

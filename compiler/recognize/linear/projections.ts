@@ -2,6 +2,7 @@ import type { Node } from "../../ir/node.ts";
 import type { LinearMark, Part, ProjectionKind } from "../../sites/site.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Attention } from "../attention/attention.ts";
+import type { Latent } from "../attention/latent.ts";
 import { integersOf, scalarOf } from "../../ops/constant.ts";
 import { boundOf } from "../../ops/extent.ts";
 import type { Linear } from "./linear.ts";
@@ -45,7 +46,8 @@ function isScaled({ node }: Linear): boolean {
 }
 
 function attentionParts(attention: Attention): readonly Found[] {
-  const { anchor } = attention;
+  const { anchor, latent } = attention;
+  if (latent !== null) return latentParts(attention, latent);
   const operands = [
     ["q_proj", attention.q, anchor.query],
     ["k_proj", attention.k, anchor.key],
@@ -59,6 +61,22 @@ function attentionParts(attention: Attention): readonly Found[] {
     return { linear, parts: splitParts(linear, roles, attention) ?? packedParts(attention) };
   });
   return [...found, { linear: attention.o, parts: whole(attention.o, "o_proj") }];
+}
+
+/** What is projected up from a cache has other steps than the block: nothing stands beside that. */
+function latentParts({ q, o }: Attention, { queryDown, down, up, isCached }: Latent): readonly Found[] {
+  const named = [
+    [queryDown, "q_a_proj"],
+    [q, queryDown === null ? "q_proj" : "q_b_proj"],
+    [down, "kv_a_proj_with_mqa"],
+    [isCached ? null : up, "kv_b_proj"],
+    [o, "o_proj"],
+  ] as const;
+  return named.flatMap(([linear, site]) => {
+    // One product of both ways down is neither.
+    const isOther = linear === null || (queryDown === down && linear === down);
+    return isOther ? [] : [{ linear, parts: whole(linear, site) }];
+  });
 }
 
 function whole(linear: Linear, site: ProjectionKind | undefined): readonly Part[] | null {

@@ -143,7 +143,7 @@ function siteAt(module: string): SiteRef | null {
 }
 
 const layerWeight =
-  /^layers\.(\d{1,9})\.((?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj)\.(?:weight|bias)|(?:input_layernorm|post_attention_layernorm|pre_feedforward_layernorm|post_feedforward_layernorm|self_attn\.[qk]_norm)\.weight)$/;
+  /^layers\.(\d{1,9})\.((?:self_attn\.(?:[qkvo]_proj|q_[ab]_proj|kv_a_proj_with_mqa|kv_b_proj)|mlp\.(?:gate|up|down)_proj)\.(?:weight|bias)|(?:input_layernorm|post_attention_layernorm|pre_feedforward_layernorm|post_feedforward_layernorm|self_attn\.[qk]_norm)\.weight)$/;
 
 /** Names outside the layers, as Hugging Face's Llama has them, by their end. */
 const modelWeights: ReadonlyMap<string, string> = new Map([
@@ -157,7 +157,11 @@ function overrideOf(path: readonly string[]): Parameter | null {
   const [, layer, rest = ""] = layerWeight.exec(ending) ?? [];
   const name = layer === undefined ? modelWeights.get(ending) : `model.layers.${Number(layer)}.${rest}`;
   if (name === undefined) return null;
-  return { is: "override", name, dims: /(?:_proj|embed_tokens|lm_head)\.weight$/.test(name) ? 2 : 1 };
+  return {
+    is: "override",
+    name,
+    dims: /(?:_proj|_proj_with_mqa|embed_tokens|lm_head)\.weight$/.test(name) ? 2 : 1,
+  };
 }
 
 function describe(path: readonly string[]): string {
