@@ -30,6 +30,7 @@ function prove(levels: readonly LevelReport[], model: string): void {
   const level = levels.find(({ same }) => !same);
   if (level === undefined) return;
   const wanted = `what the adapter computed before, within ${CHECK_TOLERANCE}`;
+  const fix = "nothing was written; growing should not change a number: please report it, with both files";
   const { output = "", detail = "" } = level.worst ?? {};
-  throw inputError("OUTPUTS_DIFFER", { file: model }, { output, wanted, found: detail });
+  throw inputError("OUTPUTS_DIFFER", { file: model }, { output, wanted, found: detail, fix });
 }

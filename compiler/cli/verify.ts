@@ -3,15 +3,23 @@ import { inputError } from "../diagnostics/error.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
 import { printResult } from "./output.ts";
-import type { Report } from "../../runtime/verify/verify.ts";
+import { statusLine } from "./status-line.ts";
+import { controlOf } from "./verify-control.ts";
+import { casesOf, countOf, idsOf, sizesOf, toleranceOf } from "./verify-flags.ts";
+import { adviceOf, relationOf } from "./verify-relation.ts";
+import type { Case } from "../../runtime/session/dims.ts";
+import type { Report, VerifyOptions } from "../../runtime/verify/verify.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly tolerance: number;
   readonly toleranceExact: number;
+  readonly toleranceUlps: number;
   readonly optimizations: "off" | "all" | "both";
   readonly provider: "cpu" | "cuda" | "auto";
   readonly vocabulary?: number;
   readonly seed: number;
+  readonly cases?: readonly Case[];
+  readonly size: ReadonlyMap<string, number>;
   readonly load?: string;
   readonly adapterIds?: readonly number[];
   readonly force: boolean;
@@ -28,19 +36,8 @@ export function verifyCommand(): Command {
   const command = new Command("verify")
     .description("run two graphs on the same made-up inputs and compare every output")
     .argument("<base>", "the model that was compiled")
-    .argument("<compiled>", "what it was compiled to")
-    .option(
-      "--tolerance <number>",
-      "allowed with optimizations, absolute or relative",
-      toleranceOf("--tolerance"),
-      1e-5,
-    )
-    .option(
-      "--tolerance-exact <number>",
-      "allowed without optimizations",
-      toleranceOf("--tolerance-exact"),
-      0,
-    )
+    .argument("<compiled>", "what it was compiled to");
+  withTolerances(command)
     .addOption(
       new Option("--optimizations <level>", "onnxruntime's graph optimizations to run with")
         .choices(["off", "all", "both"])
@@ -48,6 +45,17 @@ export function verifyCommand(): Command {
     )
     .addOption(
       new Option("--provider <name>", "where to run").choices(["cpu", "cuda", "auto"]).default("cpu"),
+    )
+    .option(
+      "--cases <list>",
+      "sizes to run: rows x tokens, or rows x tokens + cache (default: nine, from 1x1 to 2x16+7)",
+      casesOf,
+    )
+    .option(
+      "--size <name=n>",
+      "the size of a dimension that counts neither rows nor tokens; may be repeated",
+      sizesOf,
+      new Map<string, number>(),
     )
     .option(
       "--vocabulary <n>",
@@ -67,32 +75,72 @@ export function verifyCommand(): Command {
   return withHints(command);
 }
 
+function withTolerances(command: Command): Command {
+  return command
+    .option(
+      "--tolerance <number>",
+      "allowed with optimizations, absolute or relative",
+      toleranceOf("--tolerance"),
+      1e-5,
+    )
+    .option(
+      "--tolerance-exact <number>",
+      "allowed without optimizations",
+      toleranceOf("--tolerance-exact"),
+      0,
+    )
+    .option(
+      "--tolerance-ulps <number>",
+      "allowed with optimizations in float16: last places of an output's largest element",
+      toleranceOf("--tolerance-ulps"),
+      4,
+    );
+}
+
 async function run(base: string, compiled: string, flags: Flags): Promise<void> {
   const { verify } = await import("../../runtime/verify/verify.ts");
   const { reportText } = await import("../../runtime/verify/report.ts");
-  const { tolerance, toleranceExact, seed, provider, vocabulary, load, adapterIds } = flags;
-  const hints = hintsOf(flags);
-  const [hint] = [...Object.keys(hints), ...(flags.force ? ["force"] : [])];
-  if (load === undefined && hint !== undefined)
+  const [hint] = [...Object.keys(hintsOf(flags)), ...(flags.force ? ["force"] : [])];
+  if (flags.load === undefined && hint !== undefined)
     throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
-  const report = await verify(base, compiled, {
-    tolerance,
-    toleranceExact,
-    seed,
-    provider,
-    symbols: headSizes(base),
-    force: flags.force,
-    hints,
-    levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
-    ...(vocabulary === undefined ? {} : { vocabulary }),
-    ...(load === undefined ? {} : { load }),
-    ...(adapterIds === undefined ? {} : { adapterIds }),
-  });
+  const status = statusLine();
+  const control = controlOf(base, compiled);
+  let report: Report;
+  try {
+    report = await verify(base, compiled, {
+      ...optionsOf(base, flags),
+      control: control.make,
+      progress: status.show,
+    });
+  } finally {
+    status.clear();
+    control.remove();
+  }
   printResult(flags.json, report, () => reportText(report));
   if (!report.same) throw differ(report);
 }
 
-function differ({ compiled, levels }: Report): Error {
+function optionsOf(base: string, flags: Flags): VerifyOptions {
+  const { tolerance, toleranceExact, toleranceUlps, seed, provider, force } = flags;
+  const { vocabulary, load, adapterIds, cases } = flags;
+  return {
+    tolerance,
+    toleranceExact,
+    toleranceUlps,
+    seed,
+    provider,
+    symbols: new Map([...headSizes(base), ...flags.size]),
+    force,
+    hints: hintsOf(flags),
+    levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
+    ...(cases === undefined ? {} : { cases }),
+    ...(vocabulary === undefined ? {} : { vocabulary }),
+    ...(load === undefined ? {} : { load }),
+    ...(adapterIds === undefined ? {} : { adapterIds }),
+  };
+}
+
+function differ({ base, compiled, levels }: Report): Error {
   const level = levels.find(({ same }) => !same);
   const worst = level?.worst;
   return inputError(
@@ -102,28 +150,7 @@ function differ({ compiled, levels }: Report): Error {
       output: worst?.output ?? "",
       wanted: `the base model's values, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
       found: worst?.detail ?? "",
+      fix: adviceOf(relationOf(base, compiled), level?.noise.some(({ isExcuse }) => isExcuse) === true),
     },
   );
-}
-
-function toleranceOf(option: string): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() !== "" && value >= 0) return value;
-    throw inputError("OPTION_OUT_OF_RANGE", {}, { option, wanted: "a number, 0 or more", found: text });
-  };
-}
-
-function countOf(option: string): (text: string) => number {
-  return (text) => {
-    if (/^\d+$/.test(text)) return Number(text);
-    throw inputError("OPTION_OUT_OF_RANGE", {}, { option, wanted: "a whole number, 0 or more", found: text });
-  };
-}
-
-function idsOf(text: string): readonly number[] {
-  const ids = text.split(",").map((id) => id.trim());
-  if (ids.every((id) => /^(-1|\d{1,9})$/.test(id))) return ids.map(Number);
-  const wanted = "members counted from 0, or -1 for the base, separated by commas";
-  throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "--adapter-ids", wanted, found: text });
 }

@@ -80,16 +80,22 @@ export const runningCodes = {
     found: p.type,
     fix: "compare these models by hand",
   })),
+  VERIFY_SYMBOL: error((p: { name: string; known: readonly string[] }) => ({
+    what: `no input has a dimension named ${JSON.stringify(p.name)}`,
+    wanted: p.known.length === 0 ? "no sizes: every dimension is fixed" : `one of ${p.known.join(", ")}`,
+    found: JSON.stringify(p.name),
+    fix: "correct --size; `tfc inspect` shows the inputs",
+  })),
   VERIFY_NO_CASE: error((p: { why: string }) => ({
     what: "the graphs were not compared: the base model ran on no input that was made up",
     wanted: "at least one case that the base model accepts",
     found: p.why,
     fix: "give the sizes that the model takes, or compare these models by hand",
   })),
-  OUTPUTS_DIFFER: error((p: { output: string; wanted: string; found: string }) => ({
+  OUTPUTS_DIFFER: error((p: { output: string; wanted: string; found: string; fix: string }) => ({
     what: `the output "${p.output}" differs`,
     wanted: p.wanted,
     found: p.found,
-    fix: "expected after training; for a freshly compiled model this is a bug: please report it",
+    fix: p.fix,
   })),
 } as const;

@@ -47,15 +47,20 @@ interface Pins {
   sequence?: number;
   past?: number;
   total?: number;
+  /** tokens that a cache of fixed size has room for, past and new ones together */
+  room?: number;
 }
 
 function pinsOf(inputs: readonly Port[]): Pins {
   const pins: Pins = {};
-  // Where tokens are written to a place that is given, the cache is a buffer: its length says nothing of the past.
-  const isBuffer = inputs.some((port) => port.name.includes("write_ind") && roleOf(port) === "pastLength");
+  const isBuffer = inputs.some(saysPlace);
   for (const port of inputs) {
     const role = roleOf(port);
-    if (isBuffer && role === "past") continue;
+    if (isBuffer && role === "past") {
+      const room = port.dims.find((_, axis) => axisOfRole(role, axis, port.dims.length) === "past");
+      if (typeof room === "number") pins.room ??= room;
+      continue;
+    }
     // Only these fix anything: positions of [1, S] serve every row, as a mask of [1, 1, S, T] does.
     if (role !== "tokens" && role !== "past" && !(role === "mask" && port.dims.length === 2)) continue;
     // A cache laid out in another order says so by the name of its past.
@@ -67,6 +72,16 @@ function pinsOf(inputs: readonly Port[]): Pins {
     }
   }
   return pins;
+}
+
+/**
+ * Whether an input says where new tokens are written. The cache is then a buffer, whose length says nothing of the past
+ * and how many tokens fit.
+ */
+function saysPlace(port: Port): boolean {
+  const role = roleOf(port);
+  if (role === "pastLength") return port.name.includes("write_ind");
+  return role === "positions" && /cache_?position/i.test(port.name);
 }
 
 /** The sequence that a fixed total leaves beside a fixed past; without a cache all of it. */
@@ -87,6 +102,8 @@ function fit(asked: Case, pins: Pins, hasCache: boolean): { fitted: Case | null;
       reason: `the graph takes ${pins.total ?? 0} tokens in all, past and sequence together`,
     };
   }
+  if (pins.room !== undefined && past + sequence > pins.room)
+    return { fitted: null, reason: `the cache has room for ${pins.room} tokens` };
   const fitted = { batch, sequence, past };
   if (batch !== asked.batch) return { fitted, reason: `the graph takes a batch of ${batch} only` };
   if (sequence !== asked.sequence)

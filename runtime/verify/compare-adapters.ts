@@ -26,14 +26,14 @@ export async function compareAdapters(
       const names = new Set(adapterInterface(graph, session.inputs).ports.map(({ port }) => port.name));
       const inputs = session.inputs.filter(({ name }) => !names.has(name));
       const [a, b] = [feedsOf(session, before, options.force), feedsOf(session, after, options.force)];
-      const tally = new Tally();
+      const tally = new Tally({ tolerance, halfUlps: 0 });
       const { cases } = fitCases(withSizes(inputs, options.symbols), defaultCases);
       for (const sizes of cases) {
         const feeds = makeFeeds({ inputs, outputs: session.outputs }, sizes, options);
         const want = await session.run(new Map([...feeds, ...a]));
-        tally.add(sizes, want, await session.run(new Map([...feeds, ...b])), tolerance);
+        tally.add(sizes, want, await session.run(new Map([...feeds, ...b])));
       }
-      reports.push(tally.report(level, tolerance));
+      reports.push(tally.report(level));
     } finally {
       await session.close();
     }

@@ -18,14 +18,18 @@ export interface Difference {
 const equal: Difference = { exact: true, same: true, maxAbs: 0, maxRel: 0, detail: null };
 
 /**
- * Compares two tensors element by element. Floats are the same when |want - got| <= tolerance + tolerance * |want|;
- * integers, booleans and strings only when they are equal.
+ * Compares two tensors element by element. Floats are the same when |want - got| <= tolerance + tolerance * |want|, or
+ * no more than `halfUlps` units in the last place of a float16 apart, of the tensor's largest element: what a sum is
+ * rounded by goes with its largest term. Integers, booleans and strings are the same only when they are equal.
+ *
+ * @param halfUlps 0 but for what was computed in half precision
  */
-export function compare(want: HostTensor, got: HostTensor, tolerance: number): Difference {
+export function compare(want: HostTensor, got: HostTensor, tolerance: number, halfUlps = 0): Difference {
   const shapes = [want, got].map(({ dtype, dims }) => `${dtype}[${dims.join(",")}]`);
   if (shapes[0] !== shapes[1]) return unlike(`${shapes[1] ?? ""} instead of ${shapes[0] ?? ""}`);
   if (want.dtype === "string" || typeof want.data[0] === "bigint") return compareEach(want, got);
-  return compareNumbers(want, got, isFloating(want.dtype) ? tolerance : 0);
+  if (!isFloating(want.dtype)) return compareNumbers(want, got, 0, 0);
+  return compareNumbers(want, got, tolerance, halfUlps === 0 ? 0 : halfUlps * halfUlp(largestOf(want)));
 }
 
 function unlike(detail: string): Difference {
@@ -40,7 +44,24 @@ function compareEach(want: HostTensor, got: HostTensor): Difference {
   return equal;
 }
 
-function compareNumbers(want: HostTensor, got: HostTensor, tolerance: number): Difference {
+/** The last place of a float16 of this magnitude: ten bits below the first. */
+function halfUlp(magnitude: number): number {
+  return 2 ** Math.max(-24, Math.floor(Math.log2(magnitude)) - 10);
+}
+
+/** The largest finite magnitude. */
+export function largestOf(tensor: HostTensor): number {
+  const at = reader(tensor);
+  let largest = 0;
+  for (let i = 0; i < tensor.data.length; i++) {
+    const magnitude = Math.abs(at(i));
+    if (magnitude > largest && Number.isFinite(magnitude)) largest = magnitude;
+  }
+  return largest;
+}
+
+/** @param least allowed whatever an element's size */
+function compareNumbers(want: HostTensor, got: HostTensor, tolerance: number, least: number): Difference {
   const [wanted, found] = [reader(want), reader(got)];
   let [maxAbs, maxRel, worst, worstExcess] = [0, 0, -1, -Infinity];
   for (let i = 0; i < want.data.length; i++) {
@@ -50,7 +71,7 @@ function compareNumbers(want: HostTensor, got: HostTensor, tolerance: number): D
     if (!Number.isFinite(abs)) return unlike(elementText(want, got, i));
     maxAbs = Math.max(maxAbs, abs);
     maxRel = Math.max(maxRel, abs / Math.max(Math.abs(a), Math.abs(b)));
-    const excess = abs - (tolerance + tolerance * Math.abs(a));
+    const excess = abs - Math.max(least, tolerance + tolerance * Math.abs(a));
     if (excess > worstExcess) [worst, worstExcess] = [i, excess];
   }
   if (worst < 0) return equal;

@@ -1,5 +1,5 @@
 import { caseText } from "../session/dims.ts";
-import type { LevelReport } from "./tally.ts";
+import type { LevelReport, Noise } from "./tally.ts";
 import type { Report } from "./verify.ts";
 
 /** A report as a short table, with the worst output of each level that is not equal, and what was skipped. */
@@ -20,6 +20,7 @@ export function reportText(report: Report): string {
     if (worst === null) continue;
     lines.push(`worst at ${optimizations}: ${worst.output}${worst.detail} (${caseText(worst.case)})`);
   }
+  lines.push(...report.levels.flatMap(noiseLines));
   for (const { case: sizes, reason, optimizations } of report.skipped) {
     lines.push(
       `skipped ${caseText(sizes)}${optimizations === undefined ? "" : ` at ${optimizations}`}: ${reason}`,
@@ -28,8 +29,26 @@ export function reportText(report: Report): string {
   return lines.join("\n");
 }
 
-function resultText({ exact, same, tolerance }: LevelReport): string {
+/** A line for each output that the base does not give twice alike, with the largest of its cases. */
+function noiseLines({ optimizations, noise }: LevelReport): string[] {
+  const largest = new Map<string, Noise>();
+  for (const one of noise) {
+    const before = largest.get(one.output);
+    if (before === undefined || (one.maxAbs ?? Infinity) > (before.maxAbs ?? Infinity))
+      largest.set(one.output, one);
+  }
+  return [...largest.values()].map(({ output, between, maxAbs }) => {
+    const far = maxAbs === null ? "by more than a number says" : `by ${numberText(maxAbs)}`;
+    return between === "runs"
+      ? `the base itself at ${optimizations}: two runs differ ${far} in ${output}`
+      : `the base at ${optimizations} with its modules named and nothing added differs ${far} in ${output}`;
+  });
+}
+
+function resultText({ exact, same, tolerance, maxAbs, noise }: LevelReport): string {
   if (exact) return "equal";
+  const far = maxAbs === null || maxAbs > tolerance;
+  if (same && far && noise.length > 0) return "as far off as the base is from itself";
   return `${same ? "equal within" : "differs by more than"} ${tolerance === 0 ? "0" : tolerance.toExponential()}`;
 }
 

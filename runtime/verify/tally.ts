@@ -1,6 +1,7 @@
-import { compare, type Difference } from "./compare.ts";
-import type { Case } from "../session/dims.ts";
+import { caseText, type Case } from "../session/dims.ts";
 import type { Tensors } from "../session/tensor.ts";
+import { isFloating } from "../session/tensor.ts";
+import { compare, largestOf, type Difference } from "./compare.ts";
 
 /** A level of onnxruntime's graph optimisation. */
 export type Level = "off" | "all";
@@ -15,6 +16,18 @@ export interface Worst {
   readonly detail: string;
 }
 
+/** How far an output of the base lies from itself: what onnxruntime does to it, whatever was compiled. */
+export interface Noise {
+  readonly output: string;
+  readonly case: Case;
+  /** `runs`: the base, run twice; `graphs`: the base, and the base with its modules named and nothing added */
+  readonly between: "runs" | "graphs";
+  /** null where it is no number: NaN or infinity on one side, or other dims */
+  readonly maxAbs: number | null;
+  /** false where two graphs lie too far apart for rounding: that excuses nothing */
+  readonly isExcuse: boolean;
+}
+
 /** What was found at one level. */
 export interface LevelReport {
   readonly optimizations: Level;
@@ -26,54 +39,124 @@ export interface LevelReport {
   readonly maxAbs: number | null;
   readonly maxRel: number | null;
   readonly exact: boolean;
-  /** whether every output is within the tolerance */
+  /** whether every output is within the tolerance, or no further off than the base is from itself */
   readonly same: boolean;
   readonly worst: Worst | null;
+  /** where an output was beyond the tolerance: how far the base is from itself there, if at all */
+  readonly noise: readonly Noise[];
 }
+
+/** What a difference may be. */
+export interface Allowed {
+  readonly tolerance: number;
+  /** units in the last place of a float16; 0 for what is not computed in half precision */
+  readonly halfUlps: number;
+}
+
+interface Entry {
+  readonly output: string;
+  readonly case: Case;
+  readonly difference: Difference;
+}
+
+/** Of two runs that differ by noise, either may be the one compared with: twice the noise lies between the farthest. */
+const NOISE_FACTOR = 2;
+
+/**
+ * Two graphs of the same nodes may round otherwise, at worst where one of them is quantized on the way; of the largest
+ * element that is a share of this size. The control is tfc's own work: where it is further off, it is wrong.
+ */
+const ROUNDING_SHARE = 0.02;
 
 /** Gathers the differences of a level. */
 export class Tally {
   readonly #cases: Case[] = [];
-  readonly #differences: { readonly output: string; readonly case: Case; readonly difference: Difference }[] =
-    [];
+  readonly #differences: Entry[] = [];
+  readonly #noise = new Map<string, Noise>();
+  readonly #allowed: Allowed;
   #outputs = 0;
 
-  add(sizes: Case, want: Tensors, got: Tensors, tolerance: number): void {
+  constructor(allowed: Allowed) {
+    this.#allowed = allowed;
+  }
+
+  add(sizes: Case, want: Tensors, got: Tensors): void {
     this.#cases.push(sizes);
     this.#outputs = want.size;
+    const { tolerance, halfUlps } = this.#allowed;
     for (const [output, tensor] of want) {
       const other = got.get(output);
       if (other === undefined) continue;
-      this.#differences.push({ output, case: sizes, difference: compare(tensor, other, tolerance) });
+      const difference = compare(tensor, other, tolerance, halfUlps);
+      this.#differences.push({ output, case: sizes, difference });
     }
   }
 
-  report(optimizations: Level, tolerance: number): LevelReport {
+  /** The cases in which an output lies beyond the tolerance. */
+  get failing(): readonly Case[] {
+    const failing = this.#differences.filter(({ difference }) => !difference.same);
+    return [...new Set(failing.map((entry) => entry.case))];
+  }
+
+  /** How far two runs of the base lie apart, of which neither is the compiled graph's. */
+  addNoise(sizes: Case, between: Noise["between"], one: Tensors, other: Tensors): void {
+    for (const [output, tensor] of one) {
+      const again = other.get(output);
+      if (again === undefined) continue;
+      const { exact, maxAbs } = compare(tensor, again, 0);
+      const before = this.#noise.get(keyOf(output, sizes));
+      if (exact || (before !== undefined && magnitude(before.maxAbs) >= magnitude(maxAbs))) continue;
+      const rounding = isFloating(tensor.dtype) ? ROUNDING_SHARE * largestOf(tensor) : 0;
+      const isExcuse = between === "runs" || magnitude(maxAbs) <= rounding;
+      this.#noise.set(keyOf(output, sizes), { output, case: sizes, between, maxAbs, isExcuse });
+    }
+  }
+
+  report(optimizations: Level): LevelReport {
     const all = this.#differences;
     const unequal = all.filter(({ difference }) => !difference.exact);
-    const [worst] = unequal.toSorted((a, b) => severity(b.difference) - severity(a.difference));
+    const [worst] = unequal.toSorted((a, b) => this.#severity(b) - this.#severity(a));
     return {
       optimizations,
-      tolerance,
+      tolerance: this.#allowed.tolerance,
       cases: this.#cases,
       outputs: this.#outputs,
       maxAbs: largest(all.map(({ difference }) => difference.maxAbs)),
       maxRel: largest(all.map(({ difference }) => difference.maxRel)),
       exact: unequal.length === 0,
-      same: all.every(({ difference }) => difference.same),
+      same: all.every((entry) => this.#isSame(entry)),
       worst: worst === undefined ? null : worstOf(worst.output, worst.case, worst.difference),
+      noise: [...this.#noise.values()],
     };
   }
+
+  /** Where the base is not a number apart from itself, nothing can be said of the compiled graph either. */
+  #isSame({ output, case: sizes, difference }: Entry): boolean {
+    if (difference.same) return true;
+    const noise = this.#noise.get(keyOf(output, sizes));
+    if (noise?.isExcuse !== true) return false;
+    const allowed = this.#allowed.tolerance + NOISE_FACTOR * magnitude(noise.maxAbs);
+    return magnitude(difference.maxAbs) <= allowed;
+  }
+
+  /** What is beyond all that is allowed comes before what is within, and what is no number before both. */
+  #severity(entry: Entry): number {
+    const { maxAbs } = entry.difference;
+    const size = magnitude(maxAbs) / (1 + magnitude(maxAbs));
+    return (this.#isSame(entry) ? 0 : 2) + (maxAbs === null ? 1 : size);
+  }
+}
+
+function keyOf(output: string, sizes: Case): string {
+  return `${caseText(sizes)} ${output}`;
+}
+
+function magnitude(maxAbs: number | null): number {
+  return maxAbs ?? Infinity;
 }
 
 function worstOf(output: string, sizes: Case, { maxAbs, maxRel, detail }: Difference): Worst {
   return { output, case: sizes, maxAbs, maxRel, detail: detail ?? "" };
-}
-
-/** What is beyond the tolerance comes before what is within, and what is no number before both. */
-function severity({ same, maxAbs }: Difference): number {
-  if (maxAbs === null) return Number.MAX_VALUE;
-  return same ? maxAbs / (1 + maxAbs) : 1 + Math.min(maxAbs, Number.MAX_VALUE / 2);
 }
 
 function largest(values: readonly (number | null)[]): number | null {

@@ -1,0 +1,51 @@
+import { TfcError } from "../../compiler/diagnostics/error.ts";
+import { AdapterFeeder } from "../adapters/feeder.ts";
+import { makeFeeds } from "../session/feeds.ts";
+import type { Session } from "../session/session.ts";
+import { withSessions } from "./sessions.ts";
+import type { Level, Tally } from "./tally.ts";
+import type { VerifyOptions } from "./verify.ts";
+
+/**
+ * Measures how far onnxruntime itself is from one answer, in the cases where the compiled graph is beyond the
+ * tolerance: the base is run twice, and beside a control, a graph of the same nodes with nothing added. What they
+ * differ by is none of the compiled graph's doing.
+ *
+ * @param control the control's file; null where there is none
+ */
+export async function measureNoise(
+  tally: Tally,
+  level: Level,
+  files: { readonly base: string; readonly control: string | null },
+  options: VerifyOptions,
+): Promise<void> {
+  const { base, control } = files;
+  await withSessions(control === null ? [base] : [base, control], level, options, async (sessions) => {
+    const [first, other] = sessions;
+    if (first === undefined) return;
+    const feeder = new AdapterFeeder(first, options);
+    for (const sizes of tally.failing) {
+      options.progress?.(`optimizations ${level}: the base beside itself`);
+      const own = makeFeeds({ inputs: feeder.ownInputs, outputs: first.outputs }, sizes, options);
+      const feeds = feeder.complete(own, sizes);
+      const want = await runOrNothing(first, feeds);
+      if (want === null) continue;
+      tally.addNoise(sizes, "runs", want, await first.run(feeds));
+      const beside = other === undefined ? null : await runOrNothing(other, own);
+      if (beside !== null) tally.addNoise(sizes, "graphs", want, beside);
+    }
+  });
+}
+
+/** A control that does not run says nothing. */
+async function runOrNothing(
+  session: Session,
+  feeds: Parameters<Session["run"]>[0],
+): Promise<Awaited<ReturnType<Session["run"]>> | null> {
+  try {
+    return await session.run(feeds);
+  } catch (error) {
+    if (error instanceof TfcError) return null;
+    throw error;
+  }
+}

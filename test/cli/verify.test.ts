@@ -1,0 +1,97 @@
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { adviceOf, relationOf } from "../../compiler/cli/verify-relation.ts";
+import { compile } from "../../compiler/compile/compile.ts";
+import { filesIn, temporaryFolder } from "../support/folder.ts";
+import { tfcHere } from "../support/tfc.ts";
+import { info, initializerOf, tinyDecoder, writeModel, type ModelMessage } from "../support/tiny-decoder.ts";
+
+const folder = temporaryFolder();
+const models = path.resolve(import.meta.dirname, "../../samples/models");
+const sample = path.join(models, "austen-llama/dynamo/model.onnx");
+const tiny = writeModel(folder, "tiny.onnx", tinyDecoder());
+
+/** A model as exporters wrote them before IR version 4: each weight is an input, too, with its value for default. */
+function oldStyle(): ModelMessage {
+  const model = { ...tinyDecoder(9), irVersion: 3 };
+  const weights = model.graph?.initializer ?? [];
+  const ports = weights.map(({ name, dataType, dims }) =>
+    info(name ?? "", dataType ?? 1, (dims ?? []).map(Number)),
+  );
+  return { ...model, graph: { ...model.graph, input: [...(model.graph?.input ?? []), ...ports] } };
+}
+
+const compiled = async (
+  input: string,
+  name: string,
+  options: Partial<Parameters<typeof compile>[0]> = {},
+): Promise<string> => {
+  const output = path.join(folder, name, "model.onnx");
+  await compile({ input, output, ...options });
+  return output;
+};
+
+describe("what is said of a difference fits what was compared", () => {
+  it("tells what two models are to each other", async () => {
+    const fresh = await compiled(sample, "fresh");
+    const load = [path.join(models, "peft/plain")];
+    const trained = await compiled(sample, "trained", { load });
+    const replaced = await compiled(sample, "replaced", { replace: [{ sites: "q_proj" }] });
+    const bare = await compiled(sample, "bare", { adapters: false });
+    const bank = await compiled(sample, "bank", { load, residence: "bank" });
+    const inputs = await compiled(sample, "inputs", { residence: "inputs" });
+    expect(relationOf(sample, fresh)).toBe("fresh");
+    expect(relationOf(sample, bare)).toBe("fresh");
+    expect(relationOf(sample, inputs)).toBe("fresh");
+    expect(relationOf(sample, trained)).toBe("trained");
+    expect(relationOf(sample, bank)).toBe("trained");
+    expect(relationOf(sample, replaced)).toBe("replaced");
+    expect(relationOf(fresh, sample)).toBe("swapped");
+    expect(relationOf(tiny, fresh)).toBe("other base");
+    expect(relationOf(sample, path.join(models, "austen-llama/torchscript/model.onnx"))).toBe("unrelated");
+    expect(relationOf(fresh, trained)).toBe("trained");
+  });
+
+  it("asks for a report only where nothing else explains it", () => {
+    const relations = ["swapped", "unrelated", "other base", "replaced", "trained", "fresh"] as const;
+    const asking = relations.filter((one) => adviceOf(one, false).includes("report it"));
+    expect(asking).toEqual(["fresh"]);
+    expect(adviceOf("fresh", true)).not.toContain("report it");
+  });
+
+  it("in the error", async () => {
+    const load = [path.join(models, "peft/plain")];
+    const trained = await compiled(sample, "said", { load });
+    const cases = ["--cases", "1x3", "--optimizations", "off"];
+    const forward = await tfcHere("verify", sample, trained, ...cases);
+    expect(forward).toMatchObject({ status: 1 });
+    expect(forward.stderr).toContain("error OUTPUTS_DIFFER");
+    expect(forward.stderr).toContain("fix: expected of adapters that add something");
+    const swapped = await tfcHere("verify", trained, sample, ...cases);
+    expect(swapped.stderr).toContain("fix: the first model is a compiled one");
+    const exports = path.join(models, "austen-llama/torchscript/model.onnx");
+    expect((await tfcHere("verify", sample, exports, "--optimizations", "off")).stderr).toContain(
+      "give --tolerance",
+    );
+  });
+});
+
+describe("the base without adapters as a control", () => {
+  it("is made where outputs differ, linked, and leaves nothing behind", async () => {
+    const trained = await compiled(sample, "linked", { load: [path.join(models, "peft/plain")] });
+    const before = filesIn(folder);
+    await tfcHere("verify", sample, trained, "--cases", "1x3", "--optimizations", "off");
+    expect(filesIn(folder)).toEqual(before);
+    expect(readdirSync(path.dirname(sample)).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+
+  it("explains what onnxruntime does with weights that are no constants", async () => {
+    const old = oldStyle();
+    expect(initializerOf(old, "q_proj").dims).toEqual([8, 8]);
+    const base = writeModel(folder, "old.onnx", old);
+    const { status, stdout } = await tfcHere("verify", base, await compiled(base, "old"));
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^off .*(equal|as far off as the base is from itself)$/m);
+  });
+});
