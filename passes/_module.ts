@@ -1,6 +1,7 @@
 import { functionKey, type Model } from "../compiler/ir/model.ts";
 import { placeOf } from "../compiler/diagnostics/diagnostic.ts";
 import { inputError } from "../compiler/diagnostics/error.ts";
+import { FIRST_WITH_DEFAULTS } from "../compiler/ops/constant.ts";
 import { ops } from "../compiler/ops/table.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../compiler/sites/site.ts";
@@ -11,8 +12,14 @@ const IR_VERSION = 10;
 /** Lets a model hold functions of tfc: the IR version that allows them, and the import of their domain. */
 export function admitFunctions(model: Model, rw: Rewriter): void {
   refuseRedefined(model);
+  if (model.irVersion < FIRST_WITH_DEFAULTS) dropDefaults(model, rw);
   if (model.irVersion < IR_VERSION) rw.setIrVersion(model, IR_VERSION);
   if (!model.opsets.has(TFC_DOMAIN)) rw.setOpset(model, TFC_DOMAIN, 1);
+}
+
+/** What was an input by rule alone would be one that callers may give, once the IR version is raised. */
+function dropDefaults({ graph }: Model, rw: Rewriter): void {
+  for (const value of [...graph.inputs]) if (value.constant !== undefined) rw.removeInput(graph, value);
 }
 
 /**

@@ -12,6 +12,9 @@ import { isMiss, placeText, type Miss } from "../recognize/miss.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
 import { moeText } from "../recognize/moe/describe.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
+import { weightOf } from "../recognize/linear/weight.ts";
+import { headNorms, normBehind, type PlacedNorm } from "../recognize/norm/around.ts";
+import { normWeight } from "../recognize/norm/weight.ts";
 import { recognizeNorm } from "../recognize/norm/norm.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import { printResult, rows } from "./output.ts";
@@ -79,6 +82,7 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
     ...cutFacts(block),
     ...projectionFacts(block),
     o: linearText(block.o),
+    ...headNormFacts(block),
     heads:
       heads === null
         ? "not understood: no attribute, type or Reshape tells the width of a head"
@@ -157,12 +161,28 @@ function moeFacts(block: Moe): Readonly<Record<string, string>> {
 
 function cutFacts({ region }: Attention | Mlp | Moe): Readonly<Record<string, string>> {
   const norm = recognizeNorm(region.input);
+  const behind = normBehind(region);
   return {
     input: valueText(region.input),
     norm: norm === null ? "none, or not understood" : `${norm.kind}, ${placeText(norm.node)}`,
     output: valueText(region.output),
+    ...(behind === null ? {} : { "norm behind": normText(behind) }),
     nodes: String(region.nodes.length),
   };
+}
+
+function headNormFacts(block: Attention): Readonly<Record<string, string>> {
+  const { q, k } = headNorms(block);
+  return {
+    ...(q === null ? {} : { "q norm": normText(q) }),
+    ...(k === null ? {} : { "k norm": normText(k) }),
+  };
+}
+
+function normText({ norm, output }: PlacedNorm): string {
+  const place = normWeight(output);
+  const weight = place === null ? null : weightOf(place.reader.input(place.index));
+  return `${norm.kind}, ${weight === null ? "its weight not found" : `by ${valueText(weight.root)}`}`;
 }
 
 function linearText(linear: Linear): string {

@@ -4,13 +4,23 @@ import { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { has } from "./table.ts";
 
+/** Initializers of graphs below this IR version are among the inputs by rule, and constants all the same. */
+export const FIRST_WITH_DEFAULTS = 4;
+
+/** Whether a caller may give something else for an initializer: it is the default of an input. */
+function canBeOverridden({ isInput, graph }: Value): boolean {
+  const owner = graph?.owner ?? null;
+  const isOld = owner !== null && "irVersion" in owner && owner.irVersion < FIRST_WITH_DEFAULTS;
+  return isInput && !isOld;
+}
+
 /**
  * The tensor a value always holds: an initializer that no caller can override, or the output of a Constant node,
  * also behind Identity.
  */
 export function constantOf(value: Value | null): Tensor | null {
   for (let at = value; at !== null;) {
-    if (at.constant !== undefined) return at.isInput ? null : at.constant;
+    if (at.constant !== undefined) return canBeOverridden(at) ? null : at.constant;
     const node: Node | null = at.producer;
     if (node === null) return null;
     if (node.op !== "Identity") return node.op === "Constant" ? constantNode(node) : null;

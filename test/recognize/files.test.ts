@@ -69,6 +69,7 @@ describe("a graph that compiles and computes what it did", () => {
     ["with LayerNorms, parallel blocks and neighbours that turn together", "cohere-optimum.onnx"],
     ["whose queries' projection holds a gate", "gated-heads-op.onnx"],
     ["whose cache is joined with an empty value first", "cache-empty-joined.onnx"],
+    ["whose weights are inputs by rule, below IR version 4", "ir3-inputs.onnx"],
   ])("%s", async (_, name) => {
     const { view } = openDecoder(file(name));
     expect(view.misses).toEqual([]);
@@ -192,6 +193,17 @@ describe("what is said of a graph", () => {
       { code: "ATTENTION_WIDTH", got: "an output of 16: the input is wider" },
     ]);
     expect(refusalOf(model, view)).toBeNull();
+  });
+
+  it("whose weights are inputs by rule: none is left once the IR version is raised", async () => {
+    const to = path.join(folder, "raised.onnx");
+    await tfcHere("compile", file("ir3-inputs.onnx"), "-o", to);
+    const inputs = (name: string): readonly (string | undefined)[] =>
+      openDecoder(name).model.graph.inputs.map((value) => value.name);
+    const before = openDecoder(file("ir3-inputs.onnx")).model.graph;
+    const given = before.inputs.filter((value) => value.constant === undefined);
+    expect(given.length).toBeLessThan(before.inputs.length);
+    expect(inputs(to)).toEqual(given.map(({ name }) => name));
   });
 
   it("without any MLP that was seen: why", async () => {
