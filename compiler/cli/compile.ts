@@ -15,7 +15,9 @@ import type { Option as PassOption } from "../pass/options.ts";
 import type { AfterPass } from "../pass/runner.ts";
 import { printModel } from "../text/print.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
-import { byteText, grouped, printDiagnostics, printResult, progressBar, rows } from "./output.ts";
+import { copyProgress } from "./copy-progress.ts";
+import { durationText } from "./duration.ts";
+import { byteText, grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { say } from "./streams.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -124,7 +126,8 @@ async function run(model: string, flags: Flags): Promise<void> {
   const config = file === null ? {} : await readConfig(file);
   const options = optionsOf(model, flags, config);
   refuseUnused(options, flags);
-  const report = await compile(options);
+  const progress = copyProgress();
+  const report = await compile({ ...options, progress: progress.update }).finally(progress.end);
   printDiagnostics(report.diagnostics);
   printResult(flags.json, reportObject(report), () => reportText(report));
 }
@@ -178,7 +181,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...(Object.keys(divided.beside).length === 0 ? {} : { settings: divided.beside }),
     force: flags.force,
     allowMissingWeights: flags.allowMissingWeights,
-    ...defined({ afterPass, progress: progressBar() }),
+    ...defined({ afterPass }),
   };
 }
 
@@ -265,7 +268,7 @@ function reportText(report: CompileReport): string {
     ...(report.overrides === 0 ? [] : [["overrides", `${report.overrides} weights of the base`] as const]),
     ["parameters", `${grouped(parameters.added)} added${percent}`],
     ["files", files.join("\n")],
-    ["time", `${report.time.toFixed(0)} ms`],
+    ["time", durationText(report.time)],
   ]);
 }
 

@@ -1,6 +1,5 @@
 import { diagnosticText, type Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TfcError } from "../diagnostics/error.ts";
-import type { Progress } from "../onnx/output.ts";
 import { print, say } from "./streams.ts";
 
 /** The result of a command: one JSON object, or text; always on stdout. */
@@ -47,17 +46,4 @@ export function rows(entries: readonly (readonly [string, string])[]): string {
   return entries
     .map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`)
     .join("\n");
-}
-
-/** A bar on stderr while a large file is copied; nothing when stderr is no terminal. */
-export function progressBar(): Progress | undefined {
-  if (!process.stderr.isTTY) return undefined;
-  let shown = -1;
-  return (file, done, total) => {
-    const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
-    if (percent === shown) return;
-    shown = percent;
-    const bar = "█".repeat(Math.floor(percent / 4)).padEnd(25, "·");
-    process.stderr.write(`\r${bar} ${String(percent).padStart(3)}%  ${file}${percent === 100 ? "\n" : ""}`);
-  };
 }
