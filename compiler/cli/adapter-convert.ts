@@ -9,6 +9,7 @@ import { integer } from "../pass/options.ts";
 import type { AdapterFile, AdapterFormat } from "../weights/adapter-file.ts";
 import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../weights/fingerprint.ts";
 import { readAdapter, readFiles } from "../weights/read-adapter.ts";
+import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../weights/onnx-adapter/layout.ts";
 import { siteName } from "../sites/names.ts";
 import { writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
@@ -20,6 +21,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly output: string;
   readonly format?: AdapterFormat;
   readonly step?: string;
+  readonly layout?: OnnxAdapterLayout;
   readonly base?: string;
   readonly force?: boolean;
   readonly json: boolean;
@@ -65,6 +67,12 @@ export function exportCommand(): Command {
           Object.keys(formatNames),
         ),
       )
+      .addOption(
+        new Option(
+          "--layout <name>",
+          "the graphs that take an .onnx_adapter: tfc's, or those of Olive or genai, with LoRA as MatMuls take it (default: tfc)",
+        ).choices(onnxAdapterLayouts),
+      )
       .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
       .option("--json", "print one JSON object", false),
   ).action(async (path: string, flags: Flags) => {
@@ -73,16 +81,20 @@ export function exportCommand(): Command {
       const what = `--format is needed: ${flags.output} does not end with ${[...endings.keys()].join(", ")}`;
       throw inputError("USAGE", {}, { what });
     }
-    if (flags.step === undefined) return convert(path, flags, format, {});
-    if (format !== "torch") {
-      throw inputError(
-        "OPTION_UNKNOWN",
-        {},
-        { option: "--step", owner: `the format ${format}`, allowed: [] },
-      );
-    }
-    return convert(path, flags, format, { step: stepOption.check(flags.step, "--step") });
+    const { step, layout } = flags;
+    if (step !== undefined) checkOption("--step", format, "torch");
+    if (layout !== undefined) checkOption("--layout", format, "onnx_adapter");
+    await convert(path, flags, format, {
+      ...(step === undefined ? {} : { step: stepOption.check(step, "--step") }),
+      ...(layout === undefined ? {} : { layout }),
+    });
   });
+}
+
+/** Refuses an option that only another format has. */
+function checkOption(option: string, format: AdapterFormat, of: AdapterFormat): void {
+  if (format !== of)
+    throw inputError("OPTION_UNKNOWN", {}, { option, owner: `the format ${format}`, allowed: [] });
 }
 
 /**

@@ -17,13 +17,17 @@ const modules: Readonly<Record<SiteKind, string>> = {
   down_proj: "mlp.down_proj",
 };
 
-/** Other names of the same modules: those of the public TokenFormer code. */
+/** Other names of the same modules: those of the public TokenFormer code, and of onnxruntime-genai. */
 const otherModules: Readonly<Record<string, SiteKind>> = {
   attention: "attn",
   "attention.query": "q_proj",
   "attention.key": "k_proj",
   "attention.value": "v_proj",
   "attention.proj": "o_proj",
+  "attn.q_proj": "q_proj",
+  "attn.k_proj": "k_proj",
+  "attn.v_proj": "v_proj",
+  "attn.o_proj": "o_proj",
 };
 
 const sites: ReadonlyMap<string, SiteKind> = new Map([

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { AdapterFile, AdapterFormat } from "./adapter-file.ts";
 import { writeOnnxAdapterFile } from "./onnx-adapter/adapter.ts";
+import type { OnnxAdapterLayout } from "./onnx-adapter/layout.ts";
 import { writePeftAdapter } from "./peft/write.ts";
 import { peftFiles } from "./peft/read.ts";
 import { writeSafetensorsAdapter } from "./safetensors/adapter.ts";
@@ -13,6 +14,8 @@ export type { Stage } from "./file-weights.ts";
 export interface WriteOptions {
   /** The training step that a checkpoint of ScalarLM is named by. */
   readonly step?: number;
+  /** How an `.onnx_adapter` file has LoRA; default `tfc`. */
+  readonly layout?: OnnxAdapterLayout;
 }
 
 /**
@@ -39,7 +42,7 @@ export async function writeAdapter(
     case "peft":
       return writePeftAdapter(adapter, path, files);
     case "onnx_adapter":
-      return writeOnnxAdapterFile(adapter, path, files);
+      return writeOnnxAdapterFile(adapter, path, files, options.layout);
   }
 }
 

@@ -2,6 +2,7 @@ import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import type { Tensor } from "../../compiler/ir/tensor.ts";
 import type { ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
 import { convert } from "../../compiler/weights/convert.ts";
+import { transposed } from "../../compiler/weights/transpose.ts";
 
 /** A parameter as Hugging Face lays it out, `[out, in]` or `[features]`, with its place. */
 export interface Overriding {
@@ -53,29 +54,4 @@ function outFirst({ weight, isInFirst, dtype }: ParameterPlace): Uint8Array {
 
 function typed(tensor: Tensor, dtype: DType): Uint8Array {
   return convert(tensor.bytes(), tensor.dtype, dtype);
-}
-
-/** Rows a block at a time, so that both sides of the copy stay in the cache. */
-const BLOCK = 32;
-
-/** A matrix `[rows, columns]` of elements of some bytes as `[columns, rows]`. */
-export function transposed(bytes: Uint8Array, rows: number, columns: number, size: number): Uint8Array {
-  const result = new Uint8Array(bytes.length);
-  const [from, to] = [elementsOf(bytes, size), elementsOf(result, size)];
-  for (let r0 = 0; r0 < rows; r0 += BLOCK) {
-    const r1 = Math.min(rows, r0 + BLOCK);
-    for (let c = 0; c < columns; c++)
-      for (let r = r0; r < r1; r++) to[c * rows + r] = from[r * columns + c] ?? 0;
-  }
-  return result;
-}
-
-/** Views that move whole elements, whatever they mean. */
-function elementsOf(bytes: Uint8Array, size: number): Uint16Array | Uint32Array | Float64Array {
-  const even = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
-  const count = even.byteLength / size;
-  if (size === 2) return new Uint16Array(even.buffer, even.byteOffset, count);
-  return size === 4
-    ? new Uint32Array(even.buffer, even.byteOffset, count)
-    : new Float64Array(even.buffer, even.byteOffset, count);
 }

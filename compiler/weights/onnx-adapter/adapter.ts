@@ -8,6 +8,7 @@ import { hintsFor, inFile, makeParts, shapesOf, type Hints } from "../parts.ts";
 import { finite, finiteBytes, type Stage } from "../file-weights.ts";
 import { coefficientsIn, rounded } from "../coefficients.ts";
 import { encodeNumbers, numbersOf } from "../convert.ts";
+import { forMatMul, fromMatMul, isForMatMul, withoutReader, type OnnxAdapterLayout } from "./layout.ts";
 import { readOnnxAdapter, writeOnnxAdapter } from "./read.ts";
 import { siteOfModule } from "../names/parameters.ts";
 import { siteKey, siteName } from "../../sites/names.ts";
@@ -16,7 +17,8 @@ import { sizeOf, type WeightTensor } from "../weight.ts";
 
 /**
  * Reads an adapter whose parameters are the graph inputs of a model compiled with adapters as inputs: leaves
- * `{site}.{leaf}` and coefficients `{site}.{coefficient}`. The coefficients are read, the leaves are not.
+ * `{site}.{leaf}` and coefficients `{site}.{coefficient}`. The coefficients are read, the leaves are not. LoRA without
+ * a coefficient is taken as Olive and onnxruntime-genai write it where its shapes say so.
  *
  * @throws TfcError as {@link readOnnxAdapter}, {@link sortWeights} and {@link makeParts} do; ADAPTER_WEIGHT_UNKNOWN
  *   for a coefficient without leaves, ADAPTER_SHAPE_INVALID for one that is not one number
@@ -27,13 +29,18 @@ export function readOnnxAdapterFile(file: string, hints: Hints): AdapterFile {
   const coefficients = new Map<string, Coefficient>();
   for (const [name, tensor] of parameters) {
     const key = coefficientKey(name);
-    if (key === null) weights.set(name, tensor);
+    if (key === null) weights.set(withoutReader(name), tensor);
     else if (!coefficients.has(key))
       coefficients.set(key, { name, value: numberIn(file, name, tensor), dtype: tensor.dtype });
     else throw inputError("ADAPTER_LEAF_TWICE", { file, name }, { first: coefficients.get(key)?.name ?? "" });
   }
-  const { drafts, overrides } = sortWeights(file, weights);
-  const parts = makeParts(file, drafts, (draft) => statedBy(file, draft, coefficients, hints), hints);
+  const sorted = sortWeights(file, weights);
+  const { overrides } = sorted;
+  const isTurned = coefficients.size === 0 && isForMatMul(sorted.drafts);
+  const drafts = isTurned ? sorted.drafts.map(fromMatMul) : sorted.drafts;
+  const stated = (draft: Draft): Readonly<Record<string, unknown>> =>
+    isTurned ? unscaled(draft) : statedBy(file, draft, coefficients, hints);
+  const parts = makeParts(file, drafts, stated, hints);
   for (const { name } of coefficients.values()) {
     throw inputError(
       "ADAPTER_WEIGHT_UNKNOWN",
@@ -42,6 +49,11 @@ export function readOnnxAdapterFile(file: string, hints: Hints): AdapterFile {
     );
   }
   return { file, format: "onnx_adapter", parts, overrides, headFollows: true, base: null };
+}
+
+/** Settings of LoRA whose scale is in B: one of 1. */
+function unscaled({ kind, leaves }: Draft): Readonly<Record<string, unknown>> {
+  return kind.settingsFrom({ scaling: 1 }, leaves.get("lora_A.weight")?.shape[0] ?? 0);
 }
 
 interface Coefficient {
@@ -105,13 +117,19 @@ function statedBy(
 }
 
 /**
- * Writes the parameters of an adapter by the names that the graph inputs of a compiled model have. It is built in
- * memory, as the format asks.
+ * Writes the parameters of an adapter by the names that the graph inputs of a compiled model have, or those of a
+ * graph that Olive or onnxruntime-genai made. It is built in memory, as the format asks.
  *
- * @throws TfcError ADAPTER_FORMAT_CANNOT for overrides, which are no graph inputs; ONNX_ADAPTER_UNSUPPORTED,
+ * @throws TfcError ADAPTER_FORMAT_CANNOT for overrides, which are no graph inputs, and for what is not LoRA in a layout
+ *   that knows no more; ONNX_ADAPTER_UNSUPPORTED,
  *   ONNX_ADAPTER_TOO_LARGE; ADAPTER_NOT_FINITE; FILE_NOT_WRITABLE; what reading a leaf throws
  */
-export async function writeOnnxAdapterFile(adapter: AdapterFile, path: string, files: Stage): Promise<void> {
+export async function writeOnnxAdapterFile(
+  adapter: AdapterFile,
+  path: string,
+  files: Stage,
+  layout: OnnxAdapterLayout = "tfc",
+): Promise<void> {
   const { file, parts, overrides } = adapter;
   const [override] = overrides.keys();
   if (override !== undefined) {
@@ -125,10 +143,31 @@ export async function writeOnnxAdapterFile(adapter: AdapterFile, path: string, f
       },
     );
   }
-  const parameters = new Map(parts.flatMap((part) => [...parametersOf(file, part)]));
+  const parameters = new Map(
+    parts.flatMap((part) => [
+      ...(layout === "tfc" ? parametersOf(file, part) : matMulsOf(file, part, layout)),
+    ]),
+  );
   await files.stage(path, (temporary) => {
     writeOnnxAdapter(temporary, { adapterVersion: 1, modelVersion: 1, parameters });
   });
+}
+
+function* matMulsOf(
+  file: string,
+  part: AdapterPart,
+  layout: Exclude<OnnxAdapterLayout, "tfc">,
+): Iterable<[string, WeightTensor]> {
+  const name = siteName(part.site);
+  const kind = adapterKinds.get(part.kind);
+  if (kind === undefined || part.kind !== "lora") {
+    const what = `an adapter of kind ${part.kind}`;
+    throw inputError("ADAPTER_FORMAT_CANNOT", { file, name }, { format: `the layout ${layout}`, what });
+  }
+  const dtype = part.leaves.get("lora_B.weight")?.dtype ?? "float";
+  const scale = coefficientsIn(dtype, kind, part.settings, { file, name }).get("scaling") ?? 1;
+  for (const [parameter, tensor] of forMatMul(part, scale, layout))
+    yield [parameter, finite(file, parameter, tensor)];
 }
 
 function* parametersOf(
