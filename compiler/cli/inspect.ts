@@ -177,7 +177,7 @@ function moeRecord(block: Moe) {
     scoring: router.scoring,
     form: block.form,
     activation: block.activation,
-    shared: shared.map(({ mlp, gated }) => ({ intermediateSize: mlp.intermediateSize, gated })),
+    shared: shared.map(({ mlp, gate }) => ({ intermediateSize: mlp.intermediateSize, gated: gate !== null })),
     nodes: block.region.nodes.length,
     input: block.region.input.name ?? null,
     output: block.region.output.name ?? null,

@@ -1,4 +1,6 @@
-import { commonSource, sourcesOf } from "../flow.ts";
+import type { Value } from "../../ir/value.ts";
+import { has } from "../../ops/table.ts";
+import { commonSource, sourcesOf, viewChain } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
 import type { Anchor } from "./anchor.ts";
@@ -42,6 +44,20 @@ function queryDownOf(q: Linear, down: Linear, index: GraphIndex): Linear | undef
   const [found, ...more] = sourcesOf(q.input, index).linears;
   if (found === undefined || more.length > 0) return undefined;
   return commonSource([found.input, down.input]) === null ? undefined : found;
+}
+
+/**
+ * The normalized values that queries, and keys and values, are projected up from: without the steps of the cache that
+ * are joined with the second.
+ */
+export function latentNorms(
+  { queryDown, up }: Latent,
+  q: Linear,
+): { readonly q: Value | null; readonly kv: Value } {
+  const join = viewChain(up.input).at(-1)?.producer ?? null;
+  const fresh =
+    join !== null && has(join, "join-past") ? join.inputs.findLast((value) => value?.producer) : null;
+  return { q: queryDown === null ? null : q.input, kv: (fresh && viewChain(fresh).at(-1)) ?? up.input };
 }
 
 /** The projections of latent attention that an ordinary one has not, by the names Hugging Face gives their kind. */

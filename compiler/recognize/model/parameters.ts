@@ -4,10 +4,12 @@ import type { Node } from "../../ir/node.ts";
 import { projectionKinds, type ProjectionKind } from "../../sites/site.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Attention } from "../attention/attention.ts";
+import { latentNorms } from "../attention/latent.ts";
 import type { DecoderView, Layer } from "../decoder.ts";
 import { has } from "../../ops/table.ts";
 import { embeddingNode } from "./embedding.ts";
 import { headOf } from "./head.ts";
+import { moduleOfMixture } from "./mixture.ts";
 import type { Linear } from "../linear/linear.ts";
 import type { Mlp } from "../mlp/mlp.ts";
 import { normObstacle } from "../norm/style.ts";
@@ -60,6 +62,8 @@ export class Parameters {
     if (layer === undefined) return [];
     const layers = this.#view.layers.filter(({ index, copy }) => index === Number(layer) && copy === 0);
     return layers.flatMap((one) => {
+      const ofLatent = leaf === "weight" ? latentNorm(one, module) : null;
+      if (ofLatent !== null) return [this.#norm(ofLatent)];
       const norm = leaf === "weight" ? norms[module] : undefined;
       if (norm === undefined) return inLayer(one, module, leaf === "bias");
       const block = one[norm];
@@ -94,13 +98,33 @@ const norms: Readonly<Record<string, "attention" | "mlp">> = {
   post_attention_layernorm: "mlp",
 };
 
+/** What a norm inside latent attention makes. */
+function latentNorm({ attention }: Layer, module: string): Value | null {
+  if (attention?.kind !== "attention" || attention.latent === null) return null;
+  const { q, kv } = latentNorms(attention.latent, attention.q);
+  if (module === "self_attn.q_a_layernorm") return q;
+  return module === "self_attn.kv_a_layernorm" ? kv : null;
+}
+
 function inLayer(layer: Layer, module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+  const inMixture = /^mlp\.((?:gate|router|shared_expert_gate|shared_experts?\..+))$/.exec(module)?.[1];
+  if (inMixture !== undefined) return ofMixture(layer.mlp, inMixture, isBias);
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
   if (site === undefined) return [`${module} is not a weight that can be replaced`];
   const blocks = [layer.attention, layer.mlp].filter(
     (block): block is Attention | Mlp => block !== null && block.kind !== "site",
   );
   return blocks.flatMap((block) => inBlock(block, site, isBias));
+}
+
+function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+  if (mlp?.kind !== "moe") return ["the layer has no mixture of experts that was understood"];
+  const found = moduleOfMixture(mlp, module);
+  if (found.is === "unknown") return [found.why];
+  if (found.is === "linear")
+    return [isBias ? biasPlace(found.linear, null) : linearPlace(found.linear, null)];
+  const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
+  return site === undefined ? [] : inBlock(found.mlp, site, isBias);
 }
 
 function inBlock(

@@ -10,7 +10,7 @@ const forms: Readonly<Record<ExpertForm, string>> = {
 /** A mixture of experts in a line: `8 experts, top 2, shared 1, softmax, silu, batched`. */
 export function moeText({ experts, router, shared, activation, form }: Moe): string {
   const { topK, groups, scoring } = router;
-  const gated = shared.some(({ gated }) => gated) ? " (gated)" : "";
+  const gated = shared.some(({ gate }) => gate !== null) ? " (gated)" : "";
   const parts = [
     `${experts} experts`,
     topK === null ? "top unknown" : `top ${topK}`,

@@ -2,6 +2,7 @@ import { isFloat, type DType } from "../../ir/dtype.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { nodesDeep } from "../../ir/walk.ts";
+import { viewChain } from "../flow.ts";
 import { isMiss } from "../miss.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
@@ -23,8 +24,8 @@ export type ExpertForm =
 /** An expert that every token goes to, beside the chosen ones. */
 export interface SharedExpert {
   readonly mlp: Mlp;
-  /** Whether its result is weighted by a gate of its own. */
-  readonly gated: boolean;
+  /** The linear whose Sigmoid weights its result, or null. */
+  readonly gate: Linear | null;
 }
 
 export interface Experts {
@@ -59,7 +60,7 @@ export function expertsIn(
       separate[0]?.activation ??
       (isFused ? activationOf(router.choice) : activationBetween(products, region)),
     separate,
-    shared: shared.map((mlp) => ({ mlp, gated: hasGate(mlp, region) })),
+    shared: shared.map((mlp) => ({ mlp, gate: gateOfShared(mlp, region, index) })),
     dtype: separate[0]?.dtype ?? typeOfWeights([...products, ...inner]) ?? shared[0]?.dtype ?? null,
   };
 }
@@ -105,13 +106,20 @@ function isRouted(mlp: Mlp, routed: ReadonlySet<Node>): boolean {
   return false;
 }
 
-/** Whether a shared expert's result is multiplied by a Sigmoid. */
-function hasGate(mlp: Mlp, { nodes }: Region): boolean {
+/** The linear behind the Sigmoid that a shared expert's result is multiplied by. */
+function gateOfShared(mlp: Mlp, { nodes }: Region, index: GraphIndex): Linear | null {
   const inside = new Set(nodes);
-  return [...mlp.down.output.users, ...mlp.region.output.users].some(
-    (node) =>
-      inside.has(node) && node.op === "Mul" && node.inputs.some((value) => value?.producer?.op === "Sigmoid"),
-  );
+  for (const node of [...mlp.down.output.users, ...mlp.region.output.users]) {
+    if (!inside.has(node) || node.op !== "Mul") continue;
+    for (const value of node.inputs) {
+      const maker = value === null ? null : (viewChain(value).at(-1)?.producer ?? null);
+      const scored = maker?.op === "Sigmoid" ? maker.input(0) : null;
+      const source = scored === null ? null : (viewChain(scored).at(-1)?.producer ?? null);
+      const linear = source === null ? null : index.linearOf(source);
+      if (linear !== null) return linear;
+    }
+  }
+  return null;
 }
 
 const productOps: ReadonlySet<string> = new Set([

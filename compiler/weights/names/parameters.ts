@@ -124,7 +124,10 @@ function leafOf(path: readonly string[]): Parameter | null {
     const module = named.slice(0, -parts).join(".");
     const site = siteAt(module);
     if (site !== null) return { is: "leaf", kind, leaf, site, adapter };
-    return { is: "unknown", what: `a leaf of ${kind.name} at ${module || "no module"}, which is no site` };
+    const why = ofExpert.test(`${module}.`)
+      ? "which is of single experts: adapters stand beside a whole mixture"
+      : "which is no site";
+    return { is: "unknown", what: `a leaf of ${kind.name} at ${module || "no module"}, ${why}` };
   }
   return null;
 }
@@ -142,8 +145,12 @@ function siteAt(module: string): SiteRef | null {
   return site === null || !Number.isSafeInteger(site.layer) ? null : site;
 }
 
+/** Weights of a mixture of experts that every token goes through: its router, and shared experts with their gate. */
+const mixtureWeight =
+  /^layers\.(\d{1,9})\.(?:mlp|block_sparse_moe)\.((?:gate|router|shared_expert_gate|shared_experts?\.(?:gate|up|down)_proj)\.(?:weight|bias))$/;
+
 const layerWeight =
-  /^layers\.(\d{1,9})\.((?:self_attn\.(?:[qkvo]_proj|q_[ab]_proj|kv_a_proj_with_mqa|kv_b_proj)|mlp\.(?:gate|up|down)_proj)\.(?:weight|bias)|(?:input_layernorm|post_attention_layernorm|pre_feedforward_layernorm|post_feedforward_layernorm|self_attn\.[qk]_norm)\.weight)$/;
+  /^layers\.(\d{1,9})\.((?:self_attn\.(?:[qkvo]_proj|q_[ab]_proj|kv_a_proj_with_mqa|kv_b_proj)|mlp\.(?:gate|up|down)_proj)\.(?:weight|bias)|(?:input_layernorm|post_attention_layernorm|pre_feedforward_layernorm|post_feedforward_layernorm|self_attn\.(?:[qk]_norm|q_a_layernorm|kv_a_layernorm))\.weight)$/;
 
 /** Names outside the layers, as Hugging Face's Llama has them, by their end. */
 const modelWeights: ReadonlyMap<string, string> = new Map([
@@ -154,6 +161,11 @@ const modelWeights: ReadonlyMap<string, string> = new Map([
 
 function overrideOf(path: readonly string[]): Parameter | null {
   const ending = path.join(".");
+  const [, mixture, inMixture = ""] = mixtureWeight.exec(ending) ?? [];
+  if (mixture !== undefined) {
+    const name = `model.layers.${Number(mixture)}.mlp.${inMixture}`;
+    return { is: "override", name, dims: name.endsWith(".weight") ? 2 : 1 };
+  }
   const [, layer, rest = ""] = layerWeight.exec(ending) ?? [];
   const name = layer === undefined ? modelWeights.get(ending) : `model.layers.${Number(layer)}.${rest}`;
   if (name === undefined) return null;
@@ -164,8 +176,12 @@ function overrideOf(path: readonly string[]): Parameter | null {
   };
 }
 
+const ofExpert = /^layers\.\d+\.(?:mlp|block_sparse_moe)\.experts\./;
+
 function describe(path: readonly string[]): string {
   const ending = path.join(".");
+  if (ofExpert.test(ending))
+    return "a weight of single experts: a router and shared experts are all that can be replaced in a mixture";
   if (/\blora_[AB]\b/.test(ending)) return "LoRA under a name that PEFT does not give";
   return "neither a leaf of an adapter kind nor a weight of a Llama";
 }
