@@ -4,10 +4,9 @@ import { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { verifyModel } from "../ir/verify.ts";
-import { Analyses } from "./analyses.ts";
+import { Analyses, type Analysis } from "./analyses.ts";
 import { checkOptions } from "./options.ts";
 import type { Invariant, Pass } from "./pass.ts";
-import { checkVisitor, walkModel } from "./walk.ts";
 
 /** A pass with the options it is to run with, as a list of passes holds it. */
 export interface Step {
@@ -28,13 +27,13 @@ export interface PassResult {
 export type AfterPass = (result: PassResult, model: Model) => void;
 
 /** A step of a pass with its own options checked by type. */
-export function step<O>(pass: Pass<O>, options: Partial<O> = {}): Step {
-  return { pass: pass as Pass, options };
+export function step<O, V extends object>(pass: Pass<O, V>, options: Partial<O> = {}): Step {
+  return { pass: pass as unknown as Pass, options };
 }
 
 /**
  * Runs passes over a model, in place, in order. Before each, what it requires is checked; after each, the model is
- * verified and what it ensures is checked. A failure names the pass and those before it.
+ * verified. A failure names the pass and those before it.
  *
  * @param analyses what is known about the model already
  * @throws TfcError what a pass throws; internal INTERNAL when a pass leaves a broken model
@@ -68,43 +67,41 @@ function runPass(
   const rewriter = new Rewriter(pass.name);
   const made = rewriter.changes;
   let analysed = rewriter.changes;
-  checkInvariants(pass.requires, model, pass.name, before, "before");
-  const visitor = pass.visitor({
-    model,
-    options: checkOptions(pass.options, options, pass.name),
-    rewriter,
-    sink,
-    analysis: (analysis) => {
-      if (rewriter.changes > analysed) analyses.drop();
-      analysed = rewriter.changes;
-      return analyses.get(analysis);
-    },
-    count: (stat, by = 1) => {
-      const known = stats[stat];
-      if (known === undefined)
-        throw internalError({ pass: pass.name }, `it counts "${stat}", which it does not declare`);
-      stats[stat] = known + by;
-    },
-  });
-  checkVisitor(visitor, pass.name);
+  const analysis = <T>(wanted: Analysis<T>): T => {
+    if (rewriter.changes > analysed) analyses.drop();
+    analysed = rewriter.changes;
+    return analyses.get(wanted);
+  };
+  const count = (stat: string, by = 1): void => {
+    const known = stats[stat];
+    if (known === undefined)
+      throw internalError({ pass: pass.name }, `it counts "${stat}", which it does not declare`);
+    stats[stat] = known + by;
+  };
+  checkInvariants(pass.requires, model, pass.name, before);
+  const checked = checkOptions<object>(pass.options, options, pass.name);
   try {
-    walkModel(model, visitor, pass.scopes);
+    const visitor = pass.visitor({ model, options: checked, rewriter, sink, analysis, count });
+    const [strange] = pass.walk.strangeKeys(visitor);
+    if (strange !== undefined)
+      throw internalError({ pass: pass.name }, `its visitor has a key "${strange}" that no walk ever meets`);
+    pass.walk.walk(model, visitor, { analysis, changes: () => rewriter.changes });
   } catch (cause) {
-    if (cause instanceof TfcError) throw cause;
-    const what = cause instanceof Error ? cause.message : String(cause);
-    throw internalError(
-      { pass: pass.name },
-      `${what} (passes run before: ${before.join(", ") || "none"})`,
-      cause,
-    );
+    throw failure(cause, pass.name, before);
   }
   const changed = rewriter.changes > made;
   if (changed) {
     analyses.drop();
     verifyAfter(model, pass.name, before);
   }
-  checkInvariants(pass.ensures, model, pass.name, before, "after");
   return { pass: pass.name, changed, stats, time: performance.now() - start };
+}
+
+/** What a pass threw; anything but an error for the user is a bug, and names the pass. */
+function failure(cause: unknown, pass: string, before: readonly string[]): TfcError {
+  if (cause instanceof TfcError) return cause;
+  const what = cause instanceof Error ? cause.message : String(cause);
+  return internalError({ pass }, `${what} (passes run before: ${before.join(", ") || "none"})`, cause);
 }
 
 function verifyAfter(model: Model, pass: string, before: readonly string[]): void {
@@ -120,10 +117,9 @@ function checkInvariants(
   model: Model,
   pass: string,
   before: readonly string[],
-  when: "before" | "after",
 ): void {
   const broken = invariants.find((invariant) => !invariant.holds(model));
   if (broken === undefined) return;
   const ran = before.length === 0 ? "no pass ran before" : `passes run before: ${before.join(", ")}`;
-  throw internalError({ pass }, `the model is not ${broken.name} ${when} it ran (${ran})`);
+  throw internalError({ pass }, `the model is not ${broken.name} before it ran (${ran})`);
 }

@@ -14,15 +14,26 @@ export interface Width {
   readonly dtype: DType;
 }
 
-/** Somewhere an adapter can be put: a block's call, or a projection in the function that the call is of. */
-export interface Place {
+interface PlaceBase {
   readonly ref: SiteRef;
   /** `model.layers.0.mlp`, `model.layers.0.self_attn.q_proj` */
   readonly name: string;
   /** The call that it is, or is in. */
   readonly site: Site;
-  readonly inner: Inner | null;
 }
+
+/** A block's call. */
+export interface ModulePlace extends PlaceBase {
+  readonly inner: null;
+}
+
+/** A projection in the function that a block's call is of. */
+export interface ProjectionPlace extends PlaceBase {
+  readonly inner: Inner;
+}
+
+/** Somewhere an adapter can be put. */
+export type Place = ModulePlace | ProjectionPlace;
 
 /** A projection: one part of a linear in a function's body. */
 export interface Inner {

@@ -11,7 +11,7 @@ import type { AdapterValues } from "./_adapter-values.ts";
 import type { Placed } from "./_assign.ts";
 import { InnerWriter, type Chosen, type InnerAdapter } from "./_inner.ts";
 import { MemberIds } from "./_member-ids.ts";
-import { widthOf, type Place } from "../../compiler/sites/places.ts";
+import { widthOf, type ModulePlace, type Place, type ProjectionPlace } from "../../compiler/sites/places.ts";
 import { variantsOf } from "./_variants.ts";
 
 /** What an adapter of a block has computed. */
@@ -53,7 +53,7 @@ export class Injector {
   }
 
   /** The adapter of a block reads what the block reads, and every reader of the block reads what `use` makes of both. */
-  atBlock({ place, assignment }: Placed, use: (b: Builder, adapted: Adapted) => void): void {
+  atBlock({ place, assignment }: Placed<ModulePlace>, use: (b: Builder, adapted: Adapted) => void): void {
     const { site } = place;
     const readers = new Set(site.output.uses);
     const width = widthOf(place);
@@ -73,8 +73,8 @@ export class Injector {
   }
 
   /** The adapters of projections, by the calls whose functions they are in. */
-  inFunctions(placed: readonly Placed[], use: (b: Builder, chosen: Chosen) => void): void {
-    const plans = new Map<Node, Placed[]>();
+  inFunctions(placed: readonly Placed<ProjectionPlace>[], use: (b: Builder, chosen: Chosen) => void): void {
+    const plans = new Map<Node, Placed<ProjectionPlace>[]>();
     for (const one of placed) {
       const call = one.place.site.node;
       plans.set(call, [...(plans.get(call) ?? []), one]);
@@ -98,9 +98,9 @@ export class Injector {
     }
   }
 
-  #inner(placed: Placed): InnerAdapter {
+  #inner(placed: Placed<ProjectionPlace>): InnerAdapter {
     const { inner } = placed.place;
-    const part = inner?.linear.parts[inner.part];
+    const part = inner.linear.parts[inner.part];
     if (part === undefined) throw new Error(`${placed.place.name} is no projection`);
     const { func, values } = this.#prepared(placed);
     const named = values.map(({ name, value }) => ({

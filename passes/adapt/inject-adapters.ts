@@ -9,11 +9,12 @@ import { choice, given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import { AdapterValues, residences, type OnInput, type Residence } from "./_adapter-values.ts";
-import { assign, placedAt, type Placed } from "./_assign.ts";
+import { Choosing, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
-import { placesOf } from "../../compiler/sites/places.ts";
+import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
+import type { ProjectionPlace } from "../../compiler/sites/places.ts";
 
 export interface InjectOptions {
   /** Fresh adapters, by kind and sites. */
@@ -42,7 +43,7 @@ export interface InjectOptions {
  * Leaves are named as checkpoints name them. Refuses sites that do not compute in floating point, and weights that have
  * no place or do not fit it.
  */
-export const injectAdapters: Pass<InjectOptions> = {
+export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
   name: "inject-adapters",
   summary: "put adapters beside the chosen blocks and projections",
   options: {
@@ -57,52 +58,52 @@ export const injectAdapters: Pass<InjectOptions> = {
     onInput: given({ help: "told of each leaf that is a graph input", default: null }),
   },
   stats: ["adapters", "parameters"],
-  scopes: ["main"],
   requires: [outlined],
-  ensures: [],
-  visitor: ({ model, options, rewriter, sink, count }) => ({
-    graph: {
-      // Places are inside functions, too, and all must be known before the first function is changed.
-      enter: () => {
-        const pass = "inject-adapters";
-        const places = placesOf(model);
-        const assigned = assign(places, { ...options, pass }, sink);
-        const placed = placedAt(places, assigned);
-        warnOfLora(placed, sink, pass);
-        const onInput = options.onInput ?? undefined;
-        const values = new AdapterValues(model, rewriter, options.residence, { pass, onInput });
-        const { residence } = options;
-        const members = options.given.length > 0 ? options.given.length : options.members;
-        const how = { pass, label: "adapter" };
-        const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
-        // Inside first: an adapter of the block changes what the call's output is to others.
-        injector.inFunctions(
-          placed.filter(({ place }) => place.inner !== null),
-          addInside,
-        );
-        for (const one of placed.filter(({ place }) => place.inner === null)) {
-          injector.atBlock(one, addBehind);
-        }
-        count("adapters", placed.length);
-        count("parameters", values.parameters);
-        if (placed.length === 0) return "stop";
-        const parts = placed.map(({ place, assignment: { kind, settings } }) => ({
-          site: place.name,
-          kind: kind.name,
-          settings,
-        }));
-        rewriter.setMeta(model, ADAPTER_KEY, describeAdapters(parts, { residence, members }));
-        return "stop";
+  walk: modules,
+  visitor: ({ model, options, rewriter, sink, count }) => {
+    const pass = "inject-adapters";
+    const { residence } = options;
+    const members = options.given.length > 0 ? options.given.length : options.members;
+    const choosing = new Choosing();
+    return {
+      module: (place) => {
+        choosing.offer(place);
       },
-    },
-  }),
+      projection: (place) => {
+        choosing.offer(place);
+      },
+      model: {
+        // All places are known now, before the first function is changed.
+        exit: () => {
+          const chosen = choosing.choose({ ...options, pass }, sink);
+          warnOfLora(chosen.projections, sink, pass);
+          const onInput = options.onInput ?? undefined;
+          const values = new AdapterValues(model, rewriter, residence, { pass, onInput });
+          const how = { pass, label: "adapter" };
+          const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
+          // Inside first: an adapter of the block changes what the call's output is to others.
+          injector.inFunctions(chosen.projections, addInside);
+          for (const one of chosen.modules) injector.atBlock(one, addBehind);
+          count("adapters", chosen.all.length);
+          count("parameters", values.parameters);
+          if (chosen.all.length === 0) return;
+          const parts = chosen.all.map(({ place, assignment: { kind, settings } }) => ({
+            site: place.name,
+            kind: kind.name,
+            settings,
+          }));
+          rewriter.setMeta(model, ADAPTER_KEY, describeAdapters(parts, { residence, members }));
+        },
+      },
+    };
+  },
 };
 
 /** Trained LoRA beside a projection that the graph adds LoRA to would count twice if both are the same. */
-function warnOfLora(placed: readonly Placed[], sink: Sink, pass: string): void {
+function warnOfLora(placed: readonly Placed<ProjectionPlace>[], sink: Sink, pass: string): void {
   const twice = placed.filter(
     ({ place: { inner }, assignment: { kind, members } }) =>
-      inner?.linear.hasLora === true &&
+      inner.linear.hasLora &&
       kind.name === "lora" &&
       members.some((member) => (member?.given ?? null) !== null),
   );

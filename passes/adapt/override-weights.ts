@@ -8,6 +8,7 @@ import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { given } from "../../compiler/pass/options.ts";
+import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { Parameters, type ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
@@ -45,7 +46,7 @@ export interface OverrideOptions {
  * The nodes that read other weights through the same initializer keep it. Refuses by name what the graph does not have,
  * what is quantized, and what the graph computes on before it is used.
  */
-export const overrideWeights: Pass<OverrideOptions> = {
+export const overrideWeights: Pass<OverrideOptions, NodeVisitor> = {
   name: "override-weights",
   summary: "put weights of a checkpoint in place of the base's",
   options: {
@@ -59,14 +60,14 @@ export const overrideWeights: Pass<OverrideOptions> = {
     }),
   },
   stats: ["overrides", "parameters"],
-  scopes: ["main"],
   requires: [],
-  ensures: [],
+  walk: nodesIn(),
   visitor: ({ model, options, rewriter, analysis, count }) => ({
-    graph: {
+    // Weights are found by their names, wherever in the model: there is no place to be taken to.
+    model: {
       enter: () => {
         const { weights, file, headFollows } = options.overrides;
-        if (weights.size === 0) return "stop";
+        if (weights.size === 0) return;
         const parameters = new Parameters(model, analysis(viewDecoder));
         const reads = new Map<string, { readonly name: string; readonly parts: Overriding[] }>();
         const ids = new Map<Node, number>();
@@ -102,7 +103,6 @@ export const overrideWeights: Pass<OverrideOptions> = {
           const place = { file, name: "lm_head.weight" };
           if (why !== null) throw inputError("OVERRIDE_REFUSED", place, { model: model.loc.file, why });
         }
-        return "stop";
       },
     },
   }),

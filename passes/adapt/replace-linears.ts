@@ -8,7 +8,7 @@ import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, replaceBy } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { markLinear, markSite, type Site } from "../../compiler/sites/site.ts";
+import { markLinear, markSite } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
 import { given, integer } from "../../compiler/pass/options.ts";
@@ -16,11 +16,12 @@ import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import { siteKey } from "../../compiler/sites/names.ts";
 import { AdapterValues } from "./_adapter-values.ts";
-import { assign, placedAt, type Assignment, type Placed } from "./_assign.ts";
+import { Choosing, type Assignment, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
-import { Injector } from "./_injector.ts";
-import { placesOf, type Place } from "../../compiler/sites/places.ts";
+import { Injector, type Adapted } from "./_injector.ts";
+import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
+import type { Place } from "../../compiler/sites/places.ts";
 import { dropUnused } from "../_unused.ts";
 
 export interface ReplaceOptions {
@@ -44,7 +45,7 @@ export const ALL_REPLACED = "q_proj,k_proj,v_proj,o_proj,mlp";
  * nothing else is left that computes. Refuses `attn`, which is no projection, and a part of a packed projection without
  * the others, whose product stays.
  */
-export const replaceLinears: Pass<ReplaceOptions> = {
+export const replaceLinears: Pass<ReplaceOptions, ModuleVisitor> = {
   name: "replace-linears",
   summary: "make projections and MLPs token-parameter attention",
   options: {
@@ -57,36 +58,38 @@ export const replaceLinears: Pass<ReplaceOptions> = {
     given: given<ReplaceOptions["given"]>({ help: "trained weights", default: null }),
   },
   stats: ["replaced", "parameters"],
-  scopes: ["main"],
   requires: [outlined],
-  ensures: [],
-  visitor: ({ model, options, rewriter, sink, count }) => ({
-    graph: {
-      enter: () => {
-        const pass = "replace-linears";
-        const places = placesOf(model);
-        const from = options.given ?? [];
-        const assigned = assign(places, { ...options, given: from, members: 1, pass }, sink);
-        if (options.given !== null) checkGiven(places, assigned, options.entries, options.given);
-        const placed = placedAt(places, assigned);
-        checkReplaceable(placed);
-        const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
-        const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
-        const inner = placed.filter(({ place }) => place.inner !== null);
-        injector.inFunctions(inner, replaceInside);
-        for (const one of placed.filter(({ place }) => place.inner === null)) {
-          injector.atBlock(one, (_, { site, result }) => {
-            replaceBlock(rewriter, site, result);
-          });
-        }
-        dropUnused(model, rewriter);
-        count("replaced", placed.length);
-        count("parameters", values.parameters);
-        if (placed.length > 0) noteReplaced(model, rewriter, placed);
-        return "stop";
+  walk: modules,
+  visitor: ({ model, options, rewriter, sink, count }) => {
+    const pass = "replace-linears";
+    const choosing = new Choosing();
+    return {
+      module: (place) => {
+        choosing.offer(place);
       },
-    },
-  }),
+      projection: (place) => {
+        choosing.offer(place);
+      },
+      model: {
+        // All places are known now, before the first function is changed.
+        exit: () => {
+          const from = options.given ?? [];
+          const chosen = choosing.choose({ ...options, given: from, members: 1, pass }, sink);
+          if (options.given !== null)
+            checkGiven(choosing.places, chosen.assigned, options.entries, options.given);
+          checkReplaceable(chosen.all);
+          const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
+          const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
+          injector.inFunctions(chosen.projections, replaceInside);
+          for (const one of chosen.modules) injector.atBlock(one, replaceBlock);
+          dropUnused(model, rewriter);
+          count("replaced", chosen.all.length);
+          count("parameters", values.parameters);
+          if (chosen.all.length > 0) noteReplaced(model, rewriter, chosen.all);
+        },
+      },
+    };
+  },
 };
 
 /** Numbers that compute something from the first. */
@@ -151,7 +154,8 @@ function replaceInside(b: Builder, { linear, results }: Chosen): void {
   if (made.length === 1 && whole.producer !== null) markLinear(rw, whole.producer, linear);
 }
 
-function replaceBlock(rw: Rewriter, site: Site, result: Value): void {
+function replaceBlock(b: Builder, { site, result }: Adapted): void {
+  const rw = b.rewriter;
   const reads = site.node.inputs.slice(1);
   replaceBy(rw, site.node, [result]);
   dropIfUnread(rw, reads);

@@ -9,6 +9,7 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { rootOf } from "../../compiler/ir/walk.ts";
+import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { admitFunctions, freeName } from "../_module.ts";
 import { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
@@ -28,14 +29,13 @@ const OLDEST_OPSET = 15;
  * Works before outlining and, inside the functions that outlining makes, after it. Refuses what it cannot write:
  * caches of quantized or latent content, sinks, norms of q and k, operands that are missing.
  */
-export const lowerPagedAttention: Pass = {
+export const lowerPagedAttention: Pass<object, NodeVisitor> = {
   name: "lower-paged-attention",
   summary: "write paged attention with standard ops",
   options: {},
   stats: ["calls", "functions"],
-  scopes: ["main", "subgraphs", "functions"],
   requires: [],
-  ensures: [],
+  walk: nodesIn("main", "subgraphs", "functions"),
   visitor: ({ model, rewriter, count }) => {
     const lowering = new Lowering(model, rewriter);
     const lower = (node: Node, read: (node: Node) => Operation): void => {

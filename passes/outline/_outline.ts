@@ -47,7 +47,7 @@ export function outlineBlocks(
   model: Model,
   rw: Rewriter,
   blocks: readonly Outlined[],
-  options: { readonly pass: string; readonly functionName: string },
+  functionName: string,
 ): number {
   const groups = new Map<string, Member[]>();
   for (const block of blocks) {
@@ -59,7 +59,7 @@ export function outlineBlocks(
   }
   // A block may read what another one made: that is then an output of the other's call.
   const moved = new Map<Value, Value>();
-  for (const group of groups.values()) outlineGroup(model, rw, group, { ...options, moved });
+  for (const group of groups.values()) outlineGroup(model, rw, group, { functionName, moved });
   return groups.size;
 }
 
@@ -73,7 +73,7 @@ function outlineGroup(
   model: Model,
   rw: Rewriter,
   group: readonly Member[],
-  options: { readonly pass: string; readonly functionName: string; readonly moved: Map<Value, Value> },
+  options: { readonly functionName: string; readonly moved: Map<Value, Value> },
 ): void {
   const { moved } = options;
   const [member] = group;
@@ -81,7 +81,7 @@ function outlineGroup(
   const first = current(member, moved);
   const inBody = first.structure.constants.map((_, i) => sameConstant(group, i));
   const outputs = unionOfOutputs(group);
-  const loc = madeBy(options.pass, [first.block.region.output.loc]);
+  const loc = madeBy(rw.pass ?? "", [first.block.region.output.loc]);
   const func = buildFunction(model, rw, first, {
     inBody,
     outputs,
@@ -90,7 +90,7 @@ function outlineGroup(
   });
   rw.addFunction(model, func);
   for (const one of group) {
-    replaceByCall(rw, current(one, moved), { func, inBody, outputs, pass: options.pass, moved });
+    replaceByCall(rw, current(one, moved), { func, inBody, outputs, moved });
   }
 }
 
@@ -203,7 +203,7 @@ function opsetsOf(model: Model, nodes: readonly Node[]): ReadonlyMap<string, num
 function replaceByCall(
   rw: Rewriter,
   member: Member,
-  plan: Plan & { func: Func; pass: string; moved: Map<Value, Value> },
+  plan: Plan & { func: Func; moved: Map<Value, Value> },
 ): void {
   const { block, structure } = member;
   const { nodes } = structure;
@@ -218,7 +218,7 @@ function replaceByCall(
     inputs: [...structure.inputs, ...passed],
     outputs: results.map(() => undefined),
     loc: madeBy(
-      plan.pass,
+      rw.pass ?? "",
       nodes.map((node) => node.loc),
     ),
   });

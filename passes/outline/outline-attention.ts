@@ -1,6 +1,8 @@
 import type { Value } from "../../compiler/ir/value.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
-import { outlinePass } from "./_outline-pass.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
+import { Outlining } from "./_outlining.ts";
 
 /**
  * Finds attention by its dataflow and turns each block into a call.
@@ -11,17 +13,34 @@ import { outlinePass } from "./_outline-pass.ts";
  *
  * Leaves alone what it does not understand, with a warning that says how many and why.
  */
-export const outlineAttention = outlinePass({
+export const outlineAttention: Pass<object, BlockVisitor> = {
   name: "outline-attention",
   summary: "turn each attention block into a call of a model-local function",
-  isOwn: ({ block }) => block === "attention",
-  site: "attn",
-  module: "self_attn",
-  functionName: "SelfAttention",
-  unmatched: "ATTENTION_UNMATCHED",
-  blockOf: ({ attention }) => (attention?.kind === "attention" ? attention : null),
-  rolesOf,
-});
+  options: {},
+  stats: ["blocks", "functions"],
+  requires: [],
+  walk: blocks,
+  visitor: (context) => {
+    const outlining = new Outlining(context);
+    return {
+      attention: (block, layer) => {
+        outlining.block(block, layer, { site: "attn", module: "self_attn", roles: rolesOf(block) });
+      },
+      site: ({ site }) => {
+        if (site === "attn") outlining.isOutlined();
+      },
+      miss: (_, seen) => {
+        if (seen.block === "attention") outlining.miss(seen);
+      },
+      model: {
+        exit: () => {
+          outlining.warn("ATTENTION_UNMATCHED");
+          outlining.outline("SelfAttention", "blocks");
+        },
+      },
+    };
+  },
+};
 
 function rolesOf(attention: Attention): ReadonlyMap<Value, string> {
   const { q, k, v, o, mask, rotary, cache, sinks } = attention;

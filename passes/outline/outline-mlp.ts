@@ -2,7 +2,9 @@ import type { Value } from "../../compiler/ir/value.ts";
 import type { Linear } from "../../compiler/recognize/linear/linear.ts";
 import type { Mlp } from "../../compiler/recognize/mlp/mlp.ts";
 import { gateOf } from "../../compiler/recognize/linear/projections.ts";
-import { outlinePass } from "./_outline-pass.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
+import { Outlining } from "./_outlining.ts";
 
 /**
  * Finds MLPs by their dataflow and turns each into a call.
@@ -12,17 +14,34 @@ import { outlinePass } from "./_outline-pass.ts";
  *
  * Leaves alone what it does not understand, with a warning that says how many and why.
  */
-export const outlineMlp = outlinePass({
+export const outlineMlp: Pass<object, BlockVisitor> = {
   name: "outline-mlp",
   summary: "turn each MLP into a call of a model-local function",
-  isOwn: ({ block, isMoe }) => block === "mlp" && !isMoe,
-  site: "mlp",
-  module: "mlp",
-  functionName: "Mlp",
-  unmatched: "MLP_UNMATCHED",
-  blockOf: ({ mlp }) => (mlp?.kind === "mlp" ? mlp : null),
-  rolesOf,
-});
+  options: {},
+  stats: ["blocks", "functions"],
+  requires: [],
+  walk: blocks,
+  visitor: (context) => {
+    const outlining = new Outlining(context);
+    return {
+      mlp: (block, layer) => {
+        outlining.block(block, layer, { site: "mlp", module: "mlp", roles: rolesOf(block) });
+      },
+      site: ({ site }) => {
+        if (site === "mlp") outlining.isOutlined();
+      },
+      miss: (_, seen) => {
+        if (seen.block === "mlp" && !seen.isMoe) outlining.miss(seen);
+      },
+      model: {
+        exit: () => {
+          outlining.warn("MLP_UNMATCHED");
+          outlining.outline("Mlp", "blocks");
+        },
+      },
+    };
+  },
+};
 
 function rolesOf(mlp: Mlp): ReadonlyMap<Value, string> {
   const roles = new Map<Value, string>();

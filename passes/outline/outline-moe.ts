@@ -3,7 +3,9 @@ import type { Linear } from "../../compiler/recognize/linear/linear.ts";
 import { gateOf } from "../../compiler/recognize/linear/projections.ts";
 import type { Mlp } from "../../compiler/recognize/mlp/mlp.ts";
 import type { Moe } from "../../compiler/recognize/moe/moe.ts";
-import { outlinePass } from "./_outline-pass.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
+import { Outlining } from "./_outlining.ts";
 
 /**
  * Finds mixtures of experts by their dataflow and turns each into a call.
@@ -14,17 +16,31 @@ import { outlinePass } from "./_outline-pass.ts";
  *
  * Leaves alone what it does not understand, with a warning that says how many and why.
  */
-export const outlineMoe = outlinePass({
+export const outlineMoe: Pass<object, BlockVisitor> = {
   name: "outline-moe",
   summary: "turn each mixture of experts into a call of a model-local function",
-  isOwn: ({ isMoe }) => isMoe,
-  site: "mlp",
-  module: "mlp",
-  functionName: "Moe",
-  unmatched: "MOE_UNMATCHED",
-  blockOf: ({ mlp }) => (mlp?.kind === "moe" ? mlp : null),
-  rolesOf,
-});
+  options: {},
+  stats: ["blocks", "functions"],
+  requires: [],
+  walk: blocks,
+  visitor: (context) => {
+    const outlining = new Outlining(context);
+    return {
+      moe: (block, layer) => {
+        outlining.block(block, layer, { site: "mlp", module: "mlp", roles: rolesOf(block) });
+      },
+      miss: (_, seen) => {
+        if (seen.isMoe) outlining.miss(seen);
+      },
+      model: {
+        exit: () => {
+          outlining.warn("MOE_UNMATCHED");
+          outlining.outline("Moe", "blocks");
+        },
+      },
+    };
+  },
+};
 
 function rolesOf({ router, separate, shared }: Moe): ReadonlyMap<Value, string> {
   const roles = new Map<Value, string>();

@@ -7,6 +7,7 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { scalar } from "../../compiler/ir/scalar.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { readsOf } from "../../compiler/ir/walk.ts";
+import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { constantOf } from "../../compiler/ops/constant.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
@@ -23,14 +24,13 @@ import { copyName } from "../_module.ts";
  * Leaves alone: conditions that depend on anything else (a long or short rope chosen by the sequence length), and
  * branches with initializers of their own.
  */
-export const foldConditions: Pass = {
+export const foldConditions: Pass<object, NodeVisitor> = {
   name: "fold-conditions",
   summary: "replace an If by the branch that is always taken",
   options: {},
   stats: ["conditions"],
-  scopes: ["main", "subgraphs"],
   requires: [],
-  ensures: [],
+  walk: nodesIn("main", "subgraphs"),
   visitor: ({ rewriter, count }) => ({
     ops: {
       If: (node) => {

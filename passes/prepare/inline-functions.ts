@@ -10,6 +10,7 @@ import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import { opOf } from "../../compiler/ops/table.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { graphsDeep, nodesDeep } from "../../compiler/ir/walk.ts";
+import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { copyName } from "../_module.ts";
 
@@ -26,14 +27,13 @@ import { copyName } from "../_module.ts";
  * which are fallbacks for ops it has kernels for; functions made by tfc; functions of another opset than the model,
  * whose ops may mean something else outside.
  */
-export const inlineFunctions: Pass = {
+export const inlineFunctions: Pass<object, NodeVisitor> = {
   name: "inline-functions",
   summary: "inline the model's functions where they hide projections or attention",
   options: {},
   stats: ["calls", "functions"],
-  scopes: ["main", "subgraphs"],
   requires: [],
-  ensures: [],
+  walk: nodesIn("main", "subgraphs"),
   visitor: ({ model, rewriter, count }) => {
     const inlinable = inlinableFunctions(model);
     const inlined = new Set<Func>();
@@ -49,9 +49,9 @@ export const inlineFunctions: Pass = {
         inlined.add(callee);
         count("calls");
       },
-      graph: {
-        exit: (graph) => {
-          if (graph === model.graph) count("functions", removeUncalled(model, rewriter, inlined));
+      model: {
+        exit: () => {
+          count("functions", removeUncalled(model, rewriter, inlined));
         },
       },
     };

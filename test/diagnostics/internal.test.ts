@@ -3,6 +3,7 @@ import { compile } from "../../compiler/compile/compile.ts";
 import { internalError, TfcError } from "../../compiler/diagnostics/error.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
+import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { runPasses, step } from "../../compiler/pass/runner.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
@@ -12,12 +13,14 @@ import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 const folder = temporaryFolder();
 const model = writeModel(folder, "model.onnx", tinyDecoder());
 
-function pass(name: string, visitor: Pass["visitor"]): Pass {
-  return { name, summary: "", options: {}, stats: [], scopes: ["main"], requires: [], ensures: [], visitor };
+type NodePass = Pass<object, NodeVisitor>;
+
+function pass(name: string, visitor: NodePass["visitor"]): NodePass {
+  return { name, summary: "", options: {}, stats: [], requires: [], walk: nodesIn("main"), visitor };
 }
 
 /** Runs passes that fail, and gives the error. */
-function failure(...passes: readonly Pass[]): TfcError {
+function failure(...passes: readonly NodePass[]): TfcError {
   const opened = openModel(model, new Sink()).model;
   try {
     runPasses(
@@ -90,7 +93,7 @@ describe("a bug of ours", () => {
     );
   });
 
-  it.each<[string, Pass["visitor"], string]>([
+  it.each<[string, NodePass["visitor"], string]>([
     [
       "a misspelt key",
       () => ({ opps: {} }) as object,

@@ -2,6 +2,7 @@ import { expect, it } from "@jest/globals";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import { Analyses } from "../../compiler/pass/analyses.ts";
+import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { runPasses, step } from "../../compiler/pass/runner.ts";
 import { parseModel } from "../../compiler/text/parse.ts";
@@ -16,14 +17,13 @@ it("an analysis is made once for a model, and again after a change", () => {
     return graph.size;
   };
   const seen: number[] = [];
-  const pass = (name: string, edits: boolean): Pass => ({
+  const pass = (name: string, edits: boolean): Pass<object, NodeVisitor> => ({
     name,
     summary: "",
     options: {},
     stats: [],
-    scopes: ["main"],
     requires: [],
-    ensures: [],
+    walk: nodesIn("main"),
     visitor: ({ rewriter, analysis }) => ({
       node: (node) => {
         seen.push(analysis(sizeOf));
