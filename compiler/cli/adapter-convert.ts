@@ -11,7 +11,7 @@ import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../weigh
 import { readAdapter, readFiles } from "../weights/read-adapter.ts";
 import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../weights/onnx-adapter/layout.ts";
 import { siteName } from "../sites/names.ts";
-import { writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
+import { leaderOf, writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { adapterRows, countsOf, formatNames } from "./adapter-text.ts";
 import { openDecoder } from "./open-decoder.ts";
@@ -136,11 +136,11 @@ async function convert(
   const inputs = readFiles(path);
   const taken = outputs.find((output) => inputs.some((input) => sameFile(input, output)));
   if (taken !== undefined) throw inputError("OUTPUT_IS_INPUT", { file: path }, { file: taken });
-  const files = new OutputFiles();
+  const files = new OutputFiles(leaderOf(flags.output, format));
   try {
     for (const output of outputs) files.prepare(output);
     await writeAdapter(adapter, flags.output, format, files, options);
-    files.commit();
+    await files.commit();
   } catch (error) {
     files.discard();
     throw error;

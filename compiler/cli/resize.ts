@@ -11,7 +11,7 @@ import type { LevelReport } from "../../runtime/verify/tally.ts";
 import type { AdapterFile } from "../weights/adapter-file.ts";
 import { readAdapter, readFiles } from "../weights/read-adapter.ts";
 import type { Resized, ResizedAdapter, Size, Sizes } from "../weights/resize.ts";
-import { writeAdapter, writtenFiles } from "../weights/write-adapter.ts";
+import { leaderOf, writeAdapter, writtenFiles } from "../weights/write-adapter.ts";
 import { formatBy } from "./adapter-convert.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
@@ -87,11 +87,11 @@ export async function resizeFile(
   if (taken !== undefined) throw inputError("OUTPUT_IS_INPUT", { file: path }, { file: taken });
   const levels = flags.check === undefined ? [] : await compareIn(flags.check, before, adapter, flags.force);
   if (flags.check !== undefined) judge(levels, flags.check);
-  const files = new OutputFiles();
+  const files = new OutputFiles(leaderOf(flags.output, format));
   try {
     for (const output of outputs) files.prepare(output);
     await writeAdapter(adapter, flags.output, format, files);
-    files.commit();
+    await files.commit();
   } catch (error) {
     files.discard();
     throw error;

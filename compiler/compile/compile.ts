@@ -12,6 +12,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { openModel, type Imported } from "../onnx/open.ts";
 import { checkFileName, type Progress } from "../onnx/output.ts";
+import { stampsOf } from "../onnx/stamp.ts";
 import { sameFile, weightFiles, type WeightMode } from "./place-weights.ts";
 import { outputPaths, writeOutputs, type OutputPaths } from "./outputs.ts";
 import { runPasses, step, type AfterPass, type PassResult } from "../pass/runner.ts";
@@ -121,6 +122,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const sink = new Sink();
   const asked = planOf(options);
   const given = await readGiven(options);
+  const stamps = stampsOf(given.sources);
   const plan = { ...asked, given: given.files };
   const imported = openModel(options.input, sink);
   const { model } = imported;
@@ -143,6 +145,7 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {
     base: options.input,
+    stamps: new Map([...stamps, ...imported.stamps]),
     inputs,
     overrides,
     ...(options.weights === undefined ? {} : { weights: options.weights }),

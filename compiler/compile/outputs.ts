@@ -1,4 +1,4 @@
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { mergeDescriptions } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { inputError } from "../diagnostics/error.ts";
@@ -8,8 +8,9 @@ import { Rewriter } from "../ir/rewriter.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { emitModel } from "../onnx/emit.ts";
-import { OutputFiles, writePieces, type Progress } from "../onnx/output.ts";
-import { placeWeights, type WeightMode } from "./place-weights.ts";
+import { OutputFiles, type Progress } from "../onnx/output.ts";
+import { checkUnchanged, type Stamp } from "../onnx/stamp.ts";
+import { placeWeights, relocate, type WeightMode } from "./place-weights.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkLeafSize } from "../weights/leaf-size.ts";
 import {
@@ -38,6 +39,8 @@ export function outputPaths(output: string): OutputPaths {
 export interface ToWrite {
   /** The base's file. */
   readonly base: string;
+  /** The files that were read, as they were. */
+  readonly stamps?: ReadonlyMap<string, Stamp>;
   readonly weights?: WeightMode;
   readonly progress?: Progress;
   /** First content of leaves that are graph inputs. */
@@ -46,14 +49,18 @@ export interface ToWrite {
   readonly overrides: ReadonlySet<Value>;
 }
 
-/** Writes all files of a compiled model, or none. @returns the files written or linked, absolute */
+/**
+ * Writes all files of a compiled model, or none. @returns the files written or linked, absolute
+ *
+ * @throws TfcError FILE_NOT_WRITABLE, OUTPUT_TOO_LARGE, INPUT_CHANGED
+ */
 export async function writeOutputs(
   model: Model,
   sink: Sink,
   paths: OutputPaths,
-  { base, weights, progress, inputs, overrides }: ToWrite,
+  { base, stamps = new Map(), weights, progress, inputs, overrides }: ToWrite,
 ): Promise<readonly string[]> {
-  const files = new OutputFiles();
+  const files = new OutputFiles(paths.output);
   const rw = new Rewriter();
   try {
     for (const file of [paths.output, paths.adapters]) files.prepare(file);
@@ -84,18 +91,54 @@ export async function writeOutputs(
       replaced.map(([value, tensor]) => ({ value, name: value.name ?? "", tensor })),
       new Map([["format", "pt"]]),
     );
-    const { pieces, size } = emitModel(model);
-    if (size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file: paths.output }, { bytes: size });
-    await files.stage(paths.output, (file) => {
-      writePieces(file, pieces, (done) => progress?.(paths.output, done, size));
-    });
+    // Others that write the same outputs wait from here on: what is there now is what will be replaced.
+    await files.lock();
+    const emit = async (temporary: string): Promise<void> => {
+      const pieces = graphPieces(model, paths.output);
+      await files.write(temporary, pieces.pieces, (done) => progress?.(paths.output, done, pieces.size));
+    };
+    await inInterim(model, rw, files.interims(), paths.output, () => files.stageInterim(emit));
+    await files.stage(paths.output, emit);
     const written = files.files;
-    files.commit();
+    await files.commit(() => {
+      checkUnchanged(stamps);
+    });
     return written;
   } catch (error) {
     files.discard();
     throw error;
   }
+}
+
+/** @throws TfcError OUTPUT_TOO_LARGE */
+function graphPieces(model: Model, file: string): ReturnType<typeof emitModel> {
+  const emitted = emitModel(model);
+  if (emitted.size > 2 ** 31 - 1) throw inputError("OUTPUT_TOO_LARGE", { file }, { bytes: emitted.size });
+  return emitted;
+}
+
+/** Calls `act` while the model refers to companions where they lie until they are in place, if there are any such. */
+async function inInterim(
+  model: Model,
+  rw: Rewriter,
+  interims: ReadonlyMap<string, string>,
+  output: string,
+  act: () => Promise<void>,
+): Promise<void> {
+  if (interims.size === 0) return;
+  const folder = dirname(output);
+  const there = new Map(
+    [...interims].map((pair) => pair.map((path) => locationIn(folder, path)) as [string, string]),
+  );
+  const back = new Map([...there].map(([location, interim]) => [interim, location]));
+  relocate(model, rw, there);
+  await act();
+  relocate(model, rw, back);
+}
+
+/** A file as external data in a folder refers to it. */
+function locationIn(folder: string, file: string): string {
+  return relative(folder, file).split(sep).join("/");
 }
 
 /** The initializers whose bytes are made now. */

@@ -21,7 +21,8 @@ import type { OutputFiles, Progress } from "../onnx/output.ts";
  * - `inline`: all weights are written into the output.
  *
  * Without a mode it is `link` in the base's folder and `copy` elsewhere: the onnx Python package refuses external
- * data with two hard links since 1.21, and would refuse the base along with the output.
+ * data with two hard links since 1.21, and would refuse the base along with the output. Files that are links out of the
+ * base's folder, as in the cache of Hugging Face, are copied as well.
  */
 export const weightModes = ["link", "copy", "inline"] as const;
 export type WeightMode = (typeof weightModes)[number];
@@ -50,55 +51,101 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
   const baseFolder = dirname(resolve(placement.base));
   const outputFolder = dirname(resolve(placement.output));
   const isSameFolder = sameFile(outputFolder, baseFolder);
-  const mode = placement.mode ?? (isSameFolder ? "link" : "copy");
+  const isHere = (file: string): boolean => isSameFolder && staysInside(outputFolder, file);
+  const modeOf = (file: string): WeightMode => placement.mode ?? (isHere(file) ? "link" : "copy");
   const side = `${basename(placement.output, ".onnx")}.base`;
   const locationOf = (file: string): string => {
     const location = relative(baseFolder, file);
-    if (mode === "link" && isSameFolder && staysInside(outputFolder, file)) return location;
+    if (modeOf(file) === "link" && isHere(file)) return location;
     const beside = `${side}/${location}`;
     needed.set(file, join(outputFolder, beside));
     return beside;
   };
   // A file holds many tensors, and to find its place asks the file system.
-  const locations = new Map<string, string>();
-  const refer = (file: string): string => {
-    const location = locations.get(file) ?? locationOf(file);
-    locations.set(file, location);
-    return location;
+  const place: Refer = {
+    modeOf: remembered(modeOf),
+    location: remembered(locationOf),
   };
   for (const value of initializersDeep(model.graph)) {
     const tensor = value.constant;
     const range = tensor?.at;
     if (tensor === undefined || !range) continue;
-    const placed = placeTensor(tensor, range, mode, refer);
+    const placed = placeTensor(tensor, range, place);
     if (placed !== null) rw.setConstant(value, placed);
   }
-  for (const node of allNodes(model)) placeAttributes(node, rw, mode, refer);
+  for (const node of allNodes(model)) placeAttributes(node, rw, place);
+  await stage(needed, placement);
+}
+
+/** How the emitted graph gets the bytes of a file. */
+interface Refer {
+  readonly modeOf: (file: string) => WeightMode;
+  /** Its location in the base's folder, or beside the output. */
+  readonly location: (file: string) => string;
+}
+
+function remembered<T>(ask: (file: string) => T): (file: string) => T {
+  const known = new Map<string, T>();
+  return (file) => {
+    const answer = known.get(file) ?? ask(file);
+    known.set(file, answer);
+    return answer;
+  };
+}
+
+/** Links or copies what is to lie beside the output: paths to be, by the files they come from. */
+async function stage(
+  needed: ReadonlyMap<string, string>,
+  { mode, base, output, files, sink, progress }: Placement,
+): Promise<void> {
   for (const [from, to] of needed) {
     // A base in a folder named like the one its weights would go to.
-    if (sameFile(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: placement.base }, { file: to });
-    if (mode === "link") await placement.files.link(from, to, placement.progress);
-    else await placement.files.copy(from, to, placement.progress);
+    if (sameFile(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: base }, { file: to });
   }
-  if (mode === "link" && needed.size > 0) {
-    placement.sink.report("WEIGHTS_HARD_LINKED", { file: placement.output }, { files: [...needed.keys()] });
-  }
+  if (mode !== "link") return files.copy([...needed], progress);
+  const how = new Map<string, "link" | "copy">();
+  for (const [from, to] of needed) how.set(from, await files.link(from, to, progress));
+  const [linked, copied] = (["link", "copy"] as const).map((one) =>
+    [...needed.keys()].filter((file) => how.get(file) === one),
+  );
+  const place = { file: output };
+  if (linked !== undefined && linked.length > 0) sink.report("WEIGHTS_HARD_LINKED", place, { files: linked });
+  if (copied !== undefined && copied.length > 0) sink.report("WEIGHTS_NOT_LINKED", place, { files: copied });
 }
 
 /** Attributes may refer to external data too; inline ones are small, and stay as they are. */
-function placeAttributes(node: Node, rw: Rewriter, mode: WeightMode, refer: (file: string) => string): void {
-  const place = (tensor: Tensor): Tensor => {
-    const { at, storage } = tensor;
-    if (storage.kind !== "external" || at === null) return tensor;
-    return placeTensor(tensor, at, mode, refer) ?? tensor;
-  };
+function placeAttributes(node: Node, rw: Rewriter, refer: Refer): void {
+  eachExternalAttribute(node, rw, (tensor) =>
+    tensor.at === null ? null : placeTensor(tensor, tensor.at, refer),
+  );
+}
+
+/** Replaces external tensors in a node's attributes; null leaves one as it is. */
+function eachExternalAttribute(node: Node, rw: Rewriter, change: (tensor: Tensor) => Tensor | null): void {
+  const changed = (tensor: Tensor): Tensor =>
+    tensor.storage.kind === "external" ? (change(tensor) ?? tensor) : tensor;
   for (const [name, attr] of node.attributes) {
     if (attr.kind === "tensor" && attr.value.storage.kind === "external") {
-      rw.setAttribute(node, name, { kind: "tensor", value: place(attr.value) });
+      rw.setAttribute(node, name, { kind: "tensor", value: changed(attr.value) });
     } else if (attr.kind === "tensors" && attr.value.some(({ storage }) => storage.kind === "external")) {
-      rw.setAttribute(node, name, { kind: "tensors", value: attr.value.map(place) });
+      rw.setAttribute(node, name, { kind: "tensors", value: attr.value.map(changed) });
     }
   }
+}
+
+/** Has a model refer to external data under other locations: new ones, by those it uses now. */
+export function relocate(model: Model, rw: Rewriter, locations: ReadonlyMap<string, string>): void {
+  const moved = (tensor: Tensor): Tensor | null => {
+    const { storage } = tensor;
+    const location = storage.kind === "external" ? locations.get(storage.location) : undefined;
+    if (storage.kind !== "external" || location === undefined) return null;
+    return tensor.stored({ ...storage, location });
+  };
+  for (const value of initializersDeep(model.graph)) {
+    const tensor = value.constant === undefined ? null : moved(value.constant);
+    if (tensor !== null) rw.setConstant(value, tensor);
+  }
+  for (const node of allNodes(model)) eachExternalAttribute(node, rw, moved);
 }
 
 /** Whether a file lies in a folder also when symbolic links are followed, as runtimes do before they read it. */
@@ -106,21 +153,14 @@ function staysInside(folder: string, file: string): boolean {
   return isInside(realpathSync(folder), realpathSync(file));
 }
 
-/**
- * @param refer says how the emitted graph refers to a file: by its location in the base's folder, or beside the output
- * @returns null where the tensor stays as it is
- */
-function placeTensor(
-  tensor: Tensor,
-  range: ByteRange,
-  mode: WeightMode,
-  refer: (file: string) => string,
-): Tensor | null {
+/** @returns null where the tensor stays as it is */
+function placeTensor(tensor: Tensor, range: ByteRange, refer: Refer): Tensor | null {
   const { storage } = tensor;
+  const mode = refer.modeOf(range.file);
   if (mode === "inline") return storage.kind === "external" ? tensor.stored({ kind: "inline", range }) : null;
   // Inline bytes are referred to in the base file itself; a copy writes them into the new file instead.
   if (storage.kind !== "external" && (mode === "copy" || range.length < WORTH_LINKING)) return null;
-  return tensor.stored({ kind: "external", location: refer(range.file), range });
+  return tensor.stored({ kind: "external", location: refer.location(range.file), range });
 }
 
 /** The initializers of a graph and of the graphs inside it. */

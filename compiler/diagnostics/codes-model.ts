@@ -34,10 +34,16 @@ export const modelCodes = {
     found: p.why,
     fix: "give the .onnx file of the model",
   })),
-  FILE_NOT_WRITABLE: error((p: { file: string; why: string }) => ({
+  FILE_NOT_WRITABLE: error((p: { file: string; why: string; fix?: string }) => ({
     what: `cannot write ${p.file}`,
     found: p.why,
-    fix: "choose another -o, or make the folder writable",
+    fix: p.fix ?? "choose another -o, or make the folder writable",
+  })),
+  INPUT_CHANGED: error((p: { file: string; wanted: string; found: string }) => ({
+    what: `${p.file} was changed while it was read; nothing was written`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "wait until what writes it is done, and run tfc again",
   })),
   STDOUT_NOT_WRITABLE: error((p: { why: string }) => ({
     what: "the result cannot be written to standard output",
@@ -69,25 +75,37 @@ export const modelCodes = {
   })),
   EXTERNAL_PATH_ESCAPES: error((p: { location: string }) => ({
     what: "external data lies outside the model's folder",
-    wanted: "a relative path that stays in the folder, through no symbolic link out of it",
+    wanted:
+      "a relative path that stays in the folder, through no symbolic link out of it and out of where the model really lies",
     found: JSON.stringify(p.location),
     fix: "move the data file beside the model and export again with a relative location",
   })),
-  EXTERNAL_DATA_SHORT: error((p: { location: string; need: number; have: number }) => ({
-    what: `the external data file "${p.location}" is too short for a tensor`,
+  EXTERNAL_DATA_SHORT: error((p: { location: string; need: number; have: number; of?: "length" }) => ({
+    what:
+      p.of === "length"
+        ? `the length that the model gives for a tensor's data in "${p.location}" is too short for it`
+        : `the external data file "${p.location}" is too short for a tensor`,
     wanted: `at least ${p.need} bytes`,
     found: `${p.have}`,
-    fix: "the data file was cut short or belongs to another model: get it again",
+    fix:
+      p.of === "length"
+        ? "export the model again"
+        : "the data file was cut short or belongs to another model: get it again",
   })),
-  EXTERNAL_DATA_INVALID: error((p: { field: string; value: string }) => ({
+  EXTERNAL_DATA_INVALID: error((p: { field: string; value: string; wanted?: string }) => ({
     what: `a tensor's external data has a bad ${p.field}`,
-    wanted: p.field === "location" ? "a file name" : "a non-negative integer",
+    wanted: p.wanted ?? (p.field === "location" ? "a file name" : "a non-negative integer"),
     found: JSON.stringify(p.value),
     fix: "export the model again",
   })),
   WEIGHTS_HARD_LINKED: note((p: { files: readonly string[] }) => ({
     what: `${p.files.join(", ")} now ${p.files.length === 1 ? "has" : "have"} a second hard link; onnxruntime reads such files, the onnx Python package (1.21 and later) refuses them, for the base model too`,
     fix: "where that matters, use --weights copy, or an -o in the base's folder, which needs no link",
+  })),
+
+  WEIGHTS_NOT_LINKED: note((p: { files: readonly string[] }) => ({
+    what: `${p.files.join(", ")} ${p.files.length === 1 ? "was" : "were"} copied, although links were asked for: the output lies on another disk, or its file system has no hard links`,
+    fix: "to save the space, choose an -o on the same disk",
   })),
 
   // ---- the model

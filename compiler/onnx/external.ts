@@ -4,6 +4,7 @@ import { inputError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import { refusePointerAt } from "./lfs.ts";
 import type { Entry } from "./schema.ts";
+import { stampOf, type Stamp } from "./stamp.ts";
 
 /** External data as a tensor declares it. */
 export interface ExternalData {
@@ -14,7 +15,9 @@ export interface ExternalData {
 
 /**
  * Finds external data. A location may not leave the model's folder, neither by its text nor through a symbolic
- * link: a model is data from strangers, and must not make a compiler read the user's other files.
+ * link: a model is data from strangers, and must not make a compiler read the user's other files. Where the model is
+ * itself a symbolic link, its data may also be one into the folder that the model really lies in: so the cache of
+ * Hugging Face keeps both, and onnxruntime reads it.
  */
 export class ExternalResolver {
   /** The model's file, as the user named it. */
@@ -23,6 +26,8 @@ export class ExternalResolver {
   readonly #files = new Map<string, { file: string; size: number } | null>();
   /** Locations whose file is missing, with the number of tensors that need it. */
   readonly missing = new Map<string, number>();
+  /** The files found, as they were then. */
+  readonly stamps = new Map<string, Stamp>();
 
   constructor(model: string) {
     this.model = model;
@@ -59,9 +64,19 @@ export class ExternalResolver {
       return { location, range: null };
     }
     const need = length ?? bytes ?? Math.max(0, found.size - offset);
-    if (offset + Math.max(need, bytes ?? 0) > found.size) {
-      const total = offset + Math.max(need, bytes ?? 0);
-      throw inputError("EXTERNAL_DATA_SHORT", place, { location, need: total, have: found.size });
+    const end = offset + Math.max(need, bytes ?? 0);
+    if (end > found.size) {
+      throw inputError("EXTERNAL_DATA_SHORT", place, { location, need: end, have: found.size });
+    }
+    if (bytes !== null && need < bytes) {
+      throw inputError("EXTERNAL_DATA_SHORT", place, { location, need: bytes, have: need, of: "length" });
+    }
+    if (bytes !== null && need > bytes) {
+      throw inputError("EXTERNAL_DATA_INVALID", place, {
+        field: "length",
+        value: String(need),
+        wanted: `${bytes}`,
+      });
     }
     return { location, range: { file: found.file, offset, length: need } };
   }
@@ -77,16 +92,24 @@ export class ExternalResolver {
     }
     let found: { file: string; size: number } | null = null;
     if (existsSync(file)) {
-      if (!isInside(realpathSync(this.#folder), realpathSync(file))) {
+      const real = realpathSync(file);
+      if (!isInside(realpathSync(this.#folder), real) && !isInside(realFolderOf(this.model), real)) {
         throw inputError("EXTERNAL_PATH_ESCAPES", place, { location });
       }
       const stat = statSync(file);
       if (stat.isFile()) found = { file, size: stat.size };
+      const stamp = stampOf(file);
+      if (stamp !== null) this.stamps.set(file, stamp);
     }
     if (found !== null) refusePointerAt(found.file);
     this.#files.set(location, found);
     return found;
   }
+}
+
+/** The folder a file lies in when symbolic links are followed. */
+function realFolderOf(file: string): string {
+  return dirname(existsSync(file) ? realpathSync(file) : resolve(file));
 }
 
 /** Whether a file lies in a folder, or in one inside it, going by the two paths alone. */

@@ -27,6 +27,7 @@ import {
 } from "./read.ts";
 import { compact, whole } from "./skeleton.ts";
 import { FileSource } from "./source.ts";
+import { stampOf, type Stamp } from "./stamp.ts";
 import { BYTES, checkEnd, endOf, fieldsIn, readerOf, skip, tagOf, type Reader } from "./wire.ts";
 
 /** A model and what importing it showed. */
@@ -34,6 +35,8 @@ export interface Imported {
   readonly model: Model;
   /** External locations whose file is missing, with the number of tensors that need each. */
   readonly missing: ReadonlyMap<string, number>;
+  /** The files it was read from, as they were before. */
+  readonly stamps: ReadonlyMap<string, Stamp>;
 }
 
 /** Files up to this size are read as they are; of larger ones long raw data is left on disk. */
@@ -50,6 +53,7 @@ const DEPTH = 33;
  */
 export function importModel(file: string, small = SMALL): Imported {
   const source = new FileSource(file);
+  const stamp = stampOf(file);
   let bytes: Uint8Array;
   const isSmall = source.size <= small;
   try {
@@ -60,7 +64,8 @@ export function importModel(file: string, small = SMALL): Imported {
   const external = new ExternalResolver(file);
   try {
     const model = new Importer(bytes, { external, whole: isSmall ? file : null }).model();
-    return { model, missing: external.missing };
+    const stamps = new Map([...external.stamps, ...(stamp === null ? [] : [[file, stamp] as const])]);
+    return { model, missing: external.missing, stamps };
   } catch (cause) {
     const failure = broken(cause, { file }, "messages that do not decode");
     if (failure !== cause && isSmall) checkFields(file);

@@ -1,37 +1,50 @@
 import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fstatSync,
   linkSync,
   mkdirSync,
-  openSync,
-  readSync,
+  existsSync,
   realpathSync,
-  renameSync,
+  rmdirSync,
   rmSync,
   statfsSync,
   statSync,
-  writeSync,
 } from "node:fs";
-import { basename, dirname, join, resolve, sep } from "node:path";
+import { dirname, resolve, sep } from "node:path";
 import { inputError, TfcError } from "../diagnostics/error.ts";
-import type { ByteRange } from "../ir/tensor.ts";
+import { putInPlace, StepFailure, type Staged } from "./output/commit.ts";
+import {
+  cloneFile,
+  copySteps,
+  inSteps,
+  pieceSteps,
+  syncFile,
+  syncFolder,
+  type Progress,
+} from "./output/copy.ts";
+import { forget, remember } from "./output/interrupt.ts";
+import { OutputLock } from "./output/lock.ts";
+import { removeStale, temporaryFor } from "./output/temporary.ts";
 import type { Piece } from "./skeleton.ts";
 
-const CHUNK = 8 << 20;
-
-/** Told how many bytes have been copied of how many. */
-export type Progress = (file: string, done: number, total: number) => void;
+export { writePieces, type Progress } from "./output/copy.ts";
 
 /**
  * The files of one command. Each is written under a temporary name beside its place, and only {@link commit} moves
- * them there: outputs appear whole or not at all.
+ * them there: outputs appear whole or not at all, also when the process is killed at any moment. An interrupted process
+ * takes its temporary files away; those of one that was killed go with the next run.
  */
 export class OutputFiles {
-  readonly #staged: { readonly temporary: string; readonly file: string }[] = [];
+  readonly #staged: Staged[] = [];
+  readonly #temporaries: string[] = [];
   readonly #madeFolders: string[] = [];
+  readonly #leader: string | null;
+  #interim: Staged | null = null;
+  #lock: OutputLock | null = null;
+
+  /** @param leader the file that says what the others mean: a graph reads weights, a configuration explains them */
+  constructor(leader?: string) {
+    this.#leader = leader === undefined ? null : resolve(leader);
+    remember(this);
+  }
 
   /** The files that will be there after {@link commit}. */
   get files(): readonly string[] {
@@ -39,8 +52,9 @@ export class OutputFiles {
   }
 
   /**
-   * Makes the folder a file is to go to. Called for the main output first, so that one that cannot be written is said
-   * at once, by the name that was asked for, and not after other files were copied.
+   * Makes the folder a file is to go to, and removes what a killed run left there. Called for the main output first, so
+   * that one that cannot be written is said at once, by the name that was asked for, and not after other files were
+   * copied.
    *
    * @param bytes how many will be written, where that is known
    * @throws TfcError FILE_NOT_WRITABLE
@@ -48,15 +62,25 @@ export class OutputFiles {
   prepare(file: string, bytes = 0): void {
     checkFileName(file);
     const target = resolve(file);
-    try {
-      this.#madeFolders.push(...makeFolder(dirname(target)));
+    naming(file, "", () => {
+      this.#makeFolder(dirname(target));
       checkTarget(target);
-      checkSpace(target, bytes);
-    } catch (cause) {
-      const why = failureOf(cause);
-      if (why === null) throw cause;
-      throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
-    }
+      removeStale(target, this.#leader);
+      checkSpace(file, bytes);
+    });
+  }
+
+  /**
+   * Waits until no other writer replaces the leader, and keeps others waiting until {@link commit} or {@link discard}.
+   *
+   * @throws TfcError FILE_NOT_WRITABLE
+   */
+  async lock(): Promise<void> {
+    const leader = this.#leader;
+    if (leader === null || this.#lock !== null) return;
+    await namingAsync(leader, "", async () => {
+      this.#lock = await OutputLock.on(leader);
+    });
   }
 
   /**
@@ -65,95 +89,178 @@ export class OutputFiles {
    * @throws TfcError FILE_NOT_WRITABLE
    */
   async stage(file: string, write: (temporary: string) => void | Promise<void>): Promise<void> {
-    const target = resolve(file);
-    const temporary = join(dirname(target), `.${basename(target)}.${process.pid}.tmp`);
-    this.#staged.push({ temporary, file: target });
-    this.prepare(file);
-    try {
-      rmSync(temporary, { force: true });
-      await write(temporary);
-    } catch (cause) {
-      const why = failureOf(cause, temporary);
-      if (why === null) throw cause;
-      throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
-    }
+    this.#staged.push(await this.#write(file, write, true));
+  }
+
+  /**
+   * Writes the leader as it is to be while its companions are put in place: reading them where {@link interims} says.
+   * Needed where an older leader is replaced, which would read new companions under the names it knows.
+   */
+  async stageInterim(write: (temporary: string) => void | Promise<void>): Promise<void> {
+    if (this.#leader !== null) this.#interim = await this.#write(this.#leader, write, true);
+  }
+
+  /** Where companions of an older leader lie until the leader is replaced: their paths, by the paths they will have. */
+  interims(): ReadonlyMap<string, string> {
+    const leader = this.#leader;
+    if (leader === null || !existsSync(leader)) return new Map();
+    const replaced = this.#staged.filter(({ file }) => file !== leader && existsSync(file));
+    return new Map(replaced.map(({ file, temporary }) => [file, temporary]));
+  }
+
+  /** Writes pieces through {@link stage} or {@link stageInterim}. */
+  async write(temporary: string, pieces: readonly Piece[], onBytes?: (done: number) => void): Promise<void> {
+    await inSteps(pieceSteps(temporary, pieces), (done) => {
+      this.#lock?.touch();
+      onBytes?.(done);
+    });
   }
 
   /** A second name for the bytes of `from`, or a copy where the file system cannot give one. Says which it was. */
   async link(from: string, file: string, progress?: Progress): Promise<"link" | "copy"> {
-    let how: "link" | "copy" = "link";
-    await this.stage(file, (temporary) => {
-      try {
+    try {
+      await this.#stageAs(file, (temporary) => {
         // The file itself: a second name of a symbolic link would lead nowhere from another folder.
         linkSync(realpathSync(from), temporary);
-      } catch (cause) {
-        if (
-          !isSystemError(cause) ||
-          !["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EACCES"].includes(cause.code ?? "")
-        )
-          throw cause;
-        how = "copy";
-        copyFile(from, temporary, file, progress);
-      }
-    });
-    return how;
-  }
-
-  async copy(from: string, file: string, progress?: Progress): Promise<void> {
-    await this.stage(file, (temporary) => {
-      copyFile(from, temporary, file, progress);
-    });
+      });
+      return "link";
+    } catch (cause) {
+      const code = cause instanceof TfcError && isSystemError(cause.cause) ? (cause.cause.code ?? "") : "";
+      if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP", "EACCES"].includes(code)) throw cause;
+      await this.copy([[from, file]], progress);
+      return "copy";
+    }
   }
 
   /**
-   * Moves every staged file to its place. Where one cannot be moved, those before it are taken back, and what they
-   * replaced is there again.
+   * Copies files, or has the file system share their bytes. Before the first byte is copied, the disk is asked for the
+   * space of all that it cannot share.
    *
    * @throws TfcError FILE_NOT_WRITABLE
    */
-  commit(): void {
-    const undo: (() => void)[] = [];
-    const kept: string[] = [];
-    for (const { temporary, file } of this.#staged) {
-      try {
-        checkTarget(file);
-        const old = keepOld(file);
-        if (old !== null) kept.push(old);
-        undo.unshift(() => {
-          if (old === null) rmSync(file, { force: true });
-          else renameSync(old, file);
-        });
-        renameSync(temporary, file);
-        // Renaming a hard link onto another name of the same file does nothing and leaves both behind.
-        rmSync(temporary, { force: true });
-      } catch (cause) {
-        for (const back of undo) back();
-        for (const old of kept) rmSync(old, { force: true });
-        const why = failureOf(cause, temporary) ?? String(cause);
-        throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
-      }
+  async copy(pairs: readonly (readonly [from: string, file: string])[], progress?: Progress): Promise<void> {
+    const whole: (readonly [from: string, file: string])[] = [];
+    for (const [from, file] of pairs) {
+      const shared = { all: false };
+      await this.#stageAs(file, (temporary) => {
+        shared.all = cloneFile(from, temporary);
+      });
+      if (!shared.all) whole.push([from, file]);
     }
-    for (const old of kept) rmSync(old, { force: true });
+    const [first] = whole;
+    if (first === undefined) return;
+    const bytes = whole.reduce((sum, [from]) => sum + statSync(from).size, 0);
+    naming(first[1], "", () => {
+      checkSpace(first[1], bytes);
+    });
+    for (const [from, file] of whole) {
+      const staged = this.#staged.find((one) => one.file === resolve(file));
+      if (staged === undefined) continue;
+      await namingAsync(file, staged.temporary, async () => {
+        const total = statSync(from).size;
+        await inSteps(copySteps(from, staged.temporary), (done) => progress?.(file, done, total));
+        await syncFile(staged.temporary);
+      });
+    }
+  }
+
+  /**
+   * Moves every staged file to its place. After each step the leader that is there, old or new, reads what it was
+   * written with. Where a file cannot be moved, those before it are taken back.
+   *
+   * @param check asked when no other writer is in the way and nothing has been moved yet
+   * @throws TfcError FILE_NOT_WRITABLE; what `check` throws
+   */
+  async commit(check?: () => void): Promise<void> {
+    await this.lock();
+    for (const { file } of this.#staged)
+      naming(file, "", () => {
+        checkTarget(file);
+      });
+    check?.();
+    const leader = this.#staged.find(({ file }) => file === this.#leader) ?? null;
+    const companions = this.#staged.filter((one) => one !== leader);
+    // Nothing is waited for from here on: an interruption is heard before or after.
+    try {
+      for (const folder of this.#madeFolders) syncFolder(dirname(folder));
+      putInPlace({ companions, leader, interim: this.#interim });
+    } catch (cause) {
+      if (!(cause instanceof StepFailure)) throw cause;
+      const why = failureOf(cause.cause) ?? String(cause.cause);
+      throw inputError("FILE_NOT_WRITABLE", { file: cause.file }, { file: cause.file, why }, cause.cause);
+    }
+    // The graph that is there now reads none of what a run that was killed while it replaced it has left.
+    for (const { file } of this.#staged) removeStale(file, this.#leader);
     this.#staged.length = 0;
     this.#madeFolders.length = 0;
+    this.discard();
   }
 
   /** Removes what was staged and not committed. */
   discard(): void {
     // Below a folder that is none there is nothing to remove, and rmSync would fail.
-    for (const { temporary } of this.#staged) if (existsSync(temporary)) rmSync(temporary, { force: true });
-    for (const folder of this.#madeFolders) if (existsSync(folder)) rmSync(folder, { recursive: true });
+    for (const temporary of this.#temporaries) if (existsSync(temporary)) rmSync(temporary, { force: true });
+    this.#lock?.release();
+    for (const folder of this.#madeFolders.reverse()) removeEmpty(folder);
     this.#staged.length = 0;
+    this.#temporaries.length = 0;
+    this.#madeFolders.length = 0;
+    this.#interim = null;
+    this.#lock = null;
+    forget(this);
+  }
+
+  /** Stages a file that needs no writing of its own: a name or a share of bytes that are on the disk. */
+  async #stageAs(file: string, make: (temporary: string) => void): Promise<void> {
+    this.#staged.push(await this.#write(file, make, false));
+  }
+
+  async #write(
+    file: string,
+    write: (temporary: string) => void | Promise<void>,
+    isNew: boolean,
+  ): Promise<Staged> {
+    this.prepare(file);
+    const target = resolve(file);
+    const temporary = temporaryFor(target);
+    // Known before it is there, so that an interruption takes it away.
+    this.#temporaries.push(temporary);
+    await namingAsync(file, temporary, async () => {
+      await write(temporary);
+      if (isNew && existsSync(temporary)) await syncFile(temporary);
+    });
+    return { temporary, file: target };
+  }
+
+  /**
+   * Makes a folder and those it lies in. One by one: `mkdirSync` with `recursive` never returns where the system says
+   * ENOENT below a folder that is there, as /proc does.
+   */
+  #makeFolder(folder: string): void {
+    const missing: string[] = [];
+    for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at);
+    for (const one of missing) {
+      try {
+        mkdirSync(one);
+      } catch (cause) {
+        // Made by another writer meanwhile.
+        if (!isSystemError(cause) || cause.code !== "EEXIST") throw cause;
+        continue;
+      }
+      this.#madeFolders.push(one);
+    }
+    if (statSync(folder).isDirectory()) return;
+    throw inputError("FILE_NOT_WRITABLE", { file: folder }, { file: folder, why: `${folder} is no folder` });
   }
 }
 
-/** A second name for what a file is about to replace, or null where nothing is there. */
-function keepOld(file: string): string | null {
-  if (!existsSync(file)) return null;
-  const old = join(dirname(file), `.${basename(file)}.${process.pid}.old`);
-  rmSync(old, { force: true });
-  linkSync(file, old);
-  return old;
+/** A folder that another writer has put something into stays. */
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (cause) {
+    if (!isSystemError(cause)) throw cause;
+  }
 }
 
 /**
@@ -174,28 +281,47 @@ function checkTarget(file: string): void {
   throw inputError("FILE_NOT_WRITABLE", { file }, { file, why });
 }
 
+const SPACE =
+  "free that much on the disk, choose another -o, or --weights link, which copies no weights on one disk";
+
 function checkSpace(file: string, bytes: number): void {
   if (bytes === 0) return;
-  const { bavail, bsize } = statfsSync(dirname(file));
+  const { bavail, bsize } = statfsSync(dirname(resolve(file)));
   if (bytes <= bavail * bsize) return;
-  const why = `${bytes} bytes to write and ${bavail * bsize} bytes free on the disk`;
-  throw inputError("FILE_NOT_WRITABLE", { file }, { file, why });
+  const free = bavail * bsize;
+  const [need, have] = [bytes, free].map((n) => `${(n / 1e9).toFixed(1)} GB`);
+  const why = `${bytes} bytes to write and ${free} bytes free on the disk (${need} and ${have})`;
+  throw inputError("FILE_NOT_WRITABLE", { file }, { file, why, fix: SPACE });
 }
 
-/**
- * Makes a folder and those it lies in. One by one: `mkdirSync` with `recursive` never returns where the system says
- * ENOENT below a folder that is there, as /proc does.
- *
- * @returns the folders made
- */
-function makeFolder(folder: string): string[] {
-  const missing: string[] = [];
-  for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at);
-  for (const one of missing) mkdirSync(one);
-  if (!statSync(folder).isDirectory()) {
-    throw inputError("FILE_NOT_WRITABLE", { file: folder }, { file: folder, why: `${folder} is no folder` });
+/** Says of failures of the file system which file was to be written. */
+function naming<T>(file: string, temporary: string, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    throw named(cause, file, temporary);
   }
-  return missing.slice(0, 1);
+}
+
+async function namingAsync<T>(file: string, temporary: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (cause) {
+    throw named(cause, file, temporary);
+  }
+}
+
+function named(cause: unknown, file: string, temporary: string): unknown {
+  const why = failureOf(cause, temporary);
+  if (why === null) return cause;
+  const [first] = cause instanceof TfcError ? cause.diagnostics : [];
+  const fix = first?.fix ?? (/^(ENOSPC|EDQUOT)/.test(why) ? SPACE : undefined);
+  return inputError(
+    "FILE_NOT_WRITABLE",
+    { file },
+    { file, why, ...(fix === undefined ? {} : { fix }) },
+    cause,
+  );
 }
 
 /** What the file system said, also through a writer that names the temporary file; null for other failures. */
@@ -209,87 +335,4 @@ function failureOf(cause: unknown, temporary = ""): string | null {
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return typeof error === "object" && error !== null && "code" in error && "syscall" in error;
-}
-
-/** Writes pieces in order, small ones gathered into large writes. */
-export function writePieces(file: string, pieces: readonly Piece[], onBytes?: (done: number) => void): void {
-  const fd = openSync(file, "wx");
-  try {
-    const buffer = new Uint8Array(1 << 20);
-    let [fill, done] = [0, 0];
-    const flush = (): void => {
-      writeAll(fd, buffer.subarray(0, fill));
-      fill = 0;
-    };
-    for (const piece of pieces) {
-      if (piece instanceof Uint8Array && piece.length <= buffer.length) {
-        if (fill + piece.length > buffer.length) flush();
-        buffer.set(piece, fill);
-        fill += piece.length;
-      } else {
-        flush();
-        if (piece instanceof Uint8Array) writeAll(fd, piece);
-        else copyRange(piece, fd, (n) => onBytes?.(done + n));
-      }
-      done += piece.length;
-    }
-    flush();
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Writes all of `bytes`. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done);
-}
-
-function copyRange(range: ByteRange, to: number, onBytes?: (done: number) => void): void {
-  const from = openSync(range.file, "r");
-  try {
-    const buffer = new Uint8Array(Math.min(CHUNK, range.length));
-    let done = 0;
-    while (done < range.length) {
-      const n = readSync(from, buffer, 0, Math.min(buffer.length, range.length - done), range.offset + done);
-      if (n === 0) throw new Error(`${range.file} became shorter while it was copied`);
-      writeAll(to, buffer.subarray(0, n));
-      done += n;
-      onBytes?.(done);
-    }
-  } finally {
-    closeSync(from);
-  }
-}
-
-function copyFile(from: string, to: string, shown: string, progress?: Progress): void {
-  if (cloneFile(from, to)) return;
-  const source = openSync(from, "r");
-  const target = openSync(to, "wx");
-  try {
-    const total = fstatSync(source).size;
-    const buffer = new Uint8Array(CHUNK);
-    let done = 0;
-    for (;;) {
-      const n = readSync(source, buffer, 0, buffer.length, done);
-      if (n === 0) break;
-      writeAll(target, buffer.subarray(0, n));
-      done += n;
-      progress?.(shown, done, total);
-    }
-  } finally {
-    closeSync(source);
-    closeSync(target);
-  }
-}
-
-/** A copy that shares the blocks until one is written to, where the file system can do that. */
-function cloneFile(from: string, to: string): boolean {
-  try {
-    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE);
-    return true;
-  } catch {
-    rmSync(to, { force: true });
-    return false;
-  }
 }

@@ -55,3 +55,8 @@ export function writtenFiles(
   if (format === "peft") return [join(path, peftFiles.config), join(path, peftFiles.weights)];
   return [format === "torch" ? torchFile(path, step) : path];
 }
+
+/** The file that says what the others mean; undefined where there is one alone. */
+export function leaderOf(path: string, format: AdapterFormat): string | undefined {
+  return format === "peft" ? join(path, peftFiles.config) : undefined;
+}

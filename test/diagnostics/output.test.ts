@@ -190,9 +190,7 @@ describe("OutputFiles", () => {
       });
     }
     mkdirSync(at("third"));
-    expect(() => {
-      files.commit();
-    }).toThrow("a folder of this name");
+    await expect(files.commit()).rejects.toThrow("a folder of this name");
     files.discard();
     expect(readFileSync(at("first"), "utf8")).toBe("old");
     expect(filesIn(folder)).toEqual(["first", "model.onnx", "third", "weights.bin"]);
@@ -205,7 +203,7 @@ describe("OutputFiles", () => {
     await files.stage(at("first"), (temporary) => {
       writeFileSync(temporary, "new");
     });
-    files.commit();
+    await files.commit();
     expect(readFileSync(at("first"), "utf8")).toBe("new");
     expect(filesIn(folder)).toEqual(["first", "model.onnx", "weights.bin"]);
   });

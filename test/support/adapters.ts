@@ -104,7 +104,7 @@ export async function save(
   const files = new OutputFiles();
   try {
     await writeAdapter(adapter, to, format, files, options);
-    files.commit();
+    await files.commit();
   } catch (error) {
     files.discard();
     throw error;

@@ -84,7 +84,7 @@ it("stays what it was under PEFT, which saves a copy of the embeddings, also aft
   const files = new OutputFiles();
   const imported = path.join(folder, "imported.safetensors");
   await writeAdapter(readAdapter(saved), imported, "safetensors", files);
-  files.commit();
+  await files.commit();
   expect(await overridden(imported)).toEqual([`${name}.override`]);
   // A state dict would say that the head follows.
   await expect(
