@@ -41,7 +41,7 @@ def expected(family: str, wide_heads: bool) -> dict[int, np.ndarray]:
     """PyTorch's logits of five tokens in float32, by the length of the past before them."""
     model, ids = family_models.build(family, wide_heads=wide_heads), tokens()
     logits = {0: model(input_ids=ids[:, :LENGTH]).logits}
-    cache = DynamicCache()
+    cache = DynamicCache(config=model.config)
     model(input_ids=ids[:, :PAST], past_key_values=cache, use_cache=True)
     logits[PAST] = model(input_ids=ids[:, PAST:], past_key_values=cache, use_cache=True).logits
     return {past: value.numpy() for past, value in logits.items()}
@@ -94,6 +94,7 @@ class Runner:
         for name in self.cache:
             for new in (
                 name.replace("past_key_values", "present"),
+                name.replace("past.", "present."),
                 name.replace("input.", "output."),
                 f"updated_{name}",
             ):

@@ -2,7 +2,7 @@
 
 import torch
 from torch.export import Dim
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, LinearAttentionCacheLayerMixin
 
 
 class WithCache(torch.nn.Module):
@@ -24,18 +24,25 @@ class WithCache(torch.nn.Module):
         return output.logits, present
 
 
+def empty_cache(config) -> DynamicCache:
+    """A cache that is never cut to a window, and has other states where the model does."""
+    cache = DynamicCache(config=config)
+    is_hybrid = any(isinstance(layer, LinearAttentionCacheLayerMixin) for layer in cache.layers)
+    return cache if is_hybrid else DynamicCache()
+
+
 @torch.no_grad()
 def example_inputs(model: torch.nn.Module) -> dict:
     """Inputs of two rows with every length different, so that none is taken for another."""
     batch, sequence, past = 2, 5, 7
     ids = torch.randint(model.config.vocab_size, (batch, past + sequence))
-    cache = DynamicCache()
+    cache = empty_cache(model.config)
     model(input_ids=ids[:, :past], past_key_values=cache, use_cache=True)
     return {
         "input_ids": ids[:, past:],
         "attention_mask": torch.ones(batch, past + sequence, dtype=torch.int64),
         "position_ids": torch.arange(past, past + sequence).repeat(batch, 1),
-        "past_key_values": [t for layer in cache.layers for t in (layer.keys, layer.values)],
+        "past_key_values": cache,
     }
 
 
@@ -49,6 +56,8 @@ def export(model: torch.nn.Module, experts: str | None = None) -> torch.onnx.ONN
     layers = range(model.config.num_hidden_layers)
     names = [f"{layer}.{part}" for layer in layers for part in ("key", "value")]
     inputs = example_inputs(model)
+    cached = inputs["past_key_values"].layers
+    inputs["past_key_values"] = [t for layer in cached for t in (layer.keys, layer.values)]
     batch, sequence = Dim("batch_size"), Dim("sequence_length")
     past, total = Dim("past_sequence_length"), Dim("total_sequence_length")
     return torch.onnx.export(

@@ -125,16 +125,12 @@ def transformers(
     """
     import onnx_ir
     from family_dynamo import example_inputs
-    from transformers.cache_utils import DynamicCache
     from transformers.exporters.exporter_onnx import OnnxConfig, OnnxExporter
 
     model = family_models.build(family)
     if experts is not None:
         model.set_experts_implementation(experts)
-    inputs = example_inputs(model)
-    past = inputs["past_key_values"]
-    inputs["past_key_values"] = DynamicCache(zip(past[::2], past[1::2]))
     config = OnnxConfig(dynamic=True, ort_fusions=fusions)
-    program = OnnxExporter().export(model, inputs, config=config).program
+    program = OnnxExporter().export(model, example_inputs(model), config=config).program
     keep_metadata(program, (NAME_SCOPES,))
     onnx_ir.save(program, path)

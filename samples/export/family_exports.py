@@ -46,6 +46,9 @@ NEW = (
     "helium",
     "bitnet",
     "gemma",
+    "falcon-h1",
+    "lfm2",
+    "lfm2-moe",
 )
 
 MODULE_PATHS = {"metadata": ("namespace", "pkg.torch.onnx.name_scopes")}
@@ -124,7 +127,10 @@ EXPORTS = [
     ),
     *(Export(family, "mobius") for family in ("mixtral", "qwen2-moe")),
     *(Export(family, "mobius", options=PACKED) for family in ("deepseek-v2", "deepseek-v3")),
-    *(Export(family, "transformers") for family in ("mixtral", "deepseek-v2", "gpt-oss")),
+    *(
+        Export(family, "transformers")
+        for family in ("mixtral", "deepseek-v2", "gpt-oss", "falcon-h1", "lfm2")
+    ),
     Export("mixtral", "transformers", "cuda", {"fusions": "cuda"}, runs_on_cpu=False),
     Export("gpt-oss", "genai", "fp32", FULL_CACHE, wide_heads=True),
     *(
@@ -142,10 +148,11 @@ EXPORTS = [
             "gemma",
         )
     ),
-    *(Export(family, "torchscript") for family in ("cohere", "olmo2", "phi", "stablelm")),
-    *(Export(family, "mobius") for family in ("glm4", "olmo2", "phi", "stablelm")),
+    *(Export(family, "torchscript") for family in ("cohere", "olmo2", "phi")),
+    *(Export(family, "mobius") for family in ("glm4", "olmo2", "stablelm")),
     *(
         Export(family, "genai", "fp32", {"precision": "fp32"}, wide_heads=True)
         for family in ("granite", "phi")
     ),
+    Export("lfm2-moe", "genai", "int4", INT4, wide_heads=True, tolerance=FEW_BITS),
 ]

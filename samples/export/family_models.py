@@ -220,6 +220,16 @@ FAMILIES = {
         "key_multiplier": 0.5,
         "ssm_out_multiplier": 0.5,
     },
+    "lfm2-moe": EXPERTS
+    | {
+        "model_type": "lfm2_moe",
+        "layer_types": ["conv", "full_attention"],
+        "norm_eps": 1e-5,
+        "num_dense_layers": 1,
+        "moe_intermediate_size": 32,  # in 4 bits, weights come in blocks of 32
+        "norm_topk_prob": True,
+        "use_expert_bias": True,
+    },
     "lfm2": {
         "model_type": "lfm2",
         "layer_types": ["conv", "full_attention"],
@@ -299,7 +309,7 @@ def build(
         for name, parameter in model.named_parameters():
             parameter.copy_(random_weight(family, name, parameter, model_type))
         for name, buffer in model.named_buffers():
-            if name.endswith("e_score_correction_bias"):  # trained, though not by gradients
+            if name.endswith(("e_score_correction_bias", ".expert_bias")):  # not by gradients
                 buffer.copy_(random_weight(family, name, buffer, model_type))
     return model.to(dtype)
 
