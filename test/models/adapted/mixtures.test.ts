@@ -1,0 +1,78 @@
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { temporaryFolder } from "../../support/folder.ts";
+import { loraOf, scalarlmOf, weight, writeWeights } from "../../support/adapters.ts";
+import { refused } from "../../support/refused.ts";
+import { exportOf, runWith, trainedFor } from "./family-weights.ts";
+
+const folder = temporaryFolder();
+
+describe("a checkpoint of ScalarLM's trainer for a mixture of experts", () => {
+  // Adapters beside the mixtures, and weights of routers, shared experts and latent attention.
+  it.each([
+    ["mixtral", "dynamo", 2],
+    ["mixtral", "mobius", 2],
+    ["mixtral", "transformers", 2],
+    ["qwen2-moe", "dynamo", 10],
+    ["qwen2-moe", "torchscript", 10],
+    ["qwen2-moe", "mobius", 10],
+    ["qwen3-moe", "dynamo", 2],
+    ["qwen3-moe", "torchscript", 2],
+    ["olmoe", "dynamo", 2],
+    ["glm4-moe", "dynamo", 4],
+    ["glm4-moe", "torchscript", 4],
+    ["deepseek-v2", "mobius", 14],
+    ["deepseek-v2", "transformers", 14],
+    ["deepseek-v3", "dynamo", 14],
+    ["deepseek-v3", "torchscript", 14],
+    ["deepseek-v3", "mobius", 14],
+    ["gpt-oss", "dynamo", 4],
+    ["gpt-oss", "torchscript", 4],
+    ["gpt-oss", "transformers", 4],
+  ])("gives %s by %s PyTorch's logits", async (family, exporter, overrides) => {
+    const output = path.join(folder, `${family}-${exporter}.onnx`);
+    const run = await runWith(exportOf(family, exporter), output, trainedFor(family, "mixture"));
+    expect(run.report).toMatchObject({
+      mlp: { matched: 2, seen: 2 },
+      attention: { matched: 2, seen: 2 },
+      kinds: { scalarlm: 2 },
+      overrides,
+    });
+    expect(run.apart).toBeLessThan(1e-4);
+  });
+});
+
+describe("LoRA of PEFT beside the projections of latent attention", () => {
+  it.each([
+    ["deepseek-v2", "mobius"],
+    ["deepseek-v2", "transformers"],
+    ["deepseek-v3", "dynamo"],
+    ["deepseek-v3", "torchscript"],
+    ["deepseek-v3", "mobius"],
+  ])("gives %s by %s PyTorch's logits", async (family, exporter) => {
+    const output = path.join(folder, `${family}-${exporter}-lora.onnx`);
+    const run = await runWith(exportOf(family, exporter), output, trainedFor(family, "latent"));
+    expect(run.report).toMatchObject({ kinds: { lora: 8 }, overrides: 0 });
+    expect(run.apart).toBeLessThan(1e-4);
+  });
+});
+
+describe("weights of single experts", () => {
+  const mixture = "model.layers.0.mlp";
+  const up = `${mixture}.experts.3.up_proj`;
+
+  it.each([
+    [
+      "a weight",
+      { ...scalarlmOf(mixture, { width: 32 }), [`${up}.weight`]: weight([24, 32]) },
+      "of single experts",
+    ],
+    ["LoRA", loraOf(up, { inFeatures: 32, outFeatures: 24 }), "adapters stand beside a whole mixture"],
+  ])("are refused by name: %s", async (_, weights, why) => {
+    const file = await writeWeights(path.join(folder, "expert.safetensors"), weights);
+    const message = await refused(folder, "compile", exportOf("qwen3-moe", "torchscript"), "--load", file);
+    expect(message).toContain("error ADAPTER_WEIGHT_UNKNOWN");
+    expect(message).toContain(up);
+    expect(message).toContain(why);
+  });
+});
