@@ -1,3 +1,4 @@
+import { SourceMap, type SourceMapPayload } from "node:module";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,6 +7,7 @@ import type { CompileOptions } from "../compile/compile.ts";
 import type { TfcConfig } from "../config/index.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../compile/place-weights.ts";
+import { jsonErrorPlace, textPlace, thrownAt, type TextPlace } from "./config-place.ts";
 import { jsonText, type Option } from "../pass/options.ts";
 
 /** Options as the compiler takes them. */
@@ -51,21 +53,38 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
 export async function readConfig(file: string): Promise<ConfigOptions> {
   if (!existsSync(file)) throw inputError("FILE_NOT_FOUND", { file }, { file });
   try {
-    const value: unknown = file.endsWith(".json")
-      ? JSON.parse(readFileSync(file, "utf8"))
-      : await importModule(file);
+    const value: unknown = file.endsWith(".json") ? readJson(file) : await importModule(file);
     // Within the same care: what a module exports may run code when it is read, too.
     return optionsOf(checkConfig(value, file), file);
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
-    const found = cause instanceof Error ? cause.message : String(cause);
-    throw inputError("CONFIG_INVALID", { file }, { wanted: "JSON, or a module", found }, cause);
+    throw unreadable(file, cause, thrownAt(cause, resolve(file)));
   }
+}
+
+/** @throws TfcError CONFIG_INVALID */
+function readJson(file: string): unknown {
+  const text = readFileSync(file, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw unreadable(file, cause, jsonErrorPlace(text, messageOf(cause)));
+  }
+}
+
+function unreadable(file: string, cause: unknown, place: TextPlace | null): TfcError {
+  const path = place === null ? {} : { path: `line ${place.line}, column ${place.column}` };
+  const params = { wanted: "JSON, or a module", found: messageOf(cause) };
+  return inputError("CONFIG_INVALID", { file, ...path }, params, cause);
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 async function importModule(file: string): Promise<unknown> {
   const isTypeScript = /\.[cm]?ts$/.test(file);
-  const module = isTypeScript ? await importTypeScript(file) : await importFile(resolve(file));
+  const module = isTypeScript ? await importTypeScript(file) : await importJavaScript(file);
   if (module.default === undefined) {
     throw inputError("CONFIG_INVALID", { file }, { wanted: "a default export", found: "none" });
   }
@@ -92,18 +111,22 @@ async function importFile(path: string): Promise<Imported> {
   }
 }
 
+async function importJavaScript(file: string): Promise<Imported> {
+  try {
+    return await importFile(resolve(file));
+  } catch (cause) {
+    // Of what the syntax of a module lacks, Node tells the place on a terminal only.
+    if (cause instanceof SyntaxError) await transpiled(file);
+    throw cause;
+  }
+}
+
 /**
  * Node 20 knows no TypeScript: its types are erased, and what is left is imported from a file beside it for a moment,
  * so that what it imports itself is found.
  */
 async function importTypeScript(file: string): Promise<Imported> {
-  const { ts } = await import("ts-morph");
-  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
-  const text = readFileSync(file, "utf8");
-  const erased = ts.transpileModule(text, { compilerOptions, reportDiagnostics: true, fileName: file });
-  const [wrong] = erased.diagnostics ?? [];
-  // What TypeScript can read in spite of an error may be something else than what was meant.
-  if (wrong !== undefined) throw new Error(ts.flattenDiagnosticMessageText(wrong.messageText, " "));
+  const { text, map } = await transpiled(file);
   const beside = join(dirname(resolve(file)), `.${basename(file)}.${process.pid}.mjs`);
   const remove = (): void => {
     rmSync(beside, { force: true });
@@ -111,12 +134,44 @@ async function importTypeScript(file: string): Promise<Imported> {
   // A module may end the process.
   process.once("exit", remove);
   try {
-    writeFileSync(beside, erased.outputText, { flag: "wx" });
+    writeFileSync(beside, text, { flag: "wx" });
     return await importFile(beside);
+  } catch (cause) {
+    const at = thrownAt(cause, beside);
+    throw at === null ? cause : unreadable(file, cause, originOf(map, at));
   } finally {
     process.off("exit", remove);
     remove();
   }
+}
+
+interface Transpiled {
+  readonly text: string;
+  readonly map: SourceMap;
+}
+
+/** @throws TfcError CONFIG_INVALID for a syntax error */
+async function transpiled(file: string): Promise<Transpiled> {
+  const { ts } = await import("ts-morph");
+  const { ESNext } = ts.ModuleKind;
+  const compilerOptions = { module: ESNext, target: ts.ScriptTarget.ES2022, sourceMap: true };
+  const source = readFileSync(file, "utf8");
+  const result = ts.transpileModule(source, { compilerOptions, reportDiagnostics: true, fileName: file });
+  const [wrong] = result.diagnostics ?? [];
+  // What TypeScript can read in spite of an error may be something else than what was meant.
+  if (wrong !== undefined) {
+    const message = ts.flattenDiagnosticMessageText(wrong.messageText, " ");
+    throw unreadable(file, message, wrong.start === undefined ? null : textPlace(source, wrong.start));
+  }
+  const map = JSON.parse(result.sourceMapText ?? "") as SourceMapPayload;
+  return { text: result.outputText, map: new SourceMap(map) };
+}
+
+/** The place in a source of one in what was made of it. */
+function originOf(map: SourceMap, { line, column }: TextPlace): TextPlace | null {
+  const entry = map.findEntry(line - 1, column - 1);
+  if (!("originalLine" in entry)) return null;
+  return { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
 }
 
 /** Only keys that hold something. */
