@@ -48,7 +48,6 @@ FAMILIES = {
     "glm4": BFLOAT16,
     "stablelm": BFLOAT16,
     "phi": BFLOAT16,
-    "cohere": BFLOAT16,
 }
 
 

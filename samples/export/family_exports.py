@@ -148,8 +148,8 @@ EXPORTS = [
             "gemma",
         )
     ),
-    *(Export(family, "torchscript") for family in ("cohere", "olmo2", "phi")),
-    *(Export(family, "mobius") for family in ("glm4", "olmo2", "stablelm")),
+    *(Export(family, "torchscript") for family in ("cohere", "olmo2", "phi", "stablelm")),
+    *(Export(family, "mobius") for family in ("glm4", "olmo2", "phi", "stablelm")),
     *(
         Export(family, "genai", "fp32", {"precision": "fp32"}, wide_heads=True)
         for family in ("granite", "phi")
