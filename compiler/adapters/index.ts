@@ -4,6 +4,8 @@ import { lora } from "./lora.ts";
 import { pattention } from "./pattention.ts";
 import { scalarlm } from "./scalarlm.ts";
 
+export { kindNames, type KindName } from "./kind.ts";
+
 /** Every adapter kind, by name. */
 export const adapterKinds: ReadonlyMap<string, AdapterKind> = new Map(
   [scalarlm, pattention, lora].map((kind) => [kind.name, kind as AdapterKind]),

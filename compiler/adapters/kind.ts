@@ -14,6 +14,10 @@ export const ADAPTER_KEY = "tfc.adapter";
 /** Metadata key of a compiled model: what stands in place of projections, in the same words. */
 export const REPLACED_KEY = "tfc.replaced";
 
+/** The names of the adapter kinds. */
+export const kindNames = ["scalarlm", "pattention", "lora"] as const;
+export type KindName = (typeof kindNames)[number];
+
 /** How a leaf's numbers begin, before training. Parameters are in the unit of the weights. */
 export type Init =
   | { readonly kind: "zeros" }
@@ -70,7 +74,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>;
  * added to a site's output. Passes and files know adapters by this interface alone.
  */
 export interface AdapterKind<S = object> {
-  readonly name: string;
+  readonly name: KindName;
   readonly summary: string;
   /** Name of the function in the graph, before a number that makes it unique. */
   readonly functionName: string;

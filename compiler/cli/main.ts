@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
 import { errorObject, jsonText } from "./output.ts";
 import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
+import { spokenText } from "./wording.ts";
 
 /** The commands, each loaded when it is asked for: what one needs is no part of another's start-up time. */
 const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
@@ -60,7 +61,7 @@ function report(error: unknown, args: readonly string[]): number {
     error instanceof TfcError
       ? error
       : internalError({}, error instanceof Error ? error.message : String(error), error);
-  say(`${known.message}\n`);
+  say(`${known.diagnostics.map(spokenText).join("\n")}\n`);
   if (known.kind === "internal" && error instanceof Error) say(`${error.stack ?? ""}\n`);
   if (asksForJson(args) && !isPrinted()) print(`${jsonText(errorObject(known))}\n`);
   return known.exitCode;

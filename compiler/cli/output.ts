@@ -1,5 +1,6 @@
-import { diagnosticText, type Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TfcError } from "../diagnostics/error.ts";
+import { spoken, spokenText } from "./wording.ts";
 import { print, say } from "./streams.ts";
 
 /** The result of a command: one JSON object, or text; always on stdout. */
@@ -18,12 +19,12 @@ function replacer(_key: string, value: unknown): unknown {
 
 /** An error as --json prints it: its first code, and everything that is wrong. */
 export function errorObject({ kind, code, diagnostics }: TfcError): object {
-  return { error: { kind, code, diagnostics } };
+  return { error: { kind, code, diagnostics: diagnostics.map(spoken) } };
 }
 
 /** Warnings and notes, on stderr. */
 export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
-  for (const d of diagnostics) say(`${diagnosticText(d)}\n`);
+  for (const d of diagnostics) say(`${spokenText(d)}\n`);
 }
 
 /** `1,234,567` */

@@ -43,10 +43,6 @@ export interface ToWrite {
   readonly stamps?: ReadonlyMap<string, Stamp>;
   readonly weights?: WeightMode;
   readonly progress?: Progress;
-  /** First content of leaves that are graph inputs. */
-  readonly inputs: ReadonlyMap<string, Tensor>;
-  /** Initializers that replace some of the base's. */
-  readonly overrides: ReadonlySet<Value>;
 }
 
 /**
@@ -58,7 +54,7 @@ export async function writeOutputs(
   model: Model,
   sink: Sink,
   paths: OutputPaths,
-  { base, stamps = new Map(), weights, progress, inputs, overrides }: ToWrite,
+  { base, stamps = new Map(), weights, progress }: ToWrite,
 ): Promise<readonly string[]> {
   const files = new OutputFiles(paths.output);
   const rw = new Rewriter();
@@ -72,25 +68,9 @@ export async function writeOutputs(
       sink,
       ...(progress === undefined ? {} : { progress }),
     });
-    const made = madeTensors(model);
-    const leaves = [...made].filter(([value]) => !overrides.has(value));
-    const metadata = adapterMetadata(model);
-    const adapters = [
-      ...leaves.map(([value, tensor]) => ({ value, name: value.name ?? "", tensor })),
-      // Coefficients are in the metadata, with the settings they follow from.
-      ...[...inputs]
-        .filter(([, tensor]) => tensor.storage.kind === "deferred")
-        .map(([name, tensor]) => ({ value: null, name, tensor })),
-    ];
-    await stageTensors(files, rw, paths.adapters, adapters, metadata);
-    const replaced = [...made].filter(([value]) => overrides.has(value));
-    await stageTensors(
-      files,
-      rw,
-      paths.overrides,
-      replaced.map(([value, tensor]) => ({ value, name: value.name ?? "", tensor })),
-      new Map([["format", "pt"]]),
-    );
+    await stageTensors(files, rw, paths.adapters, storedIn(model, "adapters"), adapterMetadata(model));
+    const pytorch = new Map([["format", "pt"]]);
+    await stageTensors(files, rw, paths.overrides, storedIn(model, "overrides"), pytorch);
     // Others that write the same outputs wait from here on: what is there now is what will be replaced.
     await files.lock();
     const emit = async (temporary: string): Promise<void> => {
@@ -141,13 +121,17 @@ function locationIn(folder: string, file: string): string {
   return relative(folder, file).split(sep).join("/");
 }
 
-/** The initializers whose bytes are made now. */
-function madeTensors(model: Model): ReadonlyMap<Value, Tensor> {
-  const made = new Map<Value, Tensor>();
-  for (const value of model.graph.initializers) {
-    if (value.constant?.storage.kind === "deferred") made.set(value, value.constant);
-  }
-  return made;
+/** What goes to one of the files beside a model: initializers, and what inputs are first fed with. */
+function storedIn({ graph }: Model, file: string): Stored[] {
+  const found: Stored[] = [];
+  const see = (value: Value, tensor: Tensor | undefined, isRead: boolean): void => {
+    // Coefficients, which are no leaves, are in the metadata, with the settings they follow from.
+    if (tensor?.storage.kind !== "deferred" || tensor.storage.file !== file) return;
+    found.push({ value: isRead ? value : null, name: value.name ?? "", tensor });
+  };
+  for (const value of graph.initializers) see(value, value.constant, true);
+  for (const value of graph.inputs) see(value, value.initial, false);
+  return found;
 }
 
 function adapterMetadata(model: Model): ReadonlyMap<string, string> {

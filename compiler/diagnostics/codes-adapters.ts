@@ -13,30 +13,30 @@ export const adapterCodes = {
     what: `an adapter cannot be put at ${p.site}`,
     wanted: "activations of type float, float16, bfloat16 or double",
     found: p.dtype,
-    fix: "leave the site out of --sites",
+    fix: "leave the site out of `sites`",
   })),
   SITE_PARTIAL: warning((p: { site: string; blocks: readonly string[] }) => ({
     what: `${p.site} was not found in ${p.blocks.length} ${p.blocks.length === 1 ? "block" : "blocks"}, which ${p.blocks.length === 1 ? "has" : "have"} no adapter there`,
     found: `no such projection in ${p.blocks.join(", ")}`,
-    fix: "name the layers that have it (--sites q_proj@0-3), or leave the site out",
+    fix: "name the layers that have it (`sites: q_proj@0-3`), or leave the site out",
   })),
   LORA_IN_GRAPH: warning((p: { sites: readonly string[] }) => ({
     what: `the graph adds LoRA of its own at ${p.sites.length} of the projections that the adapter is for, and the adapter is added to it`,
     wanted: "an adapter that the graph does not hold already: the same one would count twice",
     found: `LoRA written into the graph at ${p.sites.slice(0, 3).join(", ")}${p.sites.length > 3 ? `, and ${p.sites.length - 3} more` : ""}`,
-    fix: "export the base model without its adapter, or leave out --load if the graph's own LoRA is the adapter that is meant",
+    fix: "export the base model without its adapter, or leave out `load` if the graph's own LoRA is the adapter that is meant",
   })),
   REPLACE_IMPOSSIBLE: error((p: { site: string; why: string }) => ({
     what: `${p.site} cannot be replaced by token-parameter attention`,
     wanted: "a projection by itself, all parts of a packed one, or an MLP",
     found: p.why,
-    fix: "correct --replace",
+    fix: "correct `replace`",
   })),
   REPLACE_WEIGHTS_MISSING: error((p: { site: string }) => ({
     what: `the file has no weights for ${p.site}, which is to be replaced`,
     wanted: "key and value parameter tokens for all that is replaced",
     found: "none at this site",
-    fix: "correct --replace to what the file has, or leave out --load for fresh weights",
+    fix: "correct `replace` to what the file has, or leave out `load` for fresh weights",
   })),
   SITE_TWICE: error((p: { site: string; kinds: readonly string[] }) => ({
     what: `two adapters are asked for at ${p.site}`,
@@ -68,7 +68,7 @@ export const adapterCodes = {
     what: "the adapter belongs to another base model",
     wanted: `base ${p.wanted}`,
     found: `base ${p.found}: ${p.difference}`,
-    fix: "give an adapter that was trained for this base, or --force to use it all the same",
+    fix: "give an adapter that was trained for this base, or `force` to use it all the same",
   })),
   ADAPTER_BASE_OTHER: error((p: { layers: number; missing: readonly string[] }) => ({
     what: "the adapter was trained for another model",
@@ -90,7 +90,7 @@ export const adapterCodes = {
     what: `an adapter's ${p.name} is too large for the type that the graph computes in`,
     wanted: `a ${p.name} that is finite as ${p.dtype}`,
     found: String(p.value),
-    fix: "choose a smaller --alpha or --tau; one that a file says is a mistake of the training",
+    fix: "choose a smaller `alpha` or `tau`; one that a file says is a mistake of the training",
   })),
   BANK_MIXED: error((p: { site: string; wanted: string; found: string }) => ({
     what: `the adapters of a bank differ in kind at ${p.site}`,
@@ -101,10 +101,10 @@ export const adapterCodes = {
 
   // ---- sizes
   HEADS_DO_NOT_DIVIDE: error((p: { heads: number; hidden: number }) => ({
-    what: "--heads must divide the hidden size",
+    what: "`heads` must divide the hidden size",
     wanted: `a divisor of ${p.hidden}`,
     found: `${p.heads}`,
-    fix: "choose another --heads",
+    fix: "choose another `heads`",
   })),
   RESIZE_DIRECTION: error((p: { how: "grow" | "shrink"; size: string; wanted: string; found: number }) => ({
     what: `tfc ${p.how} cannot make this ${p.size}`,
@@ -115,20 +115,20 @@ export const adapterCodes = {
   RESIZE_NOTHING: error((p: { asked: readonly string[]; usable: readonly string[] }) => ({
     what: "the adapter has nothing of the size that was given",
     wanted: p.usable.join(", "),
-    found: p.asked.map((name) => `--${name}`).join(", "),
+    found: p.asked.map((name) => `\`${name}\``).join(", "),
     fix: "give the size that its kinds have",
   })),
   GROWTH_INEXACT: error((p: { norm: string }) => ({
     what: `an adapter with ${p.norm} cannot grow and stay what it is`,
     wanted: "a norm under which a token whose key is zeros weighs nothing: l2_norm_gelu or gelu_l2_norm",
     found: `${p.norm}, under which it weighs exp(0) = 1 beside the others`,
-    fix: "train another adapter with more tokens, or one with another --norm",
+    fix: "train another adapter with more tokens, or one with another `norm`",
   })),
   ADAPTER_TOO_LARGE: error((p: { leaf: string; elements: number; most: number }) => ({
     what: `the adapter would be too large: ${p.leaf} alone has ${p.elements} elements`,
     wanted: `fewer than ${p.most} in one tensor`,
     found: `${p.elements}`,
-    fix: "choose a smaller --rank, or fewer --heads, --tokens or --members",
+    fix: "choose a smaller `rank`, or fewer `heads`, `tokens` or `members`",
   })),
 
   // ---- files of weights
@@ -271,7 +271,7 @@ export const adapterCodes = {
     what: `the adapters differ in ${p.differences} ${p.differences === 1 ? "place" : "places"}`,
     wanted: "the same sites, settings and numbers",
     found: p.first,
-    fix: "see the report; --tolerance allows for rounding",
+    fix: "see the report; `tolerance` allows for rounding",
   })),
 
   // ---- adapters at run time
@@ -283,9 +283,9 @@ export const adapterCodes = {
   })),
   ADAPTER_INPUTS_NONE: error(() => ({
     what: "the graph takes no adapters as inputs",
-    wanted: "a graph compiled with --adapters inputs",
+    wanted: "a graph compiled with `residence: inputs`",
     found: "no such inputs",
-    fix: "compile the base with --adapters inputs",
+    fix: "compile the base with `residence: inputs`",
   })),
   ADAPTER_NAME_UNKNOWN: error((p: { name: string; known: readonly string[] }) => ({
     what: `no adapter ${JSON.stringify(p.name)} has been loaded`,
@@ -295,15 +295,15 @@ export const adapterCodes = {
   })),
   ADAPTER_IDS_NONE: error(() => ({
     what: "the graph holds no bank of adapters to choose from",
-    wanted: "a graph compiled with --adapters bank",
+    wanted: "a graph compiled with `residence: bank`",
     found: "no input for ids",
-    fix: "leave out --adapter-ids, or compile the base with --adapters bank",
+    fix: "leave out `adapterIds`, or compile the base with `residence: bank`",
   })),
   ADAPTER_IDS_RANGE: error((p: { members: number; found: string }) => ({
     what: "an adapter id is out of range",
     wanted: `-1 for the base, or one from 0 to ${p.members - 1}`,
     found: p.found,
-    fix: "correct the id (--adapter-ids on the command line)",
+    fix: "correct `adapterIds`",
   })),
   ADAPTER_IDS_COUNT: error((p: { each: "row" | "token"; wanted: number; found: number }) => ({
     what: `adapter_ids must have one id for each ${p.each}`,

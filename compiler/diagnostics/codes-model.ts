@@ -60,7 +60,7 @@ export const modelCodes = {
     what: "a model file cannot hold its weights inline above 2 GiB",
     wanted: "at most 2147483647 bytes",
     found: `${p.bytes} bytes`,
-    fix: "use --weights link or --weights copy",
+    fix: "use `weights: link` or `weights: copy`",
   })),
 
   // ---- external data
@@ -68,7 +68,7 @@ export const modelCodes = {
     what: `the external data file "${p.location}" is missing; ${p.tensors} tensor${p.tensors === 1 ? " needs" : "s need"} it`,
     wanted: "the file beside the model",
     found: "none",
-    fix: "put the file there, or give --allow-missing-weights to work on the graph alone",
+    fix: "put the file there, or give `allowMissingWeights` to work on the graph alone",
   })),
   EXTERNAL_DATA_ABSENT: warning((p: { location: string; tensors: number }) => ({
     what: `the external data file "${p.location}" is missing; ${p.tensors} tensor${p.tensors === 1 ? " needs" : "s need"} it, and only the graph was looked at`,
@@ -100,7 +100,7 @@ export const modelCodes = {
   })),
   WEIGHTS_HARD_LINKED: note((p: { files: readonly string[] }) => ({
     what: `${p.files.join(", ")} now ${p.files.length === 1 ? "has" : "have"} a second hard link; onnxruntime reads such files, the onnx Python package (1.21 and later) refuses them, for the base model too`,
-    fix: "where that matters, use --weights copy, or an -o in the base's folder, which needs no link",
+    fix: "where that matters, use `weights: copy`, or an `output` in the base's folder, which needs no link",
   })),
 
   WEIGHTS_NOT_LINKED: note((p: { files: readonly string[] }) => ({
@@ -191,35 +191,35 @@ export const modelCodes = {
   ATTENTION_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} attention blocks`,
     found: p.misses,
-    fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
+    fix: "the rest is left as it was; `tfc inspect` names each; `strict` makes this an error",
   })),
   MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} MLP blocks`,
     found: p.misses,
-    fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
+    fix: "the rest is left as it was; `tfc inspect` names each; `strict` makes this an error",
   })),
   MOE_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} mixtures of experts`,
     found: p.misses,
-    fix: "the rest is left as it was; `tfc inspect` names each; --strict makes this an error",
+    fix: "the rest is left as it was; `tfc inspect` names each; `strict` makes this an error",
   })),
   STRICT: error((p: { warnings: number }) => ({
-    what: `--strict makes ${p.warnings === 1 ? "the warning" : `the ${p.warnings} warnings`} below an error`,
-    fix: "leave out --strict to compile what was understood",
+    what: `\`strict\` makes ${p.warnings === 1 ? "the warning" : `the ${p.warnings} warnings`} below an error`,
+    fix: "leave out `strict` to compile what was understood",
   })),
   PAGED_ATTENTION_UNSUPPORTED: error((p: { op: string; wanted: string; found: string }) => ({
     what: `${p.op} cannot be written with standard ops`,
     wanted: p.wanted,
     found: p.found,
-    fix: "leave out --lower-paged-attention and run the model where onnxruntime has a kernel for the op",
+    fix: "leave out `lowerPagedAttention` and run the model where onnxruntime has a kernel for the op",
   })),
 
   // ---- options
   OPTION_UNKNOWN_VALUE: error((p: { option: string; value: string; allowed: readonly string[] }) => ({
-    what: `${p.option} does not know "${p.value}"`,
+    what: `\`${p.option}\` does not know "${p.value}"`,
     wanted: `one of ${p.allowed.join(", ")}`,
     found: JSON.stringify(p.value),
-    fix: `correct ${p.option}`,
+    fix: `correct \`${p.option}\``,
   })),
   OPTION_UNKNOWN: error((p: { option: string; owner: string; allowed: readonly string[] }) => ({
     what: `${p.owner} has no option "${p.option}"`,
@@ -228,19 +228,19 @@ export const modelCodes = {
     fix: "correct or remove it",
   })),
   OPTION_OUT_OF_RANGE: error((p: { option: string; wanted: string; found: string }) => ({
-    what: `${p.option} is out of range`,
+    what: `\`${p.option}\` is out of range`,
     wanted: p.wanted,
     found: p.found,
-    fix: `correct ${p.option}`,
+    fix: `correct \`${p.option}\``,
   })),
   OPTION_UNUSED: error((p: { option: string; needs: string }) => ({
-    what: `${p.option} would have no effect`,
+    what: `\`${p.option}\` would have no effect`,
     wanted: `${p.needs} beside it`,
     found: "none",
-    fix: `leave out ${p.option}, or give what it is about`,
+    fix: `leave out \`${p.option}\`, or give what it is about`,
   })),
   OPTION_CONFLICT: error((p: { option: string; other: string }) => ({
-    what: `${p.option} does not go with ${p.other}`,
+    what: `\`${p.option}\` does not go with ${p.other}`,
     wanted: "one of the two",
     found: "both",
     fix: "leave one of them out",

@@ -296,6 +296,11 @@ export class Rewriter {
     open(value).constant = constant;
   }
 
+  setInitial(value: Value, initial: Tensor): void {
+    this.#changes++;
+    open(value).initial = initial;
+  }
+
   setMeta(entity: Entity, key: string, value: string): void {
     if (entity.meta.get(key) === value) return;
     this.#changes++;

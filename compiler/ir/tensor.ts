@@ -23,8 +23,8 @@ export type Storage =
     }
   /** the typed fields of TensorProto (`float_data`, `int64_data`, …), read through `read`; `length` in bytes, where it is known */
   | { readonly kind: "typed"; readonly length: number | null; readonly read: () => Uint8Array }
-  /** made when asked for; on emit it must have been given a place in a file */
-  | { readonly kind: "deferred"; readonly produce: () => Uint8Array }
+  /** made when asked for; on emit it must have been given a place in a file: in `file`, one of those beside the model */
+  | { readonly kind: "deferred"; readonly file: string; readonly produce: () => Uint8Array }
   /** a string tensor */
   | { readonly kind: "strings"; readonly strings: readonly Uint8Array[] };
 

@@ -28,6 +28,8 @@ export class Value implements Entity {
   readonly uses: ReadonlySet<Use> = new Set();
   /** Set on initializers. */
   readonly constant: Tensor | undefined;
+  /** What an input that must be fed is first fed with: it is stored beside the model, and not in it. */
+  readonly initial?: Tensor;
 
   constructor(loc: Loc, name?: string, type?: ValueType, constant?: Tensor) {
     this.loc = loc;

@@ -146,7 +146,7 @@ export function checkOptions<O>(
   schema: Schema<O>,
   given: Readonly<Record<string, unknown>>,
   owner: string,
-  label = (name: string): string => `--${name}`,
+  label = (name: string): string => name,
 ): O {
   const known = Object.keys(schema);
   for (const name of Object.keys(given)) {

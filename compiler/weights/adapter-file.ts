@@ -1,3 +1,4 @@
+import type { KindName } from "../adapters/kind.ts";
 import type { SiteRef } from "../sites/site.ts";
 import type { WeightTensor } from "./weight.ts";
 
@@ -5,7 +6,7 @@ import type { WeightTensor } from "./weight.ts";
 export interface AdapterPart {
   readonly site: SiteRef;
   /** Name of the adapter kind: `scalarlm`, `pattention`, `lora`. */
-  readonly kind: string;
+  readonly kind: KindName;
   /**
    * What the kind needs to know besides the leaves' shapes, as far as the file says it: `{ "alpha": 16, "rslora":
    * false }` for lora, `{ "norm": "l2_norm_gelu", "tau": 8 }` for pattention. Plain JSON.

@@ -79,7 +79,7 @@ export function hintsFor(kind: AdapterKind, hints: Hints): Hints {
   const options = optionsOfKind(kind);
   const hinted = Object.entries(hints).flatMap(([name, value]) => {
     const option = options[name];
-    return option === undefined ? [] : [[name, option.check(value, `--${name}`)]];
+    return option === undefined ? [] : [[name, option.check(value, name)]];
   });
   return Object.fromEntries(hinted) as Hints;
 }

@@ -110,14 +110,14 @@ function resize(adapter: AdapterFile, sizes: Sizes, how: "grow" | "shrink", chan
         { how, size: kind.size, wanted, found: to },
       );
     }
-    optionsOfKind(kind)[kind.size]?.check(to, `--${kind.size}`);
+    optionsOfKind(kind)[kind.size]?.check(to, kind.size);
     const changed = change(part, kind, from, to);
     sites.push({ site, kind: kind.name, from, to, dropped: changed.dropped });
     return changed.part;
   });
   if (sites.length === 0) {
     const kinds = [...new Set(adapter.parts.map(({ kind }) => kind))];
-    const usable = kinds.map((name) => `--${adapterKinds.get(name)?.size ?? ""} (${name})`);
+    const usable = kinds.map((name) => `\`${adapterKinds.get(name)?.size ?? ""}\` (${name})`);
     throw inputError("RESIZE_NOTHING", { file: adapter.file }, { asked: Object.keys(sizes), usable });
   }
   return { adapter: { ...adapter, parts }, sites };

@@ -20,9 +20,6 @@ import type { Assignment, Member } from "./_assign.ts";
 export const residences = ["baked", "inputs", "bank"] as const;
 export type Residence = (typeof residences)[number];
 
-/** Told of each leaf that is a graph input: its name, and its first content. */
-export type OnInput = (name: string, tensor: Tensor) => void;
-
 /**
  * Makes the values that adapters read: initializers, graph inputs of any size, or stacks of several adapters. Two
  * places of one name (the branches of a merged decoder) share theirs.
@@ -32,7 +29,6 @@ export class AdapterValues {
   readonly #rw: Rewriter;
   readonly #residence: Residence;
   readonly #loc: Loc;
-  readonly #onInput: OnInput;
   readonly #first: (leaf: Leaf) => Init;
   readonly #made = new Map<string, readonly Value[]>();
   readonly #numbers = new Map<string, Value>();
@@ -45,7 +41,6 @@ export class AdapterValues {
     residence: Residence,
     options: {
       readonly pass: string;
-      readonly onInput?: OnInput | undefined;
       /** What fresh leaves begin with; what the kind says, unless given. */
       readonly first?: (leaf: Leaf) => Init;
     },
@@ -54,7 +49,6 @@ export class AdapterValues {
     this.#rw = rw;
     this.#residence = residence;
     this.#loc = madeBy(options.pass, []);
-    this.#onInput = options.onInput ?? (() => undefined);
     this.#first = options.first ?? (({ init }) => init);
   }
 
@@ -80,15 +74,13 @@ export class AdapterValues {
       );
       this.parameters += tensor.size;
       if (this.#residence === "baked") return this.#initializer(full, tensor);
-      this.#onInput(full, tensor);
-      return this.#input(full, width.dtype, symbolicShape(leaf, name, kind.size));
+      return this.#input(full, width.dtype, symbolicShape(leaf, name, kind.size), tensor);
     });
     const coefficients = [...coefficientsOf(kind, width, member, name)].map(([coefficient, number]) => {
       if (this.#residence === "baked")
         return this.#number(`${kind.name}.${coefficient}`, width.dtype, [number]);
       const full = `${name}.${coefficient}`;
-      this.#onInput(full, tensorOf(width.dtype, [1], [number]));
-      return this.#input(full, width.dtype, [1]);
+      return this.#input(full, width.dtype, [1], tensorOf(width.dtype, [1], [number]));
     });
     return [...leaves, ...coefficients];
   }
@@ -160,15 +152,16 @@ export class AdapterValues {
     return this.#rw.addInitializer(this.#model.graph, value);
   }
 
-  #input(name: string, dtype: DType, shape: readonly Dim[]): Value {
+  #input(name: string, dtype: DType, shape: readonly Dim[], initial: Tensor): Value {
     const value = this.#rw.value(this.#loc, name, tensorType(dtype, shape));
+    this.#rw.setInitial(value, initial);
     this.#rw.addInput(this.#model.graph, value);
     return value;
   }
 }
 
 function deferred(dtype: DType, shape: readonly number[], produce: () => Uint8Array): Tensor {
-  return new Tensor(dtype, shape, { kind: "deferred", produce });
+  return new Tensor(dtype, shape, { kind: "deferred", file: "adapters", produce });
 }
 
 function sizeOf(kind: AdapterKind, settings: object): number {

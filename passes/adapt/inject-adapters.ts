@@ -8,7 +8,7 @@ import { outlined } from "../../compiler/sites/invariants.ts";
 import { choice, given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
-import { AdapterValues, residences, type OnInput, type Residence } from "./_adapter-values.ts";
+import { AdapterValues, residences, type Residence } from "./_adapter-values.ts";
 import { Choosing, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
@@ -25,8 +25,6 @@ export interface InjectOptions {
   readonly members: number;
   /** Adapters that were trained: one, or the members of a bank. */
   readonly given: readonly AdapterFile[];
-  /** Told of each leaf that is a graph input. */
-  readonly onInput: OnInput | null;
 }
 
 /**
@@ -55,7 +53,6 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     residence: choice({ help: "where the adapters' weights are", default: "baked", of: residences }),
     members: integer({ help: "fresh adapters in a bank", default: 1, min: 1, max: 4096 }),
     given: given({ help: "trained adapters", default: [] }),
-    onInput: given({ help: "told of each leaf that is a graph input", default: null }),
   },
   stats: ["adapters", "parameters"],
   requires: [outlined],
@@ -77,8 +74,7 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
         exit: () => {
           const chosen = choosing.choose({ ...options, pass }, sink);
           warnOfLora(chosen.projections, sink, pass);
-          const onInput = options.onInput ?? undefined;
-          const values = new AdapterValues(model, rewriter, residence, { pass, onInput });
+          const values = new AdapterValues(model, rewriter, residence, { pass });
           const how = { pass, label: "adapter" };
           const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
           // Inside first: an adapter of the block changes what the call's output is to others.

@@ -29,8 +29,6 @@ export interface Overrides {
 
 export interface OverrideOptions {
   readonly overrides: Overrides;
-  /** Told of each initializer made. */
-  readonly onOverride: (value: Value) => void;
 }
 
 /**
@@ -53,10 +51,6 @@ export const overrideWeights: Pass<OverrideOptions, NodeVisitor> = {
     overrides: given<Overrides>({
       help: "weights by name",
       default: { file: "", weights: new Map(), headFollows: true },
-    }),
-    onOverride: given<OverrideOptions["onOverride"]>({
-      help: "told of each initializer made",
-      default: () => undefined,
     }),
   },
   stats: ["overrides", "parameters"],
@@ -96,7 +90,7 @@ export const overrideWeights: Pass<OverrideOptions, NodeVisitor> = {
             tensor.shape.reduce((a, b) => a * b, 1),
           );
         }
-        for (const read of reads.values()) options.onOverride(override(model, rewriter, read));
+        for (const read of reads.values()) override(model, rewriter, read);
         for (const { node, before } of heads) {
           if (tokens === null || tokens === before) continue;
           const why = widenLogits(model, rewriter, node, before, tokens);
@@ -152,7 +146,11 @@ function override(
   if (first === undefined) throw new Error(`nothing to put at ${name}`);
   const { reader, index, dtype } = first.place;
   const shape = readShape(first.place);
-  const tensor = new Tensor(dtype, shape, { kind: "deferred", produce: () => overriddenBytes(parts) });
+  const tensor = new Tensor(dtype, shape, {
+    kind: "deferred",
+    file: "overrides",
+    produce: () => overriddenBytes(parts),
+  });
   const loc = madeBy("override-weights", [reader.loc]);
   const value = rw.value(loc, `${name}.override`, tensorType(dtype, shape), tensor);
   rw.addInitializer(model.graph, value);

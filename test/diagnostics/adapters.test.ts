@@ -520,7 +520,7 @@ describe("options that do not go together", () => {
   it.each(["baked", "inputs"])("two --load without a bank, adapters %s", async (residence) => {
     const message = await refusedWith(file, "--load", file, "--adapters", residence);
     expect(message).toContain(
-      `error OPTION_CONFLICT: several --load does not go with --adapters ${residence}`,
+      `error OPTION_CONFLICT: --load does not go with --adapters ${residence} where it has several`,
     );
   });
 

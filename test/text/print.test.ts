@@ -35,7 +35,7 @@ describe("tensors", () => {
   it("are made only where their values show", () => {
     let made = 0;
     const produce = (): Uint8Array => new Uint8Array(66 + made++);
-    const deferred = new Tensor("int8", [66], { kind: "deferred", produce });
+    const deferred = new Tensor("int8", [66], { kind: "deferred", file: "adapters", produce });
     expect(initializer(deferred, { elide: true })).toBe("<int8[66] w = {… 66 values}>");
     expect(made).toBe(0);
     expect(initializer(deferred)).toContain("{0, 0, ");

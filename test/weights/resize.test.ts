@@ -123,7 +123,7 @@ describe("growing", () => {
 
   it("of a size that the adapter does not have is refused", () => {
     expect(() => growAdapter(lora, { tokens: { to: 8 } }, 0)).toThrow(
-      /RESIZE_NOTHING[^]*wanted --rank \(lora\), found --tokens/,
+      /RESIZE_NOTHING[^]*wanted `rank` \(lora\), found `tokens`/,
     );
   });
 });

@@ -80,7 +80,7 @@ describe.each(all)("the $name export", ({ name, input, options, logits, ids }) =
   describe("with LoRA as inputs", () => {
     let session: Session;
     beforeAll(async () => {
-      const entries = [{ kind: "lora", sites: allProjections, settings: { rank: 2 } }];
+      const entries = [{ kind: "lora" as const, sites: allProjections, settings: { rank: 2 } }];
       session = await opened("inputs", { entries, residence: "inputs" });
     });
     afterAll(() => session.close());

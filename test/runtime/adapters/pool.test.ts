@@ -19,6 +19,7 @@ import {
   type Weights,
 } from "../../support/adapters.ts";
 import { filesIn, temporaryFolder } from "../../support/folder.ts";
+import type { KindName } from "../../../compiler/adapters/index.ts";
 import { withHeader } from "../../support/safetensors-header.ts";
 import { graphOf } from "../oracle.ts";
 
@@ -32,7 +33,7 @@ let count = 0;
 const nextFile = (): string => path.join(folder, `${count++}.safetensors`);
 
 /** Compiles the sample model with fresh adapters as inputs. */
-async function withInputs(kind: string, sites: string, settings: object): Promise<string> {
+async function withInputs(kind: KindName, sites: string, settings: object): Promise<string> {
   const output = path.join(folder, String(count++), "model.onnx");
   await compile({
     input: graphOf("dynamo"),

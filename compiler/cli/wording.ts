@@ -1,0 +1,58 @@
+import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
+import { diagnosticText, type Diagnostic } from "../diagnostics/diagnostic.ts";
+
+/** Options that are no flag of their own name. */
+const flags: ReadonlyMap<string, string> = new Map([
+  ["output", "-o"],
+  ["residence", "--adapters"],
+  ["adapters: false", "--no-adapters"],
+  ["entries", "adapters of a configuration"],
+]);
+
+/** Options whose flag is their name. */
+const named: ReadonlySet<string> = new Set([
+  ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict"],
+  ...["lowerPagedAttention", "allowMissingWeights", "tolerance", "adapterIds", "check"],
+  ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
+]);
+
+/**
+ * A message in the words of the command line. The library speaks of options by name, as `rank` or
+ * `residence: bank`; here these are `--rank` and `--adapters bank`.
+ */
+export function inFlags(text: string): string {
+  return text.replace(/`([^`]+)`/g, (whole, said: string) => {
+    const [name = "", value] = said.split(": ");
+    const flag = flags.get(said) ?? flags.get(name) ?? (named.has(name) ? `--${kebab(name)}` : null);
+    if (flag !== null) return value === undefined || flags.has(said) ? flag : `${flag} ${value}`;
+    // A flag that the command line named itself, and the place of a setting in a configuration.
+    return /^--|^[\w$]+[.[]/.test(said) ? said : whole;
+  });
+}
+
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** A diagnostic in the words of the command line. */
+export function spoken(d: Diagnostic): Diagnostic {
+  const { what, wanted, found, fix } = d;
+  // What a configuration says is called what it is called there.
+  if (d.code.startsWith("OPTION_") && d.place.file !== undefined) return plain(d);
+  return {
+    ...d,
+    what: inFlags(what),
+    ...(wanted === undefined ? {} : { wanted: inFlags(wanted) }),
+    ...(found === undefined ? {} : { found: inFlags(found) }),
+    ...(fix === undefined ? {} : { fix: inFlags(fix) }),
+  };
+}
+
+function plain(d: Diagnostic): Diagnostic {
+  return { ...d, what: d.what.replaceAll("`", ""), ...(d.fix && { fix: d.fix.replaceAll("`", "") }) };
+}
+
+/** As a terminal shows it. */
+export function spokenText(d: Diagnostic): string {
+  return diagnosticText(spoken(d));
+}

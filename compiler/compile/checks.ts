@@ -1,0 +1,69 @@
+import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
+import { diagnostic } from "../diagnostics/diagnostic.ts";
+import { inputError, TfcError } from "../diagnostics/error.ts";
+import type { Sink } from "../diagnostics/sink.ts";
+import type { Model } from "../ir/model.ts";
+import type { Imported } from "../onnx/open.ts";
+import { counts, type DecoderView } from "../recognize/decoder.ts";
+import type { CompileOptions } from "./options.ts";
+import type { OutputPaths } from "./outputs.ts";
+import { sameFile } from "./place-weights.ts";
+
+/** The first in which a Constant may hold integers, which bodies are full of. */
+const OLDEST_OPSET = 9;
+
+/** @throws TfcError EXTERNAL_DATA_MISSING, unless the graph alone is wanted */
+export function checkMissing(
+  { missing }: Imported,
+  options: Pick<CompileOptions, "input" | "allowMissingWeights">,
+  sink: Sink,
+): void {
+  for (const [location, tensors] of missing) {
+    const place = { file: options.input };
+    if (options.allowMissingWeights !== true)
+      throw inputError("EXTERNAL_DATA_MISSING", place, { location, tensors });
+    sink.report("EXTERNAL_DATA_ABSENT", place, { location, tensors });
+  }
+}
+
+/** @throws TfcError OUTPUT_IS_INPUT */
+export function checkOutputs(inputs: readonly string[], paths: OutputPaths, model: string): void {
+  for (const output of Object.values(paths) as string[]) {
+    if (inputs.some((file) => sameFile(file, output))) {
+      throw inputError("OUTPUT_IS_INPUT", { file: model }, { file: output });
+    }
+  }
+}
+
+/** @throws TfcError ALREADY_COMPILED, OPSET_UNSUPPORTED */
+export function checkBase(model: Model): void {
+  const compiled = model.meta.get(ADAPTER_KEY) ?? model.meta.get(REPLACED_KEY);
+  if (compiled !== undefined)
+    throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
+  if (model.opset >= OLDEST_OPSET) return;
+  const found = model.opset === 0 ? "none" : `version ${model.opset}`;
+  throw inputError("OPSET_UNSUPPORTED", { file: model.loc.file }, { found });
+}
+
+/** The error of a graph that is no decoder. */
+export function noDecoder(file: string, view: DecoderView, looksLike: string): TfcError {
+  const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
+  const seen = `${attention.matched} of ${attention.seen} attention and ${mlp.matched} of ${mlp.seen} MLP blocks`;
+  return inputError("NO_DECODER", { file }, { looksLike, seen });
+}
+
+/** @throws TfcError STRICT with all warnings, if there are any */
+export function refuseWarnings(sink: Sink): void {
+  const warnings = sink.diagnostics.filter((d) => d.severity === "warning");
+  const [first] = warnings;
+  if (first === undefined) return;
+  const strict = diagnostic("STRICT", { file: first.place.file ?? "" }, { warnings: warnings.length });
+  throw new TfcError("input", [strict, ...warnings]);
+}
+
+/** Elements of the base's initializers, of any type. */
+export function parameterCount(model: Model): number {
+  let count = 0;
+  for (const value of model.graph.initializers) count += value.constant?.size ?? 0;
+  return count;
+}

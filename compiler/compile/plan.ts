@@ -1,0 +1,159 @@
+import { injectAdapters, replaceLinears, type Entry, type Residence } from "../../passes/index.ts";
+import { inputError, type TfcError } from "../diagnostics/error.ts";
+import { selects } from "../sites/selector.ts";
+import type { AdapterFile, AdapterPart } from "../weights/adapter-file.ts";
+import type { AdapterEntry, CompileOptions } from "./options.ts";
+
+/** What options ask for. */
+export interface Plan {
+  /** Fresh adapters. */
+  readonly entries: readonly Entry[];
+  readonly replace: readonly Entry[];
+  /** Trained adapters that replace projections; null where replaced ones begin afresh. */
+  readonly replacing: readonly AdapterFile[] | null;
+  /** Trained adapters beside blocks and projections. */
+  readonly beside: readonly AdapterFile[];
+  /** The trained adapter that brings weights of the base. */
+  readonly override: AdapterFile | null;
+  readonly residence: Residence;
+  readonly members: number;
+  readonly seed: number;
+  readonly lowerPagedAttention: boolean;
+  /** All files of trained adapters, for their base, and the paths that they were read from. */
+  readonly given: readonly AdapterFile[];
+  readonly sources: readonly string[];
+}
+
+/** What options ask for of fresh adapters, checked before anything is read. */
+type Asked = Pick<Plan, "entries" | "replace" | "residence">;
+
+/**
+ * Makes a plan of options: all that can be refused without the model is refused here.
+ *
+ * @throws TfcError OPTION_*, and what reading adapters throws
+ */
+export async function planOf(options: CompileOptions): Promise<Plan> {
+  const asked = askedFor(options);
+  const { files, sources } = await readGiven(options);
+  const override = overrideOf(files, options.input);
+  const divides = files.length > 0 && asked.replace.length > 0;
+  // Weights for what is replaced are taken out of those for what stands beside.
+  const [replacing, beside] = divides ? shared(files, asked.replace) : [null, files];
+  const plan = {
+    ...asked,
+    replacing,
+    beside,
+    override,
+    members: options.members ?? 1,
+    seed: options.seed ?? injectAdapters.options.seed.default,
+    lowerPagedAttention: options.lowerPagedAttention === true,
+    given: files,
+    sources,
+  };
+  if (!hasAdapters(plan) && plan.residence !== "baked")
+    throw conflict(`residence: ${plan.residence}`, "a `load` that has nothing beside what is replaced");
+  return plan;
+}
+
+/** Whether adapters stand beside something. */
+export function hasAdapters({ entries, beside }: Pick<Plan, "entries" | "beside">): boolean {
+  return entries.length > 0 || beside.some(({ parts }) => parts.length > 0);
+}
+
+/** @throws TfcError OVERRIDE_REFUSED for a bank that brings weights of the base */
+function overrideOf(given: readonly AdapterFile[], model: string): AdapterFile | null {
+  const override = given.find(({ overrides }) => overrides.size > 0) ?? null;
+  if (override !== null && given.length > 1) {
+    const [name = ""] = override.overrides.keys();
+    const why = "a bank has one base for all its members";
+    throw inputError("OVERRIDE_REFUSED", { file: override.file, name }, { model, why });
+  }
+  return override;
+}
+
+/** Trained adapters, and the files they are read from. Their formats are loaded only where there are any. */
+async function readGiven({ load = [], settings = {}, replace = [] }: CompileOptions): Promise<{
+  readonly files: readonly AdapterFile[];
+  readonly sources: readonly string[];
+}> {
+  if (load.length === 0) return { files: [], sources: [] };
+  const { readAdapter, readFiles } = await import("../weights/read-adapter.ts");
+  // What is said of replaced projections is said of their weights, and those come from the files.
+  const hints = replace.reduce((all, entry) => agreed(all, entry.settings ?? {}), settings);
+  return {
+    files: load.map((path) => readAdapter(path, hints)),
+    sources: load.flatMap((path) => readFiles(path)),
+  };
+}
+
+/** Both together, where they do not contradict each other. */
+function agreed(one: Hints, other: Hints): Hints {
+  const differing = Object.keys(other).find((name) => name in one && one[name] !== other[name]);
+  if (differing === undefined) return { ...one, ...other };
+  const [a, b] = [one, other].map((hints) => `${differing}: ${String(hints[differing])}`) as [string, string];
+  throw conflict(a, `${b}, with \`load\``);
+}
+
+type Hints = NonNullable<AdapterEntry["settings"]>;
+
+function askedFor(options: CompileOptions): Asked {
+  const { load = [], settings = {}, residence = "baked" } = options;
+  const asksForFresh =
+    options.adapter !== undefined || options.sites !== undefined || options.entries !== undefined;
+  if (load.length > 0 && asksForFresh) throw conflict("load", "`adapter`, `sites` or `entries`");
+  if (load.length > 1 && residence !== "bank")
+    throw conflict("load", `\`residence: ${residence}\` where it has several`);
+  if ((options.members ?? 1) > 1 && residence !== "bank")
+    throw conflict("members", `\`residence: ${residence}\``);
+  if ((options.members ?? 1) > 1 && load.length > 0) throw conflict("members", "`load`");
+  if (options.adapters === false && (load.length > 0 || asksForFresh))
+    throw conflict("adapters: false", load.length > 0 ? "`load`" : "`adapter` or `sites`");
+  const replace = entriesIn(replaceLinears.options.entries, options.replace ?? [], "replace");
+  const isFresh = load.length === 0 && options.adapters !== false && (replace.length === 0 || asksForFresh);
+  if (!isFresh && load.length === 0) refuseWithout(options);
+  const one: AdapterEntry = {
+    kind: options.adapter ?? DEFAULT_KIND,
+    ...(options.sites === undefined ? {} : { sites: options.sites }),
+    settings,
+  };
+  return {
+    entries: isFresh ? entriesIn(injectAdapters.options.entries, options.entries ?? [one], "entries") : [],
+    replace,
+    residence,
+  };
+}
+
+const DEFAULT_KIND = "scalarlm";
+
+/** Entries are checked before any pass works, so that a bad flag is said at once. */
+function entriesIn(
+  option: typeof injectAdapters.options.entries,
+  entries: readonly (AdapterEntry | Omit<AdapterEntry, "kind">)[],
+  label: string,
+): readonly Entry[] {
+  return entries.length === 0 ? [] : option.check(entries, label);
+}
+
+/** Refuses what is said about adapters where there are none. */
+function refuseWithout({ settings = {}, residence = "baked", adapters }: CompileOptions): void {
+  const why = adapters === false ? "`adapters: false`" : "`replace` without `adapter`, `sites` or `load`";
+  const [setting] = Object.keys(settings);
+  if (setting !== undefined) throw conflict(setting, why);
+  if (residence !== "baked") throw conflict(`residence: ${residence}`, why);
+}
+
+function conflict(option: string, other: string): TfcError {
+  return inputError("OPTION_CONFLICT", {}, { option, other });
+}
+
+/** Files as what replaces has them, and as what stands beside has them. */
+function shared(
+  given: readonly AdapterFile[],
+  replace: readonly Entry[],
+): readonly [readonly AdapterFile[], readonly AdapterFile[]] {
+  const isReplaced = ({ site, kind }: AdapterPart): boolean =>
+    kind === "pattention" && replace.some(({ sites }) => sites.some((selector) => selects(selector, site)));
+  const having = (keep: (part: AdapterPart) => boolean): AdapterFile[] =>
+    given.map((file) => ({ ...file, parts: file.parts.filter(keep) }));
+  return [having(isReplaced), having((part) => !isReplaced(part)).filter(({ parts }) => parts.length > 0)];
+}

@@ -1,0 +1,70 @@
+import { injectAdapters, overrideWeights, replaceLinears, type Residence } from "../../passes/index.ts";
+import type { AdapterDescription } from "../adapters/description.ts";
+import { ADAPTER_KEY } from "../adapters/kind.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Model } from "../ir/model.ts";
+import type { PassResult } from "../pass/runner.ts";
+import { counts, type DecoderView } from "../recognize/decoder.ts";
+
+/** What was done. */
+export interface CompileReport {
+  readonly input: string;
+  readonly output: string;
+  readonly attention: { readonly matched: number; readonly seen: number };
+  readonly mlp: { readonly matched: number; readonly seen: number };
+  /** How many adapters of each kind were put in. */
+  readonly kinds: Readonly<Record<string, number>>;
+  readonly adapters: number;
+  readonly residence: Residence;
+  /** Projections and MLPs that were replaced. */
+  readonly replaced: number;
+  /** Weights of the base that were replaced by those of a checkpoint. */
+  readonly overrides: number;
+  readonly parameters: { readonly added: number; readonly base: number };
+  /** Files written or linked, absolute. */
+  readonly files: readonly string[];
+  readonly passes: readonly PassResult[];
+  readonly diagnostics: readonly Diagnostic[];
+  /** Milliseconds. */
+  readonly time: number;
+}
+
+/** What a compilation is reported from, when all is written. */
+export interface Done {
+  readonly input: string;
+  readonly output: string;
+  readonly model: Model;
+  readonly view: DecoderView;
+  readonly residence: Residence;
+  readonly base: number;
+  readonly files: readonly string[];
+  readonly passes: readonly PassResult[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly time: number;
+}
+
+export function reportOf({ model, view, base, ...done }: Done): CompileReport {
+  const stat = (pass: string, name: string): number =>
+    done.passes.find((p) => p.pass === pass)?.stats[name] ?? 0;
+  return {
+    ...done,
+    attention: counts(view, "attention"),
+    mlp: counts(view, "mlp"),
+    kinds: kindsOf(model.meta.get(ADAPTER_KEY)),
+    adapters: stat(injectAdapters.name, "adapters"),
+    replaced: stat(replaceLinears.name, "replaced"),
+    overrides: stat(overrideWeights.name, "overrides"),
+    parameters: {
+      added: stat(injectAdapters.name, "parameters") + stat(replaceLinears.name, "parameters"),
+      base,
+    },
+  };
+}
+
+function kindsOf(description: string | undefined): Readonly<Record<string, number>> {
+  const kinds: Record<string, number> = {};
+  const { parts } =
+    description === undefined ? { parts: [] } : (JSON.parse(description) as AdapterDescription);
+  for (const { kind, sites } of parts) kinds[kind] = (kinds[kind] ?? 0) + sites.length;
+  return kinds;
+}
