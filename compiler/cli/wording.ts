@@ -12,7 +12,7 @@ const flags: ReadonlyMap<string, string> = new Map([
 /** Options whose flag is their name. */
 const named: ReadonlySet<string> = new Set([
   ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict"],
-  ...["lowerPagedAttention", "allowMissingWeights", "tolerance", "adapterIds", "check"],
+  ...["lowerPagedAttention", "allowMissingWeights", "tolerance", "adapterIds", "check", "size", "cases"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);
 

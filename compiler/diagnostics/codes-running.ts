@@ -84,7 +84,7 @@ export const runningCodes = {
     what: `no input has a dimension named ${JSON.stringify(p.name)}`,
     wanted: p.known.length === 0 ? "no sizes: every dimension is fixed" : `one of ${p.known.join(", ")}`,
     found: JSON.stringify(p.name),
-    fix: "correct --size; `tfc inspect` shows the inputs",
+    fix: "correct `size`; `tfc inspect` shows the inputs",
   })),
   VERIFY_NO_CASE: error((p: { why: string }) => ({
     what: "the graphs were not compared: the base model ran on no input that was made up",

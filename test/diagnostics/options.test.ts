@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { temporaryFolder } from "../support/folder.ts";
-import { refused } from "../support/refused.ts";
 import { tfcHere } from "../support/tfc.ts";
+import { refused } from "../support/refused.ts";
 import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
 const folder = temporaryFolder();
@@ -143,11 +143,16 @@ describe("a command line that is not understood", () => {
   });
 });
 
-it("with --json an error is the same text on stderr, and stdout stays empty", async () => {
+it("with --json an error is the same text on stderr, and an object on stdout", async () => {
   mkdirSync(path.join(folder, "json"));
   const empty = path.join(folder, "json/empty.onnx");
   writeFileSync(empty, "");
   for (const command of ["compile", "inspect"]) {
-    expect(await refused(folder, command, empty, "--json")).toBe(await refused(folder, command, empty));
+    const { status, stdout, stderr } = await tfcHere(command, empty, "--json");
+    expect(stderr).toBe(await refused(folder, command, empty));
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: "FILE_EMPTY", diagnostics: [{ what: "the file is empty", place: { file: empty } }] },
+    });
   }
 });
