@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
 import { errorObject, jsonText } from "./output.ts";
+import { checkOutputPath } from "./output-path.ts";
 import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
 import { spokenText } from "./wording.ts";
 
@@ -39,7 +40,9 @@ async function run(args: readonly string[]): Promise<number> {
   for (const load of asked === undefined ? commands.values() : [asked]) {
     program.addCommand(withStreams(await load()));
   }
-  withStreams(program);
+  withStreams(program).hook("preAction", (_, command) => {
+    checkOutputPath(command.opts());
+  });
   try {
     await program.parseAsync(args, { from: "user" });
     return 0;

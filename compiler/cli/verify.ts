@@ -3,7 +3,7 @@ import { inputError } from "../diagnostics/error.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
 import { printResult } from "./output.ts";
-import { statusLine } from "./status-line.ts";
+import { TerminalLine } from "./terminal-line.ts";
 import { controlOf } from "./verify-control.ts";
 import { casesOf, countOf, idsOf, sizesOf, toleranceOf } from "./verify-flags.ts";
 import { adviceOf, relationOf } from "./verify-relation.ts";
@@ -103,14 +103,16 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   const [hint] = [...Object.keys(hintsOf(flags)), ...(flags.force ? ["force"] : [])];
   if (flags.load === undefined && hint !== undefined)
     throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
-  const status = statusLine();
+  const status = new TerminalLine();
   const control = controlOf(base, compiled);
   let report: Report;
   try {
     report = await verify(base, compiled, {
       ...optionsOf(base, flags),
       control: control.make,
-      progress: status.show,
+      progress: (text) => {
+        status.show(text);
+      },
     });
   } finally {
     status.clear();

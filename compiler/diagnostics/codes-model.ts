@@ -50,6 +50,10 @@ export const modelCodes = {
     found: p.why,
     fix: "write it to where there is space",
   })),
+  OUTPUT_PATH_WINDOWS: warning((p: { path: string }) => ({
+    what: `the output's path is in the form of Windows; on this system it is ${p.path}`,
+    fix: "separate folders by /; a drive is a folder of its own here (in WSL, C: is /mnt/c)",
+  })),
   OUTPUT_IS_INPUT: error((p: { file: string }) => ({
     what: "the output would overwrite an input file",
     wanted: "an output path that no input uses",
