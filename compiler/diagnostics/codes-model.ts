@@ -142,6 +142,12 @@ export const modelCodes = {
     wanted: "each node behind those whose results it reads",
     found: "this node before one of them",
   })),
+  FUNCTIONS_NOT_INLINED: warning((p: { nodes: number; most: number }) => ({
+    what: "the model's functions hide its projections or attention, and were not inlined",
+    wanted: `at most ${p.most} nodes once they are`,
+    found: Number.isFinite(p.nodes) ? String(p.nodes) : "more than can be counted",
+    fix: "export the model with fewer functions, or inline those that hold projections and attention",
+  })),
   TENSOR_INVALID: error((p: { what: string; wanted: string; found: string }) => ({
     what: `a tensor has ${p.what}`,
     wanted: p.wanted,

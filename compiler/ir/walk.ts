@@ -1,6 +1,7 @@
 import type { Graph } from "./graph.ts";
 import type { Func, Model } from "./model.ts";
 import type { Node } from "./node.ts";
+import { walkNodes } from "./node-walk.ts";
 import type { Value } from "./value.ts";
 
 /**
@@ -9,7 +10,7 @@ import type { Value } from "./value.ts";
  */
 export function* nodesDeep(graph: Graph): Generator<Node, void, void> {
   // An explicit stack: graphs may be nested deeper than the call stack is.
-  const walks = [graph.nodes[Symbol.iterator]()];
+  const walks = [walkNodes(graph)];
   try {
     for (let walk = walks.at(-1); walk !== undefined; walk = walks.at(-1)) {
       const step = walk.next();
@@ -20,10 +21,10 @@ export function* nodesDeep(graph: Graph): Generator<Node, void, void> {
       const node = step.value;
       yield node;
       if (node.graph !== null)
-        for (const inner of node.subgraphs.toReversed()) walks.push(inner.nodes[Symbol.iterator]());
+        for (const inner of node.subgraphs.toReversed()) walks.push(walkNodes(inner));
     }
   } finally {
-    for (const walk of walks) walk.return?.();
+    for (const walk of walks) walk.return();
   }
 }
 

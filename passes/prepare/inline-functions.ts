@@ -13,6 +13,7 @@ import { graphsDeep, nodesDeep } from "../../compiler/ir/walk.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { copyName } from "../_module.ts";
+import { inlinedSize } from "./_inlined-size.ts";
 
 /**
  * Inlines the model's own functions when they hide what recognition looks for.
@@ -34,8 +35,13 @@ export const inlineFunctions: Pass<object, NodeVisitor> = {
   stats: ["calls", "functions"],
   requires: [],
   walk: nodesIn("main", "subgraphs"),
-  visitor: ({ model, rewriter, count }) => {
+  visitor: ({ model, rewriter, sink, count }) => {
     const inlinable = inlinableFunctions(model);
+    const nodes = inlinedSize(model, inlinable);
+    if (nodes > MOST_NODES) {
+      sink.report("FUNCTIONS_NOT_INLINED", { file: model.loc.file }, { nodes, most: MOST_NODES });
+      return {};
+    }
     const inlined = new Set<Func>();
     return {
       node: (node) => {
@@ -68,6 +74,9 @@ function isHidden(node: Node): boolean {
     ["Gemm", "Softmax"].includes(node.op)
   );
 }
+
+/** More nodes than any decoder has, written out: hundreds of layers of hundreds of nodes. */
+const MOST_NODES = 200_000;
 
 const foreignDomains: ReadonlySet<string> = new Set([
   "",
