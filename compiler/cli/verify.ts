@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
-import { inputError } from "../diagnostics/error.ts";
+import { inputError, TfcError } from "../diagnostics/error.ts";
+import { checkModelFile } from "../onnx/check/check.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
 import { printResult } from "./output.ts";
@@ -103,6 +104,7 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   const [hint] = [...Object.keys(hintsOf(flags)), ...(flags.force ? ["force"] : [])];
   if (flags.load === undefined && hint !== undefined)
     throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
+  checkStandard(base, compiled);
   const status = new TerminalLine();
   const control = controlOf(base, compiled);
   let report: Report;
@@ -120,6 +122,12 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   }
   printResult(flags.json, report, () => reportText(report));
   if (!report.same) throw differ(report);
+}
+
+/** Refuses a compiled graph that breaks the ONNX standard where its base does not; onnxruntime may take it, or crash. */
+function checkStandard(base: string, compiled: string): void {
+  const found = checkModelFile(compiled);
+  if (found.length > 0 && checkModelFile(base).length === 0) throw new TfcError("input", found);
 }
 
 function optionsOf(base: string, flags: Flags): VerifyOptions {

@@ -180,6 +180,12 @@ export const modelCodes = {
       fix: "export the model again",
     }),
   ),
+  ONNX_INVALID: error((p: { what: string; wanted: string; found: string }) => ({
+    what: `the ONNX standard does not allow this: ${p.what}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "export the model again; if tfc made this model, please report it with the command",
+  })),
   IR_INVALID: error((p: { what: string }) => ({
     what: p.what,
     fix: "export the model again; if tfc made this model, please report it with the command",
