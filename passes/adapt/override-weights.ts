@@ -16,6 +16,7 @@ import { convert } from "../../compiler/weights/convert.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import type { WeightTensor } from "../../compiler/weights/weight.ts";
 import { overriddenBytes, readShape, type Overriding } from "./_overridden.ts";
+import { shifted, unpacked } from "./_unpacked.ts";
 import { isTiedCopy } from "./_tied.ts";
 import { placeOfVocabulary, vocabularyOf, widenLogits } from "./_vocabulary.ts";
 
@@ -60,9 +61,11 @@ export const overrideWeights: Pass<OverrideOptions, NodeVisitor> = {
     // Weights are found by their names, wherever in the model: there is no place to be taken to.
     model: {
       enter: () => {
-        const { weights, file, headFollows } = options.overrides;
-        if (weights.size === 0) return;
-        const parameters = new Parameters(model, analysis(viewDecoder));
+        const { file, headFollows } = options.overrides;
+        if (options.overrides.weights.size === 0) return;
+        const view = analysis(viewDecoder);
+        const weights = unpacked(options.overrides.weights, view, file);
+        const parameters = new Parameters(model, view, weights.keys());
         const reads = new Map<string, { readonly name: string; readonly parts: Overriding[] }>();
         const ids = new Map<Node, number>();
         const all = headFollows ? withTied(weights, parameters) : weights;
@@ -129,10 +132,16 @@ function checkShape(place: ParameterPlace, tensor: WeightTensor, file: string, n
   if (wanted !== found) throw inputError("ADAPTER_LEAF_SHAPE", { file, name }, { wanted, found });
 }
 
-function typedBytes(tensor: WeightTensor, { dtype }: ParameterPlace, file: string, name: string): Uint8Array {
+function typedBytes(
+  tensor: WeightTensor,
+  { dtype, offset = 0 }: ParameterPlace,
+  file: string,
+  name: string,
+): Uint8Array {
   const bytes = tensor.bytes();
   checkFinite({ file, name }, tensor.dtype, bytes);
-  const typed = convert(bytes, tensor.dtype, dtype);
+  const typed =
+    offset === 0 ? convert(bytes, tensor.dtype, dtype) : shifted(bytes, tensor.dtype, dtype, offset);
   if (tensor.dtype !== dtype) checkFinite({ file, name }, dtype, typed);
   return typed;
 }

@@ -12,8 +12,9 @@ import { headOf } from "./head.ts";
 import { moduleOfMixture } from "./mixture.ts";
 import type { Linear } from "../linear/linear.ts";
 import type { Mlp } from "../mlp/mlp.ts";
-import { normObstacle } from "../norm/style.ts";
-import { normWeight } from "../norm/weight.ts";
+import { normsIn, placeOfNorm } from "../norm/named.ts";
+import { isGemma } from "../norm/style.ts";
+import { normPlace } from "./norm-place.ts";
 import { projectionsOf } from "../linear/projections.ts";
 import { weightOf, type Weight } from "../linear/weight.ts";
 
@@ -30,6 +31,8 @@ export interface ParameterPlace {
   readonly weight: Weight;
   /** Whether the reader has what Hugging Face has transposed: `[in, out]`. */
   readonly isInFirst: boolean;
+  /** Added to what Hugging Face has: the 1 of Gemma's norms, where the exporter has added it to the weight. */
+  readonly offset?: number;
   /** Features of a packed projection, of how many; null for one by itself. */
   readonly packed: { readonly start: number; readonly width: number; readonly of: number } | null;
 }
@@ -38,12 +41,17 @@ export interface ParameterPlace {
 export class Parameters {
   readonly #model: Model;
   readonly #view: DecoderView;
+  readonly #norms: ReadonlySet<string>;
   /** Undefined before it is looked for. */
-  #normObstacle: string | null | undefined;
+  #isGemma: boolean | undefined;
 
-  constructor(model: Model, view: DecoderView) {
+  /** @param names of all parameters that are looked for: what norms are called differs from family to family */
+  constructor(model: Model, view: DecoderView, names: Iterable<string>) {
     this.#model = model;
     this.#view = view;
+    this.#norms = new Set(
+      [...names].map((name) => name.replace(/^model\.layers\.\d+\.|\.(?:weight|bias)$/g, "")),
+    );
   }
 
   /** Every place that reads a parameter: a merged decoder has two. Else, why it cannot be replaced, as a clause. */
@@ -57,23 +65,32 @@ export class Parameters {
   #find(name: string): readonly (ParameterPlace | string)[] {
     if (name === "model.embed_tokens.weight") return [this.#embedding()];
     if (name === "lm_head.weight") return this.#head((head) => linearPlace(head, null));
-    if (name === "model.norm.weight") return this.#head((head) => this.#norm(head.input));
+    if (name === "lm_head.bias") return this.#head((head) => biasPlace(head, null));
+    const [, leafOfLast] = /^model\.norm\.(weight|bias)$/.exec(name) ?? [];
+    if (leafOfLast !== undefined) return this.#head((head) => this.#norm(head.input, leafOfLast === "bias"));
     const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
     if (layer === undefined) return [];
     const layers = this.#view.layers.filter(({ index, copy }) => index === Number(layer) && copy === 0);
-    return layers.flatMap((one) => {
-      const ofLatent = leaf === "weight" ? latentNorm(one, module) : null;
-      if (ofLatent !== null) return [this.#norm(ofLatent)];
-      const norm = leaf === "weight" ? norms[module] : undefined;
-      if (norm === undefined) return inLayer(one, module, leaf === "bias");
-      const block = one[norm];
-      return block === null || block.kind === "site" ? [] : [this.#norm(block.region.input)];
-    });
+    const isBias = leaf === "bias";
+    return layers.flatMap((one) =>
+      module.includes("norm") ? this.#normIn(one, module, isBias) : inLayer(one, module, isBias),
+    );
   }
 
-  #norm(normalized: Value): ParameterPlace | string {
-    if (this.#normObstacle === undefined) this.#normObstacle = normObstacle(this.#model, this.#view);
-    return this.#normObstacle ?? normPlace(normalized);
+  #normIn(layer: Layer, module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+    const ofLatent = latentNorm(layer, module);
+    if (ofLatent !== null) return [this.#norm(ofLatent, isBias)];
+    const there = normsIn(layer);
+    const place = placeOfNorm(module, there, this.#norms);
+    if (place === null) return [];
+    if (typeof place === "object") return [place.why];
+    const normalized = there.get(place);
+    return normalized === undefined ? [] : [this.#norm(normalized, isBias)];
+  }
+
+  #norm(normalized: Value, isBias: boolean): ParameterPlace | string {
+    this.#isGemma ??= isGemma(this.#model, this.#view.hiddenSize);
+    return normPlace(normalized, isBias, this.#isGemma);
   }
 
   #embedding(): ParameterPlace | string {
@@ -91,12 +108,6 @@ export class Parameters {
     return head === null ? ["its head is not found"] : [place(head)];
   }
 }
-
-/** The norms in front of the blocks of a layer. */
-const norms: Readonly<Record<string, "attention" | "mlp">> = {
-  input_layernorm: "attention",
-  post_attention_layernorm: "mlp",
-};
 
 /** What a norm inside latent attention makes. */
 function latentNorm({ attention }: Layer, module: string): Value | null {
@@ -179,15 +190,4 @@ function biasPlace(linear: Linear, packed: ParameterPlace["packed"]): ParameterP
   const shape = [packed?.width ?? linear.outFeatures];
   const { dtype } = weight;
   return { reader, index: reader.inputs.indexOf(bias), shape, dtype, weight, isInFirst: false, packed };
-}
-
-function normPlace(normalized: Value): ParameterPlace | string {
-  const found = normWeight(normalized);
-  if (found === null) return "the norm's weight is not found";
-  const weight = weightOf(found.reader.input(found.index));
-  if (weight === null) return "the norm's weight is not found";
-  const between = weight.path.find(({ op }) => op !== "Cast" && op !== "Identity");
-  if (between !== undefined) return `the graph computes on it (${between.op})`;
-  const { shape, dtype } = weight;
-  return { ...found, shape, dtype, weight, isInFirst: false, packed: null };
 }

@@ -149,18 +149,30 @@ function siteAt(module: string): SiteRef | null {
 const mixtureWeight =
   /^layers\.(\d{1,9})\.(?:mlp|block_sparse_moe)\.((?:gate|router|shared_expert_gate|shared_experts?\.(?:gate|up|down)_proj)\.(?:weight|bias))$/;
 
+/** Parameters in a layer: projections by themselves or packed, and norms, whatever a family calls them. */
 const layerWeight =
-  /^layers\.(\d{1,9})\.((?:self_attn\.(?:[qkvo]_proj|q_[ab]_proj|kv_a_proj_with_mqa|kv_b_proj)|mlp\.(?:gate|up|down)_proj)\.(?:weight|bias)|(?:input_layernorm|post_attention_layernorm|pre_feedforward_layernorm|post_feedforward_layernorm|self_attn\.(?:[qk]_norm|q_a_layernorm|kv_a_layernorm))\.weight)$/;
+  /^layers\.(\d{1,9})\.((?:self_attn\.(?:(?:[qkvo]|qkv|q_[ab]|kv_b)_proj|kv_a_proj_with_mqa)|mlp\.(?:gate|up|down|gate_up)_proj|(?:self_attn\.)?\w*norm)\.(?:weight|bias))$/;
+
+/** What other families call the projections of Hugging Face's Llama: Phi's. */
+const aliases: readonly (readonly [RegExp, string])[] = [
+  [/\.self_attn\.dense\./, ".self_attn.o_proj."],
+  [/\.mlp\.fc1\./, ".mlp.up_proj."],
+  [/\.mlp\.fc2\./, ".mlp.down_proj."],
+];
 
 /** Names outside the layers, as Hugging Face's Llama has them, by their end. */
 const modelWeights: ReadonlyMap<string, string> = new Map([
   ["norm.weight", "model.norm.weight"],
+  ["norm.bias", "model.norm.bias"],
+  ["final_layernorm.weight", "model.norm.weight"],
+  ["final_layernorm.bias", "model.norm.bias"],
   ["embed_tokens.weight", "model.embed_tokens.weight"],
   ["lm_head.weight", "lm_head.weight"],
+  ["lm_head.bias", "lm_head.bias"],
 ]);
 
 function overrideOf(path: readonly string[]): Parameter | null {
-  const ending = path.join(".");
+  const ending = aliases.reduce((text, [pattern, usual]) => text.replace(pattern, usual), path.join("."));
   const [, mixture, inMixture = ""] = mixtureWeight.exec(ending) ?? [];
   if (mixture !== undefined) {
     const name = `model.layers.${Number(mixture)}.mlp.${inMixture}`;

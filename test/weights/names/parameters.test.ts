@@ -117,7 +117,6 @@ describe("names that cannot be applied", () => {
     ["tokenformer_k", "a leaf of scalarlm at no module"],
     ["model.layers.0.self_attn.q_proj.lora_A", "LoRA under a name that PEFT does not give"],
     ["model.layers.0.mlp.c_fc.weight", "neither a leaf of an adapter kind nor a weight of a Llama"],
-    ["lm_head.bias", "neither"],
     ["vision_tower.embed_tokens.weight", "neither"],
     ["", "neither"],
     ["model", "neither"],

@@ -1,0 +1,71 @@
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
+import type { DecoderView } from "../../compiler/recognize/decoder.ts";
+import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
+import type { ProjectionKind } from "../../compiler/sites/site.ts";
+import { encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
+import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
+
+/** Projections that Hugging Face keeps in one parameter, in the order of its rows: Phi-3's and GLM4's. */
+const packed: Readonly<Record<string, readonly ProjectionKind[]>> = {
+  qkv_proj: ["q_proj", "k_proj", "v_proj"],
+  gate_up_proj: ["gate_proj", "up_proj"],
+};
+
+/**
+ * Weights with packed ones taken apart: `qkv_proj.weight` is the weights of q_proj, k_proj and v_proj one under another.
+ * Where the graph packs them too, they come together again. One that the graph has no projections for stays as it is.
+ *
+ * @throws TfcError ADAPTER_LEAF_SHAPE where it has another number of rows than the projections have outputs
+ */
+export function unpacked(
+  weights: ReadonlyMap<string, WeightTensor>,
+  view: DecoderView,
+  file: string,
+): ReadonlyMap<string, WeightTensor> {
+  const apart = [...weights].flatMap(([name, tensor]): (readonly [string, WeightTensor])[] => {
+    const [, layer, block, module = "", leaf] =
+      /^model\.layers\.(\d+)\.(self_attn|mlp)\.(\w+)\.(weight|bias)$/.exec(name) ?? [];
+    const kinds = packed[module];
+    if (kinds === undefined) return [[name, tensor]];
+    const widths = kinds.map((kind) => widthOf(view, Number(layer), kind));
+    if (!widths.every((width) => width !== null)) return [[name, tensor]];
+    const rows = widths.reduce((a, b) => a + b, 0);
+    if (tensor.shape[0] !== rows) {
+      const wanted = [rows, ...tensor.shape.slice(1)].join();
+      throw inputError("ADAPTER_LEAF_SHAPE", { file, name }, { wanted, found: tensor.shape.join() });
+    }
+    let start = 0;
+    return kinds.map((kind, i) => {
+      const from = start;
+      start += widths[i] ?? 0;
+      return [`model.layers.${layer}.${block}.${kind}.${leaf}`, rowsOf(tensor, from, start)] as const;
+    });
+  });
+  return new Map(apart);
+}
+
+function widthOf(view: DecoderView, layer: number, kind: ProjectionKind): number | null {
+  const blocks = view.layers
+    .filter(({ index, copy }) => index === layer && copy === 0)
+    .flatMap(({ attention, mlp }) => [attention, mlp])
+    .filter((block) => block !== null && block.kind !== "site");
+  const parts = blocks.flatMap((block) => projectionsOf(block).flatMap(({ parts: all }) => all));
+  return parts.find(({ site }) => site === kind)?.width ?? null;
+}
+
+function rowsOf(tensor: WeightTensor, from: number, to: number): WeightTensor {
+  const shape = [to - from, ...tensor.shape.slice(1)];
+  const size = (byteSize(tensor.dtype, 1) ?? 0) * sizeOf({ shape: tensor.shape.slice(1) });
+  return { dtype: tensor.dtype, shape, bytes: () => tensor.bytes().subarray(from * size, to * size) };
+}
+
+/** The elements of a tensor in another type, with a number added to each. */
+export function shifted(bytes: Uint8Array, from: DType, to: DType, offset: number): Uint8Array {
+  const at = numbersOf(bytes, from);
+  const count = bytes.length / (byteSize(from, 1) ?? 1);
+  return encodeNumbers(
+    Float64Array.from({ length: count }, (_, i) => at(i) + offset),
+    to,
+  );
+}
