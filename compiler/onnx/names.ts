@@ -30,8 +30,9 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
       }
     }
   }
+  const counts = new Map<string, number>();
   for (const value of later) {
-    const name = fresh(value.name ?? hintOf(value), taken);
+    const name = fresh(value.name ?? hintOf(value), taken, counts);
     taken.add(name);
     names.set(value, name);
   }
@@ -67,10 +68,13 @@ function hintOf(value: Value): string {
   return node.outputs.length === 1 ? base : `${base}_${value.index}`;
 }
 
-function fresh(hint: string, taken: ReadonlySet<string>): string {
+/** @param counts how many names were made of each hint */
+function fresh(hint: string, taken: ReadonlySet<string>, counts: Map<string, number>): string {
   if (!taken.has(hint)) return hint;
-  for (let n = 1; ; n++) {
+  for (let n = (counts.get(hint) ?? 0) + 1; ; n++) {
     const name = `${hint}_${n}`;
-    if (!taken.has(name)) return name;
+    if (taken.has(name)) continue;
+    counts.set(hint, n);
+    return name;
   }
 }

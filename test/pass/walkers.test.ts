@@ -10,6 +10,7 @@ import type { Visitor } from "../../compiler/pass/visitor.ts";
 import type { Walker } from "../../compiler/pass/walker.ts";
 import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
 import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
 import { parseModel } from "../../compiler/text/parse.ts";
 import { outlineAttention, outlineMlp } from "../../passes/index.ts";
 import { randomDecoder } from "../support/random-decoder.ts";
@@ -211,6 +212,24 @@ describe("what is recognized in a decoder", () => {
     expect(events(model)).toEqual(each((i) => [`layer ${i}`, `attention ${i}`, `mlp ${i}`]));
     runPasses(model, [step(outlineAttention), step(outlineMlp)], new Sink());
     expect(events(model)).toEqual(each((i) => [`layer ${i}`, `attn site ${i}`, `mlp site ${i}`]));
+  });
+
+  it("is met with its norms, which are named by their weights or by where they are", () => {
+    const { model } = openModel("samples/models/austen-llama/dynamo/model.onnx", new Sink());
+    const names: string[] = [];
+    const places: boolean[] = [];
+    run(model, blocks, () => ({
+      norm: ({ name, region, norm }) => {
+        names.push(name);
+        places.push(region !== null && norm.kind === "rms");
+      },
+    }));
+    const wanted = Array.from({ length: 6 }, (_, i) => [
+      `model.layers.${i}.input_layernorm`,
+      `model.layers.${i}.post_attention_layernorm`,
+    ]);
+    expect(names).toEqual([...wanted.flat(), "model.norm"]);
+    expect(places).toEqual(names.map(() => true));
   });
 
   it("is met as modules with their projections inside once outlined", () => {
