@@ -1,6 +1,7 @@
 """Export a saved model with `torch.onnx.export(dynamo=True)`, KV cache included.
 
     python export_dynamo.py ../models/austen-llama ../models/austen-llama/dynamo
+    python export_dynamo.py --dtype float16 ../models/austen-llama /tmp/half
 
 The graph takes `input_ids`, `attention_mask`, `position_ids` and
 `past_key_values.{i}.key/value`, and returns `logits` and `present.{i}.key/value`.
@@ -44,11 +45,13 @@ def example_inputs(model: LlamaForCausalLM) -> dict:
     config = model.config
     batch, sequence, past = 2, 5, 7
     cache_shape = (batch, config.num_key_value_heads, past, config.head_dim)
+    # A cache of another type than the keys it is joined with would be promoted, and the graph with it.
+    dtype = model.dtype
     return {
         "input_ids": torch.randint(config.vocab_size, (batch, sequence)),
         "attention_mask": torch.ones(batch, past + sequence, dtype=torch.int64),
         "position_ids": torch.arange(past, past + sequence).repeat(batch, 1),
-        "past_key_values": [torch.randn(cache_shape) for _ in range(2 * config.num_hidden_layers)],
+        "past_key_values": [torch.randn(cache_shape, dtype=dtype) for _ in range(2 * config.num_hidden_layers)],
     }
 
 
@@ -98,9 +101,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--dtype", choices=["auto", "float32", "float16", "bfloat16"], default="auto")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    model = LlamaForCausalLM.from_pretrained(options.model, attn_implementation="sdpa").eval()
+    model = LlamaForCausalLM.from_pretrained(options.model, attn_implementation="sdpa", dtype=options.dtype).eval()
     export(model, options.out / "model.onnx")
 
 

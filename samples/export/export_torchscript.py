@@ -1,6 +1,7 @@
 """Export a saved model through the TorchScript exporter, as `optimum-cli export onnx` does.
 
     python export_torchscript.py ../models/austen-llama ../models/austen-llama/torchscript
+    python export_torchscript.py --dtype fp16 ../models/austen-llama /tmp/half
 
 Needs the packages of `requirements-optimum.txt`: optimum 2 wants transformers 4.
 """
@@ -18,10 +19,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--dtype", choices=["fp32", "fp16", "bf16"], default="fp32")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        main_export(str(options.model), output=folder, task="text-generation-with-past")
+        main_export(str(options.model), output=folder, task="text-generation-with-past", dtype=options.dtype)
         shutil.copyfile(Path(folder) / "model.onnx", options.out / "model.onnx")
 
 
