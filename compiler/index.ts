@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
+export { merge, type MergeOptions, type MergeReport } from "./compile/merge.ts";
 export type { WeightMode } from "./compile/place-weights.ts";
 export type { Diagnostic, Place } from "./diagnostics/diagnostic.ts";
 export { TfcError } from "./diagnostics/error.ts";

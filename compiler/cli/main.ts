@@ -15,6 +15,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["grow", async () => (await import("./grow.ts")).growCommand()],
   ["shrink", async () => (await import("./shrink.ts")).shrinkCommand()],
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],
+  ["merge", async () => (await import("./merge.ts")).mergeCommand()],
   ["adapter", async () => (await import("./adapter.ts")).adapterCommand()],
 ]);
 

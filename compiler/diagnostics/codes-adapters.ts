@@ -76,6 +76,12 @@ export const adapterCodes = {
     found: `leaves in ${p.layers} layers, and none at ${p.missing.slice(0, 3).join(", ")}${p.missing.length > 3 ? `, and ${p.missing.length - 3} more` : ""}`,
     fix: "give an adapter that was trained for this model; one of fewer layers says which in layers_to_transform of its adapter_config.json",
   })),
+  MERGE_REFUSED: error((p: { model: string; why: string }) => ({
+    what: `an adapter cannot be merged into the weights of ${p.model}`,
+    wanted: "LoRA beside a projection whose weight is in a float type",
+    found: p.why,
+    fix: "compile the model with the adapter beside it: tfc compile --load; or merge into a float export",
+  })),
   BASE_UNKNOWN: note(() => ({
     what: "base unknown: the adapter does not say which weights it was trained for; names and shapes fit this model",
     fix: "tfc adapter import ADAPTER --base MODEL writes the adapter with the fingerprint of a base that you know to be its own",

@@ -39,6 +39,15 @@ function packedBytes(parts: readonly Overriding[], place: ParameterPlace, size: 
   return whole;
 }
 
+/** The base's own weight as Hugging Face has it, `[out, in]`, of a packed one its part; in the reader's type. */
+export function baseBytes(place: ParameterPlace): Uint8Array {
+  const whole = outFirst(place);
+  if (place.packed === null) return whole;
+  const row = (place.shape[1] ?? 1) * (byteSize(place.dtype, 1) ?? 0);
+  const { start, width } = place.packed;
+  return whole.subarray(start * row, (start + width) * row);
+}
+
 /** The base's own weight as `[out, in]`, in the reader's type. */
 function outFirst({ weight, isInFirst, dtype }: ParameterPlace): Uint8Array {
   const tensor = weight.root.constant;

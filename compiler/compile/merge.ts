@@ -1,0 +1,89 @@
+import { resolve } from "node:path";
+import { mergedWeights, overrideWeights, preparation } from "../../passes/index.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { Sink } from "../diagnostics/sink.ts";
+import { openModel } from "../onnx/open.ts";
+import { checkFileName, type Progress } from "../onnx/output.ts";
+import { stampsOf } from "../onnx/stamp.ts";
+import { Analyses } from "../pass/analyses.ts";
+import { runPasses, step } from "../pass/runner.ts";
+import { viewDecoder } from "../recognize/decoder.ts";
+import { refusalOf } from "../recognize/model/describe.ts";
+import { fingerprintOf } from "../recognize/model/fingerprint.ts";
+import { checkBase as checkFingerprint } from "../weights/fingerprint.ts";
+import type { Hints } from "../weights/read-adapter.ts";
+import { checkBase, checkMissing, checkOutputs, noDecoder } from "./checks.ts";
+import { outputPaths, writeOutputs } from "./outputs.ts";
+import { weightFiles, type WeightMode } from "./place-weights.ts";
+
+/** What to merge and how. */
+export interface MergeOptions {
+  /** The base model. */
+  readonly input: string;
+  readonly output: string;
+  /** LoRA in any format. */
+  readonly load: string;
+  /** What the adapter's file does not say of itself. */
+  readonly settings?: Hints;
+  /** Takes an adapter that belongs to another base. */
+  readonly force?: boolean;
+  /** Where the base's other weights go. Default: `link` beside the base, `copy` in another folder. */
+  readonly weights?: WeightMode;
+  readonly progress?: Progress;
+}
+
+/** What was done. */
+export interface MergeReport {
+  readonly input: string;
+  readonly output: string;
+  /** Weights of the base that hold LoRA now, or were brought along by its file. */
+  readonly merged: number;
+  /** Files written or linked, absolute. */
+  readonly files: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * Merges LoRA into the weights of a model: W becomes W + s·BA. The graph stays what it is; the weights that change are
+ * written to a file beside it, one in memory at a time. Writes all or nothing, and never an input file.
+ *
+ * @throws TfcError MERGE_REFUSED with the site, for quantized weights and for adapters that are not LoRA; BASE_MISMATCH
+ */
+export async function merge(options: MergeOptions): Promise<MergeReport> {
+  const { input, load, settings = {}, weights, progress } = options;
+  checkFileName(options.output);
+  const paths = outputPaths(resolve(options.output));
+  const sink = new Sink();
+  const { readAdapter, readFiles } = await import("../weights/read-adapter.ts");
+  const adapter = readAdapter(load, settings);
+  const sources = readFiles(load);
+  const stamps = stampsOf(sources);
+  const imported = openModel(input, sink);
+  const { model } = imported;
+  checkMissing(imported, { input }, sink);
+  checkOutputs([input, ...weightFiles(model), ...sources], paths, input);
+  checkBase(model);
+  const analyses = new Analyses(model);
+  runPasses(
+    model,
+    preparation.map((pass) => step(pass)),
+    sink,
+    undefined,
+    analyses,
+  );
+  const view = analyses.get(viewDecoder);
+  const refusal = refusalOf(model, view);
+  if (refusal !== null) throw noDecoder(input, view, refusal);
+  if (options.force !== true) checkFingerprint(adapter, fingerprintOf(model, view));
+  if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});
+  const merged = mergedWeights(model, view, adapter);
+  const overrides = { file: load, weights: merged, headFollows: adapter.headFollows };
+  runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  const files = await writeOutputs(model, sink, paths, {
+    base: input,
+    stamps: new Map([...stamps, ...imported.stamps]),
+    ...(weights === undefined ? {} : { weights }),
+    ...(progress === undefined ? {} : { progress }),
+  });
+  return { input, output: paths.output, merged: merged.size, files, diagnostics: sink.diagnostics };
+}
