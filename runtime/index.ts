@@ -23,4 +23,5 @@ export {
   type Tensors,
 } from "./session/tensor.ts";
 export { loadTokenizer, type Tokenizer } from "./generate/tokenizer.ts";
+export { verifyRecorded, type RecordedOptions } from "./verify/recorded.ts";
 export { verify, type Report, type VerifyOptions } from "./verify/verify.ts";

@@ -3,8 +3,9 @@ import { inputError, TfcError } from "../diagnostics/error.ts";
 import { checkModelFile } from "../onnx/check/check.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { headSizes } from "./head-sizes.ts";
-import { printResult } from "./output.ts";
+import { printDiagnostics, printResult } from "./output.ts";
 import { TerminalLine } from "./terminal-line.ts";
+import { checkBfloat16 } from "./verify-bfloat16.ts";
 import { controlOf } from "./verify-control.ts";
 import { casesOf, countOf, idsOf, sizesOf, toleranceOf } from "./verify-flags.ts";
 import { adviceOf, relationOf } from "./verify-relation.ts";
@@ -12,7 +13,7 @@ import type { Case } from "../../runtime/session/dims.ts";
 import type { Report, VerifyOptions } from "../../runtime/verify/verify.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
-  readonly tolerance: number;
+  readonly tolerance?: number;
   readonly toleranceExact: number;
   readonly toleranceUlps: number;
   readonly optimizations: "off" | "all" | "both";
@@ -22,6 +23,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly cases?: readonly Case[];
   readonly size: ReadonlyMap<string, number>;
   readonly load?: string;
+  readonly logits?: string;
   readonly adapterIds?: readonly number[];
   readonly force: boolean;
   readonly json: boolean;
@@ -70,6 +72,10 @@ export function verifyCommand(): Command {
       "members of a bank, for one row after the other, such as 0,1,-1 (default: -1, the base)",
       idsOf,
     )
+    .option(
+      "--logits <file>",
+      "recorded inputs and outputs (safetensors, by the graph's names) to hold the compiled graph against, in place of the base",
+    )
     .option("--force", "take an adapter that belongs to another base", false)
     .option("--json", "print one JSON object", false)
     .action(run);
@@ -80,9 +86,8 @@ function withTolerances(command: Command): Command {
   return command
     .option(
       "--tolerance <number>",
-      "allowed with optimizations, absolute or relative",
+      "allowed with optimizations, absolute or relative (default: 1e-5; with --logits 1e-4, at both levels)",
       toleranceOf("--tolerance"),
-      1e-5,
     )
     .option(
       "--tolerance-exact <number>",
@@ -104,7 +109,13 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   const [hint] = [...Object.keys(hintsOf(flags)), ...(flags.force ? ["force"] : [])];
   if (flags.load === undefined && hint !== undefined)
     throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
+  const bfloat16 = checkBfloat16(base, flags.provider);
+  if (bfloat16 !== null) printDiagnostics([bfloat16]);
   checkStandard(base, compiled);
+  if (flags.logits !== undefined) {
+    await runRecorded(compiled, flags.logits, base, flags);
+    return;
+  }
   const status = new TerminalLine();
   const control = controlOf(base, compiled);
   let report: Report;
@@ -124,6 +135,24 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   if (!report.same) throw differ(report);
 }
 
+/** Holds the compiled graph against recorded outputs. Cases and inputs are the file's, and the base is not run. */
+async function runRecorded(compiled: string, logits: string, base: string, flags: Flags): Promise<void> {
+  const { verifyRecorded, RECORDED_TOLERANCE } = await import("../../runtime/verify/recorded.ts");
+  const { levelsText } = await import("../../runtime/verify/report.ts");
+  if (flags.cases !== undefined)
+    throw inputError("OPTION_CONFLICT", {}, { option: "--logits", other: "--cases" });
+  const { tolerance = RECORDED_TOLERANCE, ...options } = optionsOf(base, flags);
+  const levels = await verifyRecorded(compiled, logits, { ...options, tolerance });
+  const same = levels.every((level) => level.same);
+  printResult(flags.json, { compiled, logits, same, levels }, () => levelsText(levels));
+  const level = levels.find((one) => !one.same);
+  if (level === undefined) return;
+  const wanted = `what ${logits} has, within ${tolerance} (optimizations ${level.optimizations})`;
+  const { output = "", detail = "" } = level.worst ?? {};
+  const fix = "check that the logits were recorded of the same base and adapter; allow more by --tolerance";
+  throw inputError("OUTPUTS_DIFFER", { file: compiled }, { output, wanted, found: detail, fix });
+}
+
 /** Refuses a compiled graph that breaks the ONNX standard where its base does not; onnxruntime may take it, or crash. */
 function checkStandard(base: string, compiled: string): void {
   const found = checkModelFile(compiled);
@@ -134,7 +163,7 @@ function optionsOf(base: string, flags: Flags): VerifyOptions {
   const { tolerance, toleranceExact, toleranceUlps, seed, provider, force } = flags;
   const { vocabulary, load, adapterIds, cases } = flags;
   return {
-    tolerance,
+    ...(tolerance === undefined ? {} : { tolerance }),
     toleranceExact,
     toleranceUlps,
     seed,

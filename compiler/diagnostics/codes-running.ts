@@ -1,4 +1,4 @@
-import { error } from "./row.ts";
+import { error, note } from "./row.ts";
 
 /** Messages about running graphs. */
 export const runningCodes = {
@@ -79,6 +79,22 @@ export const runningCodes = {
     wanted: "a tensor of numbers or booleans",
     found: p.type,
     fix: "compare these models by hand",
+  })),
+  LOGITS_FILE: error((p: { what: string; wanted: string; found: string }) => ({
+    what: `recorded inputs and outputs do not fit the graph: ${p.what}`,
+    wanted: p.wanted,
+    found: p.found,
+    fix: "write a safetensors file with the token ids and the logits, by the names that the graph has for them",
+  })),
+  VERIFY_BFLOAT16: error((p: { name: string }) => ({
+    what: `the graph cannot be run from here: ${JSON.stringify(p.name)} is bfloat16, which JavaScript cannot hold`,
+    wanted: "inputs and outputs of other types",
+    found: "bfloat16",
+    fix: "export the base in float32 or float16 and verify that; the adapters are compiled alike",
+  })),
+  VERIFY_BFLOAT16_CPU: note(() => ({
+    what: "the weights are bfloat16, for which onnxruntime has few kernels on the CPU: the model may not load",
+    fix: "where it does not, give --provider cuda, or export the base in float32 and verify that",
   })),
   VERIFY_SYMBOL: error((p: { name: string; known: readonly string[] }) => ({
     what: `no input has a dimension named ${JSON.stringify(p.name)}`,

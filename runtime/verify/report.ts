@@ -2,8 +2,13 @@ import { caseText } from "../session/dims.ts";
 import type { LevelReport, Noise } from "./tally.ts";
 import type { Report } from "./verify.ts";
 
+/** Levels as a table, with the worst output of each that is not equal. */
+export function levelsText(levels: readonly LevelReport[]): string {
+  return reportText({ levels, skipped: [] });
+}
+
 /** A report as a short table, with the worst output of each level that is not equal, and what was skipped. */
-export function reportText(report: Report): string {
+export function reportText(report: Pick<Report, "levels" | "skipped">): string {
   const rows = [
     ["optimizations", "cases", "outputs", "max abs", "max rel", "result"],
     ...report.levels.map((level) => [

@@ -1,6 +1,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { checkBfloat16 } from "../../compiler/cli/verify-bfloat16.ts";
 import { adviceOf, relationOf } from "../../compiler/cli/verify-relation.ts";
 import { compile } from "../../compiler/compile/compile.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
@@ -93,5 +94,27 @@ describe("the base without adapters as a control", () => {
     const { status, stdout } = await tfcHere("verify", base, await compiled(base, "old"));
     expect(status).toBe(0);
     expect(stdout).toMatch(/^off .*(equal|as far off as the base is from itself)$/m);
+  });
+});
+
+describe("bfloat16", () => {
+  const sampleOf = path.join(models, "families/llama2-dynamo-bf16/model.onnx");
+
+  it("is said before anything is run", async () => {
+    const output = await compiled(sampleOf, "bfloat16", { settings: { heads: 2, rank: 2 } });
+    const { status, stdout, stderr } = await tfcHere("verify", sampleOf, output);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(/error VERIFY_BFLOAT16: .*is bfloat16, which JavaScript cannot hold/);
+  });
+
+  it("inside the graph is noted, where the CPU runs it", () => {
+    const model = tinyDecoder();
+    const weight = initializerOf(model, "q_proj");
+    weight.dataType = 16;
+    weight.rawData = new Uint8Array(128);
+    const file = writeModel(folder, "inside.onnx", model);
+    expect(checkBfloat16(file, "cpu")).toMatchObject({ code: "VERIFY_BFLOAT16_CPU", severity: "note" });
+    expect(checkBfloat16(file, "cuda")).toBeNull();
+    expect(checkBfloat16(tiny, "cpu")).toBeNull();
   });
 });
