@@ -1,7 +1,7 @@
 """Export a saved model with `torch.onnx.export(dynamo=True)`, KV cache included.
 
     python export_dynamo.py ../models/austen-llama ../models/austen-llama/dynamo
-    python export_dynamo.py --dtype float16 ../models/austen-llama /tmp/half
+    python export_dynamo.py --dtype float16 ../models/austen-llama ../../out/half
 
 The graph takes `input_ids`, `attention_mask`, `position_ids` and
 `past_key_values.{i}.key/value`, and returns `logits` and `present.{i}.key/value`.

@@ -1,7 +1,7 @@
 """Export a saved model through the TorchScript exporter, as `optimum-cli export onnx` does.
 
     python export_torchscript.py ../models/austen-llama ../models/austen-llama/torchscript
-    python export_torchscript.py --dtype fp16 ../models/austen-llama /tmp/half
+    python export_torchscript.py --dtype fp16 ../models/austen-llama ../../out/half
 
 Needs the packages of `requirements-optimum.txt`: optimum 2 wants transformers 4.
 """
