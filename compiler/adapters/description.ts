@@ -20,6 +20,44 @@ export interface AdapterDescription {
   }[];
 }
 
+/**
+ * Reads the text of a compiled model. Models are data from strangers: it may be anything.
+ *
+ * @returns null for what is no description
+ */
+export function parseDescription(text: string): AdapterDescription | null {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return isDescription(json) ? json : null;
+}
+
+function isDescription(json: unknown): json is AdapterDescription {
+  if (typeof json !== "object" || json === null) return false;
+  const { residence, members, parts } = json as Partial<Record<keyof AdapterDescription, unknown>>;
+  return (
+    (residence === undefined || typeof residence === "string") &&
+    (members === undefined || typeof members === "number") &&
+    Array.isArray(parts) &&
+    parts.every(isPart)
+  );
+}
+
+function isPart(part: unknown): boolean {
+  if (typeof part !== "object" || part === null) return false;
+  const { kind, settings, sites } = part as Readonly<Record<string, unknown>>;
+  return (
+    typeof kind === "string" &&
+    typeof settings === "object" &&
+    settings !== null &&
+    Array.isArray(sites) &&
+    sites.every((site) => typeof site === "string")
+  );
+}
+
 /** The text for a compiled model or a file. */
 export function describeAdapters(
   adapters: readonly Described[],
@@ -43,9 +81,10 @@ export function describeAdapters(
 
 /** One description of what several say, as the file that holds all their weights has it. */
 export function mergeDescriptions(...texts: readonly (string | undefined)[]): string {
-  const described = texts.flatMap((text) =>
-    text === undefined ? [] : [JSON.parse(text) as AdapterDescription],
-  );
+  const described = texts.flatMap((text) => {
+    const one = text === undefined ? null : parseDescription(text);
+    return one === null ? [] : [one];
+  });
   const bank = described.find(({ residence }) => residence === "bank");
   const parts = described.flatMap((one) => one.parts);
   // Where a bank's weights are is said in its file, too: stacked leaves are no adapter's.

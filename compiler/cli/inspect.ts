@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import type { AdapterDescription } from "../adapters/description.ts";
+import { parseDescription, type AdapterDescription } from "../adapters/description.ts";
+import { inputError } from "../diagnostics/error.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { locText } from "../ir/entity.ts";
 import type { Site } from "../sites/site.ts";
@@ -51,7 +52,7 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
     parameters,
     ...unseenIn(model, view),
     ...loraIn(view),
-    ...contentsOf(model.meta),
+    ...contentsOf(model),
   };
 }
 
@@ -102,11 +103,24 @@ interface Contents {
   readonly base?: string;
 }
 
+/** @throws TfcError ADAPTER_METADATA_INVALID */
+function describedIn(model: Model, key: string): AdapterDescription | undefined {
+  const text = model.meta.get(key);
+  if (text === undefined) return undefined;
+  const described = parseDescription(text);
+  if (described !== null) return described;
+  throw inputError(
+    "ADAPTER_METADATA_INVALID",
+    { file: model.loc.file, name: key },
+    { why: "text that describes no adapters" },
+  );
+}
+
 /** What a compiled model says of itself; nothing of one that was not compiled. */
-function contentsOf(meta: ReadonlyMap<string, string>): Contents {
+function contentsOf(model: Model): Contents {
+  const { meta } = model;
   const [adapters, replaced] = [ADAPTER_KEY, REPLACED_KEY].map((key) => {
-    const text = meta.get(key);
-    return text === undefined ? undefined : (JSON.parse(text) as AdapterDescription);
+    return describedIn(model, key);
   });
   const base = meta.get(BASE_KEY);
   return {

@@ -1,4 +1,4 @@
-import type { AdapterDescription } from "../adapters/description.ts";
+import { parseDescription } from "../adapters/description.ts";
 import { adapterKinds } from "../adapters/index.ts";
 import { ADAPTER_KEY, REPLACED_KEY, type AdapterKind } from "../adapters/kind.ts";
 import { Sink } from "../diagnostics/sink.ts";
@@ -66,7 +66,9 @@ function isCompiled(model: Model): boolean {
 function addsNothing(model: Model): boolean {
   const text = model.meta.get(ADAPTER_KEY);
   if (text === undefined) return true;
-  const { residence, parts } = JSON.parse(text) as AdapterDescription;
+  const described = parseDescription(text);
+  if (described === null) return false;
+  const { residence, parts } = described;
   // Inputs are fed zeros, or size zero.
   if (residence === "inputs") return true;
   const constants = new Map(

@@ -53,8 +53,17 @@ function shapeText(shape: readonly Dim[] | undefined): string {
   return shape.length === 0 ? "" : `[${shape.map((d) => dimText(d)).join(",")}]`;
 }
 
+/** An integer of 64 bits that is kept as a number: 2^63 - 1 is none, and stands as 2^63. */
+export function integerText(n: number): string {
+  if (Number.isSafeInteger(n) || !Number.isFinite(n)) return n.toString();
+  const most = 2n ** 63n - 1n;
+  const whole = BigInt(Math.trunc(n));
+  return (whole > most ? most : whole).toString();
+}
+
 /** A symbolic dimension such as `past + 1` is no identifier: ONNX's syntax takes it in quotes. */
 function dimText(dim: Dim): string {
-  if (typeof dim !== "string") return dim === null ? "?" : dim.toString();
+  if (typeof dim === "number") return integerText(dim);
+  if (dim === null) return "?";
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : `"${dim.replace(/["\\]/g, "\\$&")}"`;
 }

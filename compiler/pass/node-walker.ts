@@ -49,11 +49,14 @@ interface Frame {
 
 class NodeWalker {
   readonly #visitor: NodeVisitor;
+  /** A Map: an op of a model may be called `constructor`. */
+  readonly #ops: ReadonlyMap<string, (node: Node) => Step>;
   readonly #scopes: ReadonlySet<Scope>;
   #isStopped = false;
 
   constructor(visitor: NodeVisitor, scopes: readonly Scope[]) {
     this.#visitor = visitor;
+    this.#ops = new Map(Object.entries(visitor.ops ?? {}));
     this.#scopes = new Set(scopes);
   }
 
@@ -96,7 +99,7 @@ class NodeWalker {
     if (step.done === true) return false;
     const node = step.value;
     if (this.#step(enter(this.#visitor.node, [node])) === "skip" || this.#ended()) return true;
-    const visit = this.#visitor.ops?.[node.op];
+    const visit = this.#ops.get(node.op);
     if (visit !== undefined && this.#step(visit(node)) === "skip") return true;
     frame.node = node;
     if (this.#scopes.has("subgraphs") && node.graph !== null) frame.inner = node.subgraphs.toReversed();

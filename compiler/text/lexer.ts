@@ -8,11 +8,14 @@ export interface Token {
   readonly comment?: string;
 }
 
-const space = /(?:\s|#[^\n]*)*/y;
+/** Graphs and types inside each other: as deep as protobuf's messages may be. */
+const DEPTH = 100;
+
+const space = /(?:\s+|#[^\n]*)*/y;
 const trailing = /[ \t]*#([^\n]*)/y;
 const word = /[A-Za-z_][A-Za-z0-9_]*/y;
 const number = /-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|-(?:infinity|inf|nan)\b/iy;
-const string = /"((?:[^"\\]|\\[^])*)"/y;
+const string = /"([^"\\]*(?:\\[^][^"\\]*)*)"/y;
 const mark = /=>|[<>()[\]{},:=@.?…]/y;
 
 /** The tokens of ONNX's textual syntax, read as they are asked for. Comments run from `#` to the end of a line. */
@@ -21,6 +24,7 @@ export class Lexer {
   readonly #file: string | undefined;
   readonly #ahead: Token[] = [];
   #at = 0;
+  #depth = 0;
   #last: Token = { kind: "end", text: "", at: 0 };
 
   constructor(text: string, file?: string) {
@@ -88,6 +92,21 @@ export class Lexer {
     if (value < least || value > most) throw this.error(`${wanted} from ${least} to ${most}`);
     this.next();
     return value;
+  }
+
+  /**
+   * Reads what may hold others of its kind.
+   *
+   * @throws TfcError TEXT_SYNTAX where it is too deep inside of such
+   */
+  inside<T>(read: () => T): T {
+    if (this.#depth >= DEPTH) throw this.error(`at most ${DEPTH} types or graphs inside each other`);
+    this.#depth++;
+    try {
+      return read();
+    } finally {
+      this.#depth--;
+    }
   }
 
   /** Entries between commas up to a closing mark, which is read too. */

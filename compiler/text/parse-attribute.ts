@@ -51,6 +51,7 @@ function parseStated(lexer: Lexer): Stated {
 function parseSingle(context: AttributeContext, path: string, asFloat: boolean): Attribute {
   const { lexer, tensors } = context;
   const { kind, text } = lexer.peek();
+  if (lexer.takes("?")) return { kind: "type", value: { kind: "none" } };
   if (seesType(lexer)) return parseTensorOrType(context, path);
   // A quoted word before "(" is the name of a graph.
   if (kind === "string" && !lexer.sees("(", 1)) return { kind: "string", value: tensors.bytes() };

@@ -40,7 +40,9 @@ export class GraphParser {
   /** A graph with its name. The uses in it are connected with the outermost graph's. */
   graph(path: string, outer: Scope | null): Scope {
     const scope = new Scope(this.rw.graph(this.loc(path), this.lexer.name("the name of a graph")), outer);
-    this.body(scope, path);
+    this.lexer.inside(() => {
+      this.body(scope, path);
+    });
     return scope;
   }
 

@@ -85,7 +85,8 @@ export class TensorParser {
     const left = this.#values(() => values.push(number()));
     this.#check(values.length + left, numberCount(dtype, size));
     if (left > 0) return leftOut(dtype, shape);
-    const bytes = tensorOf(written, [values.length], values).bytes();
+    const bytes =
+      values.length === 0 ? new Uint8Array(0) : tensorOf(written, [values.length], values).bytes();
     return new Tensor(dtype, shape, { kind: "memory", bytes });
   }
 
@@ -103,8 +104,9 @@ export class TensorParser {
     return left;
   }
 
+  /** None at all is a tensor without its data, as a graph without its weights has them. */
   #check(found: number, wanted: number): void {
-    if (found === wanted) return;
+    if (found === wanted || found === 0) return;
     const before = `${wanted} value${wanted === 1 ? "" : "s"} before`;
     throw this.#lexer.error(`${before} "}", not ${found}`, this.#lexer.last);
   }

@@ -16,7 +16,7 @@ export function parseType(lexer: Lexer): ValueType | undefined {
   const word = lexer.next().text;
   if (isDType(word)) return { kind: "tensor", dtype: word, ...parseShape(lexer) };
   lexer.expect("(");
-  const type = parseCompound(lexer, word);
+  const type = lexer.inside(() => parseCompound(lexer, word));
   lexer.expect(")");
   return type;
 }

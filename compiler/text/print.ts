@@ -1,3 +1,4 @@
+import { integerText } from "../ir/type.ts";
 import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { metaText } from "./comments.ts";
@@ -51,7 +52,7 @@ function modelFields(model: Model, how: Printing): string[] {
   const version = (header.modelVersion ?? 0n).toString();
   const meta = [...shownMeta(model.meta, how)].map(([key, value]) => `${quoted(key)}: ${quoted(value)}`);
   return [
-    `ir_version: ${model.irVersion}`,
+    `ir_version: ${integerText(model.irVersion)}`,
     `opset_import: ${opsetsText(model.opsets)}`,
     ...text("producer_name", header.producerName),
     ...text("producer_version", header.producerVersion),
@@ -63,5 +64,5 @@ function modelFields(model: Model, how: Printing): string[] {
 }
 
 function opsetsText(opsets: ReadonlyMap<string, number>): string {
-  return `[${[...opsets].map(([domain, version]) => `${quoted(domain)} : ${version}`).join(", ")}]`;
+  return `[${[...opsets].map(([domain, version]) => `${quoted(domain)} : ${integerText(version)}`).join(", ")}]`;
 }

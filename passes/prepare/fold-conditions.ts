@@ -58,7 +58,7 @@ function takeBranch(rw: Rewriter, node: Node, branch: Graph): void {
   dropIfUnread(rw, reads);
 }
 
-const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
+const binary: ReadonlyMap<string, (a: number, b: number) => number> = mapOf({
   Equal: (a, b) => Number(a === b),
   Less: (a, b) => Number(a < b),
   LessOrEqual: (a, b) => Number(a <= b),
@@ -66,15 +66,20 @@ const binary: Readonly<Record<string, (a: number, b: number) => number>> = {
   GreaterOrEqual: (a, b) => Number(a >= b),
   And: (a, b) => Number(a !== 0 && b !== 0),
   Or: (a, b) => Number(a !== 0 || b !== 0),
-};
+});
 
-const unary: Readonly<Record<string, (a: number) => number>> = {
+const unary: ReadonlyMap<string, (a: number) => number> = mapOf({
   Not: (a) => Number(a === 0),
   Identity: (a) => a,
   // Exporters bring a constant to the type of a rank with it: both are integers.
   CastLike: (a) => Math.trunc(a),
   Squeeze: (a) => a,
-};
+});
+
+/** A Map: an op of a model may be called `constructor`. */
+function mapOf<F>(functions: Readonly<Record<string, F>>): ReadonlyMap<string, F> {
+  return new Map(Object.entries(functions));
+}
 
 /** A number cast to an element type: to bool any but 0 is 1, to an integer the fraction is cut off. */
 function castTo(x: number, to: number): number | null {
@@ -96,8 +101,8 @@ function evaluate(value: Value | null, depth = 0): number | null {
   const a = evaluate(node.input(0), depth + 1);
   if (a === null) return null;
   if (node.op === "Cast") return castTo(a, node.int("to") ?? 0);
-  const one = unary[node.op];
+  const one = unary.get(node.op);
   if (one !== undefined) return one(a);
   const b = evaluate(node.input(1), depth + 1);
-  return b === null ? null : (binary[node.op]?.(a, b) ?? null);
+  return b === null ? null : (binary.get(node.op)?.(a, b) ?? null);
 }

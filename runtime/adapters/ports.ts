@@ -1,5 +1,6 @@
 import { adapterKinds } from "../../compiler/adapters/index.ts";
-import type { AdapterDescription } from "../../compiler/adapters/description.ts";
+import { parseDescription } from "../../compiler/adapters/description.ts";
+import { inputError } from "../../compiler/diagnostics/error.ts";
 import { ADAPTER_KEY, type AdapterKind } from "../../compiler/adapters/kind.ts";
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
@@ -36,7 +37,11 @@ export interface AdapterInterface {
 export function adapterInterface(file: string, inputs: readonly Port[]): AdapterInterface {
   const metadata = readModelMetadata(file);
   const text = metadata.get(ADAPTER_KEY);
-  const described = text === undefined ? null : (JSON.parse(text) as AdapterDescription);
+  const described = text === undefined ? null : parseDescription(text);
+  if (text !== undefined && described === null) {
+    const why = "text that describes no adapters";
+    throw inputError("ADAPTER_METADATA_INVALID", { file, name: ADAPTER_KEY }, { why });
+  }
   const ports = (described?.residence === "inputs" ? described.parts : []).flatMap(
     ({ kind, settings, sites }) => {
       const known = adapterKinds.get(kind);

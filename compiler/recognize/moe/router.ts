@@ -100,7 +100,10 @@ export function topOf(node: Node): number | null {
   return node.int(opOf(node).experts?.topK ?? "top_k") ?? null;
 }
 
-const scorings: Readonly<Record<string, Router["scoring"]>> = { Softmax: "softmax", Sigmoid: "sigmoid" };
+const scorings: ReadonlyMap<string, Router["scoring"]> = new Map([
+  ["Softmax", "softmax"],
+  ["Sigmoid", "sigmoid"],
+]);
 
 /** The first Softmax or Sigmoid behind the router, in front of the choice or behind it. */
 function scoringOf(linear: Linear, choice: Node): Router["scoring"] {
@@ -108,7 +111,7 @@ function scoringOf(linear: Linear, choice: Node): Router["scoring"] {
   const pending = [linear.output, ...choice.outputs];
   for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
     for (const node of at.users) {
-      const scoring = scorings[node.op];
+      const scoring = scorings.get(node.op);
       if (scoring !== undefined) return scoring;
       if (!numeric.has(node.op)) continue;
       for (const output of node.outputs) {

@@ -3,6 +3,9 @@ import vm from "node:vm";
 /** Milliseconds after which a match is given up: a pattern out of a file can be made to take years. */
 const PATIENCE = 1000;
 
+/** Characters of a pattern: names of modules are short, and what is compiled of a long one overflows a stack. */
+const LONGEST = 10_000;
+
 let script: vm.Script | null = null;
 let context: vm.Context | null = null;
 
@@ -22,6 +25,7 @@ export class PythonPattern {
    * @returns null for a pattern that is none, or that means something else in JavaScript
    */
   static compile(before: string, pattern: string, after: string): PythonPattern | null {
+    if (pattern.length > LONGEST) return null;
     try {
       // With the flag u an escape that JavaScript does not have is an error, and not the letter itself.
       const regexp = new RegExp(`${before}${translate(pattern)}${after}`, "u");
@@ -33,8 +37,8 @@ export class PythonPattern {
 
   /** What it captures of a text; null where it does not match, undefined where that takes too long to say. */
   exec(text: string): readonly (string | undefined)[] | null | undefined {
-    if (this.#isQuick) return this.#regexp.exec(text);
     try {
+      if (this.#isQuick) return this.#regexp.exec(text);
       // Only a script can be given a time to end in; matching is interrupted with it.
       script ??= new vm.Script("pattern.exec(text)");
       context ??= vm.createContext({});

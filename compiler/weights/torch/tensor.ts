@@ -70,6 +70,10 @@ export class StoredTensor implements WeightTensor {
     if (bytes > entry.size) {
       throw torchInvalid(zip.file, `${stored} of ${bytes} bytes, of which the file has ${entry.size}`, leaf);
     }
+    // PyTorch compresses nothing: a packed record that is longer than its storage is there to fill memory.
+    if (entry.deflated && entry.size > bytes) {
+      throw torchInvalid(zip.file, `${stored} of ${bytes} bytes in a record of ${entry.size}`, leaf);
+    }
     const [size, end] = [this.#count() * unit, this.#end() * unit];
     const type = `${dtype}[${this.shape.join(",")}]`;
     if (!Number.isSafeInteger(size) || !Number.isSafeInteger(end) || end > bytes) {
