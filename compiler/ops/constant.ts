@@ -7,6 +7,9 @@ import { has } from "./table.ts";
 /** Initializers of graphs below this IR version are among the inputs by rule, and constants all the same. */
 export const FIRST_WITH_DEFAULTS = 4;
 
+/** No exporter puts more ops than this between a constant and its reader. */
+const LONGEST_PATH = 64;
+
 /** Whether a caller may give something else for an initializer: it is the default of an input. */
 function canBeOverridden({ isInput, graph }: Value): boolean {
   const owner = graph?.owner ?? null;
@@ -19,7 +22,8 @@ function canBeOverridden({ isInput, graph }: Value): boolean {
  * also behind Identity.
  */
 export function constantOf(value: Value | null): Tensor | null {
-  for (let at = value; at !== null;) {
+  let at = value;
+  for (let steps = 0; at !== null && steps < LONGEST_PATH; steps++) {
     if (at.constant !== undefined) return canBeOverridden(at) ? null : at.constant;
     const node: Node | null = at.producer;
     if (node === null) return null;
@@ -45,7 +49,8 @@ function constantNode(node: Node): Tensor | null {
 /** The one number a value always holds, of any shape with one element and of any type it is cast to, or null. */
 export function scalarOf(value: Value | null): number | null {
   let at = value;
-  while (at?.producer && has(at.producer, "retype")) at = at.producer.input(0);
+  for (let steps = 0; at?.producer && has(at.producer, "retype") && steps < LONGEST_PATH; steps++)
+    at = at.producer.input(0);
   const tensor = constantOf(at);
   return tensor === null ? null : scalar(tensor);
 }

@@ -51,8 +51,9 @@ export function viewChain(value: Value): readonly Value[] {
 
 /** The first value that all chains of views have in common, or null. */
 export function commonSource(values: readonly Value[]): Value | null {
-  const [first, ...rest] = values.map((value) => viewChain(value));
-  return first?.find((value) => rest.every((chain) => chain.includes(value))) ?? null;
+  const [first = [], ...rest] = values.map((value) => viewChain(value));
+  const chains = rest.map((chain) => new Set(chain));
+  return first.find((value) => chains.every((chain) => chain.has(value))) ?? null;
 }
 
 /** Whether two types are known and not the same: a block that takes one and computes the other casts on its way. */
@@ -68,6 +69,9 @@ export function isCastBetween(value: Value, source: Value): boolean {
     .some(({ producer }) => producer !== null && has(producer, "retype"));
 }
 
+/** No exporter wraps a projection in more. */
+const MOST_RESHAPES = 16;
+
 /**
  * The cut values of a block. Exporters wrap projections in reshapes (`Reshape → Gemm → Reshape`): the cut lies
  * outside of those, where input and output have the same leading dimensions. A Cast of the output is taken along:
@@ -80,7 +84,7 @@ export function cutValues(source: Value, result: Value): { readonly input: Value
   const inputs = [source];
   for (
     let node = source.producer;
-    node !== null && has(node, "reshape");
+    node !== null && has(node, "reshape") && inputs.length < MOST_RESHAPES;
     node = inputs.at(-1)?.producer ?? null
   ) {
     const input = node.input(0);
@@ -89,7 +93,10 @@ export function cutValues(source: Value, result: Value): { readonly input: Value
   }
   // Behind each reshape, the furthest value that casts or a pair of quantizers make of it.
   const outputs = [furthest(result)];
-  for (let next = onlyReader(outputs[0] ?? result, "reshape"); next !== null;) {
+  for (
+    let next = onlyReader(outputs[0] ?? result, "reshape");
+    next !== null && outputs.length < MOST_RESHAPES;
+  ) {
     const value = furthest(next);
     outputs.push(value);
     next = onlyReader(value, "reshape");

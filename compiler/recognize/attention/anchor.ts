@@ -95,6 +95,9 @@ interface Above {
   readonly nodes: readonly Node[];
 }
 
+/** No exporter puts more nodes between the scores and their Softmax, those of the mask included. */
+const MOST_BEFORE_SOFTMAX = 256;
+
 /**
  * Walks back from the Softmax over scale, mask, soft cap and sinks to the product of two activations: depth first,
  * each node once.
@@ -107,6 +110,7 @@ function findScores(value: Value): Above | null {
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     const { node, from } = at;
     if (node === null || below.has(node)) continue;
+    if (below.size >= MOST_BEFORE_SOFTMAX) return null;
     below.set(node, from);
     if (has(node, "product")) {
       if (node.inputs.some((v) => v === null || weightOf(v) !== null)) continue;
