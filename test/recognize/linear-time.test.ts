@@ -75,13 +75,13 @@ const graphs: readonly (readonly [string, (count: number) => string])[] = [
   ],
 ];
 
-const original: { get?: unknown } | undefined = Object.getOwnPropertyDescriptor(Node.prototype, "op");
+const original = Object.getOwnPropertyDescriptor(Node.prototype, "op") ?? {};
 
 /** How often recognition asks a node which op it is. */
 function steps(nodes: string): number {
   const model = modelOf({ inputs: "float[B,S,8] x", weights, nodes });
   let count = 0;
-  const get = original?.get;
+  const get: unknown = Reflect.get(original, "get");
   if (typeof get !== "function") throw new Error("op is no getter");
   Object.defineProperty(Node.prototype, "op", {
     configurable: true,

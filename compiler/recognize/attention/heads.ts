@@ -27,16 +27,20 @@ export function recognizeHeads(
     const parts = packed ? declared.heads + 2 * declared.kvHeads : declared.kvHeads;
     return { ...declared, headDim: k.outFeatures / parts };
   }
-  const headDim = headWidth(anchor, index);
-  if (headDim === null) return null;
+  const found = headWidth(anchor, index);
+  if (found === null) return null;
   // The context, which the output projection reads, is as wide as the queries; keys and values share the rest.
   const width = o.inFeatures;
   const kv = packed ? (q.outFeatures - width) / 2 : k.outFeatures;
-  return whole({ heads: width / headDim, kvHeads: kv / headDim, headDim });
+  const of = (headDim: number): Heads | null =>
+    whole({ heads: width / headDim, kvHeads: kv / headDim, headDim });
+  // GPT-NeoX packs head by head: the Reshape that splits heads makes rows of a query, a key and a value.
+  return of(found) ?? (packed ? of(found / 3) : null);
 }
 
 function whole(heads: Heads): Heads | null {
-  return Number.isInteger(heads.heads) && Number.isInteger(heads.kvHeads) && heads.heads > 0 ? heads : null;
+  const isWhole = [heads.heads, heads.kvHeads, heads.headDim].every((n) => Number.isInteger(n) && n > 0);
+  return isWhole ? heads : null;
 }
 
 function declaredHeads({ op, node }: Anchor): { heads: number; kvHeads: number } | null {

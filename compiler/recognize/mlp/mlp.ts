@@ -3,7 +3,7 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { activationName, isActivation } from "./activation.ts";
 import { constantOf } from "../../ops/constant.ts";
-import { carriedInputs, has } from "../../ops/table.ts";
+import { carriedInputs, has, opOf } from "../../ops/table.ts";
 import { commonSource, cutValues, differ, dtypeThrough, isCastBetween } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
@@ -32,6 +32,17 @@ export interface Mlp {
   readonly castsInput: boolean;
 }
 
+/**
+ * Whether a node acts on each token by itself, and by no projection: on each element, or on all of a norm. Some MLPs
+ * have one in front of their last projection (BitNet).
+ */
+function isWithinToken(node: Node): boolean {
+  const { norm } = opOf(node);
+  // One that reads a sum normalizes the residual stream, and what stands behind it is another block.
+  if (norm !== null) return !norm.adds && node.input(0)?.producer?.op !== "Add";
+  return has(node, "reduce") || isElementwise(node);
+}
+
 /** Whether a node acts on each element by itself, or only chooses or rearranges elements. */
 function isElementwise(node: Node): boolean {
   return has(node, "elementwise") || has(node, "view") || has(node, "cut") || node.op === "Constant";
@@ -53,7 +64,7 @@ function isBehindActivation(linear: Linear, index: GraphIndex): boolean {
   const pending: (Value | null)[] = [linear.input];
   for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
     const node = at?.producer ?? null;
-    if (node?.graph !== index.graph || !isElementwise(node) || index.linearOf(node) !== null) continue;
+    if (node?.graph !== index.graph || !isWithinToken(node) || index.linearOf(node) !== null) continue;
     if (nodes.has(node) || index.withoutActivation.has(node)) continue;
     if (isActivation(node) && constantOf(at) === null) return true;
     nodes.add(node);
@@ -75,7 +86,7 @@ function coneAbove(linear: Linear, index: GraphIndex): Cone {
     const source = node === null ? null : index.linearOf(node);
     if (constantOf(at) !== null) continue;
     if (source !== null) linears.add(source);
-    else if (node?.graph !== index.graph || !isElementwise(node)) foreign ??= at;
+    else if (node?.graph !== index.graph || !isWithinToken(node)) foreign ??= at;
     else if (!nodes.has(node)) {
       nodes.add(node);
       if (isActivation(node)) activation = node;
