@@ -51,9 +51,20 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
     misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
     parameters,
     ...unseenIn(model, view),
+    ...(view.mixers.length === 0 ? {} : { others: view.mixers.map(mixerRecord) }),
     ...loraIn(view),
     ...contentsOf(model),
   };
+}
+
+function mixerRecord({ layer, at }: DecoderView["mixers"][number]) {
+  return { layer, op: at.op, at: placeText(at) };
+}
+
+function othersText(others: readonly { readonly layer: number; readonly op: string }[]): string {
+  const ops = [...new Set(others.map(({ op }) => op))].join(", ");
+  const layers = [...new Set(others.map(({ layer }) => layer))].join(", ");
+  return `${others.length} that mix tokens by ${ops}, in layers ${layers}: left as they are`;
 }
 
 /** Why no block of a kind was seen; nothing where some was. */
@@ -221,12 +232,13 @@ function inspectionText(report: Inspection, view: DecoderView, refusal: string |
     ["parameters", grouped(report.parameters)],
     ["attention", countText(matched.attention, seen.attention, report.unseen?.["attention"])],
     ["mlp", countText(matched.mlp, seen.mlp, report.unseen?.["mlp"])],
+    ...(report.others === undefined ? [] : [["other blocks", othersText(report.others)] as const]),
     ...(report.lora === undefined ? [] : [["lora", loraText(report.lora)] as const]),
     ...(report.adapters === undefined ? [] : [["adapters", countsText(report.adapters)] as const]),
     ...(report.replaced === undefined ? [] : [["replaced", countsText(report.replaced)] as const]),
     ...(report.base === undefined ? [] : [["base", fingerprintName(report.base)] as const]),
   ]);
-  const layers = groupAlike(view.layers).map(({ from, to, text }) => [layersText(from, to), text] as const);
+  const layers = groupAlike(view).map(({ from, to, text }) => [layersText(from, to), text] as const);
   const misses = report.misses.map((m) => `  ${m.code} at ${m.at}\n    wanted ${m.wanted}, found ${m.got}`);
   return [
     summary,
@@ -241,10 +253,11 @@ function countText(matched: number, seen: number, unseen: string | undefined): s
 }
 
 /** Layers in a row that say the same are shown once: a page, however deep the model. */
-function groupAlike(layers: readonly Layer[]): { from: Layer; to: Layer; text: string }[] {
+function groupAlike({ layers, mixers }: DecoderView): { from: Layer; to: Layer; text: string }[] {
   const groups: { from: Layer; to: Layer; text: string }[] = [];
   for (const layer of layers) {
-    const text = `${attentionText(layer.attention)}\n${mlpText(layer.mlp)}`;
+    const mixer = mixers.find((one) => one.layer === layer.index);
+    const text = `${layer.attention === null && mixer ? `self_attn  none: ${mixer.at.op} mixes tokens` : attentionText(layer.attention)}\n${mlpText(layer.mlp)}`;
     const last = groups.at(-1);
     if (last?.text === text) last.to = layer;
     else groups.push({ from: layer, to: layer, text });

@@ -22,6 +22,8 @@ export type Trait =
   | "elementwise"
   /** Makes statistics of its operand over some axes. */
   | "reduce"
+  /** Makes each token of others before it, and is no attention: a convolution, a sum or a scan over tokens. */
+  | "mix-tokens"
   /** A product of two matrices. */
   | "product"
   /** May stand between a stored parameter and the node that uses it. */

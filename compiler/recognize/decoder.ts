@@ -11,6 +11,7 @@ import type { Linear } from "./linear/linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
 import { recognizeMlp, type Mlp } from "./mlp/mlp.ts";
 import { recognizeMoes, type Moe } from "./moe/moe.ts";
+import { mixersOf, type Mixer } from "./model/mixers.ts";
 import { layerNameOf, type LayerName } from "./model/names.ts";
 import { recognizeNorm, type Norm } from "./norm/norm.ts";
 
@@ -45,6 +46,8 @@ export interface DecoderView {
   /** Every block seen, in the order of the graph. */
   readonly seen: readonly Seen[];
   readonly misses: readonly Miss[];
+  /** Blocks that mix tokens in another way than attention, and are left as they are. */
+  readonly mixers: readonly (Mixer & { readonly layer: number })[];
   /** The norm in front of the first understood block. */
   readonly norm: Norm | null;
   readonly hiddenSize: number | null;
@@ -54,10 +57,15 @@ export interface DecoderView {
 export function viewDecoder(model: Model): DecoderView {
   const graphs = [model.graph, ...[...nodesDeep(model.graph)].flatMap((node) => node.subgraphs)];
   const inExperts = new Set<Node>();
+  const mixers: DecoderView["mixers"][number][] = [];
   const seen = graphs.flatMap((graph) => {
     // What a mixture of experts holds in graphs of its own is part of it.
     if (isHeldBy(graph, inExperts)) return [];
-    return numberLayers(seeBlocks(graph, new GraphIndex(model, graph), inExperts));
+    const index = new GraphIndex(model, graph);
+    const blocks = seeBlocks(graph, index, inExperts);
+    const numbered = numberLayers(blocks.seen, blocks.mixers, index);
+    mixers.push(...numbered.mixers);
+    return numbered.seen;
   });
   const blocks = seen.map(({ answer }) => answer).filter((answer): answer is Block | Site => !isMiss(answer));
   const [first] = blocks;
@@ -66,6 +74,7 @@ export function viewDecoder(model: Model): DecoderView {
     layers: layersOf(seen),
     seen,
     misses: seen.map(({ answer }) => answer).filter(isMiss),
+    mixers,
     norm: input === null ? null : recognizeNorm(input),
     hiddenSize: first?.hiddenSize ?? null,
   };
@@ -93,7 +102,7 @@ function isHeldBy(graph: Graph, nodes: ReadonlySet<Node>): boolean {
 }
 
 /** @param inExperts told of the nodes of mixtures of experts */
-function seeBlocks(graph: Graph, index: GraphIndex, inExperts: Set<Node>): Unnumbered[] {
+function seeBlocks(graph: Graph, index: GraphIndex, inExperts: Set<Node>): SeenBlocks {
   const seen: Unnumbered[] = [];
   const taken = new Set<Linear>();
   const inAttention = new Set<Node>();
@@ -124,11 +133,18 @@ function seeBlocks(graph: Graph, index: GraphIndex, inExperts: Set<Node>): Unnum
       if (linear !== null) taken.add(linear);
     }
   }
+  const mixers = mixersOf(index, new Set([...inAttention, ...inExperts]));
   for (const linear of index.linears) {
-    const answer = taken.has(linear) ? null : recognizeMlp(linear, index);
+    const answer = taken.has(linear) || mixers.has(linear) ? null : recognizeMlp(linear, index);
     if (answer !== null) seen.push({ block: "mlp", isMoe: false, at: linear.node, graph, answer });
   }
-  return withoutOverlaps(seen).sort((a, b) => index.position(a.at) - index.position(b.at));
+  const order = withoutOverlaps(seen).sort((a, b) => index.position(a.at) - index.position(b.at));
+  return { seen: order, mixers: [...mixers.values()].filter(({ out }) => !taken.has(out)) };
+}
+
+interface SeenBlocks {
+  readonly seen: Unnumbered[];
+  readonly mixers: readonly Mixer[];
 }
 
 /** A node belongs to one block: a block that reaches into one found before it (attention first) is a miss. */
@@ -161,15 +177,28 @@ type Unnumbered = Omit<Seen, "layer">;
  * Numbers the layers of one graph: by the names of blocks where every understood block has one, else by the order of
  * the dataflow. Each graph counts by itself: the branches of a merged decoder's If are the same layers twice.
  */
-function numberLayers(order: readonly Unnumbered[]): Seen[] {
+function numberLayers(
+  order: readonly Unnumbered[],
+  mixers: readonly Mixer[],
+  index: GraphIndex,
+): Pick<DecoderView, "seen" | "mixers"> {
   const names = order.map(({ answer }) => (isMiss(answer) ? null : nameOf(answer)));
   const named = order.every(({ answer }, i) => isMiss(answer) || names[i] !== null);
   const isOne = new Set(names.flatMap((name) => name?.prefix ?? [])).size === 1;
   if (!named || !isOne || !isAscending(names.flatMap((name) => name?.index ?? [])))
-    return numberByFlow(order);
+    return numberByFlow(order, mixers, index);
   let layer = 0;
   // A block that was missed belongs where the last understood one did.
-  return order.map((seen, i) => ({ ...seen, layer: (layer = names[i]?.index ?? layer) }));
+  const seen = order.map((one, i) => ({ ...one, layer: (layer = names[i]?.index ?? layer) }));
+  const before = (out: Linear): number =>
+    seen.findLast(({ at }) => index.position(at) < index.position(out.node))?.layer ?? 0;
+  return {
+    seen,
+    mixers: mixers.map((one) => ({
+      ...one,
+      layer: layerNameOf([one.out.node], [one.out.weight])?.index ?? before(one.out),
+    })),
+  };
 }
 
 /** Names that go back and forth say something else than the place in the stack. */
@@ -180,21 +209,44 @@ function isAscending(indices: readonly number[]): boolean {
 /**
  * Each attention begins a layer, understood or missed, so that those behind it keep their numbers; an MLP belongs to
  * the attention before it, or to the one behind it that reads the same input (parallel blocks). Where no attention is
- * seen at all, each MLP is a layer.
+ * seen at all, each MLP is a layer. What mixes tokens in another way begins a layer, too, or stands beside attention.
  */
-function numberByFlow(order: readonly Unnumbered[]): Seen[] {
-  const hasAttention = order.some(({ block }) => block === "attention");
+function numberByFlow(
+  order: readonly Unnumbered[],
+  mixers: readonly Mixer[],
+  index: GraphIndex,
+): Pick<DecoderView, "seen" | "mixers"> {
+  const waitingMixers = [...mixers].sort((a, b) => index.position(a.out.node) - index.position(b.out.node));
+  const placed: DecoderView["mixers"][number][] = [];
+  // What has begun a layer whose MLP is still to come.
+  let begunBy: "attention" | "mixer" | null = null;
+  const hasAttention = mixers.length > 0 || order.some(({ block }) => block === "attention");
   let layer = -1;
   let waiting: Value | null = null;
-  return order.map((seen) => {
+  const seen = order.map((seen) => {
+    while (
+      waitingMixers[0] !== undefined &&
+      index.position(waitingMixers[0].out.node) < index.position(seen.at)
+    ) {
+      if (begunBy === null) layer++;
+      begunBy ??= "mixer";
+      placed.push({ ...waitingMixers[0], layer });
+      waitingMixers.shift();
+    }
     const input = isMiss(seen.answer) ? null : inputOf(seen.answer);
     const joins = waiting !== null && waiting === input;
     // Cross-attention stands in the layer of the self-attention before it.
-    const begins = seen.block === "attention" && !joins && !isCross(seen.answer);
+    const isNew = seen.block === "attention" && !joins && !isCross(seen.answer);
+    const begins = isNew && begunBy !== "mixer";
+    begunBy = seen.block === "mlp" ? null : "attention";
     if (layer < 0 || (hasAttention ? begins : seen.block === "mlp")) layer++;
     waiting = seen.block === "mlp" ? input : null;
     return { ...seen, layer };
   });
+  return {
+    seen,
+    mixers: [...placed, ...waitingMixers.map((one) => ({ ...one, layer: Math.max(layer, 0) }))],
+  };
 }
 
 function inputOf(block: Block | Site): Value {

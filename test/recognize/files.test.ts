@@ -69,6 +69,8 @@ describe("a graph that compiles and computes what it did", () => {
     ["with LayerNorms, parallel blocks and neighbours that turn together", "cohere-optimum.onnx"],
     ["whose queries' projection holds a gate", "gated-heads-op.onnx"],
     ["whose cache is joined with an empty value first", "cache-empty-joined.onnx"],
+    ["with a norm inside its MLPs (BitNet)", "bitnet.onnx"],
+    ["with heads packed one by one (GPT-NeoX)", "gptneox.onnx"],
     ["whose weights are inputs by rule, below IR version 4", "ir3-inputs.onnx"],
   ])("%s", async (_, name) => {
     const { view } = openDecoder(file(name));
@@ -193,6 +195,24 @@ describe("what is said of a graph", () => {
       { code: "ATTENTION_WIDTH", got: "an output of 16: the input is wider" },
     ]);
     expect(refusalOf(model, view)).toBeNull();
+  });
+
+  it("of a hybrid: attention and MLPs are adapted, and the rest is named", async () => {
+    const { view } = openDecoder(file("lfm2.onnx"));
+    expect(view.misses).toEqual([]);
+    expect(view.mixers).toMatchObject([{ layer: 0, at: { opType: "Conv" } }]);
+    expect(view.layers.map(({ index, attention, mlp }) => [index, attention?.kind, mlp?.kind])).toEqual([
+      [0, undefined, "mlp"],
+      [1, "attention", "mlp"],
+    ]);
+    const { stdout } = await tfcHere("inspect", file("lfm2.onnx"));
+    expect(stdout).toContain("1 that mix tokens by Conv, in layers 0: left as they are");
+    expect(stdout).toContain("self_attn  none: Conv mixes tokens");
+    expect(await compiledRuns("lfm2.onnx")).toContain("adapters    3 scalarlm");
+  });
+
+  it("of GPT-NeoX's: heads that are packed one by one", () => {
+    expect(attentionIn("gptneox.onnx").heads).toEqual({ heads: 4, kvHeads: 4, headDim: 8 });
   });
 
   it("whose weights are inputs by rule: none is left once the IR version is raised", async () => {

@@ -27,6 +27,41 @@ function layers(of: readonly (readonly [weight: string, node: string])[]): strin
   return viewDecoder(model).layers.map(({ name }) => name);
 }
 
+/** A short convolution between projections, as hybrids have in place of attention or beside it. */
+const convolved = (
+  x: string,
+  y: string,
+): string => `${y}i = MatMul (${x}, square) ${y}t = Transpose <perm = [0, 2, 1]> (${y}i)
+  ${y}c = Conv <group = 8, pads = [1, 1]> (${y}t, kernel) ${y}u = Transpose <perm = [0, 2, 1]> (${y}c) ${y}o = MatMul (${y}u, square)`;
+const attended = (
+  x: string,
+  y: string,
+): string => `${y}q = MatMul (${x}, square) ${y}k = MatMul (${x}, square)
+  ${y}v = MatMul (${x}, square) ${y}r = Transpose <perm = [0, 2, 1]> (${y}k) ${y}s = MatMul (${y}q, ${y}r) ${y}p = Softmax (${y}s)
+  ${y}x = MatMul (${y}p, ${y}v) ${y}a = MatMul (${y}x, square)`;
+const raised = (x: string, y: string): string =>
+  `${y}h = MatMul (${x}, up) ${y}w = Relu (${y}h) ${y}d = MatMul (${y}w, down) ${y} = Add (${x}, ${y}d)`;
+
+describe("layers of a hybrid without names", () => {
+  it("count blocks that mix tokens in another way, in place of attention or beside it", () => {
+    const nodes = `${convolved("x", "m")} n = Add (x, mo) ${raised("n", "first")}
+      ${attended("first", "b")} ${convolved("first", "e")} bb = Add (first, ba) f = Add (bb, eo) ${raised("f", "second")}
+      ${attended("second", "g")} z = Add (second, ga) ${raised("z", "y")}`;
+    const weights = `float[8,8] square = ["location": "s"], float[8,1,3] kernel = ["location": "k"],
+      float[8,12] up = ["location": "u"], float[12,8] down = ["location": "d"]`;
+    const view = viewDecoder(modelOf({ inputs: "float[B,S,8] x", weights, nodes }));
+    expect(view.misses).toEqual([]);
+    expect(view.mixers.map(({ layer }) => layer)).toEqual([0, 1]);
+    expect(
+      view.layers.map(({ index, copy, attention, mlp }) => [index, copy, attention?.kind, mlp?.kind]),
+    ).toEqual([
+      [0, 0, undefined, "mlp"],
+      [1, 0, "attention", "mlp"],
+      [2, 0, "attention", "mlp"],
+    ]);
+  });
+});
+
 describe("layers are named", () => {
   it.each<[string, (readonly [string, string])[], string[]]>([
     [

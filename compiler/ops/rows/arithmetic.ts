@@ -51,6 +51,9 @@ export const arithmeticRows: readonly Row[] = [
   ...["Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"].map((name) =>
     reduce(`Reduce${name}`),
   ),
+  ["Conv", { traits: ["mix-tokens"] }],
+  ["CumSum", { carries: [0], rank: "first", traits: ["mix-tokens"] }],
+  ["Scan", { traits: ["mix-tokens"] }],
   ["MatMul", { traits: ["product"] }],
   ["com.microsoft::FusedMatMul", { traits: ["product"] }],
 ];

@@ -5,7 +5,7 @@ import type { Mlp } from "../../../compiler/recognize/mlp/mlp.ts";
 import { modelOf } from "../graphs.ts";
 
 const weights = `float[8,12] wg = ["location": "g"], float[8,12] wu = ["location": "u"], float[12,8] wd = ["location": "d"],
-  float[8,24] wgu = ["location": "gu"], float half = {0.5}, float one = {1.0}, float root = {1.4142135},
+  float[12] scale = ["location": "n"], float[8,24] wgu = ["location": "gu"], float half = {0.5}, float one = {1.0}, float root = {1.4142135},
   float a = {0.044715}, float b = {0.7978846}, float three = {3.0}, int64[1] i0 = {0}, int64[1] i12 = {12},
   int64[1] i24 = {24}, int64[1] last = {-1}`;
 
@@ -42,6 +42,19 @@ describe("a gated MLP", () => {
   ])("with %s is %s", (_, activation, nodes) => {
     expect(mlps(`${GATE} ${nodes} ${REST}`)).toMatchObject([
       { kind: "mlp", activation, gated: true, hiddenSize: 8, intermediateSize: 12 },
+    ]);
+  });
+
+  it.each<[string, string]>([
+    ["one op", "mn = RMSNormalization (m, scale)"],
+    [
+      "plain ops",
+      "sq = Mul (m, m) mean = ReduceMean (sq, last) e = Add (mean, half) r = Sqrt (e) nr = Div (m, r) mn = Mul (nr, scale)",
+    ],
+  ])("with a norm by %s in front of its last projection", (_, norm) => {
+    const nodes = `${GATE} act = Swish (g) u = MatMul (x, wu) m = Mul (act, u) ${norm} y = MatMul (mn, wd)`;
+    expect(mlps(nodes)).toMatchObject([
+      { kind: "mlp", activation: "silu", gated: true, intermediateSize: 12 },
     ]);
   });
 
