@@ -44,7 +44,7 @@ export async function runWith(
 
 /** The farthest logit of a graph from PyTorch's with trained weights, by the largest of PyTorch's. */
 export async function logitsApart(file: string, trained: string, more: Tensors = new Map()): Promise<number> {
-  const reference = path.join(trained, "reference.safetensors");
+  const reference = referenceIn(trained);
   const [ids, wanted] = ["input_ids", "logits"].map((name) => storedTensor(reference, name));
   if (ids === undefined || wanted === undefined) throw new Error(`no reference in ${trained}`);
   const [batch = 0, sequence = 0] = ids.dims;
@@ -65,4 +65,10 @@ export async function logitsApart(file: string, trained: string, more: Tensors =
     largest = Math.max(largest, Math.abs(want));
   }
   return farthest / Math.max(1, largest);
+}
+
+/** Where PyTorch's logits with trained weights are. */
+function referenceIn(trained: string): string {
+  const files = ["reference.safetensors", "logits.safetensors"].map((name) => path.join(trained, name));
+  return files.find((file) => existsSync(file)) ?? "";
 }
