@@ -31,22 +31,16 @@ const exports: readonly (readonly [family: string, exporter: string, trained: st
   ["gemma3", "torchscript", "gemma3"],
   ["gemma3", "mobius", "gemma3"],
   ["cohere", "dynamo", "cohere"],
-  ["cohere", "torchscript", "cohere"],
   ["glm4", "dynamo", "glm4"],
   ["glm4", "mobius", "glm4"],
   ["olmo2", "dynamo", "olmo2"],
-  ["olmo2", "torchscript", "olmo2"],
-  ["olmo2", "mobius", "olmo2"],
   ["granite", "dynamo", "granite"],
   ["granite", "genai-fp32", "granite-wide"],
   ["smollm3", "dynamo", "smollm3"],
   ["phi", "dynamo", "phi"],
   ["phi", "torchscript", "phi"],
-  ["phi", "mobius", "phi"],
   ["phi", "genai-fp32", "phi-wide"],
   ["stablelm", "dynamo", "stablelm"],
-  ["stablelm", "torchscript", "stablelm"],
-  ["stablelm", "mobius", "stablelm"],
 ];
 
 /** Their exporters round the factor of the embeddings. */
