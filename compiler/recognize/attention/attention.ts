@@ -149,7 +149,8 @@ function headsOf(
 ): Heads | null {
   const { q, latent, v, o } = projections;
   if (latent === null) return recognizeHeads(anchor, projections, index);
-  return recognizeHeads({ ...anchor, value: anchor.query }, { q, k: q, v, o }, index);
+  const wide = { ...o, inFeatures: q.outFeatures };
+  return recognizeHeads({ ...anchor, value: anchor.query }, { q, k: q, v, o: wide }, index);
 }
 
 function inputNames(linears: readonly Linear[]): string {

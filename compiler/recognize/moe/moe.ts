@@ -52,14 +52,17 @@ export function recognizeMoes(index: GraphIndex, others: ReadonlySet<Node>): rea
 function seeMoe(router: Router, index: GraphIndex, others: ReadonlySet<Node>): SeenMoe | null {
   const flow = new RoutedFlow(router.linear.input, index, others);
   const routed = flow.from(router.choices);
-  // What a sampler chooses goes through no weights.
-  if (routed.ends.size === 0 && ![...routed.nodes].some((node) => isExpert(node, index))) return null;
+  const { nodes: own } = router.linear;
+  const isAny = (nodes: Iterable<Node>): boolean =>
+    [...nodes].some((node) => !own.includes(node) && isExpert(node, index));
+  // What a sampler chooses goes through no weights, and weights nothing that does.
+  if (routed.ends.size === 0 && !isAny(flow.withSources(routed.nodes))) return null;
   const at = router.choice;
   const answer = understood(router, { flow, routed }, index);
-  const nodes = isMiss(answer)
-    ? new Set([...routed.nodes, ...besideRouter(router, index)])
-    : new Set(answer.region.nodes);
-  return { at, answer, nodes };
+  if (!isMiss(answer)) return { at, answer, nodes: new Set(answer.region.nodes) };
+  // Without an end, what depends on the choice may be the rest of the model.
+  const seen = routed.ends.size > 0 ? flow.withSources(routed.nodes) : routed.nodes;
+  return { at, answer, nodes: new Set([...seen, ...besideRouter(router, index)]) };
 }
 
 /** The nodes of linears that read what a router reads: of shared experts, and of experts that all tokens go through. */

@@ -74,6 +74,22 @@ export class RoutedFlow {
     return { nodes, ends, outputs, strayed: null };
   }
 
+  /** Some nodes with all that they read from behind the block's input on, in no order: as far as other blocks. */
+  withSources(nodes: Iterable<Node>): ReadonlySet<Node> {
+    const found = new Set<Node>(nodes);
+    const pending = [...found];
+    for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+      for (const { producer } of readsOf(at)) {
+        if (producer?.graph !== this.#index.graph || found.has(producer) || this.#others.has(producer))
+          continue;
+        if (this.#index.position(producer) <= this.#start) continue;
+        found.add(producer);
+        pending.push(producer);
+      }
+    }
+    return found;
+  }
+
   /** Whether a value is the block's input, or computed from it by this block. */
   isFromInput(value: Value): boolean {
     if (this.#inputs.includes(value)) return true;

@@ -2,6 +2,7 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { scalarOf } from "../../ops/constant.ts";
 import { has, opOf } from "../../ops/table.ts";
+import { viewChain } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
 import { TFC_DOMAIN } from "../../sites/site.ts";
@@ -54,10 +55,17 @@ export function routersOf(nodes: Iterable<Node>, index: GraphIndex): readonly Ro
     if (origin !== null) for (const output of node.outputs) origins.set(output, origin);
     const operand = node.input(scoresOfExperts(node) ?? 0);
     const by = operand === null ? undefined : origins.get(operand);
-    if (!isChoice(node) || by === undefined || by === "several") continue;
+    if (!isChoice(node) || by === undefined || by === "several" || operand === null) continue;
+    // Chosen ids are sorted by a TopK, too, where tokens of one expert are put side by side.
+    if (viewChain(operand).some((value) => isIds(value))) continue;
     choices.set(by, [...(choices.get(by) ?? []), node]);
   }
   return [...choices].flatMap(([linear, found]) => routerOf(linear, found) ?? []);
+}
+
+/** Whether a value says which were chosen. */
+function isIds({ producer, index }: Value): boolean {
+  return producer?.op === "ArgMax" || (producer?.op === "TopK" && index === 1);
 }
 
 /** The linear that a node's results come from, over everything that is no linear; null for none. */
