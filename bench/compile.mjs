@@ -9,6 +9,8 @@ import {
   findPython,
   median,
   peakMemory,
+  peer,
+  peersIn,
   pythonLoadSave,
   pythonVersions,
   scriptOutput,
@@ -22,11 +24,13 @@ const options = {
   runs: { type: "string", default: "7" },
   models: { type: "string", default: Object.keys(models).join(",") },
   plain: { type: "boolean", default: false },
+  slow: { type: "boolean", default: false },
 };
 
 /**
  * `tfc compile` beside a Python process that loads and saves the same graph, at the sizes of real Llamas.
  *
+ * `--slow` also runs onnxscript's and onnxruntime's optimizers, which take minutes, once each;
  * `--runs N` counted runs of each program; `--models A,B` some of the models; `--plain` graphs without the notes that
  * torch's exporter leaves on nodes.
  */
@@ -46,7 +50,11 @@ export async function run(args) {
     console.error(`measuring ${name}`);
     measured.push({
       name,
-      ...(await measure(models[name], python, { runs: Number(values.runs), notes: !values.plain })),
+      ...(await measure(models[name], python, {
+        runs: Number(values.runs),
+        notes: !values.plain,
+        isSlow: values.slow,
+      })),
     });
   }
   for (const table of [compared(measured, python), memory(measured, python), stages(measured)])
@@ -59,23 +67,34 @@ function machine(python) {
   return `${processors.length} × ${processors[0]?.model ?? "?"}, ${type()} ${release()}, ${versions.join(", ")}`;
 }
 
-function measure(llama, python, { runs, notes }) {
+function measure(llama, python, { runs, notes, isSlow }) {
   return withFolder((folder) => {
     // First, since what comes behind the model is removed between runs.
     const codec = bundleCodec(folder);
     const model = writeModel(folder, llama, { notes });
+    const tools = python === null ? [] : peersIn(python);
     const programs = {
       tfc: tfcCompile(model.graph),
       // The least adapters there are: what it takes without writing weights.
       graph: tfcCompile(model.graph, "--heads", "1", "--rank", "1"),
       codec: codecAlone(codec, model.graph, join(folder, "decoded.bin")),
       ...(python === null ? {} : { python: pythonLoadSave(python, model.graph, join(folder, "saved.onnx")) }),
+      ...(tools.includes("onnx-ir")
+        ? { ir: peer(python, "onnx-ir", model.graph, join(folder, "ir.onnx")) }
+        : {}),
     };
     const times = wallTimes(programs, runs, model.clean);
+    const slow = isSlow ? tools.filter((tool) => tool !== "onnx-ir") : [];
+    for (const tool of slow) {
+      const program = peer(python, tool, model.graph, join(folder, "optimized.onnx"));
+      times[tool] = wallTimes({ [tool]: program }, 0, model.clean)[tool];
+    }
     const memory = {};
     const readsWeights = {};
     let adapterBytes = 0;
-    for (const [name, program] of Object.entries(programs).filter(([name]) => name !== "codec")) {
+    for (const [name, program] of Object.entries(programs).filter(
+      ([name]) => !["codec", "ir"].includes(name),
+    )) {
       readsWeights[name] = reads(model.weights, () => (memory[name] = peakMemory(program, folder)));
       if (name === "tfc") adapterBytes = statSync(join(folder, "model.tfc.adapters.safetensors")).size;
       model.clean();
@@ -98,9 +117,15 @@ function compared(measured, python) {
     "adapter file",
     "of which its writing",
     "tfc without it",
-    "codec alone",
+    "read and write alone",
   ];
-  if (python !== null) head.push("Python", "tfc / Python", "without adapters", "codec alone");
+  if (python !== null) head.push("Python", "tfc / Python", "without it", "read and write alone");
+  const hasIr = measured.some(({ times }) => times.ir !== undefined);
+  if (hasIr) head.push("onnx-ir", "without it / onnx-ir");
+  const slow = ["optimize_for_ort", "ort-optimizer"].filter((tool) =>
+    measured.some(({ times }) => times[tool] !== undefined),
+  );
+  head.push(...slow);
   const rows = measured.map(({ name, layers, nodes, graphBytes, adapterBytes, times }) => {
     const { tfc, graph, codec, python: other } = times;
     const own = [
@@ -116,7 +141,8 @@ function compared(measured, python) {
     ];
     const beside =
       python === null ? [] : [ms(other), ratio(tfc, other), ratio(graph, other), ratio(codec, other)];
-    return [...own, ...beside].map(String);
+    const ir = hasIr ? [ms(times.ir), ratio(graph, times.ir)] : [];
+    return [...own, ...beside, ...ir, ...slow.map((tool) => ms(times[tool]))].map(String);
   });
   return markdownTable(head, rows);
 }

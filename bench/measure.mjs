@@ -41,6 +41,24 @@ export function pythonLoadSave(python, input, output) {
   return { command, reporting: (report) => ({ command: [...command, report] }) };
 }
 
+/**
+ * A tool of a comparable job, in Python: see peers.py.
+ *
+ * @returns {Program}
+ */
+export function peer(python, tool, input, output) {
+  const command = [python, here("peers.py"), tool, input, output];
+  return { command, reporting: () => ({ command }) };
+}
+
+/** Of tools in Python, those whose packages are there. */
+export function peersIn(python) {
+  const needs = { "onnx-ir": "onnx_ir", optimize_for_ort: "onnxscript", "ort-optimizer": "onnxruntime" };
+  return Object.entries(needs)
+    .filter(([, module]) => spawnSync(python, ["-c", `import ${module}`]).status === 0)
+    .map(([tool]) => tool);
+}
+
 /** Bundles codec.mjs into one file, so that loading modules costs the least it can. */
 export function bundleCodec(folder) {
   const outfile = join(folder, "codec.mjs");
@@ -85,7 +103,8 @@ export function pythonVersions(python) {
 
 /**
  * Wall time of whole processes, from their start to their end, in milliseconds: the median of several runs. Programs
- * take turns, so that what else the machine does meets them all; the first round is not counted.
+ * take turns, so that what else the machine does meets them all; the first round is not counted, but where it is the
+ * only one.
  *
  * @param {Readonly<Record<string, Program>>} programs
  * @param {number} rounds
@@ -99,7 +118,7 @@ export function wallTimes(programs, rounds, clean) {
       const start = performance.now();
       spawn(command);
       const time = performance.now() - start;
-      if (round > 0) times[name].push(time);
+      if (round > 0 || rounds === 0) times[name].push(time);
       clean();
     }
   }
