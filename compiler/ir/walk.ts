@@ -20,8 +20,7 @@ export function* nodesDeep(graph: Graph): Generator<Node, void, void> {
       }
       const node = step.value;
       yield node;
-      if (node.graph !== null)
-        for (const inner of node.subgraphs.toReversed()) walks.push(walkNodes(inner));
+      if (node.graph !== null) for (const inner of node.subgraphs.toReversed()) walks.push(walkNodes(inner));
     }
   } finally {
     for (const walk of walks) walk.return();
