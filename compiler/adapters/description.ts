@@ -1,3 +1,6 @@
+import { inputError } from "../diagnostics/error.ts";
+import { jsonText } from "../pass/options.ts";
+
 /** What is in a compiled model or a file: one adapter. */
 export interface Described {
   /** `model.layers.0.mlp` */
@@ -18,44 +21,6 @@ export interface AdapterDescription {
     readonly settings: Readonly<Record<string, unknown>>;
     readonly sites: readonly string[];
   }[];
-}
-
-/**
- * Reads the text of a compiled model. Models are data from strangers: it may be anything.
- *
- * @returns null for what is no description
- */
-export function parseDescription(text: string): AdapterDescription | null {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  return isDescription(json) ? json : null;
-}
-
-function isDescription(json: unknown): json is AdapterDescription {
-  if (typeof json !== "object" || json === null) return false;
-  const { residence, members, parts } = json as Partial<Record<keyof AdapterDescription, unknown>>;
-  return (
-    (residence === undefined || typeof residence === "string") &&
-    (members === undefined || typeof members === "number") &&
-    Array.isArray(parts) &&
-    parts.every(isPart)
-  );
-}
-
-function isPart(part: unknown): boolean {
-  if (typeof part !== "object" || part === null) return false;
-  const { kind, settings, sites } = part as Readonly<Record<string, unknown>>;
-  return (
-    typeof kind === "string" &&
-    typeof settings === "object" &&
-    settings !== null &&
-    Array.isArray(sites) &&
-    sites.every((site) => typeof site === "string")
-  );
 }
 
 /** The text for a compiled model or a file. */
@@ -81,10 +46,9 @@ export function describeAdapters(
 
 /** One description of what several say, as the file that holds all their weights has it. */
 export function mergeDescriptions(...texts: readonly (string | undefined)[]): string {
-  const described = texts.flatMap((text) => {
-    const one = text === undefined ? null : parseDescription(text);
-    return one === null ? [] : [one];
-  });
+  const described = texts.flatMap((text) =>
+    text === undefined ? [] : [parseDescription(text, (why) => new Error(`a description with ${why}`))],
+  );
   const bank = described.find(({ residence }) => residence === "bank");
   const parts = described.flatMap((one) => one.parts);
   // Where a bank's weights are is said in its file, too: stacked leaves are no adapter's.
@@ -93,4 +57,80 @@ export function mergeDescriptions(...texts: readonly (string | undefined)[]): st
     ...(bank === undefined ? {} : { residence: bank.residence, members: bank.members }),
     parts,
   });
+}
+
+/**
+ * Reads a description.
+ *
+ * @param fail makes the error of what is no description
+ * @throws what `fail` makes
+ */
+export function parseDescription(
+  text: string,
+  fail: (why: string, cause?: unknown) => Error,
+): AdapterDescription {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw fail("text that is not JSON", cause);
+  }
+  if (!isRecord(json)) throw fail("something other than a JSON object");
+  const { version, residence, members, parts } = json;
+  if (version !== 1) throw fail(`version ${shown(version)}`);
+  if (residence !== undefined && typeof residence !== "string") throw fail(`a residence ${shown(residence)}`);
+  if (members !== undefined && !Number.isSafeInteger(members)) throw fail(`members ${shown(members)}`);
+  if (!Array.isArray(parts)) throw fail("no list of parts");
+  return {
+    version,
+    ...(residence === undefined ? {} : { residence }),
+    ...(members === undefined ? {} : { members: Number(members) }),
+    parts: parts.map((part: unknown) => parsePart(part, fail)),
+  };
+}
+
+function parsePart(part: unknown, fail: (why: string) => Error): AdapterDescription["parts"][number] {
+  const { kind, settings, sites } = isRecord(part) ? part : {};
+  if (typeof kind !== "string") throw fail(`the adapter kind ${shown(kind)}`);
+  const of = `a part of kind ${kind.slice(0, SHOWN)}`;
+  if (!isRecord(settings)) throw fail(`${of} without settings`);
+  if (Object.values(settings).some((value) => typeof value === "object" && value !== null))
+    throw fail(`${of} with settings that are no plain values`);
+  if (!Array.isArray(sites) || !sites.every((site) => typeof site === "string"))
+    throw fail(`${of} without a list of sites`);
+  return { kind, settings, sites };
+}
+
+/** A description in a model's metadata; null where it has none. @throws TfcError ADAPTER_METADATA_INVALID */
+export function describedIn(
+  meta: ReadonlyMap<string, string>,
+  key: string,
+  file: string,
+): AdapterDescription | null {
+  const text = meta.get(key);
+  if (text === undefined) return null;
+  return parseDescription(text, (why, cause) =>
+    inputError("ADAPTER_METADATA_INVALID", { file, name: key }, { why, of: "model" }, cause),
+  );
+}
+
+/** How many adapters of each kind there are, and where their weights are: `12 scalarlm, in a bank of 3`. */
+export function countsText({ parts, residence, members }: AdapterDescription): string {
+  const counts = new Map<string, number>();
+  for (const { kind, sites } of parts) counts.set(kind, (counts.get(kind) ?? 0) + sites.length);
+  const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  if (residence === "inputs") return `${text}, as graph inputs`;
+  return residence === "bank" ? `${text}, in a bank of ${members ?? 0}` : text;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Characters of a value that a message shows: it may be as long as the file. */
+const SHOWN = 200;
+
+function shown(value: unknown): string {
+  const text = value === undefined ? "nothing" : jsonText(value);
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }

@@ -1,6 +1,5 @@
 import { Command } from "commander";
-import { parseDescription, type AdapterDescription } from "../adapters/description.ts";
-import { inputError } from "../diagnostics/error.ts";
+import { countsText, describedIn, type AdapterDescription } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { locText } from "../ir/entity.ts";
 import type { Site } from "../sites/site.ts";
@@ -114,39 +113,16 @@ interface Contents {
   readonly base?: string;
 }
 
-/** @throws TfcError ADAPTER_METADATA_INVALID */
-function describedIn(model: Model, key: string): AdapterDescription | undefined {
-  const text = model.meta.get(key);
-  if (text === undefined) return undefined;
-  const described = parseDescription(text);
-  if (described !== null) return described;
-  throw inputError(
-    "ADAPTER_METADATA_INVALID",
-    { file: model.loc.file, name: key },
-    { why: "text that describes no adapters" },
-  );
-}
-
 /** What a compiled model says of itself; nothing of one that was not compiled. */
-function contentsOf(model: Model): Contents {
-  const { meta } = model;
-  const [adapters, replaced] = [ADAPTER_KEY, REPLACED_KEY].map((key) => {
-    return describedIn(model, key);
-  });
+function contentsOf({ meta, loc: { file } }: Model): Contents {
+  const adapters = describedIn(meta, ADAPTER_KEY, file);
+  const replaced = describedIn(meta, REPLACED_KEY, file);
   const base = meta.get(BASE_KEY);
   return {
-    ...(adapters === undefined ? {} : { adapters }),
-    ...(replaced === undefined ? {} : { replaced }),
+    ...(adapters === null ? {} : { adapters }),
+    ...(replaced === null ? {} : { replaced }),
     ...(base === undefined ? {} : { base }),
   };
-}
-
-function countsText({ parts, residence, members }: AdapterDescription): string {
-  const counts = new Map<string, number>();
-  for (const { kind, sites } of parts) counts.set(kind, (counts.get(kind) ?? 0) + sites.length);
-  const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
-  if (residence === "inputs") return `${text}, as graph inputs`;
-  return residence === "bank" ? `${text}, in a bank of ${members ?? 0}` : text;
 }
 
 function layerRecord({ index, name, attention, mlp }: Layer) {

@@ -1,6 +1,7 @@
 import { preparation } from "../../passes/index.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
+import { absentData } from "../onnx/absent.ts";
 import { openModel } from "../onnx/open.ts";
 import { runPasses, step } from "../pass/runner.ts";
 import { viewDecoder, type DecoderView } from "../recognize/decoder.ts";
@@ -19,9 +20,8 @@ export interface OpenedDecoder {
 export function openDecoder(file: string): OpenedDecoder {
   const sink = new Sink();
   const { model, missing } = openModel(file, sink);
-  for (const [location, tensors] of missing) {
-    sink.report("EXTERNAL_DATA_ABSENT", { file }, { location, tensors });
-  }
+  const absent = absentData(missing);
+  if (absent !== null) sink.report("EXTERNAL_DATA_ABSENT", { file }, absent);
   // The style is that of the file: preparation takes its marks away.
   const [style, exporter] = [styleOf(model), exporterOf(model)];
   runPasses(

@@ -1,4 +1,4 @@
-import { parseDescription } from "../adapters/description.ts";
+import { describedIn } from "../adapters/description.ts";
 import { adapterKinds } from "../adapters/index.ts";
 import { ADAPTER_KEY, REPLACED_KEY, type AdapterKind } from "../adapters/kind.ts";
 import { Sink } from "../diagnostics/sink.ts";
@@ -64,10 +64,8 @@ function isCompiled(model: Model): boolean {
 
 /** Whether each adapter has a leaf of zeros that everything it adds is multiplied by. */
 function addsNothing(model: Model): boolean {
-  const text = model.meta.get(ADAPTER_KEY);
-  if (text === undefined) return true;
-  const described = parseDescription(text);
-  if (described === null) return false;
+  const described = describedIn(model.meta, ADAPTER_KEY, model.loc.file);
+  if (described === null) return true;
   const { residence, parts } = described;
   // Inputs are fed zeros, or size zero.
   if (residence === "inputs") return true;

@@ -1,8 +1,10 @@
+import { countsText, describedIn } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { diagnostic } from "../diagnostics/diagnostic.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
+import { absentData } from "../onnx/absent.ts";
 import type { Imported } from "../onnx/open.ts";
 import { counts, type DecoderView } from "../recognize/decoder.ts";
 import type { CompileOptions } from "./options.ts";
@@ -18,12 +20,11 @@ export function checkMissing(
   options: Pick<CompileOptions, "input" | "allowMissingWeights">,
   sink: Sink,
 ): void {
-  for (const [location, tensors] of missing) {
-    const place = { file: options.input };
-    if (options.allowMissingWeights !== true)
-      throw inputError("EXTERNAL_DATA_MISSING", place, { location, tensors });
-    sink.report("EXTERNAL_DATA_ABSENT", place, { location, tensors });
-  }
+  const absent = absentData(missing);
+  if (absent === null) return;
+  const place = { file: options.input };
+  if (options.allowMissingWeights !== true) throw inputError("EXTERNAL_DATA_MISSING", place, absent);
+  sink.report("EXTERNAL_DATA_ABSENT", place, absent);
 }
 
 /** @throws TfcError OUTPUT_IS_INPUT */
@@ -35,11 +36,17 @@ export function checkOutputs(inputs: readonly string[], paths: OutputPaths, mode
   }
 }
 
-/** @throws TfcError ALREADY_COMPILED, OPSET_UNSUPPORTED */
+/** @throws TfcError ALREADY_COMPILED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
 export function checkBase(model: Model): void {
-  const compiled = model.meta.get(ADAPTER_KEY) ?? model.meta.get(REPLACED_KEY);
-  if (compiled !== undefined)
-    throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: compiled });
+  for (const [key, what] of [
+    [ADAPTER_KEY, "adapters"],
+    [REPLACED_KEY, "replaced projections"],
+  ] as const) {
+    const described = describedIn(model.meta, key, model.loc.file);
+    if (described === null) continue;
+    const found = `one with ${what}: ${countsText(described)}`;
+    throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: found });
+  }
   if (model.opset >= OLDEST_OPSET) return;
   const found = model.opset === 0 ? "none" : `version ${model.opset}`;
   throw inputError("OPSET_UNSUPPORTED", { file: model.loc.file }, { found });

@@ -102,7 +102,7 @@ function askedFor(options: CompileOptions): Asked {
     options.adapter !== undefined || options.sites !== undefined || options.entries !== undefined;
   if (load.length > 0 && asksForFresh) throw conflict("load", "`adapter`, `sites` or `entries`");
   if (load.length > 1 && residence !== "bank")
-    throw conflict("load", `\`residence: ${residence}\` where it has several`);
+    throw conflict("load", `\`residence: ${residence}\` where it has several`, SEVERAL);
   if ((options.members ?? 1) > 1 && residence !== "bank")
     throw conflict("members", `\`residence: ${residence}\``);
   if ((options.members ?? 1) > 1 && load.length > 0) throw conflict("members", "`load`");
@@ -142,8 +142,10 @@ function refuseWithout({ settings = {}, residence = "baked", adapters }: Compile
   if (residence !== "baked") throw conflict(`residence: ${residence}`, why);
 }
 
-function conflict(option: string, other: string): TfcError {
-  return inputError("OPTION_CONFLICT", {}, { option, other });
+const SEVERAL = "give `residence: bank`, which holds several adapters, or load one of them";
+
+function conflict(option: string, other: string, fix?: string): TfcError {
+  return inputError("OPTION_CONFLICT", {}, { option, other, ...(fix === undefined ? {} : { fix }) });
 }
 
 /** Files as what replaces has them, and as what stands beside has them. */

@@ -243,11 +243,17 @@ export const adapterCodes = {
     found: p.found,
     fix: "leave out what contradicts the file, or get the file again",
   })),
-  ADAPTER_METADATA_INVALID: error((p: { why: string }) => ({
-    what: "what the file says of its adapter is not true of it, or not understood",
-    wanted: "settings and sites of all its leaves, as `tfc adapter import` writes them",
+  ADAPTER_METADATA_INVALID: error((p: { why: string; of?: "model" }) => ({
+    what: `what the ${p.of === "model" ? "model says of its adapters" : "file says of its adapter"} is not true of it, or not understood`,
+    wanted:
+      p.of === "model"
+        ? "kinds, settings and sites, as `tfc compile` writes them"
+        : "settings and sites of all its leaves, as `tfc adapter import` writes them",
     found: p.why,
-    fix: "import the adapter again from what it was trained to",
+    fix:
+      p.of === "model"
+        ? "compile the base model again, or take this entry out of the model's metadata"
+        : "import the adapter again from what it was trained to",
   })),
   PEFT_CONFIG_INVALID: error((p: { field: string; wanted: string; found: string }) => ({
     what: `adapter_config.json is not valid${p.field === "" ? "" : `: ${p.field}`}`,

@@ -1,5 +1,20 @@
 import { error, note, warning } from "./row.ts";
 
+/** External data files that are missing, in one message. */
+export interface AbsentData {
+  readonly files: number;
+  /** The first of them, as the model names it. */
+  readonly location: string;
+  /** How many tensors need them, all together. */
+  readonly tensors: number;
+}
+
+function absentText({ files, location, tensors }: AbsentData): string {
+  if (files === 1)
+    return `the external data file "${location}" is missing; ${tensors} tensor${tensors === 1 ? " needs" : "s need"} it`;
+  return `${files} external data files are missing, the first of them "${location}"; ${tensors} tensors need them`;
+}
+
 /** Messages about files of models, what is in them, and options. */
 export const modelCodes = {
   // ---- files
@@ -68,14 +83,14 @@ export const modelCodes = {
   })),
 
   // ---- external data
-  EXTERNAL_DATA_MISSING: error((p: { location: string; tensors: number }) => ({
-    what: `the external data file "${p.location}" is missing; ${p.tensors} tensor${p.tensors === 1 ? " needs" : "s need"} it`,
-    wanted: "the file beside the model",
+  EXTERNAL_DATA_MISSING: error((p: AbsentData) => ({
+    what: absentText(p),
+    wanted: `the ${p.files === 1 ? "file" : "files"} beside the model`,
     found: "none",
-    fix: "put the file there, or give `allowMissingWeights` to work on the graph alone",
+    fix: "put what is missing there, or give `allowMissingWeights` to work on the graph alone",
   })),
-  EXTERNAL_DATA_ABSENT: warning((p: { location: string; tensors: number }) => ({
-    what: `the external data file "${p.location}" is missing; ${p.tensors} tensor${p.tensors === 1 ? " needs" : "s need"} it, and only the graph was looked at`,
+  EXTERNAL_DATA_ABSENT: warning((p: AbsentData) => ({
+    what: `${absentText(p)}, and only the graph was looked at`,
   })),
   EXTERNAL_PATH_ESCAPES: error((p: { location: string }) => ({
     what: "external data lies outside the model's folder",
@@ -255,11 +270,11 @@ export const modelCodes = {
     found: "none",
     fix: `leave out \`${p.option}\`, or give what it is about`,
   })),
-  OPTION_CONFLICT: error((p: { option: string; other: string }) => ({
+  OPTION_CONFLICT: error((p: { option: string; other: string; fix?: string }) => ({
     what: `\`${p.option}\` does not go with ${p.other}`,
     wanted: "one of the two",
     found: "both",
-    fix: "leave one of them out",
+    fix: p.fix ?? "leave one of them out",
   })),
   CONFIG_INVALID: error((p: { wanted: string; found: string }) => ({
     what: "the configuration is not valid",

@@ -1,10 +1,10 @@
-import { describeAdapters } from "../adapters/description.ts";
+import { describeAdapters, parseDescription, type AdapterDescription } from "../adapters/description.ts";
 import { adapterKinds } from "../adapters/index.ts";
 import { ADAPTER_KEY } from "../adapters/kind.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { AdapterFile } from "./adapter-file.ts";
 import { BASE_KEY } from "./fingerprint.ts";
-import { isRecord, jsonText } from "./json-values.ts";
+import { jsonText } from "./json-values.ts";
 import { siteOfModule } from "./names/parameters.ts";
 import { siteKey, siteName } from "../sites/names.ts";
 import type { Draft } from "./names/sort.ts";
@@ -73,40 +73,13 @@ function keyOf({ site, kind }: Draft): string {
   return `${siteKey(site)} ${kind.name}`;
 }
 
-interface Group {
-  readonly kind: string;
-  readonly settings: Readonly<Record<string, unknown>>;
-  readonly sites: readonly string[];
-}
-
-function parse(file: string, text: string): readonly Group[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw invalid(file, "text that is not JSON", cause);
-  }
-  if (!isRecord(json)) throw invalid(file, "something other than a JSON object");
-  if (json["version"] !== 1) throw invalid(file, `version ${jsonText(json["version"])}`);
-  if (json["residence"] === "bank") {
-    throw invalid(file, `a bank of ${jsonText(json["members"])} adapters, whose leaves are stacked`);
-  }
-  const parts = json["parts"];
-  if (!Array.isArray(parts)) throw invalid(file, "no list of parts");
-  return parts.map((part: unknown) => {
-    const { kind, settings, sites } = isRecord(part) ? part : {};
-    if (typeof kind !== "string" || !adapterKinds.has(kind)) {
-      throw invalid(file, `the adapter kind ${jsonText(kind)}`);
-    }
-    if (!isRecord(settings)) throw invalid(file, `a part of kind ${kind} without settings`);
-    if (Object.values(settings).some((value) => typeof value === "object" && value !== null)) {
-      throw invalid(file, `a part of kind ${kind} with settings that are no plain values`);
-    }
-    if (!Array.isArray(sites) || !sites.every((site) => typeof site === "string")) {
-      throw invalid(file, `a part of kind ${kind} without a list of sites`);
-    }
-    return { kind, settings, sites };
-  });
+function parse(file: string, text: string): AdapterDescription["parts"] {
+  const { residence, members, parts } = parseDescription(text, (why, cause) => invalid(file, why, cause));
+  if (residence === "bank")
+    throw invalid(file, `a bank of ${members ?? 0} adapters, whose leaves are stacked`);
+  const unknown = parts.find(({ kind }) => !adapterKinds.has(kind));
+  if (unknown !== undefined) throw invalid(file, `the adapter kind ${jsonText(unknown.kind)}`);
+  return parts;
 }
 
 function invalid(file: string, why: string, cause?: unknown): TfcError {

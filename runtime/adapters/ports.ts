@@ -1,6 +1,5 @@
 import { adapterKinds } from "../../compiler/adapters/index.ts";
-import { parseDescription } from "../../compiler/adapters/description.ts";
-import { inputError } from "../../compiler/diagnostics/error.ts";
+import { describedIn } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY, type AdapterKind } from "../../compiler/adapters/kind.ts";
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
@@ -36,12 +35,7 @@ export interface AdapterInterface {
 /** What a graph takes of adapters, by its metadata. A graph that was not compiled takes nothing. */
 export function adapterInterface(file: string, inputs: readonly Port[]): AdapterInterface {
   const metadata = readModelMetadata(file);
-  const text = metadata.get(ADAPTER_KEY);
-  const described = text === undefined ? null : parseDescription(text);
-  if (text !== undefined && described === null) {
-    const why = "text that describes no adapters";
-    throw inputError("ADAPTER_METADATA_INVALID", { file, name: ADAPTER_KEY }, { why });
-  }
+  const described = describedIn(metadata, ADAPTER_KEY, file);
   const ports = (described?.residence === "inputs" ? described.parts : []).flatMap(
     ({ kind, settings, sites }) => {
       const known = adapterKinds.get(kind);

@@ -45,6 +45,9 @@ describe("options that do not go together", () => {
     expect(message).toContain(
       `error OPTION_CONFLICT: --load does not go with --adapters ${residence} where it has several`,
     );
+    expect(message).toContain(
+      "fix: give --adapters bank, which holds several adapters, or load one of them\n",
+    );
   });
 
   it.each([

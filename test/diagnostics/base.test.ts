@@ -43,9 +43,59 @@ describe("what is no base model", () => {
   it("a compiled model is refused", async () => {
     const file = edited(() => undefined);
     expect((await tfcHere("compile", file, "--heads", "2")).status).toBe(0);
+    const compiled = file.replace(".onnx", ".tfc.onnx");
+    expect(await refused(folder, "compile", compiled)).toBe(
+      [
+        `${compiled}: error ALREADY_COMPILED: the model has been compiled by tfc already`,
+        "  wanted a base model, found one with adapters: 2 scalarlm",
+        "  fix: compile the base model, not the compiled one\n",
+      ].join("\n"),
+    );
+  });
+
+  it.each([
+    [["--adapter", "lora", "--adapters", "inputs"], "one with adapters: 2 lora, as graph inputs"],
+    [["--members", "3", "--adapters", "bank"], "one with adapters: 2 scalarlm, in a bank of 3"],
+    [["--replace", "mlp"], "one with replaced projections: 1 pattention"],
+  ])("a model compiled with %j is refused in one line", async (flags, found) => {
+    const file = edited(() => undefined);
+    expect((await tfcHere("compile", file, ...flags)).status).toBe(0);
     const message = await refused(folder, "compile", file.replace(".onnx", ".tfc.onnx"));
-    expect(message).toContain("error ALREADY_COMPILED: the model has been compiled by tfc already");
-    expect(message).toContain('"heads":2');
+    expect(message).toContain(`\n  wanted a base model, found ${found}`);
+  });
+
+  it.each([
+    ["null", "something other than a JSON object"],
+    ["{", "text that is not JSON"],
+    ["[]", "something other than a JSON object"],
+    ['{"version": 2}', "version 2"],
+    ['{"version": 1}', "no list of parts"],
+    ['{"version": 1, "parts": [], "residence": {}}', "a residence {}"],
+    ['{"version": 1, "parts": [], "members": "three"}', 'members "three"'],
+    ['{"version": 1, "parts": [null]}', "the adapter kind nothing"],
+    ['{"version": 1, "parts": [{"kind": "lora"}]}', "a part of kind lora without settings"],
+    [
+      '{"version": 1, "parts": [{"kind": "lora", "settings": {}, "sites": [1]}]}',
+      "a part of kind lora without a list of sites",
+    ],
+    [
+      '{"version": 1, "parts": [{"kind": "lora", "settings": {"rank": {}}, "sites": []}]}',
+      "a part of kind lora with settings that are no plain values",
+    ],
+  ])("a model whose metadata say %j of adapters is refused", async (text, found) => {
+    for (const key of ["tfc.adapter", "tfc.replaced"]) {
+      const file = edited((model) => (model.metadataProps = [{ key, value: text }]));
+      for (const command of ["compile", "inspect"])
+        expect(await refused(folder, command, file)).toBe(
+          [
+            `${file}: error ADAPTER_METADATA_INVALID: what the model says of its adapters is not true of it, or not understood`,
+            `  at "${key}"`,
+            `  wanted kinds, settings and sites, as \`tfc compile\` writes them, found ${found}`,
+            "  fix: compile the base model again, or take this entry out of the model's metadata\n",
+          ].join("\n"),
+        );
+      expect((await tfcHere("dump", file)).status).toBe(0);
+    }
   });
 
   it.each<[string, ModelMessage["opsetImport"]]>([

@@ -29,7 +29,7 @@ describe("external data that is missing", () => {
       [
         `${file}: error EXTERNAL_DATA_MISSING: the external data file "weights.bin" is missing; 1 tensor needs it`,
         "  wanted the file beside the model, found none",
-        "  fix: put the file there, or give --allow-missing-weights to work on the graph alone\n",
+        "  fix: put what is missing there, or give --allow-missing-weights to work on the graph alone\n",
       ].join("\n"),
     );
   });
@@ -49,6 +49,28 @@ describe("external data that is missing", () => {
     const inspected = await tfcHere("inspect", file, "--json");
     expect(JSON.parse(inspected.stdout)).toMatchObject({ matched: { attention: 1, mlp: 1 } });
     expect(inspected.stderr).toContain("warning EXTERNAL_DATA_ABSENT");
+  });
+});
+
+describe("external data in many files that are missing", () => {
+  it.each([
+    [2, '2 external data files are missing, the first of them "0.bin"; 2 tensors need them'],
+    [1, 'the external data file "0.bin" is missing; 5 tensors need it'],
+  ])("is one message for %d", async (files, text) => {
+    const folder = path.join(root, String(count++));
+    mkdirSync(folder);
+    const model = tinyDecoder();
+    const names = ["q_proj", "k_proj", "v_proj", "o_proj", "up_proj"].slice(0, files === 1 ? 5 : files);
+    for (const [i, name] of names.entries()) moveOut(model, name, { location: `${i % files}.bin` });
+    const file = writeModel(folder, "model.onnx", model);
+    expect(await refused(folder, "compile", file)).toContain(`error EXTERNAL_DATA_MISSING: ${text}\n`);
+    for (const args of [["inspect"], ["explain"], ["compile", "--allow-missing-weights"]]) {
+      const { status, stderr } = await tfcHere(...args, file);
+      expect(status).toBe(0);
+      expect(stderr).toBe(
+        `${file}: warning EXTERNAL_DATA_ABSENT: ${text}, and only the graph was looked at\n`,
+      );
+    }
   });
 });
 

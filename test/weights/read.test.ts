@@ -326,7 +326,7 @@ describe("metadata", () => {
     [
       "a version that is nested deep",
       `{"version":${"[".repeat(200_000)}${"]".repeat(200_000)}}`,
-      "version a value that is nested too deep",
+      "version [ [ [ [Array] ] ] ]",
     ],
     ["no sites", { version: 1, parts: [{ ...part, sites: [1] }] }, "without a list of sites"],
     ["a site that is none", { version: 1, parts: [{ ...part, sites: ["lm_head"] }] }, 'a site "lm_head"'],
