@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openDecoder } from "../dist/compiler/cli/open-decoder.js";
+import { openDecoder } from "../dist/compiler/compile/open-decoder.js";
 import { counts } from "../dist/compiler/recognize/decoder.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");

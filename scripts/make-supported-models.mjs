@@ -7,9 +7,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compile } from "../dist/compiler/compile/compile.js";
-import { inspection } from "../dist/compiler/cli/inspect.js";
-import { headSizes } from "../dist/compiler/cli/head-sizes.js";
-import { openDecoder } from "../dist/compiler/cli/open-decoder.js";
+import { inspection } from "../dist/compiler/compile/inspect.js";
+import { headSizes } from "../dist/compiler/compile/head-sizes.js";
+import { openDecoder } from "../dist/compiler/compile/open-decoder.js";
 import { verify } from "../dist/runtime/index.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");

@@ -14,8 +14,8 @@ import { siteName } from "../sites/names.ts";
 import { leaderOf, writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { adapterRows, countsOf, formatNames } from "./adapter-text.ts";
-import { openDecoder } from "./open-decoder.ts";
-import { byteText, printResult, rows } from "./output.ts";
+import { openDecoder } from "../compile/open-decoder.ts";
+import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly output: string;
@@ -104,7 +104,8 @@ function checkOption(option: string, format: AdapterFormat, of: AdapterFormat): 
  *   ADAPTER_SITE_MISSING where it has more layers than the model
  */
 function baseOf({ file, base, parts }: AdapterFile, model: string, force: boolean): string {
-  const { model: opened, view } = openDecoder(model);
+  const { model: opened, view, diagnostics } = openDecoder(model);
+  printDiagnostics(diagnostics);
   const known = parseFingerprint(opened.meta.get(BASE_KEY) ?? "");
   const own = known ?? fingerprintOf(opened, view);
   if (!force) checkBase({ file, base }, own);

@@ -14,7 +14,7 @@ import type { Resized, ResizedAdapter, Size, Sizes } from "../weights/resize.ts"
 import { leaderOf, writeAdapter, writtenFiles } from "../weights/write-adapter.ts";
 import { formatBy } from "./adapter-convert.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
-import { headSizes } from "./head-sizes.ts";
+import { headSizes } from "../compile/head-sizes.ts";
 import { byteText, printResult, rows } from "./output.ts";
 
 export interface ResizeFlags extends Readonly<Record<string, unknown>> {

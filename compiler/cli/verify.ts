@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { checkModelFile } from "../onnx/check/check.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
-import { headSizes } from "./head-sizes.ts";
+import { headSizes } from "../compile/head-sizes.ts";
 import { printDiagnostics, printResult } from "./output.ts";
 import { TerminalLine } from "./terminal-line.ts";
 import { checkBfloat16 } from "./verify-bfloat16.ts";

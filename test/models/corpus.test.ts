@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { openDecoder } from "../../compiler/cli/open-decoder.ts";
+import { openDecoder } from "../../compiler/compile/open-decoder.ts";
 import { compile } from "../../compiler/compile/compile.ts";
 import { TfcError } from "../../compiler/diagnostics/error.ts";
 import { counts } from "../../compiler/recognize/decoder.ts";

@@ -39,15 +39,20 @@ describe("the package in an empty project", () => {
   it("is imported as ESM, and compiles", () => {
     write(
       "use.mjs",
-      `import { compile, TfcError } from "@tokenformer/tfc";
+      `import { compile, explain, inspect, TfcError } from "@tokenformer/tfc";
 import { defineConfig } from "@tokenformer/tfc/config";
 import { openSession } from "@tokenformer/tfc/runtime";
 const { adapters } = await compile({ input: "model.onnx", output: "esm.onnx" });
 const missing = await compile({ input: "none.onnx" }).catch((error) => error);
+const { matched } = inspect("model.onnx");
+console.log(matched.attention, explain("model.onnx").blocks.length);
 console.log(adapters, missing instanceof TfcError, typeof defineConfig, typeof openSession);
 `,
     );
-    expect(run(process.execPath, ["use.mjs"])).toEqual({ status: 0, text: "12 true function function\n" });
+    expect(run(process.execPath, ["use.mjs"])).toEqual({
+      status: 0,
+      text: "6 12\n12 true function function\n",
+    });
   });
 
   it("is required as CommonJS", () => {
@@ -67,13 +72,13 @@ compile({ input: "model.onnx", output: "cjs.onnx" }).then(({ adapters }) => cons
   ])("has types for strict TypeScript, module %s, resolution %s", (module, moduleResolution) => {
     write(
       "use.mts",
-      `import { compile, type CompileOptions, type CompileReport, TfcError } from "@tokenformer/tfc";
+      `import { compile, type CompileOptions, type CompileReport, explain, inspect, TfcError } from "@tokenformer/tfc";
 import { defineConfig, type TfcConfig } from "@tokenformer/tfc/config";
 import { openSession } from "@tokenformer/tfc/runtime";
 const options: CompileOptions = { input: "model.onnx", adapter: "lora" };
 const report: Promise<CompileReport> = compile(options);
 export const config: TfcConfig = defineConfig({ adapters: [{ kind: "scalarlm", sites: "mlp" }] });
-export const used: unknown[] = [report, TfcError, openSession];
+export const used: unknown[] = [report, TfcError, openSession, inspect, explain];
 // @ts-expect-error an option that there is not
 export const wrong: CompileOptions = { input: "model.onnx", adaptr: "lora" };
 `,

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { openDecoder } from "../../compiler/cli/open-decoder.ts";
+import { openDecoder } from "../../compiler/compile/open-decoder.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
 import { refusalOf } from "../../compiler/recognize/model/describe.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import proto from "onnx-proto";
-import { openDecoder } from "../../compiler/cli/open-decoder.ts";
+import { openDecoder } from "../../compiler/compile/open-decoder.ts";
 import { fromBfloat, fromHalf, toBfloat, toHalf } from "../../compiler/ir/scalar.ts";
 import { fingerprintOf } from "../../compiler/recognize/model/fingerprint.ts";
 import {

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { inspection } from "../../../compiler/cli/inspect.ts";
-import { openDecoder } from "../../../compiler/cli/open-decoder.ts";
+import { inspection } from "../../../compiler/compile/inspect.ts";
+import { openDecoder } from "../../../compiler/compile/open-decoder.ts";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { Sink } from "../../../compiler/diagnostics/sink.ts";
 import { openModel } from "../../../compiler/onnx/open.ts";

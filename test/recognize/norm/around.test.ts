@@ -1,6 +1,6 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { openDecoder } from "../../../compiler/cli/open-decoder.ts";
+import { openDecoder } from "../../../compiler/compile/open-decoder.ts";
 import { weightOf } from "../../../compiler/recognize/linear/weight.ts";
 import { headNorms, normBehind, type PlacedNorm } from "../../../compiler/recognize/norm/around.ts";
 import { normWeight } from "../../../compiler/recognize/norm/weight.ts";

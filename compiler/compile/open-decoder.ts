@@ -1,4 +1,5 @@
 import { preparation } from "../../passes/index.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
 import { absentData } from "../onnx/absent.ts";
@@ -6,7 +7,6 @@ import { openModel } from "../onnx/open.ts";
 import { runPasses, step } from "../pass/runner.ts";
 import { viewDecoder, type DecoderView } from "../recognize/decoder.ts";
 import { exporterOf, styleOf, type Style } from "../recognize/model/style.ts";
-import { printDiagnostics } from "./output.ts";
 
 /** A model as the commands that look at one see it. */
 export interface OpenedDecoder {
@@ -14,9 +14,10 @@ export interface OpenedDecoder {
   readonly view: DecoderView;
   readonly style: Style;
   readonly exporter: string;
+  readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Opens a model, makes its graph plain as `compile` does, and looks for a decoder. Warnings go to stderr. */
+/** Opens a model, makes its graph plain as `compile` does, and looks for a decoder. */
 export function openDecoder(file: string): OpenedDecoder {
   const sink = new Sink();
   const { model, missing } = openModel(file, sink);
@@ -29,6 +30,5 @@ export function openDecoder(file: string): OpenedDecoder {
     preparation.map((pass) => step(pass)),
     sink,
   );
-  printDiagnostics(sink.diagnostics);
-  return { model, view: viewDecoder(model), style, exporter };
+  return { model, view: viewDecoder(model), style, exporter, diagnostics: sink.diagnostics };
 }

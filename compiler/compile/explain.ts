@@ -1,0 +1,197 @@
+import type { Node } from "../ir/node.ts";
+import type { Site } from "../sites/site.ts";
+import { typeText } from "../ir/type.ts";
+import type { Value } from "../ir/value.ts";
+import type { Attention } from "../recognize/attention/attention.ts";
+import type { Seen } from "../recognize/decoder.ts";
+import { refusalOf } from "../recognize/model/describe.ts";
+import type { Linear } from "../recognize/linear/linear.ts";
+import { isMiss, placeText, type Miss } from "../recognize/miss.ts";
+import type { Mlp } from "../recognize/mlp/mlp.ts";
+import { moeText } from "../recognize/moe/describe.ts";
+import type { Moe } from "../recognize/moe/moe.ts";
+import { weightOf } from "../recognize/linear/weight.ts";
+import { headNorms, normBehind, type PlacedNorm } from "../recognize/norm/around.ts";
+import { normWeight } from "../recognize/norm/weight.ts";
+import { recognizeNorm } from "../recognize/norm/norm.ts";
+import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+
+/**
+ * Says for each block what every recognizer found, value by value, and for a missed one why.
+ *
+ * @param file an .onnx file
+ * @throws TfcError for a file that is not a model
+ */
+export function explain(file: string): {
+  readonly blocks: readonly Explanation[];
+  readonly refusal: string | null;
+  readonly diagnostics: readonly Diagnostic[];
+} {
+  const decoder = openDecoder(file);
+  const refusal = refusalOf(decoder.model, decoder.view);
+  return { blocks: explanations(decoder), refusal, diagnostics: decoder.diagnostics };
+}
+
+/** What is said of one block: facts by name, in the order they were found. */
+export interface Explanation {
+  readonly layer: number;
+  readonly block: Seen["block"];
+  readonly understood: boolean;
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+function explanations({ view }: OpenedDecoder): Explanation[] {
+  return view.seen.map(({ layer, block, at, answer }) => ({
+    layer,
+    block,
+    understood: !isMiss(answer),
+    facts: factsOf(at, answer),
+  }));
+}
+
+function factsOf(at: Node, answer: Seen["answer"]): Readonly<Record<string, string>> {
+  if (isMiss(answer)) return missFacts(at, answer);
+  if (answer.kind === "site") return siteFacts(answer);
+  if (answer.kind === "moe") return moeFacts(answer);
+  return answer.kind === "attention" ? attentionFacts(answer) : mlpFacts(answer);
+}
+
+function missFacts(at: Node, miss: Miss): Readonly<Record<string, string>> {
+  return {
+    anchor: placeText(at),
+    missed: `${miss.code}, in the ${miss.stage} of the block`,
+    at: placeText(miss.at),
+    wanted: miss.want,
+    found: miss.got,
+  };
+}
+
+function siteFacts(site: Site): Readonly<Record<string, string>> {
+  return { outlined: `${site.name}, a call of ${site.node.op}` };
+}
+
+function attentionFacts(block: Attention): Readonly<Record<string, string>> {
+  const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
+  return {
+    anchor: placeText(anchor.node),
+    ...cutFacts(block),
+    ...projectionFacts(block),
+    o: linearText(block.o),
+    ...headNormFacts(block),
+    heads:
+      heads === null
+        ? "not understood: no attribute, type or Reshape tells the width of a head"
+        : `${heads.heads} heads, ${heads.kvHeads} kv heads, ${heads.headDim} wide`,
+    packing: block.packing,
+    "repeat kv":
+      block.repeatKv === null
+        ? "not understood"
+        : `${block.repeatKv.kind}${block.repeatKv.factor === 1 ? "" : `, ${block.repeatKv.factor} query heads to one`}`,
+    scale:
+      scale === null
+        ? "not understood: it is neither constant nor computed from the head's width"
+        : `${scale.value} on the ${scale.at}`,
+    ...(softcap === null ? {} : { "soft cap": String(softcap) }),
+    ...(block.sinks === null ? {} : { sinks: valueText(block.sinks) }),
+    ...(mask.window === null ? {} : { window: `${mask.window} positions back` }),
+    mask:
+      mask.kind === "none"
+        ? "none"
+        : `${mask.kind}${mask.source === null ? "" : `, from ${valueText(mask.source)}`}`,
+    rotary:
+      rotary === null
+        ? block.opaque.length > 0
+          ? `not understood: ${block.opaque.join(", ")} is not known to tfc`
+          : "none, or not understood"
+        : `${rotary.kind}${rotary.interleaved ? ", of neighbours" : ""}${rotary.partial ? ", of a part of each head" : ""}, cos ${valueText(rotary.cos)}, sin ${valueText(rotary.sin)}`,
+    cache:
+      cache === null
+        ? "none"
+        : `${cache.kind}, ${valueText(cache.pastKey)} to ${valueText(cache.presentKey)}, ${valueText(cache.pastValue)} to ${valueText(cache.presentValue)}`,
+  };
+}
+
+function projectionFacts({ q, k, v, latent }: Attention): Readonly<Record<string, string>> {
+  if (latent !== null) {
+    return {
+      ...(latent.queryDown === null ? {} : { "q down": linearText(latent.queryDown) }),
+      q: linearText(q),
+      "kv down": linearText(latent.down),
+      "k and v": `${linearText(latent.up)}${latent.isCached ? ", of the cache and what is new" : ""}`,
+    };
+  }
+  if (q === k) return { qkv: linearText(q) };
+  return { q: linearText(q), k: linearText(k), v: linearText(v) };
+}
+
+function mlpFacts(block: Mlp): Readonly<Record<string, string>> {
+  const inputs = block.inputs.map((linear, i) => [
+    block.inputs.length === 1 ? "in" : `in ${i}`,
+    linearText(linear),
+  ]);
+  return {
+    anchor: placeText(block.anchor),
+    ...cutFacts(block),
+    ...(Object.fromEntries(inputs) as Record<string, string>),
+    packing: block.packing,
+    activation: `${block.activation}${block.gated ? ", gated" : ""}`,
+    down: linearText(block.down),
+  };
+}
+
+function moeFacts(block: Moe): Readonly<Record<string, string>> {
+  const { router, shared } = block;
+  const beside = shared.map(({ mlp }, i) => [
+    shared.length === 1 ? "shared" : `shared ${i}`,
+    `${mlp.activation}, ${mlp.intermediateSize} wide, down ${linearText(mlp.down)}`,
+  ]);
+  return {
+    anchor: placeText(block.anchor),
+    ...cutFacts(block),
+    moe: moeText(block),
+    router: linearText(router.linear),
+    ...(Object.fromEntries(beside) as Record<string, string>),
+  };
+}
+
+function cutFacts({ region }: Attention | Mlp | Moe): Readonly<Record<string, string>> {
+  const norm = recognizeNorm(region.input);
+  const behind = normBehind(region);
+  return {
+    input: valueText(region.input),
+    norm: norm === null ? "none, or not understood" : `${norm.kind}, ${placeText(norm.node)}`,
+    output: valueText(region.output),
+    ...(behind === null ? {} : { "norm behind": normText(behind) }),
+    nodes: String(region.nodes.length),
+  };
+}
+
+function headNormFacts(block: Attention): Readonly<Record<string, string>> {
+  const { q, k } = headNorms(block);
+  return {
+    ...(q === null ? {} : { "q norm": normText(q) }),
+    ...(k === null ? {} : { "k norm": normText(k) }),
+  };
+}
+
+function normText({ norm, output }: PlacedNorm): string {
+  const place = normWeight(output);
+  const weight = place === null ? null : weightOf(place.reader.input(place.index));
+  return `${norm.kind}, ${weight === null ? "its weight not found" : `by ${valueText(weight.root)}`}`;
+}
+
+function linearText(linear: Linear): string {
+  const bias = linear.bias === null ? "" : ", with bias";
+  const loras = linear.loras.map(
+    ({ rank, scale, a, b }) =>
+      `, plus LoRA of rank ${rank ?? "unknown"} times ${Number(scale.toPrecision(6))}, A ${valueText(a.matrix)}, B ${valueText(b.matrix)}`,
+  );
+  return `${linear.inFeatures} to ${linear.outFeatures}${bias}, ${linear.node.op} by ${valueText(linear.weight)}${loras.join("")}`;
+}
+
+function valueText(value: Value | null): string {
+  if (value === null) return "nothing";
+  const type = value.type === undefined ? "" : ` ${typeText(value.type)}`;
+  return `${JSON.stringify(value.name ?? "")}${type}`;
+}

@@ -1,0 +1,190 @@
+import { describedIn, type AdapterDescription } from "../adapters/description.ts";
+import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
+import { locText } from "../ir/entity.ts";
+import type { Site } from "../sites/site.ts";
+import type { Attention } from "../recognize/attention/attention.ts";
+import type { Latent } from "../recognize/attention/latent.ts";
+import type { Linear } from "../recognize/linear/linear.ts";
+import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
+import { refusalOf } from "../recognize/model/describe.ts";
+import { placeText } from "../recognize/miss.ts";
+import { projectionsOf } from "../recognize/linear/projections.ts";
+import { unseenReason } from "../recognize/model/unknown.ts";
+import type { Model } from "../ir/model.ts";
+import type { Mlp } from "../recognize/mlp/mlp.ts";
+import type { Moe } from "../recognize/moe/moe.ts";
+import { BASE_KEY } from "../weights/fingerprint.ts";
+import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+
+/** What {@link inspect} finds. */
+export interface Inspection extends ReturnType<typeof inspection> {
+  /** What the graph looks like, where it is no Llama-family decoder; else null. */
+  readonly refusal: string | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * Says what tfc understands of a model, and changes nothing.
+ *
+ * @param file an .onnx file
+ * @throws TfcError for a file that is not a model
+ */
+export function inspect(file: string): Inspection {
+  const decoder = openDecoder(file);
+  const refusal = refusalOf(decoder.model, decoder.view);
+  return { ...inspection(decoder), refusal, diagnostics: decoder.diagnostics };
+}
+
+/** What is understood of a model: its layers, attention and MLP of each, and what was missed. */
+export function inspection({ model, view, style, exporter }: OpenedDecoder) {
+  const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
+  let parameters = 0;
+  for (const value of model.graph.initializers) parameters += value.constant?.size ?? 0;
+  return {
+    style,
+    exporter,
+    hiddenSize: view.hiddenSize,
+    layers: view.layers.map((layer) => layerRecord(layer)),
+    matched: { attention: attention.matched, mlp: mlp.matched },
+    seen: { attention: attention.seen, mlp: mlp.seen },
+    misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
+    parameters,
+    ...unseenIn(model, view),
+    ...(view.mixers.length === 0 ? {} : { others: view.mixers.map(mixerRecord) }),
+    ...loraIn(view),
+    ...contentsOf(model),
+  };
+}
+
+function mixerRecord({ layer, at }: DecoderView["mixers"][number]) {
+  return { layer, op: at.op, at: placeText(at) };
+}
+
+/** Why no block of a kind was seen; nothing where some was. */
+function unseenIn(model: Model, view: DecoderView): { readonly unseen?: Readonly<Record<string, string>> } {
+  const reasons = (["attention", "mlp"] as const).flatMap((block) => {
+    const reason = unseenReason(model, view, block);
+    return reason === null ? [] : [[block, reason] as const];
+  });
+  return reasons.length === 0 ? {} : { unseen: Object.fromEntries(reasons) };
+}
+
+/** The LoRA that a graph has written out, by projection; nothing of one without. */
+function loraIn(view: DecoderView): { readonly lora?: readonly LoraRecord[] } {
+  const found = view.layers.flatMap((layer) =>
+    [layer.attention, layer.mlp].flatMap((block) =>
+      block === null || block.kind === "site"
+        ? []
+        : projectionsOf(block).flatMap(({ linear, parts }) =>
+            linear.loras.map(({ rank, scale }) => ({
+              layer: layer.index,
+              sites: parts.map(({ site }) => site),
+              rank,
+              scale,
+            })),
+          ),
+    ),
+  );
+  return found.length === 0 ? {} : { lora: found };
+}
+
+export interface LoraRecord {
+  readonly layer: number;
+  readonly sites: readonly string[];
+  readonly rank: number | null;
+  readonly scale: number;
+}
+
+interface Contents {
+  readonly adapters?: AdapterDescription;
+  readonly replaced?: AdapterDescription;
+  readonly base?: string;
+}
+
+/** What a compiled model says of itself; nothing of one that was not compiled. */
+function contentsOf({ meta, loc: { file } }: Model): Contents {
+  const adapters = describedIn(meta, ADAPTER_KEY, file);
+  const replaced = describedIn(meta, REPLACED_KEY, file);
+  const base = meta.get(BASE_KEY);
+  return {
+    ...(adapters === null ? {} : { adapters }),
+    ...(replaced === null ? {} : { replaced }),
+    ...(base === undefined ? {} : { base }),
+  };
+}
+
+function layerRecord({ index, name, attention, mlp }: Layer) {
+  return { index, name, attention: attention && attentionRecord(attention), mlp: mlp && mlpRecord(mlp) };
+}
+
+function siteRecord(site: Site) {
+  return { outlined: true, call: site.name, function: site.node.opType };
+}
+
+function attentionRecord(block: Attention | Site) {
+  if (block.kind === "site") return siteRecord(block);
+  const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
+  const name = (v: { readonly name: string | undefined } | null | undefined): string | null =>
+    v?.name ?? null;
+  return {
+    at: locText(anchor.node.loc),
+    op: anchor.node.op,
+    heads: heads?.heads ?? null,
+    kvHeads: heads?.kvHeads ?? null,
+    headDim: heads?.headDim ?? null,
+    ...(block.latent === null ? {} : { latent: latentRecord(block.q, block.latent) }),
+    packing: block.packing,
+    repeatKv: block.repeatKv?.kind ?? null,
+    scale: scale && { value: scale.value, at: scale.at },
+    softcap,
+    ...(block.sinks === null ? {} : { sinks: name(block.sinks) }),
+    mask: { kind: mask.kind, source: name(mask.source), window: mask.window },
+    ...(block.opaque.length === 0 ? {} : { opaque: block.opaque }),
+    rotary: rotary && {
+      kind: rotary.kind,
+      partial: rotary.partial,
+      ...(rotary.interleaved ? { interleaved: true } : {}),
+    },
+    cache: cache && { kind: cache.kind, pastKey: name(cache.pastKey), presentKey: name(cache.presentKey) },
+    nodes: block.region.nodes.length,
+    input: name(block.region.input),
+    output: name(block.region.output),
+  };
+}
+
+function latentRecord(q: Linear, { queryDown, up, isCached }: Latent) {
+  return { width: up.inFeatures, queryWidth: queryDown === null ? null : q.inFeatures, cached: isCached };
+}
+
+function moeRecord(block: Moe) {
+  const { router, shared } = block;
+  return {
+    at: locText(block.anchor.loc),
+    experts: block.experts,
+    topK: router.topK,
+    groups: router.groups,
+    scoring: router.scoring,
+    form: block.form,
+    activation: block.activation,
+    shared: shared.map(({ mlp, gate }) => ({ intermediateSize: mlp.intermediateSize, gated: gate !== null })),
+    nodes: block.region.nodes.length,
+    input: block.region.input.name ?? null,
+    output: block.region.output.name ?? null,
+  };
+}
+
+function mlpRecord(block: Mlp | Moe | Site) {
+  if (block.kind === "site") return siteRecord(block);
+  if (block.kind === "moe") return { moe: moeRecord(block) };
+  return {
+    at: locText(block.anchor.loc),
+    activation: block.activation,
+    gated: block.gated,
+    packing: block.packing,
+    intermediateSize: block.intermediateSize,
+    nodes: block.region.nodes.length,
+    input: block.region.input.name ?? null,
+    output: block.region.output.name ?? null,
+  };
+}
