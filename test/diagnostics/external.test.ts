@@ -140,6 +140,15 @@ describe("external data that does not fit", () => {
   });
 
   it.each([
+    ["4", /EXTERNAL_DATA_SHORT: .*length.*too short[^]*wanted at least 256 bytes, found 4\n/],
+    ["260", /EXTERNAL_DATA_INVALID[^]*260/],
+  ])("is refused when its length, %s, is not its tensor's", async (length, wanted) => {
+    const { folder, file, data } = external({ location: "weights.bin", length });
+    writeFileSync(path.join(folder, "weights.bin"), Buffer.concat([data, data]));
+    expect(await refused(folder, "compile", file)).toMatch(wanted);
+  });
+
+  it.each([
     ["offset", "many"],
     ["offset", "-8"],
     ["offset", "1e3"],
