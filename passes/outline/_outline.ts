@@ -31,9 +31,23 @@ export interface Outlined {
 
 export type Marks = ReadonlyMap<Node, ReadonlyMap<string, string>>;
 
-interface Member {
+/** A block that was noted, with its structure. */
+export interface Member {
   readonly block: Outlined;
   readonly structure: Structure;
+  readonly group: Group;
+}
+
+/** Blocks of one structure. */
+interface Group {
+  readonly members: Member[];
+  /** Made when the first of them is replaced: all are known then, and what they share. */
+  body: Body | null;
+}
+
+/** The function that the blocks of a group become calls of. */
+interface Body extends Plan {
+  readonly func: Func;
 }
 
 /**
@@ -41,65 +55,69 @@ interface Member {
  * reads from outside becomes an input, weights included, in the order of first reading; what is read outside
  * becomes an output. The nodes in the body are exact copies, so no result can change.
  *
- * @returns how many functions were made
+ * All blocks are added before the first is replaced: the body that a group shares depends on every member.
  */
-export function outlineBlocks(
-  model: Model,
-  rw: Rewriter,
-  blocks: readonly Outlined[],
-  functionName: string,
-): number {
-  const groups = new Map<string, Member[]>();
-  for (const block of blocks) {
+export class Calls {
+  readonly #model: Model;
+  readonly #rw: Rewriter;
+  readonly #functionName: string;
+  readonly #groups = new Map<string, Group>();
+  /** A block may read what another one made: that is then an output of the other's call. */
+  readonly #moved = new Map<Value, Value>();
+
+  constructor(model: Model, rw: Rewriter, functionName: string) {
+    this.#model = model;
+    this.#rw = rw;
+    this.#functionName = functionName;
+  }
+
+  /** Changes nothing yet. */
+  add(block: Outlined): Member {
     const structure = structureOf(block.region);
     const key = structure.key + marksText(structure, block.marks);
-    const group = groups.get(key) ?? [];
-    groups.set(key, group);
-    group.push({ block, structure });
+    const group = this.#groups.get(key) ?? { members: [], body: null };
+    this.#groups.set(key, group);
+    const member = { block, structure, group };
+    group.members.push(member);
+    return member;
   }
-  // A block may read what another one made: that is then an output of the other's call.
-  const moved = new Map<Value, Value>();
-  for (const group of groups.values()) outlineGroup(model, rw, group, { functionName, moved });
-  return groups.size;
+
+  /** @returns whether a function was made for it */
+  replace(member: Member): boolean {
+    const { group } = member;
+    const now = this.#current(member);
+    const known = group.body;
+    group.body ??= this.#body(now);
+    replaceByCall(this.#rw, now, { ...group.body, moved: this.#moved });
+    return known === null;
+  }
+
+  #body(first: Member): Body {
+    const { members } = first.group;
+    const plan = {
+      inBody: first.structure.constants.map((_, i) => sameConstant(members, i)),
+      outputs: unionOfOutputs(members),
+    };
+    const loc = madeBy(this.#rw.pass ?? "", [first.block.region.output.loc]);
+    const name = freeName(this.#model, this.#functionName);
+    const func = buildFunction(this.#model, this.#rw, first, { ...plan, loc, name });
+    this.#rw.addFunction(this.#model, func);
+    return { ...plan, func };
+  }
+
+  /** A member as it is after other blocks were replaced. */
+  #current(member: Member): Member {
+    const { region, inputs } = member.structure;
+    const input = this.#moved.get(region.input) ?? region.input;
+    const isStale = input !== region.input || inputs.some((value) => this.#moved.has(value));
+    return isStale ? { ...member, structure: structureOf({ ...region, input }) } : member;
+  }
 }
 
 function marksText({ nodes }: Structure, marks: Marks): string {
   return nodes
     .map((node, i) => [...(marks.get(node) ?? [])].map((mark) => `;${i} ${mark.join(" ")}`))
     .join("");
-}
-
-function outlineGroup(
-  model: Model,
-  rw: Rewriter,
-  group: readonly Member[],
-  options: { readonly functionName: string; readonly moved: Map<Value, Value> },
-): void {
-  const { moved } = options;
-  const [member] = group;
-  if (member === undefined) return;
-  const first = current(member, moved);
-  const inBody = first.structure.constants.map((_, i) => sameConstant(group, i));
-  const outputs = unionOfOutputs(group);
-  const loc = madeBy(rw.pass ?? "", [first.block.region.output.loc]);
-  const func = buildFunction(model, rw, first, {
-    inBody,
-    outputs,
-    loc,
-    name: freeName(model, options.functionName),
-  });
-  rw.addFunction(model, func);
-  for (const one of group) {
-    replaceByCall(rw, current(one, moved), { func, inBody, outputs, moved });
-  }
-}
-
-/** A member as it is after other blocks were replaced. */
-function current(member: Member, moved: ReadonlyMap<Value, Value>): Member {
-  const { region } = member.structure;
-  const input = moved.get(region.input) ?? region.input;
-  const isStale = input !== region.input || member.structure.inputs.some((value) => moved.has(value));
-  return isStale ? { block: member.block, structure: structureOf({ ...region, input }) } : member;
 }
 
 /** Whether a constant is the same in all members; one that is not is passed by each call. */

@@ -8,40 +8,47 @@ import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import { keepsRank } from "../../compiler/ops/rank.ts";
 import { missText } from "./_misses.ts";
 import { admitFunctions, moduleName } from "../_module.ts";
-import { outlineBlocks, type Marks, type Outlined } from "./_outline.ts";
+import { Calls, type Marks, type Member, type Outlined } from "./_outline.ts";
 
-/** What a block becomes a call of. */
-export interface BlockSpec {
+/** What a kind of block becomes calls of. */
+export interface CallSpec {
   readonly site: BlockKind;
-  /** Last part of the call's name: `self_attn`. */
+  /** Last part of the calls' names: `self_attn`. */
   readonly module: string;
-  /** What values are to the block: names of the function's parameters. */
-  readonly roles: ReadonlyMap<Value, string>;
 }
 
-/** Collects blocks on the way through a model, and outlines them together: equal ones share a function. */
+/** Blocks on their way from being visited to being calls. */
 export class Outlining {
   readonly #context: Context<object>;
-  readonly #blocks: Outlined[] = [];
+  readonly #calls: Calls;
+  readonly #noted = new Map<object, Member>();
   readonly #misses: Seen[] = [];
   #before = 0;
 
-  constructor(context: Context<object>) {
+  /** @param functionName of the functions that blocks become calls of: `Mlp` */
+  constructor(context: Context<object>, functionName: string) {
     this.#context = context;
+    this.#calls = new Calls(context.model, context.rewriter, functionName);
   }
 
-  /** Notes a block that was understood. */
-  block(block: Block, layer: Layer, { site, module, roles }: BlockSpec): void {
+  /** Notes a block that was understood, on entering it. */
+  block(block: Block, layer: Layer, { site, module }: CallSpec, roles: ReadonlyMap<Value, string>): void {
     const { region, hiddenSize, dtype, outputDtype, castsInput } = block;
     // Where something outside reads the rows of the last projection, the Reshape behind it stays outside.
     const reshapes = !keepsRank(region.output, region.input);
     const mark = { site, layer: layer.index, hiddenSize, dtype, outputDtype, castsInput, reshapes };
-    this.add({ region, name: moduleName(layer, module), site: mark, roles, marks: marksOf(block) });
+    this.note(block, {
+      region,
+      name: moduleName(layer, module),
+      site: mark,
+      roles,
+      marks: marksOf(block),
+    });
   }
 
-  /** Notes what is to become a call. */
-  add(outlined: Outlined): void {
-    this.#blocks.push(outlined);
+  /** Notes what is to become a call, on entering it. */
+  note(place: object, outlined: Outlined): void {
+    this.#noted.set(place, this.#calls.add(outlined));
   }
 
   /** Notes a block that is a call already. */
@@ -54,22 +61,23 @@ export class Outlining {
     this.#misses.push(seen);
   }
 
+  /** Makes a call of what was noted at a place, on leaving it; counts it as `stat`. */
+  leave(place: object, stat: string): void {
+    const { model, rewriter, count } = this.#context;
+    const member = this.#noted.get(place);
+    if (member === undefined) return;
+    admitFunctions(model, rewriter);
+    if (this.#calls.replace(member)) count("functions");
+    count(stat);
+  }
+
   /** Warns of the blocks that were not understood. */
   warn(code: "ATTENTION_UNMATCHED" | "MLP_UNMATCHED" | "MOE_UNMATCHED"): void {
     const { model, sink } = this.#context;
     if (this.#misses.length === 0) return;
-    const matched = this.#blocks.length + this.#before;
+    const matched = this.#noted.size + this.#before;
     const seen = matched + this.#misses.length;
     sink.report(code, { file: model.loc.file }, { matched, seen, misses: missText(this.#misses) });
-  }
-
-  /** Makes calls of all that was noted, and counts them. */
-  outline(functionName: string, stat: string): void {
-    const { model, rewriter, count } = this.#context;
-    if (this.#blocks.length === 0) return;
-    admitFunctions(model, rewriter);
-    count("functions", outlineBlocks(model, rewriter, this.#blocks, functionName));
-    count(stat, this.#blocks.length);
   }
 }
 

@@ -21,16 +21,17 @@ export const outlineNorms: Pass<object, BlockVisitor> = {
   requires: [outlined],
   walk: blocks,
   visitor: (context) => {
-    const outlining = new Outlining(context);
+    const outlining = new Outlining(context, "Norm");
     return {
-      norm: ({ region, name }) => {
-        if (region === null) return;
-        const roles = rolesOf(region.nodes.flatMap((node) => node.inputs));
-        outlining.add({ region, name, site: null, roles, marks: new Map() });
-      },
-      model: {
-        exit: () => {
-          outlining.outline("Norm", "norms");
+      norm: {
+        enter: (place) => {
+          const { region, name } = place;
+          if (region === null) return;
+          const roles = rolesOf(region.nodes.flatMap((node) => node.inputs));
+          outlining.note(place, { region, name, site: null, roles, marks: new Map() });
+        },
+        exit: (place) => {
+          outlining.leave(place, "norms");
         },
       },
     };
