@@ -13,3 +13,6 @@ export interface Entity {
    */
   readonly source?: Uint8Array;
 }
+
+/** The metadata of what has none: most values never get any, and a map for each would be most of what they take. */
+export const NO_META: ReadonlyMap<string, string> = new Map();

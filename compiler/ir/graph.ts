@@ -2,7 +2,7 @@ import type { Entity, Loc } from "./entity.ts";
 import type { Func, Model } from "./model.ts";
 import type { Node } from "./node.ts";
 import { walkNodes, type NodeWalk } from "./node-walk.ts";
-import type { Value } from "./value.ts";
+import type { Use, Value } from "./value.ts";
 
 /** What a graph belongs to: the model, a function, or the node (If, Loop, …) that holds it. */
 export type Owner = Model | Func | Node;
@@ -30,6 +30,8 @@ export class Graph implements Entity {
   readonly first: Node | null = null;
   readonly last: Node | null = null;
   readonly size: number = 0;
+  /** The use behind each output. */
+  readonly links: readonly (Use | undefined)[] = [];
   /** The walks under way, which the rewriter tells of its edits. */
   readonly walks: NodeWalk[] = [];
 

@@ -1,9 +1,25 @@
-import { graphsOf, type Attribute } from "./attribute.ts";
+import type { Attribute } from "./attribute.ts";
 import type { Entity, Loc } from "./entity.ts";
 import type { Graph } from "./graph.ts";
-import type { Value } from "./value.ts";
+import type { Use, Value } from "./value.ts";
 
-const none: readonly Graph[] = [];
+const noAttributes: ReadonlyMap<string, Attribute> = new Map();
+const noGraphs: readonly Graph[] = [];
+
+/** What a new node is made of. Outputs are given as name hints, or as a count of unnamed values. */
+export interface NodeSpec {
+  readonly op: string;
+  readonly domain?: string;
+  readonly overload?: string;
+  readonly name?: string;
+  readonly inputs: readonly (Value | null)[];
+  readonly outputs?: readonly (string | undefined)[] | number;
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+  readonly loc: Loc;
+  readonly source?: Uint8Array;
+  /** Reads the metadata, when it is first asked for. */
+  readonly meta?: () => Map<string, string>;
+}
 
 /** A node. Only the rewriter writes the fields. */
 export class Node implements Entity {
@@ -17,11 +33,15 @@ export class Node implements Entity {
   readonly inputs: readonly (Value | null)[] = [];
   /** Outputs that the model leaves out are values without a name and without uses. */
   readonly outputs: readonly Value[] = [];
-  readonly attributes: ReadonlyMap<string, Attribute> = new Map();
+  readonly attributes: ReadonlyMap<string, Attribute> = noAttributes;
+  /** The graphs its attributes hold. */
+  readonly subgraphs: readonly Graph[] = noGraphs;
   readonly graph: Graph | null = null;
   /** Neighbours in the graph's order; null outside of a graph. */
   readonly next: Node | null = null;
   readonly prev: Node | null = null;
+  /** The use behind each input: looked up here, an edit costs the same whether the value has one use or thousands. */
+  readonly links: readonly (Use | undefined)[] = [];
   /** Reads the metadata that the node was imported with. */
   readonly importedMeta?: () => Map<string, string>;
   #meta: Map<string, string> | null = null;
@@ -47,15 +67,6 @@ export class Node implements Entity {
   /** Whether the metadata was asked for, which writing it does too; else it is as it was imported. */
   get isMetaRead(): boolean {
     return this.#meta !== null;
-  }
-
-  /** The graphs its attributes hold. */
-  get subgraphs(): readonly Graph[] {
-    let found = none;
-    for (const attr of this.attributes.values()) {
-      if (attr.kind === "graph" || attr.kind === "graphs") found = [...found, ...graphsOf(attr)];
-    }
-    return found;
   }
 
   input(index: number): Value | null {

@@ -67,3 +67,10 @@ function dimText(dim: Dim): string {
   if (dim === null) return "?";
   return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : `"${dim.replace(/["\\]/g, "\\$&")}"`;
 }
+
+/** Whether a type says what another does; what it was imported with counts where the second has such a message. */
+export function sameType(old: ValueType | undefined, type: ValueType | undefined): boolean {
+  if (old === type) return true;
+  if (old === undefined || type === undefined) return false;
+  return (type.source === undefined || type.source === old.source) && typeText(old) === typeText(type);
+}

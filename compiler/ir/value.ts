@@ -1,4 +1,4 @@
-import type { Entity, Loc } from "./entity.ts";
+import { NO_META, type Entity, type Loc } from "./entity.ts";
 import type { Graph } from "./graph.ts";
 import type { Node } from "./node.ts";
 import type { Tensor } from "./tensor.ts";
@@ -15,7 +15,7 @@ export type Use =
  */
 export class Value implements Entity {
   readonly loc: Loc;
-  readonly meta: ReadonlyMap<string, string> = new Map();
+  readonly meta: ReadonlyMap<string, string> = NO_META;
   readonly source?: Uint8Array;
   readonly name: string | undefined;
   readonly type: ValueType | undefined;

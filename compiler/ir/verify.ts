@@ -2,7 +2,7 @@ import { diagnostic, placeOf, type Diagnostic } from "../diagnostics/diagnostic.
 import type { Graph } from "./graph.ts";
 import type { Model } from "./model.ts";
 import type { Node } from "./node.ts";
-import { isLinked } from "./rewriter.ts";
+import { isLinked } from "./edits.ts";
 import type { Use, Value } from "./value.ts";
 import { holderOf } from "./walk.ts";
 

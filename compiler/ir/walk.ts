@@ -20,10 +20,11 @@ export function* nodesDeep(graph: Graph): Generator<Node, void, void> {
       }
       const node = step.value;
       yield node;
-      if (node.graph !== null) for (const inner of node.subgraphs.toReversed()) walks.push(walkNodes(inner));
+      if (node.graph === null || node.subgraphs.length === 0) continue;
+      for (const inner of node.subgraphs.toReversed()) walks.push(walkNodes(inner));
     }
   } finally {
-    for (const walk of walks) walk.return();
+    for (const walk of walks) walk.return?.();
   }
 }
 
