@@ -99,6 +99,10 @@ function measure(llama, python, { runs, notes, isSlow }) {
       if (name === "tfc") adapterBytes = statSync(join(folder, "model.tfc.adapters.safetensors")).size;
       model.clean();
     }
+    const writes = Array.from({ length: 3 }, () =>
+      Number(scriptOutput("plain-write.mjs", join(folder, "plain.bin"), String(adapterBytes)).time),
+    );
+    times.plainWrite = median(writes);
     const stageRuns = Array.from({ length: 3 }, () => scriptOutput("stages.mjs", model.graph).times);
     const stageTimes = Object.fromEntries(
       Object.keys(stageRuns[0]).map((stage) => [stage, median(stageRuns.map((times) => times[stage]))]),
@@ -115,7 +119,8 @@ function compared(measured, python) {
     "graph file",
     "tfc",
     "adapter file",
-    "of which its writing",
+    "making and writing it",
+    "writing as much",
     "tfc without it",
     "read and write alone",
   ];
@@ -136,6 +141,7 @@ function compared(measured, python) {
       ms(tfc),
       megabytes(adapterBytes),
       ms(tfc - graph),
+      ms(times.plainWrite),
       ms(graph),
       ms(codec),
     ];

@@ -5,9 +5,9 @@ import type { Node } from "./node.ts";
 import type { Use, Value } from "./value.ts";
 import { nodesDeep } from "./walk.ts";
 
-/** Whether a value knows of a use: what the verifier asks. */
-export function isLinked(use: Use, value: Value): boolean {
-  const link = (use.kind === "input" ? use.node : use.graph).links[use.index];
+/** Whether a value knows that a node, by its input of that number, or a graph, by its output, uses it. */
+export function isLinked(reader: Node | Graph, index: number, value: Value): boolean {
+  const link = reader.links[index];
   return link !== undefined && value.uses.has(link);
 }
 

@@ -14,7 +14,7 @@ export function fromHalf(h: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-const scratch = new DataView(new ArrayBuffer(4));
+const scratch = new DataView(new ArrayBuffer(8));
 
 /** bfloat16 to number. */
 export function fromBfloat(b: number): number {
@@ -24,20 +24,21 @@ export function fromBfloat(b: number): number {
 
 /** Number to IEEE half, round to nearest even. */
 export function toHalf(x: number): number {
-  scratch.setFloat32(0, x);
-  const bits = scratch.getUint32(0);
-  const sign = (bits >>> 16) & 0x8000;
+  scratch.setFloat64(0, x);
+  const high = scratch.getUint32(0);
+  const sign = (high >>> 16) & 0x8000;
   const magnitude = Math.abs(x);
   if (Number.isNaN(x)) return 0x7e00;
   if (magnitude >= 65520) return sign | 0x7c00;
   // Halves are spaced 2^-24 below 2^-14 and 2^(e-10) above: scale to that spacing and round the tie to even.
-  const exponent = magnitude < 2 ** -14 ? -14 : Math.floor(Math.log2(magnitude));
-  const rounded = roundEven(magnitude / 2 ** (exponent - 10));
-  const normal = magnitude >= 2 ** -14 || rounded >= 1024;
-  if (!normal) return sign | rounded;
-  const carried = rounded === 2048 ? exponent + 1 : exponent;
-  return sign | ((carried + 15) << 10) | (rounded === 2048 ? 0 : rounded - 1024);
+  const exponent = Math.max(((high >>> 20) & 0x7ff) - 1023, -14);
+  const rounded = roundEven(magnitude * (SPACING[exponent + 14] ?? 0));
+  // A mantissa that was rounded up to the next power of two counts the exponent on.
+  return sign | (((exponent + 14) << 10) + rounded);
 }
+
+/** How many halves lie between 0 and 2^e, were they all as far apart as those there: 2^(10-e) for e from -14 on. */
+const SPACING = Float64Array.from({ length: 30 }, (_, i) => 2 ** (24 - i));
 
 function roundEven(x: number): number {
   const floor = Math.floor(x);

@@ -3,7 +3,7 @@ import type { Graph } from "./graph.ts";
 import type { Model } from "./model.ts";
 import type { Node } from "./node.ts";
 import { isLinked } from "./edits.ts";
-import type { Use, Value } from "./value.ts";
+import type { Value } from "./value.ts";
 import { holderOf } from "./walk.ts";
 
 /**
@@ -79,7 +79,7 @@ class Verifier {
 
   #leave({ graph, own }: Frame): void {
     graph.outputs.forEach((value, index) => {
-      this.#read(value, { kind: "output", graph, index }, value);
+      this.#read(value, graph, index, value);
     });
     for (const value of own) this.#defined.delete(value);
   }
@@ -92,10 +92,12 @@ class Verifier {
 
   #enterNode(node: Node, frame: Frame): void {
     if (node.graph !== frame.graph) this.#invalid(node, "a node does not know its graph");
-    node.inputs.forEach((value, index) => {
-      if (value !== null) this.#read(value, { kind: "input", node, index }, node);
-    });
+    for (let index = 0; index < node.inputs.length; index++) {
+      const value = node.input(index);
+      if (value !== null) this.#read(value, node, index, node);
+    }
     frame.node = node;
+    if (node.subgraphs.length === 0) return;
     frame.inner = node.subgraphs.toReversed();
     for (const inner of frame.inner)
       if (holderOf(inner) !== node)
@@ -121,9 +123,9 @@ class Verifier {
     this.found.push(diagnostic("CALL_DOES_NOT_FIT", placeOf(node), params));
   }
 
-  #read(value: Value, use: Use, at: Node | Value): void {
+  #read(value: Value, reader: Node | Graph, index: number, at: Node | Value): void {
     if (this.found.length >= LIMIT) return;
-    if (!isLinked(use, value)) this.#invalid(at, `a value does not know that it is used`);
+    if (!isLinked(reader, index, value)) this.#invalid(at, `a value does not know that it is used`);
     // Sparse initializers are defined by their graph's source message alone.
     const isSparse = value.producer === null && value.graph !== null && value.constant === undefined;
     if (this.#defined.has(value) || (isSparse && !value.isInput)) return;

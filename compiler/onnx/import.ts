@@ -154,6 +154,7 @@ class Importer {
   readonly #r: Reader;
   readonly #rw = new Rewriter();
   readonly #types = new TypeImporter();
+  readonly #strings = new Map<string, string>();
 
   constructor(bytes: Uint8Array, context: TensorContext) {
     this.#file = context.external.model;
@@ -337,8 +338,8 @@ class Importer {
     const { inputs, outputs, attributes, name, opType, domain, overload, hasMeta } = readNode(this.#r, end);
     const source = this.#slice([start, end]);
     const node = this.#rw.node({
-      op: opType,
-      domain,
+      op: this.#shared(opType),
+      domain: this.#shared(domain),
       overload,
       ...(name === "" ? {} : { name }),
       inputs: [],
@@ -351,6 +352,13 @@ class Importer {
       if (value.name !== undefined) scope.define(value.name, value, this.#file);
     this.#rw.append(graph, node);
     return { node, inputs, attributes };
+  }
+
+  /** One string for all equal ones: tables of ops are asked for it all the time, and compare it at once. */
+  #shared(text: string): string {
+    const known = this.#strings.get(text);
+    if (known === undefined) this.#strings.set(text, text);
+    return known ?? text;
   }
 
   #attribute(

@@ -1,3 +1,4 @@
+import { writeSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { inputError, internalError, TfcError } from "../../diagnostics/error.ts";
 import type { SafetensorsLayout } from "./layout.ts";
@@ -41,6 +42,9 @@ export async function writeSafetensors(
   }
 }
 
+/** Pieces below this many bytes are written at once: to hand one to another thread takes longer than to write it. */
+const SMALL = 1 << 18;
+
 /** Writes one piece while the next is made. */
 class Writer {
   readonly #file: string;
@@ -69,10 +73,12 @@ class Writer {
 
   async #write(bytes: Uint8Array, position: number): Promise<void> {
     for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await writing(this.#file, () =>
-        this.#handle.write(bytes, done, bytes.length - done, position + done),
+      const length = bytes.length - done;
+      done += await writing(this.#file, async () =>
+        length < SMALL
+          ? writeSync(this.#handle.fd, bytes, done, length, position + done)
+          : (await this.#handle.write(bytes, done, length, position + done)).bytesWritten,
       );
-      done += bytesWritten;
     }
   }
 }
