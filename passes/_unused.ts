@@ -2,24 +2,15 @@ import type { Func, Model } from "../compiler/ir/model.ts";
 import type { Node } from "../compiler/ir/node.ts";
 import { dropIfUnread } from "../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../compiler/ir/rewriter.ts";
-import { nodesDeep } from "../compiler/ir/walk.ts";
 import { TFC_DOMAIN } from "../compiler/sites/site.ts";
+import { callsOf } from "./_calls.ts";
 
 /**
  * Removes what nothing needs any more: functions of tfc that are not called, their parameters that are not read, and
  * what computed those in front of the calls.
  */
 export function dropUnused(model: Model, rw: Rewriter): void {
-  const calls = new Map<Func, Node[]>();
-  for (const graph of [model.graph, ...[...model.functions.values()].map(({ body }) => body)]) {
-    for (const node of nodesDeep(graph)) {
-      const func = model.callee(node);
-      if (func === undefined) continue;
-      const known = calls.get(func) ?? [];
-      calls.set(func, known);
-      known.push(node);
-    }
-  }
+  const calls = callsOf(model);
   for (const func of model.functions.values()) {
     if (func.domain !== TFC_DOMAIN) continue;
     const callers = calls.get(func) ?? [];

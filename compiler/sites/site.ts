@@ -89,7 +89,8 @@ export interface LinearMark {
 
 /** A linear inside a function that was outlined: from `[…, inFeatures]` to `[…, sum of the parts' widths]`. */
 export interface InnerLinear extends LinearMark {
-  readonly input: Value;
+  /** The node whose first input is the linear's: read there, an input that was adapted since is seen. */
+  readonly reader: Node;
   readonly output: Value;
 }
 
@@ -180,8 +181,8 @@ export function linearsOf(func: Func): readonly InnerLinear[] {
     const mark = parseLinear(node.meta.get(keys.linear));
     if (mark === null) return [];
     const reader = readers.get(mark.parts[0]?.site ?? "") ?? node;
-    const [input, output] = [reader.input(0), node.output(0)];
-    return input === null || output === null ? [] : [{ ...mark, input, output }];
+    const output = node.output(0);
+    return reader.input(0) === null || output === null ? [] : [{ ...mark, reader, output }];
   });
 }
 

@@ -1,8 +1,6 @@
 import { initialBytes } from "../../compiler/adapters/init.ts";
-import type { AdapterKind, Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
-import type { Width } from "../../compiler/sites/places.ts";
+import type { Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
 import { resizeLeaf, resizedShape } from "../../compiler/adapters/resize.ts";
-import { inputError } from "../../compiler/diagnostics/error.ts";
 import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
 import type { Model } from "../../compiler/ir/model.ts";
@@ -11,10 +9,10 @@ import { tensorOf } from "../../compiler/ir/scalar.ts";
 import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { coefficientsIn } from "../../compiler/weights/coefficients.ts";
 import { convert } from "../../compiler/weights/convert.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
-import type { Assignment, Member } from "./_assign.ts";
+import type { Member } from "./_assign.ts";
+import type { Fitted, Placed } from "./_plan.ts";
 
 /** Where the weights of adapters are. */
 export const residences = ["baked", "inputs", "bank"] as const;
@@ -53,74 +51,57 @@ export class AdapterValues {
   }
 
   /** The values at a place, in the order in which the kind's function takes them behind x and adapter_ids. */
-  at(name: string, width: Width, assignment: Assignment, form: Form): readonly Value[] {
+  at(placed: Placed, form: Form): readonly Value[] {
+    const { name } = placed.place;
     const known = this.#made.get(name);
     if (known !== undefined) return known;
-    const values =
-      this.#residence === "bank"
-        ? this.#stacked(name, width, assignment, form)
-        : this.#single(name, width, assignment);
+    const values = this.#residence === "bank" ? this.#stacked(placed, form) : this.#single(placed);
     this.#made.set(name, values);
     return values;
   }
 
-  #single(name: string, width: Width, { kind, members }: Assignment): Value[] {
-    const member = members[0] ?? null;
-    if (member === null || members.length !== 1) throw new Error(`${members.length} adapters at ${name}`);
-    const leaves = leavesOf(kind, width, member, name).map((leaf) => {
+  #single({ place: { name }, width: { dtype }, kind, members }: Placed): Value[] {
+    const one = members[0] ?? null;
+    if (one === null || members.length !== 1) throw new Error(`${members.length} adapters at ${name}`);
+    const leaves = one.leaves.map((leaf) => {
       const full = `${name}.${leaf.name}`;
-      const tensor = deferred(width.dtype, leaf.shape, () =>
-        leafBytes(this.#fresh(leaf), member, width.dtype, full),
-      );
+      const tensor = deferred(dtype, leaf.shape, () => leafBytes(this.#fresh(leaf), one.member, dtype, full));
       this.parameters += tensor.size;
       if (this.#residence === "baked") return this.#initializer(full, tensor);
-      return this.#input(full, width.dtype, symbolicShape(leaf, name, kind.size), tensor);
+      return this.#input(full, dtype, symbolicShape(leaf, name, kind.size), tensor);
     });
-    const coefficients = [...coefficientsOf(kind, width, member, name)].map(([coefficient, number]) => {
-      if (this.#residence === "baked")
-        return this.#number(`${kind.name}.${coefficient}`, width.dtype, [number]);
+    const coefficients = [...one.coefficients].map(([coefficient, number]) => {
+      if (this.#residence === "baked") return this.#number(`${kind.name}.${coefficient}`, dtype, [number]);
       const full = `${name}.${coefficient}`;
-      return this.#input(full, width.dtype, [1], tensorOf(width.dtype, [1], [number]));
+      return this.#input(full, dtype, [1], tensorOf(dtype, [1], [number]));
     });
     return [...leaves, ...coefficients];
   }
 
   /** Leaves `[members + 1, …]`, filled up to the largest member's size; the last member is all zeros. */
-  #stacked(name: string, width: Width, { kind, members, settings }: Assignment, form: Form): Value[] {
-    const sizes = members.map((member) => (member === null ? 0 : sizeOf(kind, member.settings)));
+  #stacked({ place: { name }, width: { dtype }, kind, settings, members }: Placed, form: Form): Value[] {
+    const sizes = members.map(sizeOf);
     const largest = Math.max(...sizes);
-    const own = members.map((member) => (member === null ? null : leavesOf(kind, width, member, name)));
-    const widest = own.find((_, i) => sizes[i] === largest) ?? null;
+    const widest = members.find((_, i) => sizes[i] === largest) ?? null;
     if (widest === null) throw new Error(`an empty bank at ${name}`);
-    const stacks = widest.map((leaf, index) => {
+    const stacks = widest.leaves.map((leaf, index) => {
       const full = `${name}.${leaf.name}`;
-      const shape = [members.length + 1, ...leaf.shape];
-      const produce = (): Uint8Array => {
-        const slice = (byteSize(width.dtype, 1) ?? 0) * leaf.shape.reduce((a, b) => a * b, 1);
-        const bytes = new Uint8Array(slice * (members.length + 1));
-        members.forEach((member, i) => {
-          const one = own[i]?.[index];
-          if (member === null || one === undefined) return;
-          const numbers = leafBytes(this.#fresh(one), member, width.dtype, full);
-          bytes.set(padded(numbers, one, width.dtype, sizes[i] ?? 0, largest), i * slice);
-        });
-        return bytes;
-      };
-      const tensor = deferred(width.dtype, shape, produce);
+      const slices = members.map((one, i) => () => {
+        const own = one?.leaves[index];
+        if (!one || own === undefined) return null;
+        const numbers = leafBytes(this.#fresh(own), one.member, dtype, full);
+        return padded(numbers, own, dtype, sizes[i] ?? 0, largest);
+      });
+      const tensor = stacked(dtype, leaf.shape, slices);
       this.parameters += tensor.size;
       return this.#initializer(full, tensor);
     });
     const padding = form === "single" ? null : kind.padding(settings);
     const bias =
-      padding === null
-        ? []
-        : [this.#padding(`${name}.${padding.name}`, width.dtype, sizes, largest, padding.pad)];
-    const given = members.map((member) =>
-      member === null ? null : coefficientsOf(kind, width, member, name),
-    );
+      padding === null ? [] : [this.#padding(`${name}.${padding.name}`, dtype, sizes, largest, padding.pad)];
     const coefficients = Object.keys(kind.coefficients(settings)).map((coefficient) => {
-      const numbers = given.map((of) => of?.get(coefficient) ?? 1);
-      return this.#number(`${kind.name}.${coefficient}`, width.dtype, [...numbers, 1]);
+      const numbers = members.map((one) => one?.coefficients.get(coefficient) ?? 1);
+      return this.#number(`${kind.name}.${coefficient}`, dtype, [...numbers, 1]);
     });
     return [...stacks, ...bias, ...coefficients];
   }
@@ -164,39 +145,27 @@ function deferred(dtype: DType, shape: readonly number[], produce: () => Uint8Ar
   return new Tensor(dtype, shape, { kind: "deferred", file: "adapters", produce });
 }
 
-function sizeOf(kind: AdapterKind, settings: object): number {
-  return (settings as Readonly<Record<string, number>>)[kind.size] ?? 0;
+/** Slices of a shape, made when they are asked for, and behind them one of zeros; null for zeros, too. */
+function stacked(
+  dtype: DType,
+  shape: readonly number[],
+  slices: readonly (() => Uint8Array | null)[],
+): Tensor {
+  const size = (byteSize(dtype, 1) ?? 0) * shape.reduce((a, b) => a * b, 1);
+  return deferred(dtype, [slices.length + 1, ...shape], () => {
+    const bytes = new Uint8Array(size * (slices.length + 1));
+    slices.forEach((slice, i) => {
+      const own = slice();
+      if (own !== null) bytes.set(own, i * size);
+    });
+    return bytes;
+  });
 }
 
-/** The leaves that a member has at a place. @throws TfcError ADAPTER_LEAF_SHAPE for given ones of other shapes */
-function leavesOf(
-  kind: AdapterKind,
-  width: Width,
-  { settings, given }: Member,
-  place: string,
-): readonly Leaf[] {
-  const leaves = kind.leaves(width, settings);
-  if (given === null) return leaves;
-  for (const { name, shape } of leaves) {
-    const found = given.part.leaves.get(name);
-    const leaf = { file: given.file, name: `${place}.${name}` };
-    if (found === undefined)
-      throw inputError("ADAPTER_LEAF_MISSING", leaf, { kind: kind.name, missing: [name] });
-    if (found.shape.join() !== shape.join()) {
-      throw inputError("ADAPTER_LEAF_SHAPE", leaf, { wanted: shape.join(), found: found.shape.join() });
-    }
-  }
-  return leaves;
-}
-
-/** The coefficients of a member at a place. @throws TfcError ADAPTER_FACTOR_TOO_LARGE */
-function coefficientsOf(
-  kind: AdapterKind,
-  { dtype }: Width,
-  { settings, given }: Member,
-  place: string,
-): ReadonlyMap<string, number> {
-  return coefficientsIn(dtype, kind, settings, { ...(given && { file: given.file }), name: place });
+/** An adapter's rank or tokens; 0 for none. */
+function sizeOf(one: Fitted | null): number {
+  const leaf = one?.leaves.find(({ grows }) => grows !== null);
+  return leaf === undefined ? 0 : sizeIn(leaf);
 }
 
 function leafBytes(leaf: Leaf, { given, seed }: Member, dtype: DType, name: string): Uint8Array {

@@ -9,7 +9,7 @@ import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-fi
 import { checkExpected } from "../../compiler/weights/expected.ts";
 import { isProjection, siteKey, siteName } from "../../compiler/sites/names.ts";
 import type { Entry } from "./_entries.ts";
-import { byKey, type ModulePlace, type Place, type ProjectionPlace } from "../../compiler/sites/places.ts";
+import { byKey, type Place } from "../../compiler/sites/places.ts";
 
 /** One adapter at a place. */
 export interface Member {
@@ -38,47 +38,12 @@ export interface Assigning {
   readonly pass: string;
 }
 
-/** A place with what is put there. */
-export interface Placed<P extends Place = Place> {
-  readonly place: P;
-  readonly assignment: Assignment;
-}
-
-/** The places at which something is put, in the order of the walk. */
-export interface Choice {
-  readonly assigned: ReadonlyMap<string, Assignment>;
-  readonly all: readonly Placed[];
-  readonly modules: readonly Placed<ModulePlace>[];
-  readonly projections: readonly Placed<ProjectionPlace>[];
-}
-
-/** Collects the places of a model, and chooses among them. */
-export class Choosing {
-  readonly places: Place[] = [];
-
-  offer(place: Place): void {
-    this.places.push(place);
-  }
-
-  /** @throws TfcError where something that was asked for has no place */
-  choose(options: Assigning, sink: Sink): Choice {
-    const assigned = assign(this.places, options, sink);
-    const all: Placed[] = [];
-    const modules: Placed<ModulePlace>[] = [];
-    const projections: Placed<ProjectionPlace>[] = [];
-    for (const place of this.places) {
-      const assignment = assigned.get(siteKey(place.ref));
-      if (assignment === undefined) continue;
-      all.push({ place, assignment });
-      if (place.inner === null) modules.push({ place, assignment });
-      else projections.push({ place, assignment });
-    }
-    return { assigned, all, modules, projections };
-  }
-}
-
 /** What goes where, by site key. @throws TfcError where something that was asked for has no place */
-function assign(places: readonly Place[], options: Assigning, sink: Sink): ReadonlyMap<string, Assignment> {
+export function assign(
+  places: readonly Place[],
+  options: Assigning,
+  sink: Sink,
+): ReadonlyMap<string, Assignment> {
   if (options.given.length === 0) return assignFresh(places, options, sink);
   for (const file of options.given) {
     checkExpected(

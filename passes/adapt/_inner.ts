@@ -58,7 +58,8 @@ export class InnerWriter {
     if (!this.#func.opsets.has(TFC_DOMAIN)) this.#rw.setOpset(this.#func, TFC_DOMAIN, 1);
     for (const linear of linearsOf(this.#func)) {
       const maker = linear.output.producer;
-      if (maker === null) continue;
+      const x = linear.reader.input(0);
+      if (maker === null || x === null) continue;
       const b = new Builder(this.#rw, after(maker), { loc: this.#loc });
       const results = linear.parts.map(({ site }) => {
         const index = first.findIndex((adapter) => adapter.site === site);
@@ -70,7 +71,7 @@ export class InnerWriter {
             perCall.map((adapters) => adapters[index]?.values[i]?.value),
           ),
         );
-        const inputs = [linear.input, ...parameters];
+        const inputs = [x, ...parameters];
         const name = `${site}.${this.#label}`;
         const call = this.#functions.call(adapter.func, adapter.kind, inputs, name, this.#loc);
         return b.place(call).result;

@@ -9,12 +9,12 @@ import { choice, given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import { AdapterValues, residences, type Residence } from "./_adapter-values.ts";
-import { Choosing, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
+import { planAdapters, type AdapterPlan } from "./_plan.ts";
 import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
-import type { ProjectionPlace } from "../../compiler/sites/places.ts";
+import { placesOf } from "../../compiler/sites/places.ts";
 
 export interface InjectOptions {
   /** Fresh adapters, by kind and sites. */
@@ -57,38 +57,40 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
   stats: ["adapters", "parameters"],
   requires: [outlined],
   walk: modules,
-  visitor: ({ model, options, rewriter, sink, count }) => {
+  visitor: ({ model, options, rewriter, sink, analysis, count }) => {
     const pass = "inject-adapters";
     const { residence } = options;
     const members = options.given.length > 0 ? options.given.length : options.members;
-    const choosing = new Choosing();
+    const plan = planAdapters(analysis(placesOf), { ...options, pass }, sink);
+    warnOfLora(plan, sink, pass);
+    const values = new AdapterValues(model, rewriter, residence, { pass });
+    const how = { pass, label: "adapter" };
+    const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
     return {
-      module: (place) => {
-        choosing.offer(place);
+      projection: {
+        exit: (place) => {
+          const placed = plan.at(place);
+          if (placed !== null) injector.inside(placed);
+        },
       },
-      projection: (place) => {
-        choosing.offer(place);
+      module: {
+        exit: (place) => {
+          const placed = plan.at(place);
+          if (placed !== null) injector.beside(placed, addBehind);
+        },
+      },
+      body: {
+        exit: (body) => {
+          injector.write(body, addInside);
+        },
       },
       model: {
-        // All places are known now, before the first function is changed.
         exit: () => {
-          const chosen = choosing.choose({ ...options, pass }, sink);
-          warnOfLora(chosen.projections, sink, pass);
-          const values = new AdapterValues(model, rewriter, residence, { pass });
-          const how = { pass, label: "adapter" };
-          const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
-          // Inside first: an adapter of the block changes what the call's output is to others.
-          injector.inFunctions(chosen.projections, addInside);
-          for (const one of chosen.modules) injector.atBlock(one, addBehind);
-          count("adapters", chosen.all.length);
+          count("adapters", plan.placed.length);
           count("parameters", values.parameters);
-          if (chosen.all.length === 0) return;
-          const parts = chosen.all.map(({ place, assignment: { kind, settings } }) => ({
-            site: place.name,
-            kind: kind.name,
-            settings,
-          }));
-          rewriter.setMeta(model, ADAPTER_KEY, describeAdapters(parts, { residence, members }));
+          if (plan.placed.length === 0) return;
+          const described = describeAdapters(plan.parts, { residence, members });
+          rewriter.setMeta(model, ADAPTER_KEY, described);
         },
       },
     };
@@ -96,12 +98,12 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
 };
 
 /** Trained LoRA beside a projection that the graph adds LoRA to would count twice if both are the same. */
-function warnOfLora(placed: readonly Placed<ProjectionPlace>[], sink: Sink, pass: string): void {
+function warnOfLora({ placed }: AdapterPlan, sink: Sink, pass: string): void {
   const twice = placed.filter(
-    ({ place: { inner }, assignment: { kind, members } }) =>
-      inner.linear.hasLora &&
+    ({ place: { inner }, kind, members }) =>
+      inner?.linear.hasLora === true &&
       kind.name === "lora" &&
-      members.some((member) => (member?.given ?? null) !== null),
+      members.some((one) => (one?.member.given ?? null) !== null),
   );
   const [first] = twice;
   if (first === undefined) return;

@@ -4,24 +4,21 @@ import { inputError, passError } from "../../compiler/diagnostics/error.ts";
 import { selects } from "../../compiler/sites/selector.ts";
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import type { Builder } from "../../compiler/ir/builder.ts";
-import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, replaceBy } from "../../compiler/ir/rewrite.ts";
-import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { markLinear, markSite } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
 import { given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
-import { siteKey } from "../../compiler/sites/names.ts";
 import { AdapterValues } from "./_adapter-values.ts";
-import { Choosing, type Assignment, type Placed } from "./_assign.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
+import { planAdapters, type AdapterPlan } from "./_plan.ts";
 import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
-import type { Place } from "../../compiler/sites/places.ts";
+import { placesOf, type Place } from "../../compiler/sites/places.ts";
 import { dropUnused } from "../_unused.ts";
 
 export interface ReplaceOptions {
@@ -60,32 +57,39 @@ export const replaceLinears: Pass<ReplaceOptions, ModuleVisitor> = {
   stats: ["replaced", "parameters"],
   requires: [outlined],
   walk: modules,
-  visitor: ({ model, options, rewriter, sink, count }) => {
+  visitor: ({ model, options, rewriter, sink, analysis, count }) => {
     const pass = "replace-linears";
-    const choosing = new Choosing();
+    const places = analysis(placesOf);
+    const from = options.given ?? [];
+    const plan = planAdapters(places, { ...options, given: from, members: 1, pass }, sink);
+    if (options.given !== null) checkGiven(places, plan, options.entries, options.given);
+    checkReplaceable(plan);
+    const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
+    const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
     return {
-      module: (place) => {
-        choosing.offer(place);
+      projection: {
+        exit: (place) => {
+          const placed = plan.at(place);
+          if (placed !== null) injector.inside(placed);
+        },
       },
-      projection: (place) => {
-        choosing.offer(place);
+      module: {
+        exit: (place) => {
+          const placed = plan.at(place);
+          if (placed !== null) injector.beside(placed, replaceBlock);
+        },
+      },
+      body: {
+        exit: (body) => {
+          injector.write(body, replaceInside);
+        },
       },
       model: {
-        // All places are known now, before the first function is changed.
         exit: () => {
-          const from = options.given ?? [];
-          const chosen = choosing.choose({ ...options, given: from, members: 1, pass }, sink);
-          if (options.given !== null)
-            checkGiven(choosing.places, chosen.assigned, options.entries, options.given);
-          checkReplaceable(chosen.all);
-          const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
-          const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
-          injector.inFunctions(chosen.projections, replaceInside);
-          for (const one of chosen.modules) injector.atBlock(one, replaceBlock);
           dropUnused(model, rewriter);
-          count("replaced", chosen.all.length);
+          count("replaced", plan.placed.length);
           count("parameters", values.parameters);
-          if (chosen.all.length > 0) noteReplaced(model, rewriter, chosen.all);
+          if (plan.placed.length > 0) rewriter.setMeta(model, REPLACED_KEY, describeAdapters(plan.parts));
         },
       },
     };
@@ -100,20 +104,20 @@ function firstNumbers({ init, grows }: Leaf): Leaf["init"] {
 /** A file that has weights for some of what is replaced is not the model's: nothing is made up beside it. */
 function checkGiven(
   places: readonly Place[],
-  assigned: ReadonlyMap<string, Assignment>,
+  plan: AdapterPlan,
   entries: readonly Entry[],
   [file]: readonly AdapterFile[],
 ): void {
   const asked = places.filter(({ ref }) =>
     entries.some(({ sites }) => sites.some((selector) => selects(selector, ref))),
   );
-  const missing = asked.find(({ ref }) => !assigned.has(siteKey(ref)));
+  const missing = asked.find((place) => plan.at(place) === null);
   if (missing === undefined) return;
   const where = { file: file?.file ?? "", name: missing.name, pass: "replace-linears" };
   throw inputError("REPLACE_WEIGHTS_MISSING", where, { site: missing.name });
 }
 
-function checkReplaceable(placed: readonly Placed[]): void {
+function checkReplaceable({ placed }: AdapterPlan): void {
   const names = new Set(placed.map(({ place }) => `${place.site.name} ${place.ref.site}`));
   for (const { place } of placed) {
     const { site, inner, ref } = place;
@@ -169,13 +173,4 @@ function replaceBlock(b: Builder, { site, result }: Adapted): void {
 function callOf(result: Value): Node | null {
   const node = result.producer;
   return node?.op === "Cast" ? (node.input(0)?.producer ?? null) : node;
-}
-
-function noteReplaced(model: Model, rw: Rewriter, placed: readonly Placed[]): void {
-  const parts = placed.map(({ place, assignment: { kind, settings } }) => ({
-    site: place.name,
-    kind: kind.name,
-    settings,
-  }));
-  rw.setMeta(model, REPLACED_KEY, describeAdapters(parts));
 }

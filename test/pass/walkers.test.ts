@@ -232,11 +232,12 @@ describe("what is recognized in a decoder", () => {
     expect(places).toEqual(names.map(() => true));
   });
 
-  it("is met as modules with their projections inside once outlined", () => {
+  it("is met as modules with their projections inside, then as the functions they share, once outlined", () => {
     const model = parseModel(text);
     runPasses(model, [step(outlineAttention), step(outlineMlp)], new Sink());
     const entered: string[] = [];
     const left: string[] = [];
+    const bodies: string[] = [];
     const visitor: ModuleVisitor = {
       module: {
         enter: ({ name }) => void entered.push(name),
@@ -246,8 +247,12 @@ describe("what is recognized in a decoder", () => {
         enter: ({ name }) => void entered.push(name),
         exit: ({ name }) => void left.push(name),
       },
+      body: ({ func, calls }) =>
+        void bodies.push(`${func.name}: ${calls.map(({ ref: { layer } }) => layer).join(" ")}`),
     };
     run(model, modules, () => visitor);
+    const all = each((i) => [String(i)]).join(" ");
+    expect(bodies).toEqual([`SelfAttention: ${all}`, `Mlp: ${all}`]);
     const isModule = (name: string): boolean => /\.(self_attn|mlp)$/.test(name);
     expect(entered.filter(isModule)).toEqual(
       each((i) => [`model.layers.${i}.self_attn`, `model.layers.${i}.mlp`]),
