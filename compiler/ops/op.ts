@@ -56,6 +56,8 @@ export interface NormOp {
   readonly bias: number | null;
   /** Whether it normalizes the sum of its first two operands. */
   readonly adds: boolean;
+  /** Result index of that sum; null where it adds nothing. */
+  readonly sum: number | null;
 }
 
 /** A rotary position embedding by definition. */

@@ -1,7 +1,7 @@
 import type { Func } from "../ir/model.ts";
 import { placesIn, type Found } from "../pass/place-walker.ts";
 import type { Visitor } from "../pass/visitor.ts";
-import { placesOf, type ModulePlace, type Place, type ProjectionPlace } from "./places.ts";
+import { placesOf, type ModulePlace, type ProjectionPlace } from "./places.ts";
 
 /** The function that calls of blocks are of. What is written into it is there for all who call it. */
 export interface Body {
@@ -45,7 +45,7 @@ export const modules = placesIn<ModuleEvents>({
 });
 
 /** Projections inside the modules in front of them. */
-function nested(places: readonly Place[]): readonly Found<ModuleEvents>[] {
+function nested(places: readonly (ModulePlace | ProjectionPlace)[]): readonly Found<ModuleEvents>[] {
   const found: { readonly place: ModulePlace; readonly inside: ProjectionPlace[] }[] = [];
   for (const place of places) {
     if (place.inner === null) found.push({ place, inside: [] });

@@ -15,9 +15,15 @@ const modules: Readonly<Record<SiteKind, string>> = {
   gate_proj: "mlp.gate_proj",
   up_proj: "mlp.up_proj",
   down_proj: "mlp.down_proj",
+  pre_mlp_norm: "pre_mlp_layernorm",
+  mlp_output: "resid_mlp_dropout",
+  post_mlp_norm: "post_mlp_layernorm",
 };
 
-/** Other names of the same modules: those of the public TokenFormer code, and of onnxruntime-genai. */
+/**
+ * Other names of the same modules: those of the public TokenFormer code, of onnxruntime-genai, and of other families.
+ * Dropout, which computes nothing at inference, is what an MLP's output is called where it is a module.
+ */
 const otherModules: Readonly<Record<string, SiteKind>> = {
   attention: "attn",
   "attention.query": "q_proj",
@@ -28,6 +34,15 @@ const otherModules: Readonly<Record<string, SiteKind>> = {
   "attn.k_proj": "k_proj",
   "attn.v_proj": "v_proj",
   "attn.o_proj": "o_proj",
+  shared_mlp: "mlp",
+  mlp_norm: "pre_mlp_norm",
+  pre_mlp_norm: "pre_mlp_norm",
+  mlp_layer_norm: "pre_mlp_norm",
+  pre_mlp_layer_norm: "pre_mlp_norm",
+  mlp_dropout: "mlp_output",
+  post_mlp_dropout: "mlp_output",
+  post_mlp_norm: "post_mlp_norm",
+  post_mlp_layer_norm: "post_mlp_norm",
 };
 
 const sites: ReadonlyMap<string, SiteKind> = new Map([

@@ -3,6 +3,8 @@ import { placeOf } from "../diagnostics/diagnostic.ts";
 import { isFloat, type DType } from "../ir/dtype.ts";
 import type { Func, Model } from "../ir/model.ts";
 import { linearsOf, siteOf, type InnerLinear, type Site, type SiteRef } from "./site.ts";
+import type { Node } from "../ir/node.ts";
+import type { Value } from "../ir/value.ts";
 import { asTensor } from "../ir/type.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { parseSiteName, siteKey } from "./names.ts";
@@ -25,15 +27,34 @@ interface PlaceBase {
 /** A block's call. */
 export interface ModulePlace extends PlaceBase {
   readonly inner: null;
+  readonly step?: never;
+}
+
+/** A step of the graph around a block's call, which keeps its form: a norm, or the block's output by itself. */
+export interface StepPlace extends PlaceBase {
+  readonly inner: null;
+  readonly step: StepEnds;
+}
+
+/** What a step reads and what it gives on, both `[…, hiddenSize]`; one value where nothing is computed. */
+export interface StepEnds {
+  /** The node that makes the output. */
+  readonly node: Node;
+  readonly input: Value;
+  readonly output: Value;
+  /** Element types of input and output; null where they are not known. */
+  readonly dtype: DType | null;
+  readonly outputDtype: DType | null;
 }
 
 /** A projection in the function that a block's call is of. */
 export interface ProjectionPlace extends PlaceBase {
   readonly inner: Inner;
+  readonly step?: never;
 }
 
 /** Somewhere an adapter can be put. */
-export type Place = ModulePlace | ProjectionPlace;
+export type Place = ModulePlace | StepPlace | ProjectionPlace;
 
 /** A projection: one part of a linear in a function's body. */
 export interface Inner {
@@ -43,8 +64,8 @@ export interface Inner {
 }
 
 /** Every place of a model, in its main graph and in those inside it, calls before the projections in them. */
-export function placesOf(model: Model): readonly Place[] {
-  const places: Place[] = [];
+export function placesOf(model: Model): readonly (ModulePlace | ProjectionPlace)[] {
+  const places: (ModulePlace | ProjectionPlace)[] = [];
   for (const node of nodesDeep(model.graph)) {
     const site = siteOf(node);
     if (site === null) continue;
@@ -75,8 +96,9 @@ export function byKey(places: readonly Place[]): ReadonlyMap<string, readonly Pl
  *
  * @throws TfcError SITE_DTYPE where it does not compute in a float type, or in none that is known
  */
-export function widthOf({ name, site, inner }: Place): Width {
-  const dtype = (inner === null ? null : inner.linear.dtype) ?? dtypeOf(site);
+export function widthOf({ name, site, inner, step }: Place): Width {
+  const own = step === undefined ? dtypeOf(site) : step.dtype;
+  const dtype = (inner === null ? null : inner.linear.dtype) ?? own;
   if (dtype === null || !isFloat(dtype)) {
     const found = dtype ?? "a type that neither weights nor value_info tell";
     throw inputError("SITE_DTYPE", placeOf(site.node), { site: name, dtype: found });

@@ -25,8 +25,15 @@ export const projectionKinds = [
 ] as const;
 export type ProjectionKind = (typeof projectionKinds)[number];
 
+/**
+ * Steps around a layer's MLP that adapters can stand beside, too: the norm in front of it, its output on the way to the
+ * residual stream, and the norm of that output. Of these what is trained says that it stands there, never a default.
+ */
+export const stepKinds = ["pre_mlp_norm", "mlp_output", "post_mlp_norm"] as const;
+export type StepKind = (typeof stepKinds)[number];
+
 /** Every place that adapters can stand beside. */
-export const siteKinds = [...blockKinds, ...projectionKinds] as const;
+export const siteKinds = [...blockKinds, ...projectionKinds, ...stepKinds] as const;
 export type SiteKind = (typeof siteKinds)[number];
 
 /** One place in a decoder. `copy` is 0, or which further block of its kind the layer has. */

@@ -1,4 +1,5 @@
 import { after, before, Builder } from "../../compiler/ir/builder.ts";
+import type { DType } from "../../compiler/ir/dtype.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
@@ -12,13 +13,18 @@ import type { AdapterValues } from "./_adapter-values.ts";
 import { InnerWriter, type Chosen, type InnerAdapter } from "./_inner.ts";
 import { MemberIds } from "./_member-ids.ts";
 import type { Placed } from "./_plan.ts";
-import type { ModulePlace, Place, ProjectionPlace } from "../../compiler/sites/places.ts";
+import type { ModulePlace, Place, ProjectionPlace, StepPlace } from "../../compiler/sites/places.ts";
 import { Variants } from "./_variants.ts";
 
-/** What an adapter of a block has computed. */
+/** What an adapter of a block, or of a step around one, has computed. */
 export interface Adapted {
+  /** `model.layers.0.mlp` */
+  readonly name: string;
+  /** The block. */
   readonly site: Site;
-  /** Who read the block's output before. */
+  /** What the block or the step gives. */
+  readonly output: Value;
+  /** Who read it before. */
   readonly readers: ReadonlySet<Use>;
   readonly result: Value;
 }
@@ -57,7 +63,7 @@ export class Injector {
 
   /** The adapter of a block reads what the block reads, and every reader of the block reads what `use` makes of both. */
   beside(placed: Placed<ModulePlace>, use: (b: Builder, adapted: Adapted) => void): void {
-    const { place, width, kind } = placed;
+    const { place, width } = placed;
     const site = siteNow(place.site);
     const readers = new Set(site.output.uses);
     const name = `${site.name}.${this.#label}`;
@@ -65,14 +71,36 @@ export class Injector {
     const x = needsCast
       ? new Builder(this.#rw, before(site.node)).cast(site.input, width.dtype, `${name}_input`)
       : site.input;
-    const { func, values } = this.#prepared(placed);
-    const inputs = [x, ...values.map(({ value }) => value)];
     const b = new Builder(this.#rw, after(site.node));
-    const { result } = b.place(this.#functions.call(func, kind, inputs, name, b.loc));
-    const to = site.outputDtype;
-    const typed = to === null || to === width.dtype ? result : b.cast(result, to, `${name}_output`);
+    const typed = this.#called(b, placed, x, site.outputDtype);
     const shaped = site.reshapes ? b.shapedAs(typed, site.output, name) : typed;
-    use(b, { site, readers, result: shaped });
+    use(b, { name: site.name, site, output: site.output, readers, result: shaped });
+  }
+
+  /**
+   * The same at a step around a block, of what the step reads and gives. Rows and steps are in the axes of the block's
+   * input where its output has others.
+   */
+  around(placed: Placed<StepPlace>, use: (b: Builder, adapted: Adapted) => void): void {
+    const { name, site, step } = placed.place;
+    const { output } = step;
+    const readers = new Set(output.uses);
+    const b = new Builder(this.#rw, after(step.node));
+    const isReshaped = site.reshapes && output !== site.input;
+    const x = isReshaped ? b.shapedAs(step.input, site.input, `${name}.${this.#label}_input`) : step.input;
+    const typed = this.#called(b, placed, x, step.outputDtype);
+    const result = isReshaped ? b.shapedAs(typed, output, `${name}.${this.#label}`) : typed;
+    use(b, { name, site, output, readers, result });
+  }
+
+  /** The adapter's result for x, in the type that it is added in. */
+  #called(b: Builder, placed: Placed<ModulePlace | StepPlace>, x: Value, to: DType | null): Value {
+    const { place, width, kind } = placed;
+    const { func, values } = this.#prepared(placed);
+    const name = `${place.name}.${this.#label}`;
+    const inputs = [x, ...values.map(({ value }) => value)];
+    const { result } = b.place(this.#functions.call(func, kind, inputs, name, b.loc));
+    return to === null || to === width.dtype ? result : b.cast(result, to, `${name}_output`);
   }
 
   /** Makes what a call passes for the adapter of a projection. {@link write} puts the adapter into the function. */

@@ -14,7 +14,8 @@ import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
 import { planAdapters, type AdapterPlan } from "./_plan.ts";
 import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
-import { placesOf } from "../../compiler/sites/places.ts";
+import { placesOf, type StepPlace } from "../../compiler/sites/places.ts";
+import { stepPlaces } from "./_step-places.ts";
 
 export interface InjectOptions {
   /** Fresh adapters, by kind and sites. */
@@ -61,11 +62,17 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     const pass = "inject-adapters";
     const { residence } = options;
     const members = options.given.length > 0 ? options.given.length : options.members;
-    const plan = planAdapters(analysis(placesOf), { ...options, pass }, sink);
+    const places = analysis(placesOf);
+    const steps = stepPlaces(places);
+    const plan = planAdapters([...places, ...[...steps.values()].flat()], { ...options, pass }, sink);
     warnOfLora(plan, sink, pass);
     const values = new AdapterValues(model, rewriter, residence, { pass });
     const how = { pass, label: "adapter" };
     const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
+    const around = (step: StepPlace): void => {
+      const placed = plan.at(step);
+      if (placed !== null) injector.around(placed, addBehind);
+    };
     return {
       projection: {
         exit: (place) => {
@@ -75,8 +82,14 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
       },
       module: {
         exit: (place) => {
+          // What reads an output comes before what makes it: the sum of the one is what the other reads.
+          const own = steps.get(place.site) ?? [];
+          const ahead = own.filter(({ ref }) => ref.site === "pre_mlp_norm");
+          const behind = own.filter((step) => !ahead.includes(step)).toReversed();
+          for (const step of behind) around(step);
           const placed = plan.at(place);
           if (placed !== null) injector.beside(placed, addBehind);
+          for (const step of ahead) around(step);
         },
       },
       body: {
@@ -112,9 +125,9 @@ function warnOfLora({ placed }: AdapterPlan, sink: Sink, pass: string): void {
 }
 
 /** Adds an adapter's result to the block's, for all who read it. */
-function addBehind(b: Builder, { site, readers, result }: Adapted): void {
-  const sum = b.op("Add", [site.output, result], `${site.name}.adapted`);
-  b.rewriter.replaceUses(site.output, sum, (use) => readers.has(use));
+function addBehind(b: Builder, { name, output, readers, result }: Adapted): void {
+  const sum = b.op("Add", [output, result], `${name}.adapted`);
+  b.rewriter.replaceUses(output, sum, (use) => readers.has(use));
 }
 
 /** Adds results to a projection's, or to those parts of a packed one that have any. */

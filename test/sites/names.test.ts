@@ -45,6 +45,12 @@ describe("a module's path", () => {
     ["model.blocks.4.mlp.up_proj", at(4, "up_proj")],
     ["transformer.h.5.self_attn", at(5, "attn")],
     ["transformer.layers.3.attention", at(3, "attn")],
+    // What ScalarLM's trainer wraps around an MLP: GLM-4's, Phi-3's, GPT-NeoX's, AFMoE's, Granite's.
+    ["model.layers.3.post_mlp_layernorm", at(3, "post_mlp_norm")],
+    ["model.layers.3.resid_mlp_dropout", at(3, "mlp_output")],
+    ["gpt_neox.layers.3.post_mlp_dropout", at(3, "mlp_output")],
+    ["model.layers.3.pre_mlp_layernorm", at(3, "pre_mlp_norm")],
+    ["model.layers.3.shared_mlp", at(3, "mlp")],
     ["transformer.layers.3.attention.query", at(3, "q_proj")],
     ["transformer.layers.3.attention.key", at(3, "k_proj")],
     ["transformer.layers.3.attention.value", at(3, "v_proj")],

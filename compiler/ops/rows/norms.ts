@@ -2,10 +2,10 @@ import type { NormOp, Row } from "../op.ts";
 
 function norm(name: string, kind: NormOp["kind"], facts: Partial<NormOp> = {}): Row {
   const bias = kind === "layer" ? 2 : null;
-  return [name, { rank: "first", norm: { kind, weight: 1, bias, adds: false, ...facts } }];
+  return [name, { rank: "first", norm: { kind, weight: 1, bias, adds: false, sum: null, ...facts } }];
 }
 
-const skip = { weight: 2, adds: true } as const;
+const skip = { weight: 2, adds: true, sum: 3 } as const;
 
 /** Norms and position embeddings that are ops by definition. */
 export const normRows: readonly Row[] = [
@@ -14,7 +14,8 @@ export const normRows: readonly Row[] = [
   norm("com.microsoft::SimplifiedLayerNormalization", "rms"),
   // (x, skip, weight, bias) → (norm, mean, variance, sum)
   norm("com.microsoft::SkipSimplifiedLayerNormalization", "rms", { ...skip, bias: 3 }),
-  norm("vllm::fused_add_rms_norm", "rms", skip),
+  // (x, skip, weight) → (norm, sum)
+  norm("vllm::fused_add_rms_norm", "rms", { ...skip, sum: 1 }),
   norm("vllm::rms_norm", "rms"),
   norm("LayerNormalization", "layer"),
   // (x, skip, gamma, beta, bias)

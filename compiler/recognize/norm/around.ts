@@ -58,7 +58,7 @@ function withoutViews(value: Value): Value {
  * The norm of a block's output before it is added to the residual stream: that of Gemma 2 and 3, of OLMo 2 and GLM4.
  * Null where the output is added as it is; the norm that reads the sum is the next block's.
  */
-export function normBehind({ output }: Region): PlacedNorm | null {
+export function normBehind({ output }: Pick<Region, "output">): PlacedNorm | null {
   let found: PlacedNorm | null = null;
   const seen = new Set<Node>();
   const pending = [output];
