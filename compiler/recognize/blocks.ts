@@ -1,18 +1,24 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
+import type { Node } from "../ir/node.ts";
 import { graphsDeep } from "../ir/walk.ts";
 import { placesIn, type Found } from "../pass/place-walker.ts";
 import type { Visitor } from "../pass/visitor.ts";
 import type { Site } from "../sites/site.ts";
 import type { Attention } from "./attention/attention.ts";
 import { viewDecoder, type DecoderView, type Layer, type Seen } from "./decoder.ts";
+import type { Linear } from "./linear/linear.ts";
 import { isMiss, type Miss } from "./miss.ts";
 import type { Mlp } from "./mlp/mlp.ts";
+import { embeddingNode } from "./model/embedding.ts";
+import { headOf } from "./model/head.ts";
 import type { Moe } from "./moe/moe.ts";
 import { normsOf, type NormPlace } from "./norm/places.ts";
 
 /** What a decoder is made of. A new kind of block is one line here, and one in {@link events}. */
 export interface BlockEvents {
+  /** The Gather of the token embeddings, in front of all layers. */
+  readonly embedding: readonly [node: Node];
   /** A layer, entered before its blocks. */
   readonly layer: readonly [layer: Layer];
   readonly attention: readonly [block: Attention, layer: Layer];
@@ -22,11 +28,23 @@ export interface BlockEvents {
   readonly site: readonly [site: Site, layer: Layer];
   /** A norm in front of a block, or of the head: behind all layers. */
   readonly norm: readonly [norm: NormPlace];
+  /** The linear that makes logits, behind the norms. */
+  readonly head: readonly [head: Linear];
   /** A block that was seen and not understood, behind all others. */
   readonly miss: readonly [miss: Miss, seen: Seen];
 }
 
-const events: readonly (keyof BlockEvents)[] = ["layer", "attention", "mlp", "moe", "site", "norm", "miss"];
+const events: readonly (keyof BlockEvents)[] = [
+  "embedding",
+  "layer",
+  "attention",
+  "mlp",
+  "moe",
+  "site",
+  "norm",
+  "head",
+  "miss",
+];
 
 /** What a pass does at the blocks of a decoder. */
 export type BlockVisitor = Visitor<BlockEvents>;
@@ -36,8 +54,18 @@ export const blocks = placesIn<BlockEvents>({
   events,
   find: (model, analysis, wanted) => {
     const view = analysis(viewDecoder);
-    const norms = wanted.has("norm") ? normPlaces(model, view) : [];
-    return [...view.layers.map(layerPlace), ...norms, ...view.seen.flatMap(missPlace)];
+    // Looking for these costs something, and most passes do not ask.
+    const ifWanted = <T>(event: keyof BlockEvents, find: () => T): T | null =>
+      wanted.has(event) ? find() : null;
+    const embedding = ifWanted("embedding", () => embeddingNode(model, view.hiddenSize));
+    const head = ifWanted("head", () => headOf(model, view));
+    return [
+      ...(embedding === null ? [] : [{ event: "embedding", at: [embedding] } as const]),
+      ...view.layers.map(layerPlace),
+      ...(ifWanted("norm", () => normPlaces(model, view)) ?? []),
+      ...(head === null ? [] : [{ event: "head", at: [head] } as const]),
+      ...view.seen.flatMap(missPlace),
+    ];
   },
 });
 

@@ -12,7 +12,7 @@ import type { Value } from "../../compiler/ir/value.ts";
 import { convert } from "../../compiler/weights/convert.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import type { Member } from "./_assign.ts";
-import type { Fitted, Placed } from "./_plan.ts";
+import type { Fitted, Placed } from "./_adapter-plan.ts";
 
 /** Where the weights of adapters are. */
 export const residences = ["baked", "inputs", "bank"] as const;

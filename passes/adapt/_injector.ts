@@ -12,7 +12,7 @@ import { AdapterFunctions } from "./_adapter-functions.ts";
 import type { AdapterValues } from "./_adapter-values.ts";
 import { InnerWriter, type Chosen, type InnerAdapter } from "./_inner.ts";
 import { MemberIds } from "./_member-ids.ts";
-import type { Placed } from "./_plan.ts";
+import type { Placed } from "./_adapter-plan.ts";
 import type { ModulePlace, Place, ProjectionPlace, StepPlace } from "../../compiler/sites/places.ts";
 import { Variants } from "./_variants.ts";
 

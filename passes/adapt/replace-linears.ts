@@ -16,7 +16,7 @@ import { AdapterValues } from "./_adapter-values.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
-import { planAdapters, type AdapterPlan } from "./_plan.ts";
+import { planAdapters, type AdapterPlan } from "./_adapter-plan.ts";
 import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
 import { placesOf, type Place } from "../../compiler/sites/places.ts";
 import { dropUnused } from "../_unused.ts";

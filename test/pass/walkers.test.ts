@@ -232,6 +232,19 @@ describe("what is recognized in a decoder", () => {
     expect(places).toEqual(names.map(() => true));
   });
 
+  it("is met between its embeddings and its head", () => {
+    const { model } = openModel("samples/models/austen-llama/dynamo/model.onnx", new Sink());
+    const met: string[] = [];
+    run(model, blocks, () => ({
+      embedding: (node) => void met.push(`${node.op} ${node.input(0)?.name ?? ""}`),
+      layer: ({ index }) => void met.push(String(index)),
+      head: ({ node, inFeatures }) => void met.push(`${node.op} of ${inFeatures}`),
+    }));
+    // Head and embeddings are tied: one initializer is both.
+    const layers = Array.from({ length: 6 }, (_, i) => String(i));
+    expect(met).toEqual(["Gather model.lm_head.weight", ...layers, "MatMul of 128"]);
+  });
+
   it("is met as modules with their projections inside, then as the functions they share, once outlined", () => {
     const model = parseModel(text);
     runPasses(model, [step(outlineAttention), step(outlineMlp)], new Sink());

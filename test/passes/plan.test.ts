@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
 import { runPasses, step } from "../../compiler/pass/runner.ts";
 import { parseModel } from "../../compiler/text/parse.ts";
 import { printModel } from "../../compiler/text/print.ts";
-import { injectAdapters, replaceLinears } from "../../passes/index.ts";
+import { injectAdapters, overrideWeights, replaceLinears } from "../../passes/index.ts";
 
 /** Two MLPs; what the second computes in cannot be told. */
 const text = `
@@ -43,5 +44,23 @@ describe("what is refused at one place leaves all others as they were", () => {
     const before = printModel(model);
     expect(() => runPasses(model, [pass], new Sink())).toThrow(/SITE_DTYPE/);
     expect(printModel(model)).toBe(before);
+  });
+
+  it("weights of the base", () => {
+    const { model } = openModel("samples/models/austen-llama/dynamo/model.onnx", new Sink());
+    const before = printModel(model);
+    const square = { dtype: "float", shape: [128, 128], bytes: () => new Uint8Array(4 * 128 * 128) } as const;
+    const put = (...layers: readonly number[]): void => {
+      const names = layers.map((layer) => `model.layers.${layer}.self_attn.o_proj.weight`);
+      const weights = new Map(names.map((name) => [name, square]));
+      const overrides = { file: "adapter.pt", weights, headFollows: true };
+      runPasses(model, [step(overrideWeights, { overrides })], new Sink());
+    };
+    expect(() => {
+      put(0, 99);
+    }).toThrow(/OVERRIDE_REFUSED.*model\.layers\.99/s);
+    expect(printModel(model)).toBe(before);
+    put(0);
+    expect(printModel(model)).not.toBe(before);
   });
 });

@@ -1,7 +1,7 @@
 import { passes } from "../../passes/index.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
-import type { Overrides } from "../../passes/adapt/override-weights.ts";
+import type { Overrides } from "../../passes/adapt/_override-plan.ts";
 
 /** How a case is to be run. */
 export interface CaseOptions {

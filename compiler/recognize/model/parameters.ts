@@ -14,12 +14,20 @@ import type { Linear } from "../linear/linear.ts";
 import type { Mlp } from "../mlp/mlp.ts";
 import { normsIn, placeOfNorm } from "../norm/named.ts";
 import { isGemma } from "../norm/style.ts";
-import { normPlace } from "./norm-place.ts";
+import { normReading } from "./norm-reading.ts";
 import { projectionsOf } from "../linear/projections.ts";
 import { weightOf, type Weight } from "../linear/weight.ts";
 
+/** What a parameter belongs to: a layer, the token embeddings, or the head with the norm in front of it. */
+export type ParameterOwner = Layer | "embedding" | "head";
+
 /** Where a node reads a parameter of the base. */
-export interface ParameterPlace {
+export interface ParameterPlace extends Reading {
+  readonly owner: ParameterOwner;
+}
+
+/** A reading of a parameter, whatever it belongs to. */
+export interface Reading {
   readonly reader: Node;
   /** Which of its inputs. */
   readonly index: number;
@@ -63,21 +71,33 @@ export class Parameters {
   }
 
   #find(name: string): readonly (ParameterPlace | string)[] {
-    if (name === "model.embed_tokens.weight") return [this.#embedding()];
-    if (name === "lm_head.weight") return this.#head((head) => linearPlace(head, null));
-    if (name === "lm_head.bias") return this.#head((head) => biasPlace(head, null));
+    if (name === "model.embed_tokens.weight") return owned("embedding", [this.#embedding()]);
+    if (name === "lm_head.weight")
+      return owned(
+        "head",
+        this.#head((head) => linearReading(head, null)),
+      );
+    if (name === "lm_head.bias")
+      return owned(
+        "head",
+        this.#head((head) => biasReading(head, null)),
+      );
     const [, leafOfLast] = /^model\.norm\.(weight|bias)$/.exec(name) ?? [];
-    if (leafOfLast !== undefined) return this.#head((head) => this.#norm(head.input, leafOfLast === "bias"));
+    if (leafOfLast !== undefined)
+      return owned(
+        "head",
+        this.#head((head) => this.#norm(head.input, leafOfLast === "bias")),
+      );
     const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
     if (layer === undefined) return [];
     const layers = this.#view.layers.filter(({ index, copy }) => index === Number(layer) && copy === 0);
     const isBias = leaf === "bias";
     return layers.flatMap((one) =>
-      module.includes("norm") ? this.#normIn(one, module, isBias) : inLayer(one, module, isBias),
+      owned(one, module.includes("norm") ? this.#normIn(one, module, isBias) : inLayer(one, module, isBias)),
     );
   }
 
-  #normIn(layer: Layer, module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+  #normIn(layer: Layer, module: string, isBias: boolean): readonly (Reading | string)[] {
     const ofLatent = latentNorm(layer, module);
     if (ofLatent !== null) return [this.#norm(ofLatent, isBias)];
     const there = normsIn(layer);
@@ -88,12 +108,12 @@ export class Parameters {
     return normalized === undefined ? [] : [this.#norm(normalized, isBias)];
   }
 
-  #norm(normalized: Value, isBias: boolean): ParameterPlace | string {
+  #norm(normalized: Value, isBias: boolean): Reading | string {
     this.#isGemma ??= isGemma(this.#model, this.#view.hiddenSize);
-    return normPlace(normalized, isBias, this.#isGemma);
+    return normReading(normalized, isBias, this.#isGemma);
   }
 
-  #embedding(): ParameterPlace | string {
+  #embedding(): Reading | string {
     const node = embeddingNode(this.#model, this.#view.hiddenSize);
     const weight = node === null ? null : weightOf(node.input(0));
     if (node === null || !weight?.path.every((one) => has(one, "same-numbers")))
@@ -103,10 +123,17 @@ export class Parameters {
     return { reader: node, index: 0, shape, dtype, weight, isInFirst: false, packed: null };
   }
 
-  #head(place: (head: Linear) => ParameterPlace | string): readonly (ParameterPlace | string)[] {
+  #head(place: (head: Linear) => Reading | string): readonly (Reading | string)[] {
     const head = headOf(this.#model, this.#view);
     return head === null ? ["its head is not found"] : [place(head)];
   }
+}
+
+function owned(
+  owner: ParameterOwner,
+  readings: readonly (Reading | string)[],
+): readonly (ParameterPlace | string)[] {
+  return readings.map((reading) => (typeof reading === "string" ? reading : { ...reading, owner }));
 }
 
 /** What a norm inside latent attention makes. */
@@ -117,7 +144,7 @@ function latentNorm({ attention }: Layer, module: string): Value | null {
   return module === "self_attn.kv_a_layernorm" ? kv : null;
 }
 
-function inLayer(layer: Layer, module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+function inLayer(layer: Layer, module: string, isBias: boolean): readonly (Reading | string)[] {
   const inMixture = /^mlp\.((?:gate|router|shared_expert_gate|shared_experts?\..+))$/.exec(module)?.[1];
   if (inMixture !== undefined) return ofMixture(layer.mlp, inMixture, isBias);
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
@@ -128,12 +155,12 @@ function inLayer(layer: Layer, module: string, isBias: boolean): readonly (Param
   return blocks.flatMap((block) => inBlock(block, site, isBias));
 }
 
-function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly (ParameterPlace | string)[] {
+function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly (Reading | string)[] {
   if (mlp?.kind !== "moe") return ["the layer has no mixture of experts that was understood"];
   const found = moduleOfMixture(mlp, module);
   if (found.is === "unknown") return [found.why];
   if (found.is === "linear")
-    return [isBias ? biasPlace(found.linear, null) : linearPlace(found.linear, null)];
+    return [isBias ? biasReading(found.linear, null) : linearReading(found.linear, null)];
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
   return site === undefined ? [] : inBlock(found.mlp, site, isBias);
 }
@@ -142,19 +169,19 @@ function inBlock(
   block: Attention | Mlp,
   site: ProjectionKind,
   isBias: boolean,
-): readonly (ParameterPlace | string)[] {
+): readonly (Reading | string)[] {
   for (const { linear, parts } of projectionsOf(block)) {
     const at = parts.findIndex((part) => part.site === site);
     const part = parts[at];
     if (part === undefined) continue;
     const start = parts.slice(0, at).reduce((n, { width }) => n + width, 0);
     const packed = parts.length === 1 ? null : { start, width: part.width, of: linear.outFeatures };
-    return [isBias ? biasPlace(linear, packed) : linearPlace(linear, packed)];
+    return [isBias ? biasReading(linear, packed) : linearReading(linear, packed)];
   }
   return [];
 }
 
-function linearPlace(linear: Linear, packed: ParameterPlace["packed"]): ParameterPlace | string {
+function linearReading(linear: Linear, packed: Reading["packed"]): Reading | string {
   const { node, inFeatures, outFeatures } = linear;
   const weight = weightOf(node.input(1));
   const obstacle = weightObstacle(node, weight);
@@ -181,7 +208,7 @@ function weightObstacle(node: Node, weight: Weight | null): string | null {
   return weight.root.constant === undefined ? "its weight is an input of the graph" : null;
 }
 
-function biasPlace(linear: Linear, packed: ParameterPlace["packed"]): ParameterPlace | string {
+function biasReading(linear: Linear, packed: Reading["packed"]): Reading | string {
   const { bias, nodes } = linear;
   const reader = nodes.find((node) => bias !== null && node.inputs.includes(bias));
   const weight = weightOf(bias);

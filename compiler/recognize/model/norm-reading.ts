@@ -3,7 +3,7 @@ import { scalarOf } from "../../ops/constant.ts";
 import type { Value } from "../../ir/value.ts";
 import { normBias, normWeight } from "../norm/weight.ts";
 import { weightOf } from "../linear/weight.ts";
-import type { ParameterPlace } from "./parameters.ts";
+import type { Reading } from "./parameters.ts";
 
 /**
  * Where the norm that makes a value reads its weight or bias; else why it cannot be replaced, as a clause.
@@ -11,7 +11,7 @@ import type { ParameterPlace } from "./parameters.ts";
  * Gemma multiplies by 1 + W. Where the graph adds the 1, what it adds it to is the weight; where it does not, an
  * exporter has put it into the weight, and so it is into the one that takes its place.
  */
-export function normPlace(normalized: Value, isBias: boolean, isGemma: boolean): ParameterPlace | string {
+export function normReading(normalized: Value, isBias: boolean, isGemma: boolean): Reading | string {
   const found = isBias ? normBias(normalized) : normWeight(normalized);
   if (found === null) return isBias ? "the norm has no bias" : "the norm's weight is not found";
   const whole = weightOf(found.reader.input(found.index));
