@@ -5,11 +5,35 @@
  * @packageDocumentation
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
-export { merge, type MergeOptions, type MergeReport } from "./compile/merge.ts";
-export { explain, type Explanation } from "./compile/explain.ts";
 export { inspect, type Inspection } from "./compile/inspect.ts";
+export { explain, type Explanation } from "./compile/explain.ts";
+export {
+  verifyCompiled,
+  type VerifyCompiledOptions,
+  type VerifyCompiledReport,
+} from "./compile/verify/verify-compiled.ts";
+export { merge, type MergeOptions, type MergeReport } from "./compile/merge.ts";
+export {
+  grow,
+  shrink,
+  type GrowOptions,
+  type ResizeOptions,
+  type ResizeReport,
+} from "./compile/adapter/resize.ts";
+export { convertAdapter, type ConvertOptions, type ConvertReport } from "./compile/adapter/convert.ts";
+export { diffAdapters, type AdapterDiff, type DiffOptions } from "./compile/adapter/diff.ts";
+export {
+  listAdapter,
+  type AdapterListing,
+  type ListOptions,
+  type WeightType,
+} from "./compile/adapter/list.ts";
 export type { KindName } from "./adapters/index.ts";
 export type { Residence } from "../passes/index.ts";
 export type { WeightMode } from "./compile/place-weights.ts";
+export type { AdapterFormat } from "./weights/adapter-file.ts";
+export type { Difference, Distance } from "./weights/compare.ts";
+export type { OnnxAdapterLayout } from "./weights/onnx-adapter/layout.ts";
+export type { Resized } from "./weights/resize.ts";
 export type { Diagnostic, Place } from "./diagnostics/diagnostic.ts";
 export { TfcError } from "./diagnostics/error.ts";

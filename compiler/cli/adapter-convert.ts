@@ -2,19 +2,14 @@ import { relative } from "node:path";
 import { statSync } from "node:fs";
 import { Command, Option } from "commander";
 import { inputError } from "../diagnostics/error.ts";
-import { fingerprintOf } from "../recognize/model/fingerprint.ts";
-import { OutputFiles } from "../onnx/output.ts";
-import { sameFile } from "../compile/place-weights.ts";
 import { integer } from "../pass/options.ts";
-import type { AdapterFile, AdapterFormat } from "../weights/adapter-file.ts";
-import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../weights/fingerprint.ts";
-import { readAdapter, readFiles } from "../weights/read-adapter.ts";
+import { convertAdapter, type ConvertReport } from "../compile/adapter/convert.ts";
+import type { AdapterListing } from "../compile/adapter/list.ts";
+import { formatBy } from "../compile/adapter/output.ts";
+import type { AdapterFormat } from "../weights/adapter-file.ts";
 import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../weights/onnx-adapter/layout.ts";
-import { siteName } from "../sites/names.ts";
-import { leaderOf, writeAdapter, writtenFiles, type WriteOptions } from "../weights/write-adapter.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
-import { adapterRows, countsOf, formatNames } from "./adapter-text.ts";
-import { openDecoder } from "../compile/open-decoder.ts";
+import { adapterRows, formatNames } from "./adapter-text.ts";
 import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -26,13 +21,6 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly force?: boolean;
   readonly json: boolean;
 }
-
-/** The format of a path by its ending; folders have none. */
-const endings: ReadonlyMap<string, AdapterFormat> = new Map([
-  [".safetensors", "safetensors"],
-  [".pt", "torch"],
-  [".onnx_adapter", "onnx_adapter"],
-]);
 
 const stepOption = integer({ help: "training step", default: 0, min: 0, max: 10 ** 15 - 1 });
 
@@ -51,7 +39,13 @@ export function importCommand(): Command {
       const wanted = "a file that ends with .safetensors (other formats: tfc adapter export)";
       throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "--output", wanted, found: flags.output });
     }
-    await convert(path, flags, "safetensors", {});
+    const { base, force = false, output } = flags;
+    const report = await convertAdapter({
+      ...{ input: path, output, format: "safetensors", force, settings: hintsOf(flags) },
+      ...(base === undefined ? {} : { base }),
+    });
+    printDiagnostics(report.diagnostics);
+    print(flags.json, report);
   });
 }
 
@@ -76,87 +70,26 @@ export function exportCommand(): Command {
       .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
       .option("--json", "print one JSON object", false),
   ).action(async (path: string, flags: Flags) => {
-    const format = flags.format ?? formatBy(flags.output);
-    if (format === null) {
-      const what = `--format is needed: ${flags.output} does not end with ${[...endings.keys()].join(", ")}`;
-      throw inputError("USAGE", {}, { what });
-    }
-    const { step, layout } = flags;
-    if (step !== undefined) checkOption("--step", format, "torch");
-    if (layout !== undefined) checkOption("--layout", format, "onnx_adapter");
-    await convert(path, flags, format, {
+    const { format, step, layout, output } = flags;
+    const report = await convertAdapter({
+      ...{ input: path, output, settings: hintsOf(flags) },
+      ...(format === undefined ? {} : { format }),
       ...(step === undefined ? {} : { step: stepOption.check(step, "--step") }),
       ...(layout === undefined ? {} : { layout }),
     });
+    printDiagnostics(report.diagnostics);
+    print(flags.json, report);
   });
 }
 
-/** Refuses an option that only another format has. */
-function checkOption(option: string, format: AdapterFormat, of: AdapterFormat): void {
-  if (format !== of)
-    throw inputError("OPTION_UNKNOWN", {}, { option, owner: `the format ${format}`, allowed: [] });
+function print(json: boolean, { adapter, output, format, files }: ConvertReport): void {
+  const { file, format: read, parameters } = adapter;
+  printResult(json, { file, format: read, output, written: format, files, parameters }, () =>
+    text(adapter, files),
+  );
 }
 
-/**
- * The fingerprint of a model; of a compiled one that of its base.
- *
- * @throws TfcError BASE_MISMATCH where the adapter says that it belongs to another one, unless forced;
- *   ADAPTER_SITE_MISSING where it has more layers than the model
- */
-function baseOf({ file, base, parts }: AdapterFile, model: string, force: boolean): string {
-  const { model: opened, view, diagnostics } = openDecoder(model);
-  printDiagnostics(diagnostics);
-  const known = parseFingerprint(opened.meta.get(BASE_KEY) ?? "");
-  const own = known ?? fingerprintOf(opened, view);
-  if (!force) checkBase({ file, base }, own);
-  const outside = parts.find(({ site }) => site.layer >= own.layers);
-  if (outside !== undefined) {
-    const site = siteName(outside.site);
-    throw inputError("ADAPTER_SITE_MISSING", { file, name: site }, { site, model });
-  }
-  return fingerprintText(own);
-}
-
-export function formatBy(path: string): AdapterFormat | null {
-  for (const [ending, format] of endings) if (path.endsWith(ending)) return format;
-  return null;
-}
-
-async function convert(
-  path: string,
-  flags: Flags,
-  format: AdapterFormat,
-  options: WriteOptions,
-): Promise<void> {
-  if (flags.force === true && flags.base === undefined)
-    throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--base" });
-  const read = readAdapter(path, hintsOf(flags));
-  const adapter =
-    flags.base === undefined ? read : { ...read, base: baseOf(read, flags.base, flags.force === true) };
-  const outputs = writtenFiles(flags.output, format, options);
-  const inputs = readFiles(path);
-  const taken = outputs.find((output) => inputs.some((input) => sameFile(input, output)));
-  if (taken !== undefined) throw inputError("OUTPUT_IS_INPUT", { file: path }, { file: taken });
-  const files = new OutputFiles(leaderOf(flags.output, format));
-  try {
-    for (const output of outputs) files.prepare(output);
-    await writeAdapter(adapter, flags.output, format, files, options);
-    await files.commit();
-  } catch (error) {
-    files.discard();
-    throw error;
-  }
-  const report = {
-    file: path,
-    format: adapter.format,
-    output: flags.output,
-    written: format,
-    files: outputs,
-  };
-  printResult(flags.json, { ...report, parameters: countsOf(adapter) }, () => text(adapter, outputs));
-}
-
-function text(adapter: AdapterFile, outputs: readonly string[]): string {
+function text(adapter: AdapterListing, outputs: readonly string[]): string {
   const files = outputs.map((file) => `${here(file)}  ${byteText(statSync(file).size)}`);
   return rows([...adapterRows(adapter), [outputs.length === 1 ? "file" : "files", files.join("\n")]]);
 }

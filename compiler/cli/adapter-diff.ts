@@ -1,14 +1,8 @@
 import { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
 import { number } from "../pass/options.ts";
-import {
-  compareAdapters,
-  distanceText,
-  type Comparison,
-  type Difference,
-  type Distance,
-} from "../weights/compare.ts";
-import { readAdapter } from "../weights/read-adapter.ts";
+import { diffAdapters } from "../compile/adapter/diff.ts";
+import { distanceText, type Comparison, type Difference, type Distance } from "../weights/compare.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { groupBy, rangesText } from "./adapter-text.ts";
 import { grouped, printResult, rows } from "./output.ts";
@@ -38,11 +32,9 @@ export function diffCommand(): Command {
       .option("--json", "print one JSON object", false),
   ).action((a: string, b: string, flags: Flags) => {
     const tolerance = toleranceOption.check(flags.tolerance, "--tolerance");
-    const [first, second] = [readAdapter(a, hintsOf(flags)), readAdapter(b, hintsOf(flags))];
-    const comparison = compareAdapters(first, second, tolerance);
-    const { differences, distances } = comparison;
-    const same = differences.length === 0;
-    printResult(flags.json, { a, b, same, differences, distances }, () => text(comparison));
+    const diff = diffAdapters(a, b, { tolerance, settings: hintsOf(flags) });
+    const { differences } = diff;
+    printResult(flags.json, diff, () => text(diff));
     const [worst] = differences;
     if (worst === undefined) return;
     throw inputError(

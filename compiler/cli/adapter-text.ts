@@ -1,8 +1,8 @@
 import type { SiteRef } from "../sites/site.ts";
-import type { AdapterFile, AdapterFormat, AdapterPart } from "../weights/adapter-file.ts";
+import type { AdapterListing } from "../compile/adapter/list.ts";
+import type { AdapterFormat } from "../weights/adapter-file.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
-import { moduleOf } from "../sites/names.ts";
-import { sizeOf } from "../weights/weight.ts";
+import { moduleOf, parseSiteName } from "../sites/names.ts";
 import { grouped } from "./output.ts";
 
 /** What the formats are called. */
@@ -14,43 +14,26 @@ export const formatNames: Readonly<Record<AdapterFormat, string>> = {
 };
 
 /** Rows that say what is in an adapter: a line for each kind and its settings. */
-export function adapterRows(adapter: AdapterFile): readonly (readonly [string, string])[] {
+export function adapterRows(adapter: AdapterListing): readonly (readonly [string, string])[] {
   const lines = new Map<string, string[]>();
   for (const [text, parts] of groupBy(
     adapter.parts,
     ({ kind, settings }) => `${kind} ${settingsText(settings)}`,
   )) {
     const [kind = "", ...settings] = text.split(" ");
-    const line = `${sitesText(parts.map(({ site }) => site))}  ${settings.join(" ")}`;
+    const line = `${sitesText(parts.flatMap(({ site }) => parseSiteName(site) ?? []))}  ${settings.join(" ")}`;
     lines.set(kind, [...(lines.get(kind) ?? []), line]);
   }
   return [
     ...[...lines].map(([kind, texts]) => [kind, texts.join("\n")] as const),
     ["parameters", parametersText(adapter)],
-    ...(adapter.overrides.size === 0 ? [] : [["overrides", overridesText(adapter)] as const]),
+    ...(Object.keys(adapter.overrides).length === 0 ? [] : [["overrides", overridesText(adapter)] as const]),
     ["base", adapter.base === null ? "unknown" : fingerprintName(adapter.base)],
   ];
 }
 
-/** Elements of the leaves, and of the overrides. */
-export function countsOf({ parts, overrides }: AdapterFile): {
-  readonly leaves: number;
-  readonly overrides: number;
-} {
-  const leaves = parts.flatMap((part) => [...part.leaves.values()]);
-  const sum = (total: number, tensor: { readonly shape: readonly number[] }): number =>
-    total + sizeOf(tensor);
-  return { leaves: leaves.reduce(sum, 0), overrides: [...overrides.values()].reduce(sum, 0) };
-}
-
-/** Element types, those of the leaves first. */
-export function dtypesOf({ parts, overrides }: AdapterFile): readonly string[] {
-  const leaves = parts.flatMap((part) => [...part.leaves.values()]);
-  return [...new Set([...leaves, ...overrides.values()].map(({ dtype }) => dtype))];
-}
-
 /** `rank 4, alpha 8`. What is off or 0, which stands for the usual, is left out. */
-export function settingsText(settings: AdapterPart["settings"]): string {
+export function settingsText(settings: Readonly<Record<string, unknown>>): string {
   return Object.entries(settings)
     .filter(([, value]) => value !== false && value !== 0)
     .map(([name, value]) =>
@@ -84,15 +67,14 @@ export function rangesText(layers: readonly number[]): string {
   return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join("+");
 }
 
-function parametersText(adapter: AdapterFile): string {
-  const { leaves, overrides } = countsOf(adapter);
+function parametersText({ parameters: { leaves, overrides }, dtypes }: AdapterListing): string {
   const more = overrides === 0 ? "" : `, and ${grouped(overrides)} of the base`;
-  return `${grouped(leaves)}${more}, ${dtypesOf(adapter).join(" and ")}`;
+  return `${grouped(leaves)}${more}, ${dtypes.join(" and ")}`;
 }
 
 /** `self_attn.q_proj.weight@0-5, model.norm.weight` */
-function overridesText({ overrides }: AdapterFile): string {
-  const named = [...overrides.keys()].map((name) => {
+function overridesText({ overrides }: AdapterListing): string {
+  const named = Object.keys(overrides).map((name) => {
     const [, layer, rest = name] = /^model\.layers\.(\d+)\.(.*)$/.exec(name) ?? [];
     return { rest, layer };
   });

@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
-import { ALL_REPLACED, injectAdapters, passes, residences } from "../../passes/index.ts";
+import { ALL_REPLACED, injectAdapters, residences } from "../../passes/index.ts";
 import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
 import { pattention } from "../adapters/pattention.ts";
 import { siteList } from "../sites/selector.ts";
@@ -12,8 +12,6 @@ import { weightModes } from "../compile/place-weights.ts";
 import { outputPaths } from "../compile/outputs.ts";
 import { choice } from "../pass/options.ts";
 import type { Option as PassOption } from "../pass/options.ts";
-import type { AfterPass } from "../pass/runner.ts";
-import { printModel } from "../text/print.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
@@ -163,7 +161,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
   const divided = dividedSettings(flags, settings);
   // How many a bank holds is of no meaning where a flag asks for something else.
   const isBank = typeof adapters !== "string" || adapters === "bank";
-  const afterPass = flags.dumpAfter === undefined ? undefined : dumpAfter(flags.dumpAfter);
+  const dumpAfter = flags.dumpAfter === undefined ? undefined : { pass: flags.dumpAfter, print: say };
   return {
     input,
     ...others,
@@ -181,7 +179,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...(Object.keys(divided.beside).length === 0 ? {} : { settings: divided.beside }),
     force: flags.force,
     allowMissingWeights: flags.allowMissingWeights,
-    ...defined({ afterPass }),
+    ...defined({ dumpAfter }),
   };
 }
 
@@ -231,16 +229,6 @@ function dividedSettings(
 function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;
-  };
-}
-
-function dumpAfter(name: string): AfterPass {
-  const known = passes.map((pass) => pass.name);
-  if (!known.includes(name)) {
-    throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: "--dump-after", value: name, allowed: known });
-  }
-  return (result, model) => {
-    if (result.pass === name) say(printModel(model, { elide: true }));
   };
 }
 

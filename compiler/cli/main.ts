@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
-import { errorObject, jsonText } from "./output.ts";
+import { beginDiagnostics, errorObject, jsonText, printDiagnostics } from "./output.ts";
 import { checkOutputPath } from "./output-path.ts";
 import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
 import { spokenText } from "./wording.ts";
@@ -28,6 +28,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
  */
 export async function main(args: readonly string[]): Promise<number> {
   watchStreams();
+  beginDiagnostics();
   return settled(await run(args));
 }
 
@@ -65,6 +66,7 @@ function report(error: unknown, args: readonly string[]): number {
     error instanceof TfcError
       ? error
       : internalError({}, error instanceof Error ? error.message : String(error), error);
+  printDiagnostics(known.warnings);
   say(`${known.diagnostics.map(spokenText).join("\n")}\n`);
   if (known.kind === "internal" && error instanceof Error) say(`${error.stack ?? ""}\n`);
   if (asksForJson(args) && !isPrinted()) print(`${jsonText(errorObject(known))}\n`);

@@ -17,14 +17,24 @@ function replacer(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : value;
 }
 
-/** An error as --json prints it: its first code, and everything that is wrong. */
-export function errorObject({ kind, code, diagnostics }: TfcError): object {
-  return { error: { kind, code, diagnostics: diagnostics.map(spoken) } };
+/** An error as --json prints it: its first code, everything that is wrong, and what was reported before. */
+export function errorObject({ kind, code, diagnostics, warnings }: TfcError): object {
+  return { error: { kind, code, diagnostics: diagnostics.map(spoken), warnings: warnings.map(spoken) } };
 }
 
-/** Warnings and notes, on stderr. */
+const told = new Set<string>();
+
+/** Begins a command, which has said nothing yet. */
+export function beginDiagnostics(): void {
+  told.clear();
+}
+
+/** Warnings and notes, on stderr. What was said early, before a long copy, is not said again with the result. */
 export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
-  for (const d of diagnostics) say(`${spokenText(d)}\n`);
+  for (const text of diagnostics.map(spokenText)) {
+    if (!told.has(text)) say(`${text}\n`);
+    told.add(text);
+  }
 }
 
 /** `1,234,567` */

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { shrinkAdapter } from "../weights/resize.ts";
-import { commandOfSize, resizeFile, sizesOf, type ResizeFlags } from "./resize.ts";
+import { shrink } from "../compile/adapter/resize.ts";
+import { commandOfSize, optionsOf, printResized, type ResizeFlags } from "./resize.ts";
 
 /** `tfc shrink <adapter> -o <path> --tokens <n>`: drops the tokens, or ranks, that matter least. */
 export function shrinkCommand(): Command {
@@ -9,13 +9,6 @@ export function shrinkCommand(): Command {
     "drop the tokens or ranks of an adapter whose keys and values have the smallest norms",
     "measure the change: run the base with both adapters and compare every output",
   ).action(async (path: string, flags: ResizeFlags) => {
-    const sizes = sizesOf("shrink", flags);
-    // A smaller adapter is another function: what --check finds is reported, and no reason to refuse.
-    await resizeFile(
-      path,
-      flags,
-      (adapter) => shrinkAdapter(adapter, sizes),
-      () => undefined,
-    );
+    printResized(await shrink(optionsOf("shrink", path, flags)), flags);
   });
 }

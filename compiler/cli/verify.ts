@@ -1,16 +1,17 @@
 import { Command, Option } from "commander";
 import { inputError, TfcError } from "../diagnostics/error.ts";
-import { checkModelFile } from "../onnx/check/check.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
-import { headSizes } from "../compile/head-sizes.ts";
+import { checkBfloat16 } from "../compile/verify/bfloat16.ts";
+import { headSizes } from "../compile/verify/head-sizes.ts";
+import {
+  checkStandard,
+  verifyCompiled,
+  type VerifyCompiledOptions,
+} from "../compile/verify/verify-compiled.ts";
 import { printDiagnostics, printResult } from "./output.ts";
 import { TerminalLine } from "./terminal-line.ts";
-import { checkBfloat16 } from "./verify-bfloat16.ts";
-import { controlOf } from "./verify-control.ts";
 import { casesOf, countOf, idsOf, sizesOf, toleranceOf } from "./verify-flags.ts";
-import { adviceOf, relationOf } from "./verify-relation.ts";
 import type { Case } from "../../runtime/session/dims.ts";
-import type { Report, VerifyOptions } from "../../runtime/verify/verify.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly tolerance?: number;
@@ -104,35 +105,29 @@ function withTolerances(command: Command): Command {
 }
 
 async function run(base: string, compiled: string, flags: Flags): Promise<void> {
-  const { verify } = await import("../../runtime/verify/verify.ts");
-  const { reportText } = await import("../../runtime/verify/report.ts");
   const [hint] = [...Object.keys(hintsOf(flags)), ...(flags.force ? ["force"] : [])];
   if (flags.load === undefined && hint !== undefined)
     throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
-  const bfloat16 = checkBfloat16(base, flags.provider);
-  if (bfloat16 !== null) printDiagnostics([bfloat16]);
-  checkStandard(base, compiled);
   if (flags.logits !== undefined) {
     await runRecorded(compiled, flags.logits, base, flags);
     return;
   }
+  const { reportText } = await import("../../runtime/verify/report.ts");
   const status = new TerminalLine();
-  const control = controlOf(base, compiled);
-  let report: Report;
-  try {
-    report = await verify(base, compiled, {
-      ...optionsOf(base, flags),
-      control: control.make,
-      progress: (text) => {
-        status.show(text);
-      },
-    });
-  } finally {
+  const { difference, ...report } = await verifyCompiled(base, compiled, {
+    ...optionsOf(flags),
+    symbols: flags.size,
+    notice: (note) => {
+      printDiagnostics([note]);
+    },
+    progress: (text) => {
+      status.show(text);
+    },
+  }).finally(() => {
     status.clear();
-    control.remove();
-  }
+  });
   printResult(flags.json, report, () => reportText(report));
-  if (!report.same) throw differ(report);
+  if (difference !== null) throw new TfcError("input", [difference]);
 }
 
 /** Holds the compiled graph against recorded outputs. Cases and inputs are the file's, and the base is not run. */
@@ -141,7 +136,11 @@ async function runRecorded(compiled: string, logits: string, base: string, flags
   const { levelsText } = await import("../../runtime/verify/report.ts");
   if (flags.cases !== undefined)
     throw inputError("OPTION_CONFLICT", {}, { option: "--logits", other: "--cases" });
-  const { tolerance = RECORDED_TOLERANCE, ...options } = optionsOf(base, flags);
+  const bfloat16 = checkBfloat16(base, flags.provider);
+  if (bfloat16 !== null) printDiagnostics([bfloat16]);
+  checkStandard(base, compiled);
+  const symbols = new Map([...headSizes(base), ...flags.size]);
+  const { tolerance = RECORDED_TOLERANCE, ...options } = { ...optionsOf(flags), symbols };
   const levels = await verifyRecorded(compiled, logits, { ...options, tolerance });
   const same = levels.every((level) => level.same);
   printResult(flags.json, { compiled, logits, same, levels }, () => levelsText(levels));
@@ -153,13 +152,7 @@ async function runRecorded(compiled: string, logits: string, base: string, flags
   throw inputError("OUTPUTS_DIFFER", { file: compiled }, { output, wanted, found: detail, fix });
 }
 
-/** Refuses a compiled graph that breaks the ONNX standard where its base does not; onnxruntime may take it, or crash. */
-function checkStandard(base: string, compiled: string): void {
-  const found = checkModelFile(compiled);
-  if (found.length > 0 && checkModelFile(base).length === 0) throw new TfcError("input", found);
-}
-
-function optionsOf(base: string, flags: Flags): VerifyOptions {
+function optionsOf(flags: Flags): VerifyCompiledOptions {
   const { tolerance, toleranceExact, toleranceUlps, seed, provider, force } = flags;
   const { vocabulary, load, adapterIds, cases } = flags;
   return {
@@ -168,7 +161,6 @@ function optionsOf(base: string, flags: Flags): VerifyOptions {
     toleranceUlps,
     seed,
     provider,
-    symbols: new Map([...headSizes(base), ...flags.size]),
     force,
     hints: hintsOf(flags),
     levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
@@ -177,19 +169,4 @@ function optionsOf(base: string, flags: Flags): VerifyOptions {
     ...(load === undefined ? {} : { load }),
     ...(adapterIds === undefined ? {} : { adapterIds }),
   };
-}
-
-function differ({ base, compiled, levels }: Report): Error {
-  const level = levels.find(({ same }) => !same);
-  const worst = level?.worst;
-  return inputError(
-    "OUTPUTS_DIFFER",
-    { file: compiled },
-    {
-      output: worst?.output ?? "",
-      wanted: `the base model's values, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
-      found: worst?.detail ?? "",
-      fix: adviceOf(relationOf(base, compiled), level?.noise.some(({ isExcuse }) => isExcuse) === true),
-    },
-  );
 }

@@ -12,7 +12,17 @@ const flags: ReadonlyMap<string, string> = new Map([
 /** Options whose flag is their name. */
 const named: ReadonlySet<string> = new Set([
   ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict"],
-  ...["lowerPagedAttention", "allowMissingWeights", "tolerance", "adapterIds", "check", "size", "cases"],
+  ...[
+    "lowerPagedAttention",
+    "allowMissingWeights",
+    "dumpAfter",
+    "tolerance",
+    "adapterIds",
+    "check",
+    "size",
+    "cases",
+  ],
+  ...["format", "base", "step", "layout"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);
 

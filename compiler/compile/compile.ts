@@ -1,5 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { Sink } from "../diagnostics/sink.ts";
+import type { Sink } from "../diagnostics/sink.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
@@ -18,11 +18,14 @@ import {
   parameterCount,
   refuseWarnings,
 } from "./checks.ts";
+import { afterPassOf } from "./dump-after.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
 import { weightFiles } from "./place-weights.ts";
 import { planOf } from "./plan.ts";
+import { reportOutputPath } from "./output-path.ts";
+import { reporting } from "./reporting.ts";
 import { reportOf, type CompileReport } from "./report.ts";
 
 export type { AdapterEntry, CompileOptions } from "./options.ts";
@@ -34,15 +37,20 @@ export type { CompileReport } from "./report.ts";
  *
  * @throws TfcError
  */
-export async function compile(options: CompileOptions): Promise<CompileReport> {
+export function compile(options: CompileOptions): Promise<CompileReport> {
+  return reporting((sink) => compileWith(options, sink));
+}
+
+async function compileWith(options: CompileOptions, sink: Sink): Promise<CompileReport> {
   const start = performance.now();
   checkCompileOptions(options);
-  const { input, afterPass } = options;
+  const { input } = options;
   const output = options.output ?? defaultOutput(input);
   checkFileName(output);
   const paths = outputPaths(resolve(output));
-  const sink = new Sink();
+  reportOutputPath(output, sink);
   const plan = await planOf(options);
+  const afterPass = afterPassOf(options, plan);
   const stamps = stampsOf(plan.sources);
   const imported = openModel(input, sink);
   const { model } = imported;
@@ -58,6 +66,9 @@ export async function compile(options: CompileOptions): Promise<CompileReport> {
   const fingerprint = fingerprintOf(model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
+  // Said only now that all its names and shapes have found their places.
+  for (const { base: known, file } of plan.given)
+    if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {

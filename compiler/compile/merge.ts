@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { mergedWeights, overrideWeights, preparation } from "../../passes/index.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { Sink } from "../diagnostics/sink.ts";
+import type { Sink } from "../diagnostics/sink.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName, type Progress } from "../onnx/output.ts";
 import { stampsOf } from "../onnx/stamp.ts";
@@ -13,8 +13,11 @@ import { fingerprintOf } from "../recognize/model/fingerprint.ts";
 import { checkBase as checkFingerprint } from "../weights/fingerprint.ts";
 import type { Hints } from "../weights/read-adapter.ts";
 import { checkBase, checkMissing, checkOutputs, noDecoder } from "./checks.ts";
+import { checkGiven, holds, oneOf, type Checks } from "./check-given.ts";
+import { reportOutputPath } from "./output-path.ts";
+import { reporting } from "./reporting.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
-import { weightFiles, type WeightMode } from "./place-weights.ts";
+import { weightFiles, weightModes, type WeightMode } from "./place-weights.ts";
 
 /** What to merge and how. */
 export interface MergeOptions {
@@ -31,6 +34,16 @@ export interface MergeOptions {
   readonly weights?: WeightMode;
   readonly progress?: Progress;
 }
+
+const checks: Checks<MergeOptions> = {
+  input: holds.model,
+  output: holds.path,
+  load: holds.path,
+  settings: holds.settings,
+  force: holds.yesNo,
+  weights: oneOf(weightModes),
+  progress: holds.callback,
+};
 
 /** What was done. */
 export interface MergeReport {
@@ -49,11 +62,16 @@ export interface MergeReport {
  *
  * @throws TfcError MERGE_REFUSED with the site, for quantized weights and for adapters that are not LoRA; BASE_MISMATCH
  */
-export async function merge(options: MergeOptions): Promise<MergeReport> {
+export function merge(options: MergeOptions): Promise<MergeReport> {
+  return reporting((sink) => mergeWith(options, sink));
+}
+
+async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport> {
+  checkGiven(options, checks, "merge", ["input", "output", "load"]);
   const { input, load, settings = {}, weights, progress } = options;
   checkFileName(options.output);
   const paths = outputPaths(resolve(options.output));
-  const sink = new Sink();
+  reportOutputPath(options.output, sink);
   const { readAdapter, readFiles } = await import("../weights/read-adapter.ts");
   const adapter = readAdapter(load, settings);
   const sources = readFiles(load);
@@ -75,10 +93,10 @@ export async function merge(options: MergeOptions): Promise<MergeReport> {
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
   if (options.force !== true) checkFingerprint(adapter, fingerprintOf(model, view));
-  if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});
   const merged = mergedWeights(model, view, adapter);
   const overrides = { file: load, weights: merged, headFollows: adapter.headFollows };
   runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});
   const files = await writeOutputs(model, sink, paths, {
     base: input,
     stamps: new Map([...stamps, ...imported.stamps]),

@@ -1,9 +1,8 @@
 import { adapterKinds, type KindName } from "../adapters/index.ts";
-import { inputError } from "../diagnostics/error.ts";
 import type { Progress } from "../onnx/output.ts";
-import { valueText } from "../pass/options.ts";
 import type { AfterPass } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
+import { checkGiven, holds, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
 
 /** Adapters of one kind at some sites. */
@@ -48,64 +47,45 @@ export interface CompileOptions {
   readonly strict?: boolean;
   /** Goes on when external data is missing: the graph is compiled, its weights are to be put beside it. */
   readonly allowMissingWeights?: boolean;
+  /** Prints the graph in ONNX's textual syntax after a pass, which must be one that runs. */
+  readonly dumpAfter?: { readonly pass: string; readonly print: (text: string) => void };
+  /** Is called after each pass, with what it did and the model as it is then. */
   readonly afterPass?: AfterPass;
+  /** Is told how many bytes of a file have been written, and of how many. */
   readonly progress?: Progress;
 }
 
-type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
-
-const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
-const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
-const isRecord = (value: unknown): boolean =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-const path: Check = ["a path", (value) => typeof value === "string"];
-const list: Check = ["a list", (value) => Array.isArray(value)];
-const yesNo: Check = ["true or false", (value) => typeof value === "boolean"];
-const integer: Check = ["a whole number", (value) => Number.isSafeInteger(value)];
-const callback: Check = ["a function", (value) => typeof value === "function"];
-const oneOf = (words: readonly string[]): Check => [
-  `one of ${words.join(", ")}`,
-  (value) => words.some((word) => word === value),
-];
+function isDump(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { pass, print } = value as Readonly<Record<string, unknown>>;
+  return isText(pass) && typeof print === "function";
+}
 
 /** What each option may hold. Ranges, sites and settings are checked where they are understood. */
-const options: Readonly<Record<keyof CompileOptions, Check>> = {
-  input: ["the path of an .onnx file", isText],
-  output: path,
+const checks: Checks<CompileOptions> = {
+  input: holds.model,
+  output: ["a path", (value) => typeof value === "string"],
   adapter: oneOf([...adapterKinds.keys()]),
   sites: ["text, or a list of texts", (value) => isText(value) || isTexts(value)],
-  settings: ["settings by name", isRecord],
-  entries: list,
-  adapters: yesNo,
+  settings: holds.settings,
+  entries: holds.list,
+  adapters: holds.yesNo,
   load: ["a list of paths", isTexts],
   residence: oneOf(residences),
-  members: integer,
-  replace: list,
-  seed: integer,
-  force: yesNo,
+  members: holds.integer,
+  replace: holds.list,
+  seed: holds.integer,
+  force: holds.yesNo,
   weights: oneOf(weightModes),
-  lowerPagedAttention: yesNo,
-  strict: yesNo,
-  allowMissingWeights: yesNo,
-  afterPass: callback,
-  progress: callback,
+  lowerPagedAttention: holds.yesNo,
+  strict: holds.yesNo,
+  allowMissingWeights: holds.yesNo,
+  dumpAfter: ["{ pass, print }", isDump],
+  afterPass: holds.callback,
+  progress: holds.callback,
 };
 
-/**
- * Checks the names of options and what they hold: from JavaScript they may be anything.
- *
- * @throws TfcError OPTION_UNKNOWN, OPTION_OUT_OF_RANGE
- */
+/** @throws TfcError OPTION_UNKNOWN, OPTION_OUT_OF_RANGE */
 export function checkCompileOptions(given: CompileOptions): void {
-  const allowed = Object.keys(options);
-  const record: Readonly<Record<string, unknown>> = isRecord(given) ? { ...given } : {};
-  const strange = Object.keys(record).find((name) => !allowed.includes(name));
-  if (strange !== undefined)
-    throw inputError("OPTION_UNKNOWN", {}, { option: strange, owner: "compile", allowed });
-  for (const [name, [wanted, holds]] of Object.entries(options)) {
-    const value = record[name];
-    if ((value === undefined && name !== "input") || holds(value)) continue;
-    throw inputError("OPTION_OUT_OF_RANGE", {}, { option: name, wanted, found: valueText(value) });
-  }
+  checkGiven(given, checks, "compile", ["input"]);
 }

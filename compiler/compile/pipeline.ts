@@ -7,7 +7,9 @@ import { hasAdapters, type Plan } from "./plan.ts";
 interface Row {
   /** Before the decoder is recognized, to make the graph plain enough for it, or behind that. */
   readonly part: "before" | "behind";
+  /** Whether a plan needs it, and what plans that do ask for. */
   readonly when?: (plan: Plan) => boolean;
+  readonly needs?: string;
   readonly options?: (plan: Plan) => object;
 }
 
@@ -15,10 +17,15 @@ interface Row {
 const rows: Readonly<Record<string, Row>> = {
   "inline-functions": { part: "before" },
   "fold-conditions": { part: "before" },
-  "lower-paged-attention": { part: "before", when: ({ lowerPagedAttention }) => lowerPagedAttention },
+  "lower-paged-attention": {
+    part: "before",
+    when: ({ lowerPagedAttention }) => lowerPagedAttention,
+    needs: "`lowerPagedAttention`",
+  },
   "override-weights": {
     part: "behind",
     when: ({ override }) => override !== null,
+    needs: "a `load` that brings weights of the base",
     options: ({ override }) => ({
       overrides: {
         file: override?.file ?? "",
@@ -34,11 +41,13 @@ const rows: Readonly<Record<string, Row>> = {
   "replace-linears": {
     part: "behind",
     when: ({ replace }) => replace.length > 0,
+    needs: "`replace`",
     options: ({ replace, seed, replacing }) => ({ entries: replace, seed, given: replacing }),
   },
   "inject-adapters": {
     part: "behind",
     when: hasAdapters,
+    needs: "adapters",
     options: ({ entries, seed, residence, members, beside }) => ({
       entries,
       seed,
@@ -52,9 +61,20 @@ const rows: Readonly<Record<string, Row>> = {
 /** The steps of one part of the pipeline that a plan needs. */
 export function pipelineOf(plan: Plan, part: Row["part"]): readonly Step[] {
   return passes.flatMap((pass) => {
-    const row = rows[pass.name];
-    if (row === undefined) throw new Error(`the pipeline has no row for ${pass.name}`);
+    const row = rowOf(pass.name);
     if (row.part !== part || row.when?.(plan) === false) return [];
     return [step(pass, row.options?.(plan) ?? {})];
   });
+}
+
+/** What a plan lacks for a pass to run; null for one that runs. */
+export function lackedBy(plan: Plan, pass: string): string | null {
+  const { when, needs } = rowOf(pass);
+  return when?.(plan) === false ? (needs ?? "a reason to run it") : null;
+}
+
+function rowOf(pass: string): Row {
+  const row = rows[pass];
+  if (row === undefined) throw new Error(`the pipeline has no row for ${pass}`);
+  return row;
 }

@@ -1,5 +1,5 @@
 import { injectAdapters, overrideWeights, replaceLinears, type Residence } from "../../passes/index.ts";
-import type { AdapterDescription } from "../adapters/description.ts";
+import { describedIn, type AdapterDescription } from "../adapters/description.ts";
 import { ADAPTER_KEY } from "../adapters/kind.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Model } from "../ir/model.ts";
@@ -50,7 +50,7 @@ export function reportOf({ model, view, base, ...done }: Done): CompileReport {
     ...done,
     attention: counts(view, "attention"),
     mlp: counts(view, "mlp"),
-    kinds: kindsOf(model.meta.get(ADAPTER_KEY)),
+    kinds: kindsOf(describedIn(model.meta, ADAPTER_KEY, model.loc.file)),
     adapters: stat(injectAdapters.name, "adapters"),
     replaced: stat(replaceLinears.name, "replaced"),
     overrides: stat(overrideWeights.name, "overrides"),
@@ -61,10 +61,8 @@ export function reportOf({ model, view, base, ...done }: Done): CompileReport {
   };
 }
 
-function kindsOf(description: string | undefined): Readonly<Record<string, number>> {
+function kindsOf(described: AdapterDescription | null): Readonly<Record<string, number>> {
   const kinds: Record<string, number> = {};
-  const { parts } =
-    description === undefined ? { parts: [] } : (JSON.parse(description) as AdapterDescription);
-  for (const { kind, sites } of parts) kinds[kind] = (kinds[kind] ?? 0) + sites.length;
+  for (const { kind, sites } of described?.parts ?? []) kinds[kind] = (kinds[kind] ?? 0) + sites.length;
   return kinds;
 }

@@ -8,6 +8,7 @@ import { diagnostic, diagnosticText, type Diagnostic, type Place } from "./diagn
 export class TfcError extends Error {
   readonly kind: "input" | "pass" | "internal";
   readonly diagnostics: readonly Diagnostic[];
+  #warnings: readonly Diagnostic[] = [];
 
   constructor(kind: TfcError["kind"], diagnostics: readonly Diagnostic[], options: { cause?: unknown } = {}) {
     super(diagnostics.map((d) => diagnosticText(d)).join("\n"), options);
@@ -19,7 +20,19 @@ export class TfcError extends Error {
   /** The same, of a file, where nothing says of which. */
   in(file: string): TfcError {
     const diagnostics = this.diagnostics.map((d) => ({ ...d, place: { file, ...d.place } }));
-    return new TfcError(this.kind, diagnostics, { cause: this });
+    return new TfcError(this.kind, diagnostics, { cause: this }).after(this.#warnings);
+  }
+
+  /** Warnings and notes that were reported before the error, without those that are the error. */
+  get warnings(): readonly Diagnostic[] {
+    return this.#warnings;
+  }
+
+  /** The same error, with what was reported before it. */
+  after(reported: readonly Diagnostic[]): this {
+    const own = new Set([...this.diagnostics, ...this.#warnings]);
+    this.#warnings = [...reported.filter((d) => !own.has(d)), ...this.#warnings];
+    return this;
   }
 
   /** The code of the first diagnostic. */

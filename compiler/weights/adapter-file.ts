@@ -17,7 +17,8 @@ export interface AdapterPart {
 }
 
 /** The formats that adapters are kept in. */
-export type AdapterFormat = "safetensors" | "torch" | "peft" | "onnx_adapter";
+export const adapterFormats = ["safetensors", "torch", "peft", "onnx_adapter"] as const;
+export type AdapterFormat = (typeof adapterFormats)[number];
 
 /** Adapters as a file has them, whatever its format. No leaf is read before it is needed. */
 export interface AdapterFile {

@@ -53,7 +53,6 @@ export function assign(
       linears.map(({ ref }) => ref),
       options.pass,
     );
-    if (file.base === null) sink.report("BASE_UNKNOWN", { file: file.file, pass: options.pass }, {});
   }
   return assignGiven(places, options);
 }

@@ -69,7 +69,9 @@ function readJson(file: string): Json | null {
   if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
   try {
     refusePointerAt(file);
-    return JSON.parse(readFileSync(file, "utf8")) as Json;
+    const json: unknown = JSON.parse(readFileSync(file, "utf8"));
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
+    throw inputError("TOKENIZER_INVALID", { file }, { why: "it is not a JSON object" });
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
     throw inputError(

@@ -1,8 +1,9 @@
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
+import { refused } from "../support/refused.ts";
 import { tfc, tfcHere } from "../support/tfc.ts";
 import { info, moveOut, node, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
@@ -160,6 +161,38 @@ describe("options of compile", () => {
     expect(stderr).toContain("tfc.SelfAttention");
     expect(stderr).toContain("tfc.Mlp");
     expect(stderr).not.toContain("ScalarlmAdapter");
+  });
+
+  it.each([
+    [["--dump-after", "override-weights"], "--load that brings weights of the base"],
+    [["--dump-after", "replace-linears"], "--replace"],
+    [["--dump-after", "lower-paged-attention"], "--lower-paged-attention"],
+    [["--dump-after", "inject-adapters", "--no-adapters"], "adapters"],
+  ])("%j is refused: the pass does not run", async (args, needs) => {
+    const { folder, file } = fresh();
+    const message = await refused(folder, "compile", file, ...args);
+    expect(message).toContain(`error OPTION_UNUSED: ${args[0] ?? ""} ${args[1] ?? ""} would have no effect`);
+    expect(message).toContain(needs);
+  });
+
+  it("tells of warnings before the error that ends it, as text and as JSON", async () => {
+    const { folder, file } = fresh();
+    rmSync(path.join(folder, "weights.bin"));
+    const args = [
+      "compile",
+      file,
+      "-o",
+      path.join(folder, "x.onnx"),
+      "--allow-missing-weights",
+      "--sites",
+      "mlp@9",
+    ];
+    const said = await refused(folder, ...args);
+    expect(said).toMatch(/warning EXTERNAL_DATA_ABSENT: [^]*error SITE_EMPTY: /);
+    const { stdout } = await tfcHere(...args, "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: "SITE_EMPTY", warnings: [{ code: "EXTERNAL_DATA_ABSENT", severity: "warning" }] },
+    });
   });
 
   it("--strict makes a warning an error, and writes nothing", async () => {

@@ -73,7 +73,12 @@ describe("--json", () => {
     expect(status).toBe(1);
     expect(stdout).toMatch(/^\{.*\}\n$/);
     const { error } = JSON.parse(stdout) as { error: { diagnostics: object[] } };
-    expect(error).toEqual({ kind: "input", code, diagnostics: [expect.objectContaining({ code })] });
+    expect(error).toEqual({
+      kind: "input",
+      code,
+      diagnostics: [expect.objectContaining({ code })],
+      warnings: [],
+    });
     expect(stderr).toContain(`error ${code}: `);
   });
 
@@ -94,6 +99,7 @@ describe("--json", () => {
             fix: "check the path",
           },
         ],
+        warnings: [],
       },
     });
   });

@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
-import { checkBfloat16 } from "../../compiler/cli/verify-bfloat16.ts";
-import { adviceOf, relationOf } from "../../compiler/cli/verify-relation.ts";
+import { checkBfloat16 } from "../../compiler/compile/verify/bfloat16.ts";
+import { adviceOf, relationOf } from "../../compiler/compile/verify/relation.ts";
 import { compile } from "../../compiler/compile/compile.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfcHere } from "../support/tfc.ts";

@@ -27,7 +27,7 @@ export async function refusedWith(load: string, ...more: readonly string[]): Pro
   return refused(folder, "compile", model, "--load", load, ...more);
 }
 
-/** What `refused` returns begins with the file and the code, then the place. */
+/** What `refused` returns has the file and the code, then the place; warnings and notes may stand before. */
 export function expectSaid(
   message: string,
   file: string,
@@ -35,7 +35,7 @@ export function expectSaid(
   name: string | null,
   ...texts: readonly string[]
 ): void {
-  expect(message.split("\n")[0]).toMatch(new RegExp(`^${escaped(file)}: error ${code}: `));
+  expect(message).toMatch(new RegExp(`^${escaped(file)}: error ${code}: `, "m"));
   if (name !== null) expect(message).toContain(`  at "${name}"`);
   for (const one of texts) expect(message).toContain(one);
 }

@@ -1,8 +1,8 @@
-import { diagnostic, type Diagnostic } from "../diagnostics/diagnostic.ts";
-import { inputError } from "../diagnostics/error.ts";
-import { Sink } from "../diagnostics/sink.ts";
-import { asTensor } from "../ir/type.ts";
-import { openModel } from "../onnx/open.ts";
+import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { inputError } from "../../diagnostics/error.ts";
+import { Sink } from "../../diagnostics/sink.ts";
+import { asTensor } from "../../ir/type.ts";
+import { openModel } from "../../onnx/open.ts";
 
 /**
  * Looks for bfloat16 before anything is loaded and run.

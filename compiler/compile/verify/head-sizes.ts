@@ -1,8 +1,8 @@
-import { Sink } from "../diagnostics/sink.ts";
-import { TfcError } from "../diagnostics/error.ts";
-import { asTensor } from "../ir/type.ts";
-import { openModel } from "../onnx/open.ts";
-import { viewDecoder } from "../recognize/decoder.ts";
+import { Sink } from "../../diagnostics/sink.ts";
+import { TfcError } from "../../diagnostics/error.ts";
+import { asTensor } from "../../ir/type.ts";
+import { openModel } from "../../onnx/open.ts";
+import { viewDecoder } from "../../recognize/decoder.ts";
 
 /**
  * Sizes that the inputs of a graph leave open and its attention tells: a cache of `[batch, heads, past, kv_cache_dim]`

@@ -1,13 +1,13 @@
-import { describedIn } from "../adapters/description.ts";
-import { adapterKinds } from "../adapters/index.ts";
-import { ADAPTER_KEY, REPLACED_KEY, type AdapterKind } from "../adapters/kind.ts";
-import { Sink } from "../diagnostics/sink.ts";
-import type { Model } from "../ir/model.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import { openModel } from "../onnx/open.ts";
-import { viewDecoder } from "../recognize/decoder.ts";
-import { fingerprintOf } from "../recognize/model/fingerprint.ts";
-import { BASE_KEY, fingerprintDifference, parseFingerprint } from "../weights/fingerprint.ts";
+import { describedIn } from "../../adapters/description.ts";
+import { adapterKinds } from "../../adapters/index.ts";
+import { ADAPTER_KEY, REPLACED_KEY, type AdapterKind } from "../../adapters/kind.ts";
+import { Sink } from "../../diagnostics/sink.ts";
+import type { Model } from "../../ir/model.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import { openModel } from "../../onnx/open.ts";
+import { viewDecoder } from "../../recognize/decoder.ts";
+import { fingerprintOf } from "../../recognize/model/fingerprint.ts";
+import { BASE_KEY, fingerprintDifference, parseFingerprint } from "../../weights/fingerprint.ts";
 
 /** What two models are to each other, as their files say. */
 export type Relation =

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { TfcError } from "../diagnostics/error.ts";
+import { TfcError } from "../../diagnostics/error.ts";
 
 /** A graph that shows what onnxruntime itself makes of a base that tfc has rewritten. */
 export interface Control {
@@ -19,7 +19,7 @@ export function controlOf(base: string, compiled: string): Control {
   const folders: string[] = [];
   return {
     make: async () => {
-      const { compile } = await import("../compile/compile.ts");
+      const { compile } = await import("../compile.ts");
       for (const where of [tmpdir(), path.dirname(compiled)]) {
         try {
           const folder = mkdtempSync(path.join(where, ".tfc-verify-"));

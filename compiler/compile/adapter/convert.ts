@@ -1,0 +1,129 @@
+import { inputError } from "../../diagnostics/error.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Sink } from "../../diagnostics/sink.ts";
+import { fingerprintOf } from "../../recognize/model/fingerprint.ts";
+import { siteName } from "../../sites/names.ts";
+import { adapterFormats, type AdapterFile, type AdapterFormat } from "../../weights/adapter-file.ts";
+import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../../weights/fingerprint.ts";
+import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../../weights/onnx-adapter/layout.ts";
+import { readAdapter, type Hints } from "../../weights/read-adapter.ts";
+import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
+import { openDecoder } from "../open-decoder.ts";
+import { reportOutputPath } from "../output-path.ts";
+import { reporting } from "../reporting.ts";
+import { listingOf, type AdapterListing } from "./list.ts";
+import { formatBy, formatEndings, outputFiles, writeOutput } from "./output.ts";
+
+/** What to convert, and to what. */
+export interface ConvertOptions {
+  /** An adapter in any format: a file or folder. */
+  readonly input: string;
+  /** The file, or the folder for `peft`. */
+  readonly output: string;
+  /** Default: by the output's ending (`.safetensors`, `.pt`, `.onnx_adapter`). */
+  readonly format?: AdapterFormat;
+  /** What the input does not say of itself, such as `{ alpha: 16 }`. */
+  readonly settings?: Hints;
+  /** The model that the adapter was trained for: the output will say so, where its format can. */
+  readonly base?: string;
+  /** Says so, too, where the input names another base. */
+  readonly force?: boolean;
+  /** The training step that a checkpoint (`torch`) is named by. Default 0. */
+  readonly step?: number;
+  /** The graphs that an `.onnx_adapter` is for. Default `tfc`. */
+  readonly layout?: OnnxAdapterLayout;
+}
+
+/** What was converted. */
+export interface ConvertReport {
+  /** What was read, with the base that the output names. */
+  readonly adapter: AdapterListing;
+  readonly output: string;
+  /** The format that was written. */
+  readonly format: AdapterFormat;
+  /** Files written. */
+  readonly files: readonly string[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+const checks: Checks<ConvertOptions> = {
+  input: holds.path,
+  output: holds.path,
+  format: oneOf(adapterFormats),
+  settings: holds.settings,
+  base: holds.model,
+  force: holds.yesNo,
+  step: ["a whole number from 0", (value) => Number.isSafeInteger(value) && Number(value) >= 0],
+  layout: oneOf(onnxAdapterLayouts),
+};
+
+/**
+ * Writes an adapter in another format. Its weights are read one after the other; all files are written, or none, and
+ * never over what is read.
+ *
+ * @throws TfcError USAGE where the output's ending tells none; OPTION_UNUSED, OPTION_UNKNOWN; OUTPUT_IS_INPUT;
+ *   ADAPTER_FORMAT_CANNOT with the site or weight that the format has no place for; BASE_MISMATCH and
+ *   ADAPTER_SITE_MISSING where `base` is another model; FILE_NOT_WRITABLE; what reading the adapter throws
+ *
+ * @example
+ * ```ts
+ * await convertAdapter({ input: "trained/peft", output: "adapter.safetensors", base: "model.onnx" });
+ * ```
+ */
+export function convertAdapter(options: ConvertOptions): Promise<ConvertReport> {
+  return reporting((sink) => convert(options, sink));
+}
+
+async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertReport> {
+  checkGiven(options, checks, "convertAdapter", ["input", "output"]);
+  const { input, output, settings, base, force = false, step, layout } = options;
+  reportOutputPath(output, sink);
+  const format = formatOf(options);
+  if (force && base === undefined)
+    throw inputError("OPTION_UNUSED", {}, { option: "force", needs: "`base`" });
+  if (step !== undefined) checkOption("step", format, "torch");
+  if (layout !== undefined) checkOption("layout", format, "onnx_adapter");
+  const read = readAdapter(input, settings);
+  const adapter = base === undefined ? read : { ...read, base: baseOf(read, base, force, sink) };
+  const to = {
+    path: output,
+    format,
+    options: { ...(step === undefined ? {} : { step }), ...(layout === undefined ? {} : { layout }) },
+  };
+  const files = outputFiles(input, to);
+  await writeOutput(adapter, files, to);
+  return { adapter: listingOf(adapter), output, format, files, diagnostics: sink.diagnostics };
+}
+
+function formatOf({ format, output }: ConvertOptions): AdapterFormat {
+  const found = format ?? formatBy(output);
+  if (found !== null) return found;
+  const what = `\`format\` is needed: ${output} does not end with ${[...formatEndings.keys()].join(", ")}`;
+  throw inputError("USAGE", {}, { what });
+}
+
+/** Refuses an option that only another format has. */
+function checkOption(option: string, format: AdapterFormat, of: AdapterFormat): void {
+  if (format === of) return;
+  throw inputError("OPTION_UNKNOWN", {}, { option, owner: `the format ${format}`, allowed: [] });
+}
+
+/**
+ * The fingerprint of a model; of a compiled one that of its base.
+ *
+ * @throws TfcError BASE_MISMATCH where the adapter says that it belongs to another one, unless forced;
+ *   ADAPTER_SITE_MISSING where it has more layers than the model
+ */
+function baseOf({ file, base, parts }: AdapterFile, model: string, force: boolean, sink: Sink): string {
+  const { model: opened, view, diagnostics } = openDecoder(model);
+  sink.diagnostics.push(...diagnostics);
+  const known = parseFingerprint(opened.meta.get(BASE_KEY) ?? "");
+  const own = known ?? fingerprintOf(opened, view);
+  if (!force) checkBase({ file, base }, own);
+  const outside = parts.find(({ site }) => site.layer >= own.layers);
+  if (outside !== undefined) {
+    const site = siteName(outside.site);
+    throw inputError("ADAPTER_SITE_MISSING", { file, name: site }, { site, model });
+  }
+  return fingerprintText(own);
+}

@@ -1,0 +1,71 @@
+import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
+import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { TfcError } from "../../diagnostics/error.ts";
+import { checkModelFile } from "../../onnx/check/check.ts";
+import { checkBfloat16 } from "./bfloat16.ts";
+import { controlOf } from "./control.ts";
+import { headSizes } from "./head-sizes.ts";
+import { adviceOf, relationOf } from "./relation.ts";
+
+/** How to verify a compiled model; what is left out is as `tfc verify` has it. */
+export interface VerifyCompiledOptions extends Omit<VerifyOptions, "control"> {
+  /** Is told warnings and notes before anything runs. */
+  readonly notice?: (diagnostic: Diagnostic) => void;
+}
+
+/** What was found. */
+export interface VerifyCompiledReport extends Report {
+  /** The worst difference, and what to do about it; null where there is none. */
+  readonly difference: Diagnostic | null;
+}
+
+/**
+ * Runs a base and what it was compiled to on the same made-up inputs, and compares every output: what `tfc verify` does.
+ * It needs onnxruntime-node.
+ *
+ * What `verify` of `@tokenformer/tfc/runtime` does not do: sizes that the inputs leave open are taken from the
+ * attention, a difference is held against the base compiled without adapters, and `difference` says what the two models
+ * are to each other.
+ *
+ * @throws TfcError VERIFY_BFLOAT16; ONNX_INVALID where the compiled graph breaks the ONNX standard and its base does
+ *   not; RUNTIME_MISSING; what running throws. A difference is no error
+ */
+export async function verifyCompiled(
+  base: string,
+  compiled: string,
+  { notice, ...options }: VerifyCompiledOptions = {},
+): Promise<VerifyCompiledReport> {
+  const { verify } = await import("../../../runtime/verify/verify.ts");
+  const note = checkBfloat16(base, options.provider ?? "cpu");
+  if (note !== null) notice?.(note);
+  checkStandard(base, compiled);
+  const control = controlOf(base, compiled);
+  try {
+    const symbols = new Map([...headSizes(base), ...(options.symbols ?? [])]);
+    const report = await verify(base, compiled, { ...options, symbols, control: control.make });
+    return { ...report, difference: report.same ? null : differenceOf(report) };
+  } finally {
+    control.remove();
+  }
+}
+
+/** Refuses a compiled graph that breaks the ONNX standard where its base does not; onnxruntime may take it, or crash. */
+export function checkStandard(base: string, compiled: string): void {
+  const found = checkModelFile(compiled);
+  if (found.length > 0 && checkModelFile(base).length === 0) throw new TfcError("input", found);
+}
+
+function differenceOf({ base, compiled, levels }: Report): Diagnostic {
+  const level = levels.find(({ same }) => !same);
+  const worst = level?.worst;
+  return diagnostic(
+    "OUTPUTS_DIFFER",
+    { file: compiled },
+    {
+      output: worst?.output ?? "",
+      wanted: `the base model's values, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
+      found: worst?.detail ?? "",
+      fix: adviceOf(relationOf(base, compiled), level?.noise.some(({ isExcuse }) => isExcuse) === true),
+    },
+  );
+}
