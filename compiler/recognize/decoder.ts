@@ -262,23 +262,42 @@ interface Group {
 
 /** Blocks by layer; what a layer has twice (a shared and a routed expert, say) makes a copy of the layer's entry. */
 function layersOf(seen: readonly Seen[]): Layer[] {
-  const groups = new Map<Graph, Map<number, Group[]>>();
+  const groups = new Map<Graph, Map<number, LayerGroups>>();
   for (const { graph, layer, answer } of seen) {
-    const ofGraph = groups.get(graph) ?? new Map<number, Group[]>();
+    const ofGraph = groups.get(graph) ?? new Map<number, LayerGroups>();
     groups.set(graph, ofGraph);
-    const ofLayer = ofGraph.get(layer) ?? [];
+    const ofLayer = ofGraph.get(layer) ?? new LayerGroups(layer);
     ofGraph.set(layer, ofLayer);
-    const isAttention = !isMiss(answer) && (answer.kind === "attention" || isAttentionSite(answer));
-    let group = isMiss(answer)
-      ? ofLayer[0]
-      : ofLayer.find((g) => (isAttention ? g.attention : g.mlp) === null);
-    if (group === undefined)
-      ofLayer.push((group = { index: layer, copy: ofLayer.length, attention: null, mlp: null }));
-    if (isMiss(answer)) continue;
-    if (answer.kind === "attention" || isAttentionSite(answer)) group.attention = answer;
-    else group.mlp = answer;
+    ofLayer.add(answer);
   }
-  return nameLayers([...groups.values()].flatMap((ofGraph) => [...ofGraph.values()].flat()));
+  return nameLayers(
+    [...groups.values()].flatMap((ofGraph) => [...ofGraph.values()].flatMap(({ all }) => all)),
+  );
+}
+
+/** The entries of one layer: as many as it has blocks of one kind, and one where all that was seen was missed. */
+class LayerGroups {
+  readonly all: Group[] = [];
+  readonly #index: number;
+  #attentions = 0;
+  #mlps = 0;
+
+  constructor(index: number) {
+    this.#index = index;
+  }
+
+  add(answer: Seen["answer"]): void {
+    if (isMiss(answer)) this.#at(0);
+    else if (answer.kind === "attention" || isAttentionSite(answer))
+      this.#at(this.#attentions++).attention = answer;
+    else this.#at(this.#mlps++).mlp = answer;
+  }
+
+  #at(copy: number): Group {
+    const group = this.all[copy] ?? { index: this.#index, copy, attention: null, mlp: null };
+    this.all[copy] = group;
+    return group;
+  }
 }
 
 function isAttentionSite(answer: Block | Site): answer is Site {

@@ -119,11 +119,11 @@ function checkFound(
     throw passError("SITE_EMPTY", { file, pass }, { site: selectorText(selector), found: text });
   }
   if (!isProjection(selector.site)) return;
+  const having = new Set(found.map(({ site }) => site.node));
   const blocks = places.filter(({ ref, inner }) => inner === null && ref.site === blockOf(selector.site));
   const lacking = blocks.filter(
     ({ ref, site }) =>
-      (selector.layers === null || selects({ ...selector, site: ref.site }, ref)) &&
-      !found.some((place) => place.site.node === site.node),
+      (selector.layers === null || selects({ ...selector, site: ref.site }, ref)) && !having.has(site.node),
   );
   if (lacking.length === 0) return;
   sink.report(

@@ -34,12 +34,16 @@ export function structureOf(region: Region): Structure {
   return new Reduction(region).result();
 }
 
+/** A text that is written in steps: what it gives is to be written before it goes on. */
+type Steps = Generator<Steps, void, void>;
+
 class Reduction {
   readonly #region: Region;
   readonly #nodes: readonly Node[];
   readonly #inside = new Map<Value, string>();
   readonly #inputs = new Map<Value, number>();
   readonly #constants = new Map<Value, { index: number; tensor: Tensor }>();
+  /** The structure as it is written, piece by piece. */
   readonly #text: string[] = [];
   #graphs = 0;
 
@@ -53,10 +57,10 @@ class Reduction {
   }
 
   result(): Structure {
-    for (const node of this.#nodes) this.#text.push(this.#node(node));
+    this.#run(this.#body());
     const outputs = this.#outputs();
     return {
-      key: createHash("sha256").update(this.#text.join("\n")).digest("hex"),
+      key: createHash("sha256").update(this.#text.join("")).digest("hex"),
       region: this.#region,
       nodes: this.#nodes,
       inputs: [...this.#inputs.keys()],
@@ -65,11 +69,34 @@ class Reduction {
     };
   }
 
-  #node(node: Node): string {
+  /** Writes what is written in steps. An explicit stack: graphs may be nested deeper than the call stack is. */
+  #run(steps: Steps): void {
+    const stack = [steps];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const { done, value } = top.next();
+      if (done === true) stack.pop();
+      else stack.push(value);
+    }
+  }
+
+  *#body(): Steps {
+    for (const [n, node] of this.#nodes.entries()) {
+      if (n > 0) this.#text.push("\n");
+      yield this.#node(node);
+    }
+  }
+
+  *#node(node: Node): Steps {
     const inputs = node.inputs.map((value) => (value === null ? "-" : this.#reference(value)));
+    this.#text.push(`${node.op}:${node.overload}(${inputs.join(",")})<`);
     const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1));
-    const texts = attributes.map(([name, attr]) => `${name}=${this.#attribute(attr)}`);
-    return `${node.op}:${node.overload}(${inputs.join(",")})<${texts.join(";")}>${node.outputs.length}`;
+    for (const [i, [name, attr]] of attributes.entries()) {
+      this.#text.push(`${i === 0 ? "" : ";"}${name}=`);
+      if (attr.kind === "graph") yield this.#graph(attr.value);
+      else if (attr.kind === "graphs") yield this.#graphList(attr.value);
+      else this.#text.push(attributeText(attr));
+    }
+    this.#text.push(`>${node.outputs.length}`);
   }
 
   #reference(value: Value): string {
@@ -86,55 +113,35 @@ class Reduction {
     return `i${index}`;
   }
 
-  #attribute(attr: Attribute): string {
-    switch (attr.kind) {
-      case "graph":
-        return this.#graph(attr.value);
-      case "graphs":
-        return attr.value.map((g) => this.#graph(g)).join("|");
-      case "tensor":
-        return tensorText(attr.value);
-      case "tensors":
-        return attr.value.map((t) => tensorText(t)).join("|");
-      case "string":
-        return `s:${Buffer.from(attr.value).toString("hex")}`;
-      case "strings":
-        return attr.value.map((s) => Buffer.from(s).toString("hex")).join("|");
-      case "type":
-      case "types":
-        return JSON.stringify(attr.value, (key, v: unknown) => (key === "source" ? undefined : v));
-      case "ref":
-        return `@${attr.parameter}`;
-      case "unknown":
-        return unique();
-      case "int":
-      case "float":
-        return `${attr.kind}:${attr.value}`;
-      case "ints":
-      case "floats":
-        return `${attr.kind}:${attr.value.join(",")}`;
+  *#graphList(graphs: readonly Graph[]): Steps {
+    for (const [i, graph] of graphs.entries()) {
+      if (i > 0) this.#text.push("|");
+      yield this.#graph(graph);
     }
   }
 
   /** An inner graph with its values numbered; what it captures is referred to as outside. */
-  #graph(graph: Graph): string {
+  *#graph(graph: Graph): Steps {
     // A graph inside a graph reads both: whose node 0 is meant must show.
     const scope = `g${this.#graphs++}`;
-    for (const value of capturesOf(graph)) this.#reference(value);
+    // What a graph further inside captures from out here was referred to with this one's captures.
+    if (holderOf(graph)?.graph === this.#nodes[0]?.graph)
+      for (const value of capturesOf(graph)) this.#reference(value);
     [...graph.inputs, ...graph.initializers].forEach((value, i) => {
       this.#inside.set(
         value,
         `${scope}i${i}:${typeText(value.type)}:${value.constant === undefined ? "" : tensorText(value.constant)}`,
       );
     });
-    const lines: string[] = [];
+    this.#text.push("{");
     let n = 0;
     for (const node of graph.nodes) {
-      lines.push(this.#node(node));
+      if (n > 0) this.#text.push(";");
+      yield this.#node(node);
       node.outputs.forEach((value, o) => this.#inside.set(value, `${scope}n${n}.${o}`));
       n++;
     }
-    return `{${lines.join(";")}=>${graph.outputs.map((v) => this.#reference(v)).join(",")}}`;
+    this.#text.push(`=>${graph.outputs.map((v) => this.#reference(v)).join(",")}}`);
   }
 
   #outputs(): Structure["outputs"] {
@@ -177,6 +184,33 @@ export function isOutside(use: Use, members: ReadonlySet<Node>): boolean {
   let at = use.kind === "input" ? use.node : holderOf(use.graph);
   for (; at !== null; at = holderOf(at.graph)) if (members.has(at)) return false;
   return true;
+}
+
+/** An attribute's kind and content; graphs are written apart. */
+function attributeText(attr: Exclude<Attribute, { readonly kind: "graph" | "graphs" }>): string {
+  switch (attr.kind) {
+    case "tensor":
+      return tensorText(attr.value);
+    case "tensors":
+      return attr.value.map((t) => tensorText(t)).join("|");
+    case "string":
+      return `s:${Buffer.from(attr.value).toString("hex")}`;
+    case "strings":
+      return attr.value.map((s) => Buffer.from(s).toString("hex")).join("|");
+    case "type":
+    case "types":
+      return JSON.stringify(attr.value, (key, v: unknown) => (key === "source" ? undefined : v));
+    case "ref":
+      return `@${attr.parameter}`;
+    case "unknown":
+      return unique();
+    case "int":
+    case "float":
+      return `${attr.kind}:${attr.value}`;
+    case "ints":
+    case "floats":
+      return `${attr.kind}:${attr.value.join(",")}`;
+  }
 }
 
 /** Shapes, axes and scalars; a vector of floats is a weight, however short. */

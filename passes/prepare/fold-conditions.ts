@@ -31,19 +31,22 @@ export const foldConditions: Pass<object, NodeVisitor> = {
   stats: ["conditions"],
   requires: [],
   walk: nodesIn("main", "subgraphs"),
-  visitor: ({ rewriter, count }) => ({
-    ops: {
-      If: (node) => {
-        const condition = evaluate(node.input(0));
-        if (condition === null) return;
-        const attr = node.attributes.get(condition === 0 ? "else_branch" : "then_branch");
-        if (attr?.kind !== "graph" || attr.value.initializers.size > 0) return;
-        takeBranch(rewriter, node, attr.value);
-        count("conditions");
-        return "skip";
+  visitor: ({ rewriter, count }) => {
+    const scalars = new Scalars();
+    return {
+      ops: {
+        If: (node) => {
+          const condition = scalars.of(node.input(0));
+          if (condition === null) return;
+          const attr = node.attributes.get(condition === 0 ? "else_branch" : "then_branch");
+          if (attr?.kind !== "graph" || attr.value.initializers.size > 0) return;
+          takeBranch(rewriter, node, attr.value);
+          count("conditions");
+          return "skip";
+        },
       },
-    },
-  }),
+    };
+  },
 };
 
 function takeBranch(rw: Rewriter, node: Node, branch: Graph): void {
@@ -89,20 +92,57 @@ function castTo(x: number, to: number): number | null {
   return isFloat(dtype) ? x : Math.trunc(x);
 }
 
-/** The scalar a value always is (true is 1), or null. */
-function evaluate(value: Value | null, depth = 0): number | null {
-  const tensor = constantOf(value);
-  const constant = tensor === null ? null : scalar(tensor);
-  const node = value?.producer ?? null;
-  if (constant !== null || node === null || depth > 16) return constant;
-  // The number of dimensions: Size of Shape.
-  const shape = node.op === "Size" ? node.input(0)?.producer : null;
-  if (shape?.op === "Shape" && shape.attributes.size === 0) return rankOf(shape.input(0));
-  const a = evaluate(node.input(0), depth + 1);
-  if (a === null) return null;
-  if (node.op === "Cast") return castTo(a, node.int("to") ?? 0);
-  const one = unary.get(node.op);
-  if (one !== undefined) return one(a);
-  const b = evaluate(node.input(1), depth + 1);
-  return b === null ? null : (binary.get(node.op)?.(a, b) ?? null);
+/**
+ * Scalars that values always are, each worked out once in a run of the pass, however many conditions read it. What is
+ * known stays true while branches are taken: a condition comes behind all that it is computed from.
+ */
+class Scalars {
+  readonly #known = new Map<Value, number | null>();
+
+  /** The scalar a value always is (true is 1), or null. An explicit stack: conditions may be deeper than the call stack is. */
+  of(value: Value | null): number | null {
+    if (value === null) return null;
+    const stack = [value];
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const operand = this.#known.has(top)
+        ? undefined
+        : this.#operandsOf(top).find((v) => !this.#known.has(v));
+      if (operand !== undefined) {
+        stack.push(operand);
+        continue;
+      }
+      if (!this.#known.has(top)) this.#known.set(top, this.#find(top));
+      stack.pop();
+    }
+    return this.#known.get(value) ?? null;
+  }
+
+  /** What must be known to know a value. */
+  #operandsOf({ producer }: Value): readonly Value[] {
+    const arity =
+      producer === null
+        ? 0
+        : unary.has(producer.op) || producer.op === "Cast"
+          ? 1
+          : binary.has(producer.op)
+            ? 2
+            : 0;
+    return (producer?.inputs ?? []).slice(0, arity).filter((v) => v !== null);
+  }
+
+  #find(value: Value): number | null {
+    const tensor = constantOf(value);
+    const constant = tensor === null ? null : scalar(tensor);
+    const node = value.producer;
+    if (constant !== null || node === null) return constant;
+    // The number of dimensions: Size of Shape.
+    const shape = node.op === "Size" ? node.input(0)?.producer : null;
+    if (shape?.op === "Shape" && shape.attributes.size === 0) return rankOf(shape.input(0));
+    const [a = null, b = null] = [0, 1].map((index) => this.#known.get(node.input(index) ?? value) ?? null);
+    if (a === null) return null;
+    if (node.op === "Cast") return castTo(a, node.int("to") ?? 0);
+    const one = unary.get(node.op);
+    if (one !== undefined) return one(a);
+    return b === null ? null : (binary.get(node.op)?.(a, b) ?? null);
+  }
 }
