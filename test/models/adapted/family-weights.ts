@@ -4,6 +4,7 @@ import { compile, type CompileOptions, type CompileReport } from "../../../compi
 import { makeFeeds } from "../../../runtime/session/feeds.ts";
 import { openSession } from "../../../runtime/session/session.ts";
 import type { Tensors } from "../../../runtime/session/tensor.ts";
+import { fromHalf } from "../../../compiler/weights/half.ts";
 import { storedTensor } from "../../runtime/oracle.ts";
 import { samples } from "./logits.ts";
 
@@ -59,8 +60,10 @@ export async function logitsApart(file: string, trained: string, more: Tensors =
   if (logits?.dims.join() !== wanted.dims.join())
     throw new Error(`logits of ${logits?.dims.join()} instead of ${wanted.dims.join()}`);
   let [farthest, largest] = [0, 0];
+  const { dtype, data } = logits;
   for (let i = 0; i < wanted.data.length; i++) {
-    const [got, want] = [Number(logits.data[i]), Number(wanted.data[i])];
+    const own = Number(data[i]);
+    const [got, want] = [dtype === "float16" ? fromHalf(own) : own, Number(wanted.data[i])];
     farthest = Math.max(farthest, Number.isNaN(got) ? Infinity : Math.abs(got - want));
     largest = Math.max(largest, Math.abs(want));
   }
