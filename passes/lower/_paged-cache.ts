@@ -70,11 +70,8 @@ export class PagedCache {
     const token = b.range(tokens, "token"); // [T]
     this.#sequence = this.#sequenceOf(token, ends);
     const length = b.op("Gather", [lengths, this.#sequence], "length");
-    const distance = b.op(
-      "Sub",
-      [token, b.op("Gather", [this.#starts, this.#sequence], "start")],
-      "distance",
-    );
+    const start = b.op("Gather", [this.#starts, this.#sequence], "start");
+    const distance = b.op("Sub", [token, start], "distance");
     // Tokens behind the last sequence pad the batch: they take the place of its last token, and are not written.
     const capped = b.op("Min", [distance, b.op("Sub", [length, one], "last_local")], "local_capped");
     this.#local = b.op("Max", [capped, b.ints([0])], "local");
@@ -92,11 +89,7 @@ export class PagedCache {
 
     const slots =
       layout.slots === null
-        ? this.#slots(
-            table,
-            size,
-            b.op("LessOrEqual", [b.ints([1]), b.op("Sub", [length, distance], "left")], "is_real"),
-          )
+        ? this.#slots(table, size, b.op("Sub", [length, distance], "left"))
         : b.cast(layout.slots, "int64", "slots");
     this.#isWritten = b.op("GreaterOrEqual", [slots, b.ints([0])], "is_written");
     const kept = b.op("Compress", [slots, this.#isWritten], "written_slots", { axis: attribute.int(0) });
@@ -167,9 +160,14 @@ export class PagedCache {
     return b.op("Min", [count, last], "sequence");
   }
 
-  /** `[T]`: the flattened cache's row for each new token, -1 where it has none. */
-  #slots(table: Value, size: Value, isReal: Value): Value {
+  /**
+   * `[T]`: the flattened cache's row for each new token, -1 where it has none.
+   *
+   * @param left `[T]`: how many of its sequence's new tokens are left, itself among them; less than 1 for padding
+   */
+  #slots(table: Value, size: Value, left: Value): Value {
     const b = this.#b;
+    const isReal = b.op("LessOrEqual", [b.ints([1]), left], "is_real");
     const page = b.unsqueeze(b.op("Div", [this.position, size], "page"), [1], "page_column");
     const at = b.concat([b.unsqueeze(this.#sequence, [1], "sequence_column"), page], 1, "block_at");
     const block = b.op("GatherND", [table, at], "block");

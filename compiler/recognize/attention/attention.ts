@@ -100,7 +100,6 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     const want = `sizes that are not all fixed: onnxruntime would refuse ${anchor.node.op} inside a function`;
     return miss("ATTENTION_CACHE_FIXED", anchor.node, want, typeText(cache.pastKey?.type));
   }
-  const heads = headsOf(anchor, { q, k, v, o, latent }, index);
   return {
     kind: "attention",
     anchor,
@@ -113,6 +112,25 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     castsInput:
       first.some(({ input: own }) => isCastBetween(own, source)) ||
       differ((latent?.down ?? q).dtype, o.dtype),
+    cache,
+    ...factsOf(anchor, { ...projections, o }, index),
+  };
+}
+
+type Facts = Pick<
+  Attention,
+  "heads" | "scale" | "packing" | "repeatKv" | "softcap" | "sinks" | "mask" | "rotary" | "opaque"
+>;
+
+/** What the small recognizers say of attention; none of it is a reason to refuse. */
+function factsOf(
+  anchor: Anchor,
+  linears: Pick<Attention, "q" | "k" | "v" | "o" | "latent">,
+  index: GraphIndex,
+): Facts {
+  const { q, k, v } = linears;
+  const heads = headsOf(anchor, linears, index);
+  return {
     heads,
     scale: recognizeScale(anchor, heads),
     packing: recognizePacking([q, k, v]),
@@ -122,7 +140,6 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
     mask: recognizeMask(anchor),
     rotary: recognizeRotary(anchor, index),
     opaque: opaqueOps(anchor, index),
-    cache,
   };
 }
 

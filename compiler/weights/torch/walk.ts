@@ -35,54 +35,76 @@ export function walkTree<L>(
   visit: (leaf: L, path: () => string) => void,
   refuse: (why: string, path: string) => TfcError,
 ): void {
-  const frames: Frame[] = [];
-  const open = new Set<Container>();
-  const closed = new Map<Container, { size: number; height: number }>();
-  const pathTo = (label: string): string =>
-    [...frames.map((frame) => frame.label), label].filter((part) => part !== "").join(".");
+  const walk = new TreeWalk((leaf, path) => {
+    visit(leaf as L, path);
+  }, refuse);
+  walk.run(root);
+}
+
+class TreeWalk {
+  readonly #visit: (leaf: unknown, path: () => string) => void;
+  readonly #refuse: (why: string, path: string) => TfcError;
+  readonly #frames: Frame[] = [];
+  readonly #open = new Set<Container>();
+  readonly #closed = new Map<Container, Pick<Frame, "size" | "height">>();
+
+  constructor(
+    visit: (leaf: unknown, path: () => string) => void,
+    refuse: (why: string, path: string) => TfcError,
+  ) {
+    this.#visit = visit;
+    this.#refuse = refuse;
+  }
+
+  run(root: unknown): void {
+    this.#see({ label: "", value: root });
+    for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
+      const next = frame.children.next();
+      if (next.done !== true) this.#see(next.value);
+      else this.#leave(frame);
+    }
+  }
+
+  #see({ label, value }: Child): void {
+    if (!isContainer(value)) {
+      this.#visit(value, () => this.#pathTo(label));
+      this.#count({ size: 1, height: 0 }, label);
+      return;
+    }
+    if (this.#open.has(value)) throw this.#refuse("a list or dict that contains itself", this.#pathTo(label));
+    const known = this.#closed.get(value);
+    if (known !== undefined) {
+      this.#count(known, label);
+      return;
+    }
+    if (this.#frames.length >= DEPTH_LIMIT) throw this.#tooDeep("");
+    this.#open.add(value);
+    this.#frames.push({ container: value, label, children: childrenOf(value), size: 1, height: 0 });
+  }
+
+  #leave(frame: Frame): void {
+    this.#frames.pop();
+    this.#open.delete(frame.container);
+    this.#closed.set(frame.container, frame);
+    this.#count(frame, frame.label);
+  }
 
   /** Adds what lies below a child to the container that it is in. */
-  const count = (size: number, height: number, label: string): void => {
-    const parent = frames.at(-1);
+  #count({ size, height }: Pick<Frame, "size" | "height">, label: string): void {
+    const parent = this.#frames.at(-1);
     if (parent === undefined) return;
     parent.size += size;
     parent.height = Math.max(parent.height, height + 1);
-    if (parent.size > VALUE_LIMIT) throw refuse(`more than ${VALUE_LIMIT} values`, pathTo(label));
-    if (frames.length + height > DEPTH_LIMIT) {
-      throw refuse(`lists and dicts more than ${DEPTH_LIMIT} deep`, pathTo(label));
-    }
-  };
+    if (parent.size > VALUE_LIMIT) throw this.#refuse(`more than ${VALUE_LIMIT} values`, this.#pathTo(label));
+    if (this.#frames.length + height > DEPTH_LIMIT) throw this.#tooDeep(label);
+  }
 
-  const see = ({ label, value }: Child): void => {
-    if (!isContainer(value)) {
-      visit(value as L, () => pathTo(label));
-      count(1, 0, label);
-      return;
-    }
-    if (open.has(value)) throw refuse("a list or dict that contains itself", pathTo(label));
-    const known = closed.get(value);
-    if (known !== undefined) {
-      count(known.size, known.height, label);
-      return;
-    }
-    if (frames.length >= DEPTH_LIMIT) {
-      throw refuse(`lists and dicts more than ${DEPTH_LIMIT} deep`, pathTo(""));
-    }
-    open.add(value);
-    frames.push({ container: value, label, children: childrenOf(value), size: 1, height: 0 });
-  };
+  #tooDeep(label: string): TfcError {
+    return this.#refuse(`lists and dicts more than ${DEPTH_LIMIT} deep`, this.#pathTo(label));
+  }
 
-  see({ label: "", value: root });
-  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
-    const next = frame.children.next();
-    if (next.done !== true) {
-      see(next.value);
-    } else {
-      frames.pop();
-      open.delete(frame.container);
-      closed.set(frame.container, frame);
-      count(frame.size, frame.height, frame.label);
-    }
+  #pathTo(label: string): string {
+    return [...this.#frames.map((frame) => frame.label), label].filter((part) => part !== "").join(".");
   }
 }
 
