@@ -39,7 +39,8 @@ export class AdapterBody extends FunctionBuilder {
     this.#ids = this.form === "single" ? null : this.input("adapter_ids");
   }
 
-  get #dtype(): DType {
+  /** The type that the projection computes in. */
+  get dtype(): DType {
     return this.#width.dtype;
   }
 
@@ -56,8 +57,8 @@ export class AdapterBody extends FunctionBuilder {
     return this.reshape(this.gather(value, this.#ids, `${name}_chosen`), shape, `${name}_column`);
   }
 
-  /** An input for a bank's padding `[N, size]`: that of the member of each row or token, to add to `[…, size]`. */
-  padding(name: string): Value {
+  /** An input for a vector `[size]`; in a bank that of the member of each row or token. To go with `[…, size]`. */
+  perFeature(name: string): Value {
     const chosen = this.ofMember(this.input(name), `${name}_chosen`);
     return this.form === "rows" ? this.unsqueeze(chosen, [1], `${name}_rows`) : chosen;
   }
@@ -108,7 +109,7 @@ export class AdapterBody extends FunctionBuilder {
     const zero = tensorOf("float", [1], [0]);
     const zeros = this.op("ConstantOfShape", [square], "square_zeros", { value: attribute.tensor(zero) });
     const unit = this.op("EyeLike", [zeros], "unit");
-    const typed = this.#dtype === "float" ? unit : this.cast(unit, this.#dtype, "unit_typed");
+    const typed = this.dtype === "float" ? unit : this.cast(unit, this.dtype, "unit_typed");
     this.#isMember = this.unsqueeze(this.gather(typed, this.#ids, "member_rows"), [2], "is_member");
     return this.#isMember;
   }
@@ -120,7 +121,7 @@ export class AdapterBody extends FunctionBuilder {
   /** The exact GELU, x · Φ(x): an op since opset 20, before that in the spelling that runtimes fuse. */
   gelu(x: Value, name: string): Value {
     if (this.opset >= 20) return this.op("Gelu", [x], name);
-    const number = (value: number, hint: string): Value => this.constant(this.#dtype, [], [value], hint);
+    const number = (value: number, hint: string): Value => this.constant(this.dtype, [], [value], hint);
     const scaled = this.op("Div", [x, number(Math.SQRT2, "root_two")], "over_root_two");
     const twice = this.op("Add", [this.op("Erf", [scaled], "erf"), number(1, "one")], "twice_phi");
     return this.op("Mul", [this.op("Mul", [x, twice], "twice_gelu"), number(0.5, "half")], name);
@@ -134,9 +135,9 @@ export class AdapterBody extends FunctionBuilder {
    */
   inverseNorm(x: Value, factor: Value, size: Value): Value {
     // Squares of float16 leave its range at 256.
-    const wide: DType = this.#dtype === "float16" ? "float" : this.#dtype;
+    const wide: DType = this.dtype === "float16" ? "float" : this.dtype;
     const widened = (value: Value, name: string): Value =>
-      wide === this.#dtype ? value : this.cast(value, wide, name);
+      wide === this.dtype ? value : this.cast(value, wide, name);
     const wideX = widened(x, "wide");
     // As a product with ones: onnxruntime 1.30 reduces an axis of size zero to no element instead of to 0.
     const count = this.dim(size, this.form === "single" ? 0 : 1, "size");
@@ -147,9 +148,9 @@ export class AdapterBody extends FunctionBuilder {
     const guarded = this.op("Max", [length, this.constant(wide, [], [1e-12], "least")], "guarded");
     const inverse = this.op("Div", [widened(factor, "wide_factor"), guarded], "inverse");
     // The largest float16: a shorter row than τ / 65504 is as good as zeros.
-    if (wide === this.#dtype) return inverse;
+    if (wide === this.dtype) return inverse;
     const most = this.constant(wide, [], [65504], "most");
-    return this.cast(this.op("Min", [inverse, most], "capped"), this.#dtype, "inverse_narrow");
+    return this.cast(this.op("Min", [inverse, most], "capped"), this.dtype, "inverse_narrow");
   }
 
   /** The finished function. */

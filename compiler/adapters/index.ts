@@ -16,8 +16,13 @@ export function optionsOfKind(kind: AdapterKind): Readonly<Record<string, Option
   return kind.options as Readonly<Record<string, Option<unknown>>>;
 }
 
+/** The names of the leaves that adapters of a kind may have. */
+export function allLeavesOf({ leafNames, optionalLeaves = [] }: AdapterKind): readonly string[] {
+  return [...leafNames, ...optionalLeaves];
+}
+
 /** The kind that has leaves of a name, or null. */
 export function kindOfLeaf(leaf: string): AdapterKind | null {
-  for (const kind of adapterKinds.values()) if (kind.leafNames.includes(leaf)) return kind;
+  for (const kind of adapterKinds.values()) if (allLeavesOf(kind).includes(leaf)) return kind;
   return null;
 }

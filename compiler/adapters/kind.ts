@@ -83,6 +83,8 @@ export interface AdapterKind<S = object> {
   /** Where it goes when nobody says where. */
   readonly defaultSites: readonly SiteKind[];
   readonly leafNames: readonly string[];
+  /** Leaves that only some adapters of the kind have. Which ones is in their settings. */
+  readonly optionalLeaves?: readonly string[];
   /** The option that is the adapter's size. */
   readonly size: string;
   /** Settings without a usual value: where a file does not say one, somebody has to. */
@@ -97,6 +99,11 @@ export interface AdapterKind<S = object> {
   widthOf(shapes: Shapes): Pick<Width, "inFeatures" | "outFeatures">;
   /** @throws TfcError where settings do not fit the width */
   leaves(width: Width, settings: S): readonly Leaf[];
+  /**
+   * Every coefficient that the kind has under some settings, by name, with what it is where nothing is added: finite,
+   * and such that leaves of zeros add nothing.
+   */
+  readonly neutral: Readonly<Record<string, number>>;
   /** Numbers that the function takes beside the leaves, by name; vectors of one element in the graph. */
   coefficients(settings: S): Readonly<Record<string, number>>;
   /** Settings that a coefficient stands for, in files that keep coefficients as tensors and nothing else. */
@@ -113,8 +120,14 @@ export interface AdapterKind<S = object> {
   /** What a bank needs beside the stacked leaves to tell padding from weights. */
   readonly padding: (settings: S) => PaddingLeaf | null;
   /**
-   * The function `(x, adapter_ids where there is a bank, leaves…, padding, coefficients…) → y`. It depends on width
-   * and form, and on settings other than sizes and coefficients: sites that agree in these share it.
+   * Whether the function also takes the norms of the rows of the projection's weight with the adapter in it, `[out]`,
+   * and the projection's product without its bias, `[…, out]`.
+   */
+  readonly readsProjection: (settings: S) => boolean;
+  /**
+   * The function `(x, adapter_ids where there is a bank, leaves…, padding, coefficients…, norms and product where it
+   * reads the projection) → y`. It depends on width and form, and on settings other than sizes and coefficients: sites
+   * that agree in these share it.
    */
   body(width: Width, settings: S, context: BodyContext): Func;
   /** The settings that the body depends on. */

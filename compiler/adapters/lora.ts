@@ -1,6 +1,7 @@
 import type { Func } from "../ir/model.ts";
-import { checkOptions, integer, number, yesNo } from "../pass/options.ts";
+import { checkOptions, integer, number, yesNo, type Schema } from "../pass/options.ts";
 import { AdapterBody } from "./body.ts";
+import { MAGNITUDE, scaledByMagnitude } from "./dora.ts";
 import type { AdapterKind, BodyContext, Leaf, Shapes } from "./kind.ts";
 import type { Width } from "../sites/places.ts";
 
@@ -8,44 +9,66 @@ interface LoraSettings {
   readonly rank: number;
   readonly alpha: number;
   readonly rslora: boolean;
+  /** Whether it is DoRA, with a magnitude for each row of the weight. Left out where it is not. */
+  readonly dora?: boolean;
 }
+
+/** What of the settings has an option; whether it is DoRA the leaves tell. */
+type LoraOptions = Omit<LoraSettings, "dora">;
+
+const loraOptions: Schema<LoraOptions> = {
+  rank: integer({ help: "rank of the two matrices", default: 8, min: 1, max: 65536 }),
+  alpha: number({ help: "scale: the product is multiplied by alpha / rank", default: 16, min: 0 }),
+  rslora: yesNo({ help: "multiply by alpha / √rank instead" }),
+};
 
 /**
  * LoRA (Hu et al. 2021) as PEFT keeps it: with A `[r, in]`, B `[out, r]` and x `[…, in]`,
  *
  *     y = s · B(A x),   s = α/r, or α/√r with rsLoRA (Kalajdzievski 2023)
  *
- * The factor is applied where the tensor is smallest, `[…, r]`.
+ * The factor is applied where the tensor is smallest, `[…, r]`. With a vector of magnitudes it is
+ * {@link scaledByMagnitude | DoRA}.
  */
 export const lora: AdapterKind<LoraSettings> = {
   name: "lora",
   summary: "a product of two matrices of low rank beside a projection, as PEFT trains it",
   functionName: "LoraAdapter",
-  options: {
-    rank: integer({ help: "rank of the two matrices", default: 8, min: 1, max: 65536 }),
-    alpha: number({ help: "scale: the product is multiplied by alpha / rank", default: 16, min: 0 }),
-    rslora: yesNo({ help: "multiply by alpha / √rank instead" }),
-  },
+  options: loraOptions,
   defaultSites: ["q_proj", "v_proj"],
   leafNames: ["lora_A.weight", "lora_B.weight"],
+  optionalLeaves: [MAGNITUDE],
   size: "rank",
   mustBeStated: ["alpha"],
-  settingsOf: (shapes: Shapes, stated) =>
-    checkOptions(lora.options, { ...stated, rank: shapes.get("lora_A.weight")?.[0] ?? 0 }, "adapter lora"),
+  settingsOf: (shapes: Shapes, said) => {
+    const stated = Object.fromEntries(Object.entries(said).filter(([name]) => name !== "dora"));
+    const rank = shapes.get("lora_A.weight")?.[0] ?? 0;
+    const settings = checkOptions<LoraOptions>(loraOptions, { ...stated, rank }, "adapter lora");
+    return shapes.has(MAGNITUDE) ? { ...settings, dora: true } : settings;
+  },
   widthOf: (shapes) => ({
     inFeatures: shapes.get("lora_A.weight")?.[1] ?? 0,
     outFeatures: shapes.get("lora_B.weight")?.[0] ?? 0,
   }),
   leaves,
-  coefficients: (settings) => ({ scaling: scalingOf(settings) }),
-  settingsFrom: ({ scaling = 1 }, size) => ({ alpha: scaling * size, rslora: false }),
+  neutral: { scaling: 1, dora: 0 },
+  coefficients: (settings) => ({
+    scaling: scalingOf(settings),
+    ...(settings.dora === true ? { dora: 1 } : {}),
+  }),
+  settingsFrom: ({ scaling = 1, dora }, size) => ({
+    alpha: scaling * size,
+    rslora: false,
+    ...(dora === undefined ? {} : { dora: dora !== 0 }),
+  }),
   resized: (settings, rank) => {
     const scaling = scalingOf(settings);
     return { ...settings, rank, alpha: scaling * (settings.rslora ? Math.sqrt(rank) : rank) };
   },
   padding: () => null,
+  readsProjection: ({ dora }) => dora === true,
   body,
-  bodyKey: () => "",
+  bodyKey: ({ dora }) => (dora === true ? "dora" : ""),
 };
 
 /** A rank of 0 adds nothing, whatever it is multiplied by. */
@@ -53,7 +76,7 @@ function scalingOf({ rank, alpha, rslora }: LoraSettings): number {
   return rank === 0 ? 1 : alpha / (rslora ? Math.sqrt(rank) : rank);
 }
 
-function leaves({ inFeatures, outFeatures }: Width, { rank }: LoraSettings): readonly Leaf[] {
+function leaves({ inFeatures, outFeatures }: Width, { rank, dora }: LoraSettings): readonly Leaf[] {
   // PEFT begins A as torch begins a Linear: Kaiming's uniform distribution with a = √5, whose bound is 1/√in.
   const a = { kind: "uniform", bound: 1 / Math.sqrt(inFeatures) } as const;
   return [
@@ -70,14 +93,21 @@ function leaves({ inFeatures, outFeatures }: Width, { rank }: LoraSettings): rea
       init: { kind: "zeros" },
       grows: { axis: 1, outer: outFeatures, inner: 1, fill: { kind: "zeros" } },
     },
+    // Zeros that nothing is made of: fresh adapters are plain LoRA.
+    ...(dora === true
+      ? [{ name: MAGNITUDE, shape: [outFeatures], init: { kind: "zeros" }, grows: null } as const]
+      : []),
   ];
 }
 
-function body(width: Width, _settings: LoraSettings, context: BodyContext): Func {
+function body(width: Width, { dora }: LoraSettings, context: BodyContext): Func {
   const b = new AdapterBody(context, width);
   const [down, up] = [b.leaf("lora_A.weight"), b.leaf("lora_B.weight")];
+  const magnitude = dora === true ? b.perFeature(MAGNITUDE) : null;
   const scaling = b.coefficient("scaling");
+  const strength = dora === true ? b.coefficient("dora") : null;
   const reduced = b.choose(b.x, b.turned(down), "reduced"); // [T, r]
   const scaled = b.op("Mul", [reduced, scaling], "scaled");
-  return b.end(b.join(scaled, b.turned(up), "y")); // [T, out]
+  if (magnitude === null || strength === null) return b.end(b.join(scaled, b.turned(up), "y")); // [T, out]
+  return b.end(scaledByMagnitude(b, b.join(scaled, b.turned(up), "delta"), magnitude, strength));
 }

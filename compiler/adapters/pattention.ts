@@ -51,6 +51,7 @@ export const pattention: AdapterKind<PattentionSettings> = {
     outFeatures: shapes.get("value_param_tokens")?.[1] ?? 0,
   }),
   leaves,
+  neutral: { tau: 1 },
   coefficients: (settings) => ({ tau: tauOf(settings) }),
   settingsFrom: ({ tau = 0 }) => ({ tau }),
   resized: (settings, tokens) => {
@@ -60,6 +61,7 @@ export const pattention: AdapterKind<PattentionSettings> = {
   },
   // exp(0) is 1: with softmax a key of zeros is no padding.
   padding: ({ norm }) => (norm === "softmax" ? { name: "token_bias", pad: -Infinity } : null),
+  readsProjection: () => false,
   body,
   bodyKey: ({ norm }) => norm,
 };
@@ -94,7 +96,7 @@ function leaves({ inFeatures, outFeatures }: Width, { tokens }: PattentionSettin
 function body(width: Width, { norm }: PattentionSettings, context: BodyContext): Func {
   const b = new AdapterBody(context, width);
   const [keys, values] = [b.leaf("key_param_tokens"), b.leaf("value_param_tokens")];
-  const bias = context.form === "single" || norm !== "softmax" ? null : b.padding("token_bias");
+  const bias = context.form === "single" || norm !== "softmax" ? null : b.perFeature("token_bias");
   const tau = b.coefficient("tau");
   const scores = b.choose(b.x, b.turned(keys), "scores"); // [T, n]
   let weights: Value;

@@ -49,10 +49,12 @@ export const scalarlm: AdapterKind<ScalarlmSettings> = {
     outFeatures: shapes.get("tokenformer_p")?.[1] ?? 0,
   }),
   leaves,
+  neutral: {},
   coefficients: () => ({}),
   settingsFrom: () => ({}),
   resized: (settings, rank) => ({ ...settings, rank }),
   padding: () => null,
+  readsProjection: () => false,
   body,
   bodyKey: ({ heads }) => String(heads),
 };

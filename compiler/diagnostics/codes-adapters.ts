@@ -26,6 +26,13 @@ export const adapterCodes = {
     found: `LoRA written into the graph at ${p.sites.slice(0, 3).join(", ")}${p.sites.length > 3 ? `, and ${p.sites.length - 3} more` : ""}`,
     fix: "export the base model without its adapter, or leave out `load` if the graph's own LoRA is the adapter that is meant",
   })),
+  DORA_REFUSED: error((p: { site: string; why: string }) => ({
+    what: `DoRA cannot be put beside ${p.site}`,
+    wanted:
+      "a projection whose weight is in the graph, in a float type: DoRA turns on the length of its rows",
+    found: p.why,
+    fix: "compile the float export of the base, or merge the adapter into the model with PEFT (merge_and_unload) and export that",
+  })),
   REPLACE_IMPOSSIBLE: error((p: { site: string; why: string }) => ({
     what: `${p.site} cannot be replaced by token-parameter attention`,
     wanted: "a projection by itself, all parts of a packed one, or an MLP",

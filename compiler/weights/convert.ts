@@ -33,8 +33,12 @@ export function convert(bytes: Uint8Array, from: DType, to: DType): Uint8Array {
   const size = byteSize(from, 1) ?? 1;
   const count = bytes.length / size;
   const at = numbersOf(bytes, from);
-  if (to === "float") return bytesOf(Float32Array.from({ length: count }, (_, i) => at(i)));
-  if (to === "double") return bytesOf(Float64Array.from({ length: count }, (_, i) => at(i)));
+  if (to === "float" || to === "double") {
+    // Weights have billions of elements, and `from` asks for each by a call of its own.
+    const numbers = to === "float" ? new Float32Array(count) : new Float64Array(count);
+    for (let i = 0; i < count; i++) numbers[i] = at(i);
+    return bytesOf(numbers);
+  }
   const narrow = to === "float16" ? toHalf : to === "bfloat16" ? toBfloat : null;
   if (narrow === null) throw new Error(`${to} is no float type`);
   const result = new Uint16Array(count);

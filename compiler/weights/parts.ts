@@ -1,4 +1,4 @@
-import { optionsOfKind } from "../adapters/index.ts";
+import { allLeavesOf, optionsOfKind } from "../adapters/index.ts";
 import type { AdapterKind, Shapes } from "../adapters/kind.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { AdapterPart } from "./adapter-file.ts";
@@ -30,7 +30,7 @@ export function makeParts(
     const place = { file, name: siteName(draft.site) };
     const settings = settle(place, draft, stated(draft), hints);
     checkShapes(file, draft, settings);
-    const leaves = draft.kind.leafNames.flatMap((leaf) => {
+    const leaves = allLeavesOf(draft.kind).flatMap((leaf) => {
       const tensor = draft.leaves.get(leaf);
       return tensor === undefined ? [] : [[leaf, tensor] as const];
     });

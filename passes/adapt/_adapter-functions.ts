@@ -1,3 +1,4 @@
+import { normFunction, type NormSpec } from "../../compiler/adapters/dora.ts";
 import { ADAPTER_KEY, type AdapterKind, type Form } from "../../compiler/adapters/kind.ts";
 import type { Width } from "../../compiler/sites/places.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
@@ -45,6 +46,18 @@ export class AdapterFunctions {
     this.#made.set(key, result);
     this.#made.set(text, result);
     return result;
+  }
+
+  /** The function of the norms of a weight's rows with LoRA in it. */
+  norms(spec: NormSpec): Func {
+    const key = `norms ${JSON.stringify(spec)}`;
+    const known = this.#made.get(key);
+    if (known !== undefined) return known;
+    const name = freeName(this.#model, "LoraNorms");
+    const func = normFunction(this.#rw, this.#loc, name, this.#model.opset, spec);
+    this.#rw.addFunction(this.#model, func);
+    this.#made.set(key, func);
+    return func;
   }
 
   /** A call that is in no graph yet. */

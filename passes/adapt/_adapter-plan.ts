@@ -5,6 +5,7 @@ import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { siteKey } from "../../compiler/sites/names.ts";
 import { widthOf, type Place, type Width } from "../../compiler/sites/places.ts";
 import { coefficientsIn } from "../../compiler/weights/coefficients.ts";
+import { baseWeightAt, type BaseWeight } from "./_base-weight.ts";
 import { assign, type Assigning, type Assignment, type Member } from "./_assign.ts";
 
 /** One adapter at a place that it fits. */
@@ -24,6 +25,8 @@ export interface Placed<P extends Place = Place> {
   readonly settings: object;
   /** One, or those of a bank; null for one that has nothing at this place. */
   readonly members: readonly (Fitted | null)[];
+  /** The projection's own weight, where the function reads the projection. */
+  readonly base: BaseWeight | null;
 }
 
 /** What is put where in a model. */
@@ -56,18 +59,18 @@ export class AdapterPlan {
  * when all are known. It changes nothing, and nothing is refused after it: an error leaves the model as it was.
  *
  * @throws TfcError where something that was asked for has no place; SITE_DTYPE; ADAPTER_LEAF_MISSING;
- *   ADAPTER_LEAF_SHAPE; ADAPTER_FACTOR_TOO_LARGE
+ *   ADAPTER_LEAF_SHAPE; ADAPTER_FACTOR_TOO_LARGE; DORA_REFUSED
  */
 export function planAdapters(places: readonly Place[], options: Assigning, sink: Sink): AdapterPlan {
   const assigned = assign(places, options, sink);
   const placed = places.flatMap((place) => {
     const assignment = assigned.get(siteKey(place.ref));
-    return assignment === undefined ? [] : [fit(place, assignment)];
+    return assignment === undefined ? [] : [fit(place, assignment, options.pass)];
   });
   return new AdapterPlan(placed);
 }
 
-function fit(place: Place, { kind, settings, members }: Assignment): Placed {
+function fit(place: Place, { kind, settings, members }: Assignment, pass: string): Placed {
   const width = widthOf(place);
   const fitted = members.map((member) => {
     if (member === null) return null;
@@ -75,7 +78,8 @@ function fit(place: Place, { kind, settings, members }: Assignment): Placed {
     const where = { ...(member.given && { file: member.given.file }), name: place.name };
     return { member, leaves, coefficients: coefficientsIn(width.dtype, kind, member.settings, where) };
   });
-  return { place, width, kind, settings, members: fitted };
+  const base = kind.readsProjection(settings) ? baseWeightAt(place, pass) : null;
+  return { place, width, kind, settings, members: fitted, base };
 }
 
 /** The leaves that a member has at a place; given ones must be there, in these shapes. */

@@ -1,5 +1,6 @@
 import { initialBytes } from "../../compiler/adapters/init.ts";
-import type { Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
+import { derived } from "../../compiler/adapters/dora.ts";
+import type { AdapterKind, Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
 import { resizeLeaf, resizedShape } from "../../compiler/adapters/resize.ts";
 import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
@@ -9,9 +10,12 @@ import { tensorOf } from "../../compiler/ir/scalar.ts";
 import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { convert } from "../../compiler/weights/convert.ts";
+import { convert, encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
+import { sizeOf as elementsOf, type WeightTensor } from "../../compiler/weights/weight.ts";
 import type { Member } from "./_assign.ts";
+import type { BaseWeight } from "./_base-weight.ts";
+import { rowSquares, type LowRank } from "./_row-norms.ts";
 import type { Fitted, Placed } from "./_adapter-plan.ts";
 
 /** Where the weights of adapters are. */
@@ -25,7 +29,7 @@ export type Residence = (typeof residences)[number];
 export class AdapterValues {
   readonly #model: Model;
   readonly #rw: Rewriter;
-  readonly #residence: Residence;
+  readonly residence: Residence;
   readonly #loc: Loc;
   readonly #first: (leaf: Leaf) => Init;
   readonly #made = new Map<string, readonly Value[]>();
@@ -45,19 +49,49 @@ export class AdapterValues {
   ) {
     this.#model = model;
     this.#rw = rw;
-    this.#residence = residence;
+    this.residence = residence;
     this.#loc = madeBy(options.pass, []);
     this.#first = options.first ?? (({ init }) => init);
   }
 
-  /** The values at a place, in the order in which the kind's function takes them behind x and adapter_ids. */
+  /**
+   * The values at a place, in the order in which the kind's function takes them behind x and adapter_ids. Where it
+   * reads the projection, the last one is the norms of its rows with the adapter; for adapters that are inputs the
+   * squares of the base's norms, of which the graph makes those.
+   */
   at(placed: Placed, form: Form): readonly Value[] {
     const { name } = placed.place;
     const known = this.#made.get(name);
     if (known !== undefined) return known;
-    const values = this.#residence === "bank" ? this.#stacked(placed, form) : this.#single(placed);
+    const own = this.residence === "bank" ? this.#stacked(placed, form) : this.#single(placed);
+    const values = placed.base === null ? own : [...own, this.#ofWeight(placed, placed.base)];
     this.#made.set(name, values);
     return values;
+  }
+
+  /** What is made of the base's weight. It is read when the files are written, one tensor at a time. */
+  #ofWeight({ place: { name }, width: { dtype }, kind, members }: Placed, base: BaseWeight): Value {
+    const outFeatures = base.place.shape[0] ?? 0;
+    if (this.residence === "inputs") {
+      const wide = dtype === "double" ? "double" : "float";
+      const squares = deferred(wide, [outFeatures], () => encodeNumbers(rowSquares(base, null), wide));
+      return this.#initializer(`${name}.${derived.baseSquares}`, squares);
+    }
+    // What adds nothing is divided by something, and multiplied by nothing.
+    const ones = new Float64Array(outFeatures).fill(1);
+    const isBank = this.residence === "bank";
+    const produce = (): Uint8Array => {
+      const norms = members.flatMap((one) => [
+        ...(one === null
+          ? ones
+          : rowSquares(base, lowRankOf(kind, one.member)).map((square) =>
+              Math.max(Math.sqrt(square), 1e-12),
+            )),
+      ]);
+      return encodeNumbers(Float64Array.from([...norms, ...(isBank ? ones : [])]), dtype);
+    };
+    const shape = isBank ? [members.length + 1, outFeatures] : [outFeatures];
+    return this.#initializer(`${name}.${derived.norms}`, deferred(dtype, shape, produce));
   }
 
   #single({ place: { name }, width: { dtype }, kind, members }: Placed): Value[] {
@@ -67,11 +101,11 @@ export class AdapterValues {
       const full = `${name}.${leaf.name}`;
       const tensor = deferred(dtype, leaf.shape, () => leafBytes(this.#fresh(leaf), one.member, dtype, full));
       this.parameters += tensor.size;
-      if (this.#residence === "baked") return this.#initializer(full, tensor);
+      if (this.residence === "baked") return this.#initializer(full, tensor);
       return this.#input(full, dtype, symbolicShape(leaf, name, kind.size), tensor);
     });
     const coefficients = [...one.coefficients].map(([coefficient, number]) => {
-      if (this.#residence === "baked") return this.#number(`${kind.name}.${coefficient}`, dtype, [number]);
+      if (this.residence === "baked") return this.#number(`${kind.name}.${coefficient}`, dtype, [number]);
       const full = `${name}.${coefficient}`;
       return this.#input(full, dtype, [1], tensorOf(dtype, [1], [number]));
     });
@@ -100,8 +134,9 @@ export class AdapterValues {
     const bias =
       padding === null ? [] : [this.#padding(`${name}.${padding.name}`, dtype, sizes, largest, padding.pad)];
     const coefficients = Object.keys(kind.coefficients(settings)).map((coefficient) => {
-      const numbers = members.map((one) => one?.coefficients.get(coefficient) ?? 1);
-      return this.#number(`${kind.name}.${coefficient}`, dtype, [...numbers, 1]);
+      const neutral = kind.neutral[coefficient] ?? 1;
+      const numbers = members.map((one) => one?.coefficients.get(coefficient) ?? neutral);
+      return this.#number(`${kind.name}.${coefficient}`, dtype, [...numbers, neutral]);
     });
     return [...stacks, ...bias, ...coefficients];
   }
@@ -177,6 +212,18 @@ function leafBytes(leaf: Leaf, { given, seed }: Member, dtype: DType, name: stri
   const converted = convert(bytes, tensor.dtype, dtype);
   if (tensor.dtype !== dtype) checkFinite({ file: given.file, name }, dtype, converted);
   return converted;
+}
+
+/** A trained LoRA as numbers. A fresh one adds nothing to the weight. */
+function lowRankOf(kind: AdapterKind, { settings, given }: Member): LowRank | null {
+  const [down, up] = ["lora_A.weight", "lora_B.weight"].map((leaf) => given?.part.leaves.get(leaf));
+  if (down === undefined || up === undefined) return null;
+  const numbers = (tensor: WeightTensor): Float64Array => {
+    const at = numbersOf(tensor.bytes(), tensor.dtype);
+    return Float64Array.from({ length: elementsOf(tensor) }, (_, i) => at(i));
+  };
+  const scale = kind.coefficients(settings)["scaling"] ?? 1;
+  return { down: numbers(down), up: numbers(up), rank: down.shape[0] ?? 0, scale };
 }
 
 function padded(bytes: Uint8Array, leaf: Leaf, dtype: DType, from: number, to: number): Uint8Array {

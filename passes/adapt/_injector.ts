@@ -109,7 +109,7 @@ export class Injector {
     const { site, inner } = place;
     const part = inner.linear.parts[inner.part];
     if (part === undefined) throw new Error(`${place.name} is no projection`);
-    const { func, values } = this.#prepared(placed);
+    const { func, values, norms } = this.#prepared(placed);
     const named = values.map(({ name, value }) => ({
       // Which ids a projection reads says nothing of the projection: one parameter serves all.
       name: value === this.#idsAt(place) ? (value.name ?? name) : `${part.site}.${name}`,
@@ -117,7 +117,7 @@ export class Injector {
     }));
     const ofCall = this.#inside.get(site.node) ?? [];
     this.#inside.set(site.node, ofCall);
-    ofCall.push({ site: part.site, kind, func, values: named });
+    ofCall.push({ site: part.site, kind, func, values: named, norms });
   }
 
   /** Writes the adapters of projections into a function; calls that differ in theirs get functions of their own. */
@@ -128,7 +128,11 @@ export class Injector {
       if (ofCall !== undefined) adapters.set(site.node, ofCall);
     }
     const text = (ofCall: readonly InnerAdapter[]): string =>
-      ofCall.map(({ site, func: own, values }) => `${site} ${own.key} ${values.length}`).join();
+      ofCall
+        .map(
+          ({ site, func: own, values, norms }) => `${site} ${own.key} ${values.length} ${norms?.key ?? ""}`,
+        )
+        .join();
     for (const variant of this.#variants.of(func, adapters, text)) {
       const how = { loc: madeBy(this.#pass, [variant.func.loc]), label: this.#label };
       const writer = new InnerWriter(this.#rw, variant, this.#functions, how);
@@ -143,8 +147,8 @@ export class Injector {
     return this.#ids?.at(place) ?? null;
   }
 
-  #prepared(placed: Placed): Pick<InnerAdapter, "func" | "values"> {
-    const { place, width, kind, settings } = placed;
+  #prepared(placed: Placed): Pick<InnerAdapter, "func" | "values" | "norms"> {
+    const { place, width, kind, settings, base } = placed;
     const form = this.#ids?.formAt(place) ?? "single";
     const func = this.#functions.of(kind, width, settings, form);
     const ids = this.#idsAt(place);
@@ -152,7 +156,11 @@ export class Injector {
     const values = ids === null ? own : [ids, ...own];
     // The first parameter of the function is x.
     const names = func.body.inputs.slice(1).map((value) => value.name ?? "");
-    return { func, values: values.map((value, i) => ({ name: names[i] ?? "", value })) };
+    const norms =
+      base !== null && this.#values.residence === "inputs"
+        ? this.#functions.norms({ dtype: width.dtype, isInFirst: base.place.isInFirst, part: base.part })
+        : null;
+    return { func, values: values.map((value, i) => ({ name: names[i] ?? "", value })), norms };
   }
 }
 

@@ -1,5 +1,6 @@
 import { inputError, type TfcError } from "../../compiler/diagnostics/error.ts";
 import type { Model } from "../../compiler/ir/model.ts";
+import { MAGNITUDE } from "../../compiler/adapters/dora.ts";
 import { adapterKinds } from "../../compiler/adapters/index.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import { Parameters, type ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
@@ -10,12 +11,14 @@ import { checkFinite } from "../../compiler/weights/finite.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import type { SiteRef } from "../../compiler/sites/site.ts";
 import { isProjection, siteName } from "../../compiler/sites/names.ts";
-import type { WeightTensor } from "../../compiler/weights/weight.ts";
-import { baseBytes } from "./_overridden.ts";
+import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
+import { baseRows, eachRow, squareOf } from "./_row-norms.ts";
+
+const [DOWN, UP] = ["lora_A.weight", "lora_B.weight"] as const;
 
 /**
  * The weights of a model with an adapter in them, by the names and in the layout of Hugging Face: W + s·BA at each
- * projection with LoRA, and what the adapter's file brings of the base's. A sum is made when its bytes are asked for.
+ * projection with LoRA, each row of it as long as DoRA's magnitude says, and what the adapter's file brings of the base's. A sum is made when its bytes are asked for.
  *
  * @throws TfcError ADAPTER_BASE_OTHER; MERGE_REFUSED with the site, for what is no product with a matrix, and for weights that are not there
  *   in floating point; ADAPTER_LEAF_SHAPE
@@ -62,41 +65,37 @@ function sumOf(
   given: WeightTensor | undefined,
 ): WeightTensor {
   const name = siteName(site);
-  const [a, b] = ["lora_A.weight", "lora_B.weight"].map((leaf) => leaves.get(leaf));
+  const [a, b, magnitude] = [DOWN, UP, MAGNITUDE].map((leaf) => leaves.get(leaf));
   if (a === undefined || b === undefined) throw new Error(`LoRA at ${name} without its leaves`);
   const [outs = 0, ins = 0] = place.shape;
   const rank = a.shape[0] ?? 0;
-  for (const [leaf, { shape }, wanted] of [
-    ["lora_A.weight", a, [rank, ins]],
-    ["lora_B.weight", b, [outs, rank]],
+  for (const [leaf, found, wanted] of [
+    [DOWN, a.shape, [rank, ins]],
+    [UP, b.shape, [outs, rank]],
+    [MAGNITUDE, magnitude?.shape ?? [outs], [outs]],
   ] as const) {
-    if (shape.join() === wanted.join()) continue;
+    if (found.join() === wanted.join()) continue;
     throw inputError(
       "ADAPTER_LEAF_SHAPE",
       { file, name: `${name}.${leaf}` },
-      { wanted: wanted.join(), found: shape.join() },
+      { wanted: wanted.join(), found: found.join() },
     );
   }
   const scale = adapterKinds.get("lora")?.coefficients(settings)["scaling"] ?? 1;
-  const read = (leaf: string, tensor: WeightTensor): ((i: number) => number) => {
+  const read = (leaf: string, tensor: WeightTensor): Float64Array => {
     const bytes = tensor.bytes();
     checkFinite({ file, name: `${name}.${leaf}` }, tensor.dtype, bytes);
-    return numbersOf(bytes, tensor.dtype);
+    const at = numbersOf(bytes, tensor.dtype);
+    return Float64Array.from({ length: sizeOf(tensor) }, (_, i) => at(i));
   };
   const bytes = (): Uint8Array => {
-    const base = given === undefined ? numbersOf(baseBytes(place), place.dtype) : read("weight", given);
-    const [down, up] = [read("lora_A.weight", a), read("lora_B.weight", b)];
-    const matrix = Float64Array.from({ length: rank * ins }, (_, i) => down(i));
+    const rows = given === undefined ? baseRows({ place }) : read("weight", given);
+    const lengths = magnitude === undefined ? null : read(MAGNITUDE, magnitude);
     const sum = new Float32Array(outs * ins);
-    const row = new Float64Array(ins);
-    for (let o = 0; o < outs; o++) {
-      for (let i = 0; i < ins; i++) row[i] = base(o * ins + i);
-      for (let r = 0; r < rank; r++) {
-        const factor = scale * up(o * rank + r);
-        for (let i = 0; i < ins; i++) row[i] = (row[i] ?? 0) + factor * (matrix[r * ins + i] ?? 0);
-      }
-      sum.set(row, o * ins);
-    }
+    eachRow({ rows, inFeatures: ins }, { down: read(DOWN, a), up: read(UP, b), rank, scale }, (row, o) => {
+      const factor = lengths === null ? 1 : (lengths[o] ?? 0) / Math.sqrt(squareOf(row));
+      for (let i = 0; i < ins; i++) sum[o * ins + i] = factor * (row[i] ?? 0);
+    });
     return encodeNumbers(sum, "float");
   };
   return { dtype: "float", shape: place.shape, bytes };

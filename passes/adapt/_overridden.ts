@@ -11,6 +11,9 @@ export interface Overriding {
   readonly bytes: () => Uint8Array;
 }
 
+/** A matrix of the base, whoever reads it. */
+export type StoredMatrix = Pick<ParameterPlace, "shape" | "dtype" | "weight" | "isInFirst" | "packed">;
+
 /** The shape of what the reader reads: of a packed projection all its parts. */
 export function readShape({ shape, packed, isInFirst }: ParameterPlace): readonly number[] {
   const [rows = 0, columns] = packed === null ? shape : [packed.of, ...shape.slice(1)];
@@ -40,7 +43,7 @@ function packedBytes(parts: readonly Overriding[], place: ParameterPlace, size: 
 }
 
 /** The base's own weight as Hugging Face has it, `[out, in]`, of a packed one its part; in the reader's type. */
-export function baseBytes(place: ParameterPlace): Uint8Array {
+export function baseBytes(place: StoredMatrix): Uint8Array {
   const whole = outFirst(place);
   if (place.packed === null) return whole;
   const row = (place.shape[1] ?? 1) * (byteSize(place.dtype, 1) ?? 0);
@@ -49,7 +52,11 @@ export function baseBytes(place: ParameterPlace): Uint8Array {
 }
 
 /** The base's own weight as `[out, in]`, in the reader's type. */
-function outFirst({ weight, isInFirst, dtype }: ParameterPlace): Uint8Array {
+function outFirst({
+  weight,
+  isInFirst,
+  dtype,
+}: Pick<ParameterPlace, "weight" | "isInFirst" | "dtype">): Uint8Array {
   const tensor = weight.root.constant;
   if (tensor === undefined) throw new Error("a weight without a tensor");
   const bytes = typed(tensor, dtype);

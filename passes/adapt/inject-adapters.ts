@@ -131,9 +131,8 @@ function addBehind(b: Builder, { name, output, readers, result }: Adapted): void
 }
 
 /** Adds results to a projection's, or to those parts of a packed one that have any. */
-function addInside(b: Builder, { linear, results }: Chosen): void {
+function addInside(b: Builder, { linear, readers, results }: Chosen): void {
   const { output, parts } = linear;
-  const readers = new Set(output.uses);
   const added = results.flatMap((result) => (result === null ? [] : [result]));
   const name = parts.map(({ site }) => site).join("_");
   const isWhole = added.length === parts.length;

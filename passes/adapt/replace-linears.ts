@@ -146,13 +146,12 @@ function checkReplaceable({ placed }: AdapterPlan): void {
   }
 }
 
-function replaceInside(b: Builder, { linear, results }: Chosen): void {
+function replaceInside(b: Builder, { linear, readers, results }: Chosen): void {
   const rw = b.rewriter;
   const { output, parts } = linear;
-  const readers = [...output.uses];
   const made = results.flatMap((result) => (result === null ? [] : [result]));
   const whole = joined(b, made, parts.map(({ site }) => site).join("_"));
-  rw.replaceUses(output, whole, (use) => readers.includes(use));
+  rw.replaceUses(output, whole, (use) => readers.has(use));
   dropIfUnread(rw, [output]);
   // What stands in a projection's place is one: adapters can be put beside it.
   if (made.length === 1 && whole.producer !== null) markLinear(rw, whole.producer, linear);

@@ -12,7 +12,6 @@ import type { Session } from "../session/session.ts";
 import {
   elementsFrom,
   sizeOf,
-  tensorFrom,
   zeros,
   type ElementType,
   type HostTensor,
@@ -80,12 +79,16 @@ function checkPart(part: AdapterPart, ports: readonly AdapterPort[], file: strin
   if (wanted !== found) throw inputError("ADAPTER_KIND_OTHER", { file, name: site }, { wanted, found });
 }
 
-function emptyPort({ port, isCoefficient }: AdapterPort): HostTensor {
+function emptyPort({ port, kind, part, isCoefficient }: AdapterPort): HostTensor {
   const dtype = floatOf(port.dtype, port.name);
-  // What nothing is multiplied by may be anything finite.
-  if (isCoefficient) return tensorFrom(dtype, [1], () => (dtype === "float16" ? 0x3c00 : 1));
+  if (isCoefficient) return coefficientOf(dtype, kind.neutral[part] ?? 1);
   const dims = port.dims.map((dim) => (typeof dim === "number" ? dim : 0));
   return { dtype, dims, data: zeros(dtype, sizeOf(dims)) };
+}
+
+function coefficientOf(dtype: FloatType, value: number): HostTensor {
+  const bytes = convert(new Uint8Array(Float64Array.of(value).buffer), "double", dtype);
+  return { dtype, dims: [1], data: elementsFrom(dtype, bytes) };
 }
 
 function filledPort(
@@ -97,8 +100,7 @@ function filledPort(
   const place = { file, name: port.name };
   if (isCoefficient) {
     const value = coefficientsIn(dtype, kind, given.settings, place).get(part) ?? 1;
-    const bytes = convert(new Uint8Array(Float64Array.of(value).buffer), "double", dtype);
-    return { dtype, dims: [1], data: elementsFrom(dtype, bytes) };
+    return coefficientOf(dtype, value);
   }
   const leaf = given.leaves.get(part);
   if (leaf === undefined)
@@ -116,7 +118,9 @@ function filledPort(
   return { dtype, dims: leaf.shape, data: elementsFrom(dtype, typed) };
 }
 
-function floatOf(dtype: ElementType | null, name: string): "float" | "double" | "float16" {
+type FloatType = "float" | "double" | "float16";
+
+function floatOf(dtype: ElementType | null, name: string): FloatType {
   if (dtype === "float" || dtype === "double" || dtype === "float16") return dtype;
   throw inputError("VERIFY_INPUT", { name }, { name, type: dtype ?? "of a type that JavaScript has not" });
 }

@@ -1,4 +1,4 @@
-import { adapterKinds } from "../../compiler/adapters/index.ts";
+import { adapterKinds, allLeavesOf } from "../../compiler/adapters/index.ts";
 import { describedIn } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY, type AdapterKind } from "../../compiler/adapters/kind.ts";
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
@@ -60,7 +60,7 @@ function portsAt(
   const ref = parseSiteName(name);
   if (ref === null) return [];
   const coefficients = Object.keys(kind.coefficients(settings));
-  return [...kind.leafNames, ...coefficients].flatMap((part) => {
+  return [...allLeavesOf(kind), ...coefficients].flatMap((part) => {
     const port = inputs.find((input) => input.name === `${name}.${part}`);
     const isCoefficient = coefficients.includes(part);
     return port === undefined ? [] : [{ port, site: siteKey(ref), kind, settings, part, isCoefficient }];

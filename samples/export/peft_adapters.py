@@ -5,7 +5,8 @@
 Every adapter gets a folder with `adapter_config.json` and `adapter_model.safetensors`, as `save_pretrained` writes
 them, with seeded random weights; its model card is left out. `logits.safetensors` beside them holds the logits of the
 model that `PeftModel.from_pretrained` makes of the folder: `{case}.{step}.logits`, for the inputs of that name in the
-sample model's `oracle.safetensors`. The folder `dora` has none, since tfc refuses it.
+sample model's `oracle.safetensors`. The folder `dora` has none: what DoRA computes is recorded
+for smaller models, by peft_variants.py.
 
 There is no folder with `fan_in_fan_out`. The flag says that the base layer keeps its weight as `[in, out]`, as
 transformers' Conv1D does. Over `nn.Linear`, which every Llama has, PEFT 0.21 warns, sets the flag to false in the
@@ -66,7 +67,7 @@ ADAPTERS = {
         "layers_to_transform": [0],
     },
 }
-REFUSED = {"dora"}
+UNRECORDED = {"dora"}
 
 
 @torch.no_grad()
@@ -113,7 +114,7 @@ def main() -> None:
     for seed, (name, settings) in enumerate(ADAPTERS.items(), start=19):
         folder = args.out / name
         save_adapter(args.model, settings, seed, folder)
-        if name in REFUSED:
+        if name in UNRECORDED:
             continue
         model = PeftModel.from_pretrained(base_model(args.model), folder).eval()
         recorded = record(model, oracle)

@@ -102,7 +102,6 @@ describe("leaves", () => {
   });
 
   it.each([
-    [`${q}.lora_magnitude_vector`, "the magnitude vector of DoRA"],
     [`${q}.lora_A.bias`, "the bias of a LoRA matrix"],
     [`${q}.lora_C.weight`, "neither a leaf of an adapter kind nor a weight of a Llama"],
     [
@@ -345,10 +344,18 @@ describe("a file that is broken", () => {
     );
   });
 
-  it("DoRA, and a config that contradicts the weights", async () => {
-    const dora = path.join(samples, "peft/dora");
-    const message = await refused(folder, "compile", model, "--load", dora);
-    expect(message).toMatch(/adapter_config\.json: error PEFT_UNSUPPORTED: the PEFT adapter uses DoRA/);
+  it("DoRA beside quantized weights", async () => {
+    const dora = path.resolve(import.meta.dirname, "../models/adapted/peft/llama2-dora");
+    const base = path.join(samples, "families/llama2-quantized-nbits/model.onnx");
+    const message = await refused(folder, "compile", base, "--load", dora);
+    expect(message).toContain(
+      "error DORA_REFUSED: DoRA cannot be put beside model.layers.0.self_attn.q_proj",
+    );
+    expect(message).toContain("found its weight is quantized");
+    expect(message).toContain("compile the float export of the base");
+  });
+
+  it("a config that contradicts the weights", async () => {
     const peft = await writePeft(nextFile(""), lora, { r: 5 });
     expect(await refusedWith(peft)).toMatch(
       /error PEFT_CONTRADICTS: [^]*wanted rank 5, by the config, found rank 2/,

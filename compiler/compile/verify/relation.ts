@@ -101,6 +101,7 @@ function hasZeroLeaf(
   settings: Readonly<Record<string, unknown>>,
   leaves: ReadonlyMap<string, Tensor>,
 ): boolean {
+  if (kind.readsProjection(settings)) return false;
   const shapes = new Map([...leaves].map(([name, { shape }]) => [name, shape]));
   const width = { ...kind.widthOf(shapes), dtype: "float" as const };
   if (width.inFeatures === 0 || width.outFeatures === 0) return false;

@@ -1,3 +1,4 @@
+import { derived, MAGNITUDE } from "../../adapters/dora.ts";
 import { kindOfLeaf } from "../../adapters/index.ts";
 import type { AdapterKind } from "../../adapters/kind.ts";
 import type { SiteRef } from "../../sites/site.ts";
@@ -17,6 +18,8 @@ export type Parameter =
   | { readonly is: "override"; readonly name: string; readonly dims: number }
   /** PEFT's copy of what a module in modules_to_save was before training: nothing reads it. */
   | { readonly is: "original" }
+  /** What tfc has made of leaves and base for a graph: it follows from them. */
+  | { readonly is: "derived" }
   /** Something that cannot be applied. `what` is a noun phrase. */
   | { readonly is: "unknown"; readonly what: string };
 
@@ -52,9 +55,12 @@ export function parseParameter(name: string): Parameter {
   const known = unsupported.find(([pattern]) => pattern.test(name));
   if (known !== undefined) return { is: "unknown", what: known[1] };
   if (name.includes(".original_module.")) return { is: "original" };
+  if (ofDora.has(name.slice(name.lastIndexOf(".") + 1))) return { is: "derived" };
   const path = unwrap(name);
   return leafOf(path) ?? overrideOf(path) ?? { is: "unknown", what: describe(path) };
 }
+
+const ofDora: ReadonlySet<string> = new Set(Object.values(derived));
 
 /** The site that a module's name means, in any of the spellings that checkpoints have; null for other modules. */
 export function siteOfModule(name: string): SiteRef | null {
@@ -90,7 +96,6 @@ function staged(path: readonly string[]): readonly string[] {
 const unsupported: readonly (readonly [RegExp, string])[] = [
   [/(?:^|\.)(?:original_)?inv_freq$|(?:^|\.)rotary_/, "a rotary table: these are computed, not overridden"],
   [/\.lora_embedding_[AB]\b/, "LoRA of an embedding"],
-  [/\.lora_magnitude_vector\b/, "the magnitude vector of DoRA"],
   [/\.lora_[AB](?:\.[^.]+)?\.bias$/, "the bias of a LoRA matrix (lora_bias)"],
   [/\.lora_diag\b/, "the diagonal of KaSA"],
   [/\.lora_velora_/, "the state of VeLoRA"],
@@ -114,8 +119,7 @@ function withoutShells(path: readonly string[]): readonly string[] {
 }
 
 function leafOf(path: readonly string[]): Parameter | null {
-  const adapter = adapterNameIn(path);
-  const named = adapter === null ? path : [...path.slice(0, -2), "weight"];
+  const { named, adapter } = withoutAdapter(path);
   // Names of leaves have at most two parts: lora_A.weight.
   for (const parts of [2, 1]) {
     const leaf = named.slice(-parts).join(".");
@@ -132,10 +136,24 @@ function leafOf(path: readonly string[]): Parameter | null {
   return null;
 }
 
-/** PEFT has `lora_A.default.weight` in memory, and ScalarLM saves it so: the middle is the adapter's name. */
-function adapterNameIn(path: readonly string[]): string | null {
-  const isNamed = /^lora_[AB]$/.test(path.at(-3) ?? "") && path.at(-1) === "weight";
-  return isNamed ? (path.at(-2) ?? null) : null;
+/**
+ * A leaf's path without the adapter's name. PEFT has `lora_A.default.weight` in memory, and ScalarLM saves it so: the
+ * middle is the name. The magnitudes of DoRA are a parameter in older versions and a module in those since 0.12, whose
+ * `weight` is left out in files: `lora_magnitude_vector`, with or without `default`, with or without `weight`.
+ */
+function withoutAdapter(path: readonly string[]): {
+  readonly named: readonly string[];
+  readonly adapter: string | null;
+} {
+  const at = path.findIndex((segment) => segment === MAGNITUDE || /^lora_[AB]$/.test(segment));
+  const [leaf = "", ...rest] = at < 0 ? [] : path.slice(at);
+  if (leaf === MAGNITUDE && rest.length <= 2) {
+    const names = rest.at(-1) === "weight" ? rest.slice(0, -1) : rest;
+    if (names.length <= 1) return { named: path.slice(0, at + 1), adapter: names[0] ?? null };
+  }
+  const [name = "", last] = rest;
+  if (leaf === MAGNITUDE || rest.length !== 2 || last !== "weight") return { named: path, adapter: null };
+  return { named: [...path.slice(0, at + 1), "weight"], adapter: name };
 }
 
 /** The site of a module, whose path begins with the layers. */

@@ -44,7 +44,7 @@ export function sortWeights(file: string, weights: StateDict): SortedWeights {
       unknown.push([name, parameter.what]);
       continue;
     }
-    if (parameter.is === "original") continue;
+    if (parameter.is === "original" || parameter.is === "derived") continue;
     if (!isFloat(tensor.dtype)) throw inputError("ADAPTER_DTYPE", { file, name }, { dtype: tensor.dtype });
     if (parameter.is === "override") {
       checkDims(file, name, tensor, parameter.dims);

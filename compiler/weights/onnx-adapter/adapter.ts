@@ -1,8 +1,7 @@
+import { MAGNITUDE } from "../../adapters/dora.ts";
 import { adapterKinds } from "../../adapters/index.ts";
-import type { AdapterKind } from "../../adapters/kind.ts";
 import { inputError } from "../../diagnostics/error.ts";
 import { isFloat, type DType } from "../../ir/dtype.ts";
-import { checkOptions } from "../../pass/options.ts";
 import type { AdapterFile, AdapterPart } from "../adapter-file.ts";
 import { hintsFor, inFile, makeParts, shapesOf, type Hints } from "../parts.ts";
 import { finite, finiteBytes, type Stage } from "../file-weights.ts";
@@ -62,17 +61,12 @@ interface Coefficient {
   readonly dtype: DType;
 }
 
-/** The names that coefficients of a kind have. They are the same whatever its settings. */
-function coefficientNames(kind: AdapterKind): readonly string[] {
-  return Object.keys(kind.coefficients(checkOptions(kind.options, {}, kind.name)));
-}
-
 function coefficientKey(name: string): string | null {
   const at = name.lastIndexOf(".");
   const coefficient = name.slice(at + 1);
   const site = at < 0 ? null : siteOfModule(name.slice(0, at));
   if (site === null) return null;
-  const isKnown = [...adapterKinds.values()].some((kind) => coefficientNames(kind).includes(coefficient));
+  const isKnown = [...adapterKinds.values()].some(({ neutral }) => Object.hasOwn(neutral, coefficient));
   return isKnown ? `${siteKey(site)}.${coefficient}` : null;
 }
 
@@ -96,7 +90,11 @@ function statedBy(
   hints: Hints,
 ): Readonly<Record<string, unknown>> {
   const { kind, site } = draft;
-  const keys = coefficientNames(kind).map((name) => [name, `${siteKey(site)}.${name}`] as const);
+  const place = { file, name: siteName(site) };
+  const shapes = shapesOf(draft);
+  const own = inFile(place, () => kind.settingsOf(shapes, {}));
+  const names = Object.keys(kind.coefficients(own));
+  const keys = names.map((name) => [name, `${siteKey(site)}.${name}`] as const);
   const found = new Map<string, Coefficient>();
   for (const [name, key] of keys) {
     const coefficient = coefficients.get(key);
@@ -104,9 +102,7 @@ function statedBy(
     found.set(name, coefficient);
   }
   for (const [, key] of keys) coefficients.delete(key);
-  const place = { file, name: siteName(site) };
-  const shapes = shapesOf(draft);
-  const sizes = inFile(place, () => kind.settingsOf(shapes, {})) as Readonly<Record<string, number>>;
+  const sizes = own as Readonly<Record<string, number>>;
   const usual = kind.coefficients(kind.settingsOf(shapes, hintsFor(kind, hints)));
   const isUsual = [...found].every(
     ([name, { value, dtype }]) => value === rounded(usual[name] ?? NaN, dtype),
@@ -162,6 +158,10 @@ function* matMulsOf(
   const kind = adapterKinds.get(part.kind);
   if (kind === undefined || part.kind !== "lora") {
     const what = `an adapter of kind ${part.kind}`;
+    throw inputError("ADAPTER_FORMAT_CANNOT", { file, name }, { format: `the layout ${layout}`, what });
+  }
+  if (part.leaves.has(MAGNITUDE)) {
+    const what = "DoRA, whose magnitudes are no input of a graph with LoRA";
     throw inputError("ADAPTER_FORMAT_CANNOT", { file, name }, { format: `the layout ${layout}`, what });
   }
   const dtype = part.leaves.get("lora_B.weight")?.dtype ?? "float";

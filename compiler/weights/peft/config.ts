@@ -9,6 +9,7 @@ export interface PeftConfig {
   readonly r: number;
   readonly alpha: number;
   readonly rslora: boolean;
+  readonly dora: boolean;
   readonly rankPattern: ReadonlyMap<string, number>;
   readonly alphaPattern: ReadonlyMap<string, number>;
   /** Names, a regular expression of Python, or null where the architecture decided. */
@@ -97,8 +98,8 @@ const fields: Readonly<Record<string, Field>> = {
   lora_ga_config: object,
   megatron_core: text,
   qalora_group_size: amount,
-  // What is refused wherever it is set.
   use_dora: flag,
+  // What is refused wherever it is set.
   use_qalora: flag,
   lora_bias: flag,
   trainable_token_indices: any,
@@ -115,7 +116,6 @@ const fields: Readonly<Record<string, Field>> = {
 
 /** Fields that make something else of LoRA, and what. */
 const variants: Readonly<Record<string, string>> = {
-  use_dora: "DoRA",
   use_qalora: "QA-LoRA",
   lora_bias: "a bias of LoRA's own",
   trainable_token_indices: "trained rows of the embedding",
@@ -225,6 +225,7 @@ function configOf(file: string, json: Json): PeftConfig {
     r: or("r", 8),
     alpha: or("lora_alpha", 8),
     rslora: or("use_rslora", false),
+    dora: or("use_dora", false),
     rankPattern: new Map(Object.entries(or<Record<string, number>>("rank_pattern", {}))),
     alphaPattern: new Map(Object.entries(or<Record<string, number>>("alpha_pattern", {}))),
     targets: or<readonly string[] | string | null>("target_modules", null),

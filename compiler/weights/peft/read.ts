@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
+import { MAGNITUDE } from "../../adapters/dora.ts";
 import type { AdapterFile } from "../adapter-file.ts";
 import { makeParts, type Hints } from "../parts.ts";
 import { BASE_KEY } from "../fingerprint.ts";
@@ -33,13 +34,17 @@ export function readPeftAdapter(folder: string, hints: Hints): AdapterFile {
   const { file, weights, base } = openWeights(folder);
   const { drafts, overrides } = sortWeights(file, weights);
   const modules = new Map(drafts.map((draft) => [moduleOfDraft(file, draft), draft]));
-  for (const [module, draft] of modules) checkTarget(file, module, draft, targets);
+  for (const [module, draft] of modules) {
+    checkTarget(file, module, draft, targets);
+    checkMagnitude(file, config, draft);
+  }
   checkWhole(file, config, targets, [...modules]);
   checkSaved(file, config, [...overrides.keys()]);
   const ranks = new Map([...modules].map(([module, draft]) => [draft, module]));
   const stated = (draft: Draft): Readonly<Record<string, unknown>> => ({
     alpha: targets.alphaOf(ranks.get(draft) ?? ""),
     rslora: config.rslora,
+    ...(config.dora ? { dora: true } : {}),
   });
   return {
     file: folder,
@@ -87,7 +92,7 @@ function openWeights(folder: string): { file: string; weights: StateDict; base: 
 function moduleOfDraft(file: string, { names, kind }: Draft): string {
   const [name = ""] = names.values();
   if (kind.name !== "lora") throw contradicts(file, name, "leaves of LoRA alone", `a leaf of ${kind.name}`);
-  const ending = /\.lora_[AB](?:\.[^.]+)?\.weight$/;
+  const ending = /\.(?:lora_[AB](?:\.[^.]+)?\.weight|lora_magnitude_vector(?:\..*)?)$/;
   return name.replace(/^base_model\.model\./, "").replace(ending, "");
 }
 
@@ -100,6 +105,19 @@ function checkTarget(file: string, module: string, { leaves, names }: Draft, tar
   const found = leaves.get("lora_A.weight")?.shape[0];
   if (found === undefined || found === rank) return;
   throw contradicts(file, names.get("lora_A.weight") ?? name, `rank ${rank}, by the config`, `rank ${found}`);
+}
+
+/** PEFT would begin with the norms of the base where a magnitude is missing, and pass over one that it does not ask for. */
+function checkMagnitude(file: string, { dora }: PeftConfig, { leaves, names, site }: Draft): void {
+  const name = names.get(MAGNITUDE) ?? siteName(site);
+  if (dora === leaves.has(MAGNITUDE)) return;
+  const wanted = dora ? "a lora_magnitude_vector at every module, as use_dora says" : "use_dora: true";
+  throw contradicts(
+    file,
+    name,
+    wanted,
+    dora ? "none at this one" : "a lora_magnitude_vector, and use_dora off",
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 import { EMBEDDINGS, isHeadMissing } from "../metadata.ts";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MAGNITUDE } from "../../adapters/dora.ts";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import type { AdapterFile, AdapterPart } from "../adapter-file.ts";
 import { peftFiles } from "./read.ts";
@@ -70,7 +71,7 @@ function peftConfig({ file, parts }: AdapterFile, { modulesToSave, bias }: Sorte
     lora_dropout: 0,
     bias,
     fan_in_fan_out: false,
-    use_dora: false,
+    use_dora: isDora(file, parts),
   };
 }
 
@@ -80,6 +81,16 @@ function moduleOfPart(file: string, { site, kind }: AdapterPart): string {
   if (!isProjection(site.site) || site.copy !== 0)
     throw cannot(file, name, "LoRA beside what is no linear projection");
   return name;
+}
+
+/** PEFT has DoRA at all modules of an adapter, or at none. */
+function isDora(file: string, parts: readonly AdapterPart[]): boolean {
+  const [one, other] = [true, false].map((dora) =>
+    parts.find(({ leaves }) => leaves.has(MAGNITUDE) === dora),
+  );
+  if (one !== undefined && other !== undefined)
+    throw cannot(file, siteName(other.site), "LoRA without magnitudes beside DoRA of other modules");
+  return one !== undefined;
 }
 
 /** With rsLoRA at some sites only, theirs is said with another alpha: α/√r is α√r / r. */

@@ -161,8 +161,8 @@ describe("what does not fit is refused, and the pool is as it was", () => {
     expect(await refused(file)).toMatchObject({ code: "FILE_NOT_FOUND", file });
   });
 
-  it("DoRA", async () => {
-    expect(await refused(path.join(samples, "peft/dora"))).toMatchObject({ code: "PEFT_UNSUPPORTED" });
+  it("DoRA, where the graph has LoRA without magnitudes", async () => {
+    expect(await refused(path.join(samples, "peft/dora"))).toMatchObject({ code: "ADAPTER_KIND_OTHER" });
   });
 
   describe("an adapter of another base", () => {

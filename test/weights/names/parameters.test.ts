@@ -4,7 +4,7 @@ import { siteName } from "../../../compiler/sites/names.ts";
 
 function leaf(name: string): string {
   const parameter = parseParameter(name);
-  if (parameter.is === "original") return "original";
+  if (parameter.is === "original" || parameter.is === "derived") return parameter.is;
   if (parameter.is !== "leaf")
     return `${parameter.is}: ${parameter.is === "unknown" ? parameter.what : parameter.name}`;
   return `${parameter.kind.name} ${siteName(parameter.site)} ${parameter.leaf}`;
@@ -13,6 +13,12 @@ function leaf(name: string): string {
 describe("names of leaves", () => {
   it.each([
     ["model.layers.0.mlp.tokenformer_k", "scalarlm model.layers.0.mlp tokenformer_k"],
+    ...["", ".weight", ".default", ".default.weight"].map((ending) => [
+      `base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector${ending}`,
+      "lora model.layers.0.self_attn.q_proj lora_magnitude_vector",
+    ]),
+    ["model.layers.0.self_attn.q_proj.lora_weight_norm", "derived"],
+    ["model.layers.0.self_attn.q_proj.base_weight_squares", "derived"],
     ["module.model.layers.11.mlp.tokenformer_v", "scalarlm model.layers.11.mlp tokenformer_v"],
     ["model.layers.0.self_attn.tokenformer_p", "scalarlm model.layers.0.self_attn tokenformer_p"],
     ["model.layers.1.mlp_1.tokenformer_p", "scalarlm model.layers.1.mlp_1 tokenformer_p"],
@@ -98,10 +104,6 @@ describe("names that cannot be applied", () => {
     ["model.layers.0.self_attn.rotary_emb.inv_freq", "a rotary table"],
     ["model.rotary_emb.original_inv_freq", "a rotary table"],
     ["base_model.model.model.embed_tokens.lora_embedding_A", "LoRA of an embedding"],
-    [
-      "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector",
-      "the magnitude vector of DoRA",
-    ],
     ["model.layers.0.self_attn.q_proj.lora_B.default.bias", "the bias of a LoRA matrix"],
     ["model.layers.0.self_attn.q_proj.hada_w1_a", "a matrix of LoHa"],
     ["model.layers.0.self_attn.q_proj.lokr_w1", "a matrix of LoKr"],

@@ -122,6 +122,34 @@ describe("a PEFT folder", () => {
     ]);
   });
 
+  it.each(["", ".weight", ".default.weight"])(
+    "may have DoRA's magnitudes as lora_magnitude_vector%s",
+    async (end) => {
+      const magnitude = { [`model.layers.0.${q}.lora_magnitude_vector${end}`]: weight([8]) };
+      const [part] = readAdapter(await peft({ ...lora([q]), ...magnitude }, { use_dora: true })).parts;
+      expect([...(part?.leaves.keys() ?? [])]).toEqual([
+        "lora_A.weight",
+        "lora_B.weight",
+        "lora_magnitude_vector",
+      ]);
+      expect(part?.settings).toEqual({ rank: 2, alpha: 4, rslora: false, dora: true });
+    },
+  );
+
+  it("with DoRA has a magnitude for each row of every module", async () => {
+    const none = await peft(lora([q]), { use_dora: true });
+    expect(refusal(() => readAdapter(none))).toMatchObject({
+      code: "PEFT_CONTRADICTS",
+      name: `model.layers.0.${q}`,
+    });
+    const name = `model.layers.0.${q}.lora_magnitude_vector`;
+    const short = await peft({ ...lora([q]), [name]: weight([7]) }, { use_dora: true });
+    expect(refusal(() => readAdapter(short))).toMatchObject({
+      code: "ADAPTER_SHAPE_INVALID",
+      name: `base_model.model.${name}`,
+    });
+  });
+
   it("may have the weights in adapter_model.bin", async () => {
     const folder = await peft(lora([q]));
     const { tensors } = openSafetensors(path.join(folder, "adapter_model.safetensors"));
@@ -165,7 +193,6 @@ describe("a PEFT folder", () => {
 describe("what is not plain LoRA is refused by name", () => {
   it.each<[string, Record<string, unknown>, string]>([
     ["peft_type", { peft_type: "LOHA" }, "uses LOHA"],
-    ["use_dora", { use_dora: true }, "uses DoRA"],
     ["use_qalora", { use_qalora: true }, "uses QA-LoRA"],
     ["lora_bias", { lora_bias: true }, "a bias of LoRA's own"],
     ["trainable_token_indices", { trainable_token_indices: [1] }, "trained rows of the embedding"],
@@ -202,7 +229,6 @@ describe("what is not plain LoRA is refused by name", () => {
 
   it.each([
     ["model.embed_tokens.lora_embedding_A", "LoRA of an embedding"],
-    [`model.layers.0.${q}.lora_magnitude_vector`, "the magnitude vector of DoRA"],
     [`model.layers.0.${q}.lora_B.bias`, "the bias of a LoRA matrix"],
     [`model.layers.0.${q}.hada_w1_a`, "a matrix of LoHa"],
     ["lm_head.lora_A.weight", "a leaf of lora at lm_head, which is no site"],
@@ -354,16 +380,19 @@ describe("the sample adapters that PEFT wrote", () => {
     );
   });
 
-  it("are refused: DoRA, by its config and by its weights", () => {
+  it("have magnitudes with DoRA, as their config says", () => {
     const dora = path.join(samples, "dora");
-    expect(refusal(() => readAdapter(dora))).toMatchObject({ code: "PEFT_UNSUPPORTED", name: "use_dora" });
+    expect(settingsBySite(dora)).toEqual({
+      [`model.layers.0.${q}`]: { rank: 2, alpha: 4, rslora: false, dora: true },
+    });
+    expect(readAdapter(dora).parts[0]?.leaves.get("lora_magnitude_vector")?.shape).toEqual([128]);
     const copy = path.join(root, "dora");
     cpSync(dora, copy, { recursive: true });
     const config = JSON.parse(readFileSync(path.join(copy, "adapter_config.json"), "utf8")) as object;
     writeFileSync(path.join(copy, "adapter_config.json"), JSON.stringify({ ...config, use_dora: false }));
     expect(refusal(() => readAdapter(copy))).toMatchObject({
-      code: "ADAPTER_WEIGHT_UNKNOWN",
-      found: "the magnitude vector of DoRA",
+      code: "PEFT_CONTRADICTS",
+      found: "a lora_magnitude_vector, and use_dora off",
     });
   });
 

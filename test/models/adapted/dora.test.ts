@@ -1,0 +1,118 @@
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { compile } from "../../../compiler/compile/compile.ts";
+import { merge } from "../../../compiler/compile/merge.ts";
+import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
+import { tensorFrom, type Tensors } from "../../../runtime/session/tensor.ts";
+import { loraOf, refusalOf, save, writePeft } from "../../support/adapters.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+import { exportOf, logitsApart, runWith } from "./family-weights.ts";
+import { apartFrom, feedsFor, oracle } from "./peft-variants.ts";
+
+const folder = temporaryFolder();
+let count = 0;
+const next = (): string => path.join(folder, String(count++), "model.onnx");
+
+/** Adapters that PEFT saved, exports of their bases, and how many projections they are at. */
+const all: readonly (readonly [name: string, family: string, exporter: string, sites: number])[] = [
+  ["llama2-dora", "llama2", "dynamo", 14],
+  ["llama2-dora", "llama2", "torchscript", 14],
+  ["llama2-dora", "llama2", "mobius", 14],
+  ["llama2-wide-dora", "llama2", "genai-fp32", 14],
+  ["llama-bias-dora", "llama-bias", "dynamo", 14],
+  ["qwen2-dora", "qwen2", "dynamo", 1],
+  ["qwen2-dora", "qwen2", "torchscript", 1],
+];
+
+const ids = (...members: readonly number[]): Tensors =>
+  new Map([["adapter_ids", tensorFrom("int64", [members.length], (i) => members[i] ?? 0)]]);
+
+describe.each(all)("DoRA: %s on %s-%s", (name, family, exporter, sites) => {
+  const input = exportOf(family, exporter);
+
+  it("gives PyTorch's logits beside the projections", async () => {
+    const { apart, report } = await runWith(input, next(), oracle(name));
+    expect(report.kinds).toEqual({ lora: sites });
+    expect(apart).toBeLessThan(1e-4);
+  });
+
+  it("gives them as inputs, whose norms the graph makes, and the base's logits without", async () => {
+    const output = next();
+    await compile({ input, output, load: [oracle(name)], residence: "inputs" });
+    expect(await logitsApart(output, oracle(name), await feedsFor(output, oracle(name)))).toBeLessThan(1e-4);
+    expect(await apartFrom(output, input, name, await feedsFor(output, null))).toBeLessThan(1e-4);
+  });
+
+  it("gives them as a member of a bank, and the base's logits without", async () => {
+    const output = next();
+    const load = [
+      oracle(name),
+      await save(readAdapter(oracle(name)), `${next()}.safetensors`, "safetensors"),
+    ];
+    await compile({ input, output, load, residence: "bank" });
+    expect(await logitsApart(output, oracle(name), ids(0, 1))).toBeLessThan(1e-4);
+    expect(await apartFrom(output, input, name, ids(-1, -1))).toBeLessThan(1e-4);
+    expect(await apartFrom(output, input, name, ids(0, -1))).toBeGreaterThan(0.1);
+  });
+
+  it("gives them merged into the weights", async () => {
+    const output = next();
+    await merge({ input, output, load: oracle(name) });
+    expect(await logitsApart(output, oracle(name))).toBeLessThan(1e-4);
+  });
+});
+
+describe("DoRA in half precision", () => {
+  it.each(["dynamo-fp16"])("is near PyTorch's logits in float: %s", async (exporter) => {
+    const merged = next();
+    await merge({ input: exportOf("llama2", "dynamo"), output: merged, load: oracle("llama2-dora") });
+    for (const residence of ["baked", "inputs"] as const) {
+      const output = next();
+      await compile({
+        input: exportOf("llama2", exporter),
+        output,
+        load: [oracle("llama2-dora")],
+        residence,
+      });
+      const more = residence === "baked" ? new Map() : await feedsFor(output, oracle("llama2-dora"));
+      expect(await apartFrom(output, merged, "llama2-dora", more)).toBeLessThan(2e-2);
+    }
+  });
+});
+
+describe("DoRA goes from format to format", () => {
+  it.each(["safetensors", "torch", "peft", "onnx_adapter"] as const)("%s and back", async (format) => {
+    const ending = { safetensors: ".safetensors", torch: ".pt", peft: "", onnx_adapter: ".onnx_adapter" };
+    const name = "llama-bias-dora";
+    const to = await save(readAdapter(oracle(name)), `${next()}${ending[format]}`, format);
+    const { apart } = await runWith(exportOf("llama-bias", "dynamo"), next(), oracle(name));
+    expect(apart).toBeLessThan(1e-4);
+    const output = next();
+    await compile({ input: exportOf("llama-bias", "dynamo"), output, load: [to] });
+    expect(await logitsApart(output, oracle(name))).toBeLessThan(1e-4);
+  });
+});
+
+describe("DoRA is refused by name", () => {
+  it.each(["llama2-quantized-dynamic", "llama2-quantized-static", "llama2-quantized-nbits"])(
+    "beside quantized weights: %s",
+    async (base) => {
+      const input = exportOf("llama2", base.replace("llama2-", ""));
+      const found = await refusalOf(() => compile({ input, output: next(), load: [oracle("llama2-dora")] }));
+      expect(found).toMatchObject({ code: "DORA_REFUSED" });
+      expect(found.found).toContain("its weight is quantized");
+    },
+  );
+
+  it("in a bank with plain LoRA", async () => {
+    const plain = await writePeft(
+      path.dirname(next()),
+      loraOf("model.layers.0.self_attn.q_proj", { inFeatures: 32, outFeatures: 32 }),
+      { layers_to_transform: [0] },
+    );
+    const load = [oracle("llama2-dora"), plain];
+    const input = exportOf("llama2", "dynamo");
+    const found = await refusalOf(() => compile({ input, output: next(), load, residence: "bank" }));
+    expect(found).toMatchObject({ code: "BANK_MIXED" });
+  });
+});
