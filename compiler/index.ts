@@ -5,8 +5,23 @@
  * @packageDocumentation
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
-export { inspect, type Inspection } from "./compile/inspect.ts";
-export { explain, type Explanation } from "./compile/explain.ts";
+export { inspect } from "./compile/inspect.ts";
+export type {
+  Inspection,
+  InspectedModel,
+  BlockCounts,
+  InspectedLayer,
+  InspectedRegion,
+  InspectedAttention,
+  InspectedMlp,
+  InspectedMoeBlock,
+  InspectedMoe,
+  OutlinedBlock,
+  InspectedMiss,
+  InspectedMixer,
+  InspectedLora,
+} from "./compile/inspection.ts";
+export { explain, type Explanation, type ExplainReport } from "./compile/explain.ts";
 export {
   verifyCompiled,
   type VerifyCompiledOptions,
@@ -28,6 +43,7 @@ export {
   type ListOptions,
   type WeightType,
 } from "./compile/adapter/list.ts";
+export type { AdapterDescription } from "./adapters/description.ts";
 export type { KindName } from "./adapters/index.ts";
 export type { Residence } from "../passes/index.ts";
 export type { WeightMode } from "./compile/place-weights.ts";
@@ -35,5 +51,9 @@ export type { AdapterFormat } from "./weights/adapter-file.ts";
 export type { Difference, Distance } from "./weights/compare.ts";
 export type { OnnxAdapterLayout } from "./weights/onnx-adapter/layout.ts";
 export type { Resized } from "./weights/resize.ts";
+export type { PassResult } from "./pass/runner.ts";
+export type { Progress } from "./onnx/output.ts";
+export type { Hints } from "./weights/read-adapter.ts";
+export type { Code, Severity } from "./diagnostics/codes.ts";
 export type { Diagnostic, Place } from "./diagnostics/diagnostic.ts";
 export { TfcError } from "./diagnostics/error.ts";

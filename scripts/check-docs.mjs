@@ -6,7 +6,7 @@
  * - commands shown in `console` blocks print what the block says they print
  * - each style that inspect names has a section in docs/styles.md
  * - each reason for not recognizing a block is explained in docs/passes
- * - docs/errors.md is what make-errors.mjs prints
+ * - docs/errors.md is what make-errors.mjs prints, docs/api.md what make-api.mjs does
  * - relative links lead to files, and their anchors to headings
  * - no tracked text names a path of somebody's machine or a host of a package registry
  *
@@ -16,6 +16,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { apiPage } from "./make-api.mjs";
 import { errorsPage } from "./make-errors.mjs";
 
 process.chdir(resolve(import.meta.dirname, ".."));
@@ -34,6 +35,7 @@ checkPasses();
 checkMisses();
 checkStyles();
 await checkErrors();
+await checkApi();
 await checkFlags();
 for (const [file, text] of pages) checkLinks(file, text);
 for (const [file, text] of pages) checkConsole(file, text);
@@ -115,6 +117,16 @@ function checkStyles() {
 async function checkErrors() {
   if (pages.get("docs/errors.md") !== (await errorsPage())) {
     problems.push("docs/errors.md: not what the codes say: npm run docs:errors");
+  }
+}
+
+async function checkApi() {
+  try {
+    if (pages.get("docs/api.md") !== (await apiPage())) {
+      problems.push("docs/api.md: not what the comments of the exports say: npm run docs:api");
+    }
+  } catch (error) {
+    problems.push(`docs/api.md: ${error.message}`);
   }
 }
 

@@ -26,7 +26,7 @@ model.onnx: error EXTERNAL_DATA_MISSING: the external data file "model.onnx.data
   fix: put the file there, or give --allow-missing-weights to work on the graph alone
 \`\`\`
 
-With \`--json\`, a command that fails before it has a result prints one object on stdout as well: \`{"error": {"kind", "code", "diagnostics"}}\`. \`kind\` is \`input\`, \`pass\` or \`internal\`; each of the \`diagnostics\` has \`code\`, \`severity\`, \`place\`, \`what\` and, where there are any, \`wanted\`, \`found\` and \`fix\`. Where the result itself tells of the failure, as that of \`tfc verify\` does, it is the one object.
+With \`--json\`, a command that fails before it has a result prints one object on stdout as well: \`{"error": {"kind", "code", "diagnostics", "warnings"}}\`. \`kind\` is \`input\`, \`pass\` or \`internal\`; each of the \`diagnostics\`, and of the \`warnings\` and notes that were reported before, has \`code\`, \`severity\`, \`place\`, \`what\` and, where there are any, \`wanted\`, \`found\` and \`fix\`. Where the result itself tells of the failure, as that of \`tfc verify\` does, it is the one object.
 
 This page is generated: \`npm run docs:errors\` writes it from [codes.ts](../compiler/diagnostics/codes.ts).
 

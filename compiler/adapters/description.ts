@@ -9,7 +9,7 @@ export interface Described {
   readonly settings: object;
 }
 
-/** What stands under {@link ADAPTER_KEY}: sites grouped by kind and settings. */
+/** The adapters of a compiled model or of a file, as its metadata tells: sites grouped by kind and settings. */
 export interface AdapterDescription {
   readonly version: 1;
   /** Where the weights are; only in compiled models. */
@@ -18,7 +18,9 @@ export interface AdapterDescription {
   readonly members?: number;
   readonly parts: readonly {
     readonly kind: string;
+    /** Options of the kind, such as `{ rank: 8 }`. */
     readonly settings: Readonly<Record<string, unknown>>;
+    /** `model.layers.0.mlp`, … */
     readonly sites: readonly string[];
   }[];
 }

@@ -16,6 +16,7 @@ export const REPLACED_KEY = "tfc.replaced";
 
 /** The names of the adapter kinds. */
 export const kindNames = ["scalarlm", "pattention", "lora"] as const;
+/** An adapter kind: ScalarLM's, attention to parameter tokens (pattention), or LoRA. */
 export type KindName = (typeof kindNames)[number];
 
 /** How a leaf's numbers begin, before training. Parameters are in the unit of the weights. */

@@ -10,7 +10,8 @@ import type { Moe } from "../recognize/moe/moe.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
 import { openDecoder } from "../compile/open-decoder.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
-import { inspection, type LoraRecord } from "../compile/inspect.ts";
+import { inspection } from "../compile/inspect.ts";
+import type { InspectedLora, InspectedModel } from "../compile/inspection.ts";
 
 /** `tfc inspect <model>`: what tfc understands of a model. */
 export function inspectCommand(): Command {
@@ -33,17 +34,13 @@ function othersText(others: readonly { readonly layer: number; readonly op: stri
   return `${others.length} that mix tokens by ${ops}, in layers ${layers}: left as they are`;
 }
 
-function loraText(loras: readonly LoraRecord[]): string {
+function loraText(loras: readonly InspectedLora[]): string {
   const sites = [...new Set(loras.flatMap((one) => one.sites))].join(", ");
   const ranks = [...new Set(loras.map(({ rank }) => rank ?? "any"))].join(", ");
   return `in the graph already, at ${loras.length} projections (${sites}), of rank ${ranks}`;
 }
 
-function inspectionText(
-  report: ReturnType<typeof inspection>,
-  view: DecoderView,
-  refusal: string | null,
-): string {
+function inspectionText(report: InspectedModel, view: DecoderView, refusal: string | null): string {
   const { matched, seen } = report;
   const summary = rows([
     ["style", `${report.style}, written by ${report.exporter}`],

@@ -35,7 +35,17 @@ export type { CompileReport } from "./report.ts";
  * Compiles a model: outlines attention and MLP, puts adapters beside or in place of what is in them, and writes the
  * graph, the adapters' weights and what the base's weights need. Writes all or nothing, and never an input file.
  *
- * @throws TfcError
+ * @throws TfcError OPTION_* before anything is read; FILE_NOT_FOUND, EXTERNAL_DATA_MISSING, and others of a model that
+ *   cannot be read; NO_DECODER for a graph that is no decoder; ALREADY_COMPILED; ADAPTER_*, OVERRIDE_REFUSED,
+ *   BASE_MISMATCH and SITE_EMPTY for adapters that do not fit; STRICT; FILE_NOT_WRITABLE, INPUT_CHANGED
+ *
+ * @example
+ * ```ts
+ * // Fresh LoRA beside two projections of the first sixteen layers.
+ * await compile({ input: "model.onnx", adapter: "lora", sites: "q_proj,v_proj@0-15", settings: { rank: 8 } });
+ * // A trained adapter, into another folder.
+ * await compile({ input: "model.onnx", output: "out/model.onnx", load: ["trained/peft"] });
+ * ```
  */
 export function compile(options: CompileOptions): Promise<CompileReport> {
   return reporting((sink) => compileWith(options, sink));

@@ -20,7 +20,7 @@ export function afterPassOf({ dumpAfter, afterPass }: CompileOptions, plan: Plan
   const needs = lackedBy(plan, pass);
   if (needs !== null) throw inputError("OPTION_UNUSED", {}, { option: `dumpAfter: ${pass}`, needs });
   return (result, model) => {
-    afterPass?.(result, model);
+    afterPass?.(result);
     if (result.pass === pass) print(printModel(model, { elide: true }));
   };
 }

@@ -21,23 +21,30 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
  * Says for each block what every recognizer found, value by value, and for a missed one why.
  *
  * @param file an .onnx file
- * @throws TfcError for a file that is not a model
+ * @throws TfcError FILE_NOT_FOUND, FILE_NOT_ONNX, and others of a model that cannot be read
  */
-export function explain(file: string): {
-  readonly blocks: readonly Explanation[];
-  readonly refusal: string | null;
-  readonly diagnostics: readonly Diagnostic[];
-} {
+export function explain(file: string): ExplainReport {
   const decoder = openDecoder(file);
   const refusal = refusalOf(decoder.model, decoder.view);
   return { blocks: explanations(decoder), refusal, diagnostics: decoder.diagnostics };
 }
 
+/** What {@link explain} finds. */
+export interface ExplainReport {
+  /** Attention and MLP of each layer, in the graph's order. */
+  readonly blocks: readonly Explanation[];
+  /** What the graph looks like, where it is no Llama-family decoder; else null. */
+  readonly refusal: string | null;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 /** What is said of one block: facts by name, in the order they were found. */
 export interface Explanation {
+  /** Counted from 0. */
   readonly layer: number;
-  readonly block: Seen["block"];
+  readonly block: "attention" | "mlp";
   readonly understood: boolean;
+  /** `heads: "4 heads, 2 kv heads, 32 wide"`; for a missed block `missed`, `at`, `wanted` and `found`. */
   readonly facts: Readonly<Record<string, string>>;
 }
 

@@ -1,4 +1,4 @@
-import { describedIn, type AdapterDescription } from "../adapters/description.ts";
+import { describedIn } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { locText } from "../ir/entity.ts";
 import type { Site } from "../sites/site.ts";
@@ -15,20 +15,23 @@ import type { Mlp } from "../recognize/mlp/mlp.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-
-/** What {@link inspect} finds. */
-export interface Inspection extends ReturnType<typeof inspection> {
-  /** What the graph looks like, where it is no Llama-family decoder; else null. */
-  readonly refusal: string | null;
-  readonly diagnostics: readonly Diagnostic[];
-}
+import type {
+  InspectedAttention,
+  InspectedLayer,
+  InspectedMixer,
+  InspectedMlp,
+  InspectedMoe,
+  InspectedMoeBlock,
+  InspectedModel,
+  Inspection,
+  OutlinedBlock,
+} from "./inspection.ts";
 
 /**
  * Says what tfc understands of a model, and changes nothing.
  *
  * @param file an .onnx file
- * @throws TfcError for a file that is not a model
+ * @throws TfcError FILE_NOT_FOUND, FILE_NOT_ONNX, and others of a model that cannot be read
  */
 export function inspect(file: string): Inspection {
   const decoder = openDecoder(file);
@@ -37,7 +40,7 @@ export function inspect(file: string): Inspection {
 }
 
 /** What is understood of a model: its layers, attention and MLP of each, and what was missed. */
-export function inspection({ model, view, style, exporter }: OpenedDecoder) {
+export function inspection({ model, view, style, exporter }: OpenedDecoder): InspectedModel {
   const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
   let parameters = 0;
   for (const value of model.graph.initializers) parameters += value.constant?.size ?? 0;
@@ -57,12 +60,12 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder) {
   };
 }
 
-function mixerRecord({ layer, at }: DecoderView["mixers"][number]) {
+function mixerRecord({ layer, at }: DecoderView["mixers"][number]): InspectedMixer {
   return { layer, op: at.op, at: placeText(at) };
 }
 
 /** Why no block of a kind was seen; nothing where some was. */
-function unseenIn(model: Model, view: DecoderView): { readonly unseen?: Readonly<Record<string, string>> } {
+function unseenIn(model: Model, view: DecoderView): Pick<InspectedModel, "unseen"> {
   const reasons = (["attention", "mlp"] as const).flatMap((block) => {
     const reason = unseenReason(model, view, block);
     return reason === null ? [] : [[block, reason] as const];
@@ -71,7 +74,7 @@ function unseenIn(model: Model, view: DecoderView): { readonly unseen?: Readonly
 }
 
 /** The LoRA that a graph has written out, by projection; nothing of one without. */
-function loraIn(view: DecoderView): { readonly lora?: readonly LoraRecord[] } {
+function loraIn(view: DecoderView): Pick<InspectedModel, "lora"> {
   const found = view.layers.flatMap((layer) =>
     [layer.attention, layer.mlp].flatMap((block) =>
       block === null || block.kind === "site"
@@ -89,21 +92,8 @@ function loraIn(view: DecoderView): { readonly lora?: readonly LoraRecord[] } {
   return found.length === 0 ? {} : { lora: found };
 }
 
-export interface LoraRecord {
-  readonly layer: number;
-  readonly sites: readonly string[];
-  readonly rank: number | null;
-  readonly scale: number;
-}
-
-interface Contents {
-  readonly adapters?: AdapterDescription;
-  readonly replaced?: AdapterDescription;
-  readonly base?: string;
-}
-
 /** What a compiled model says of itself; nothing of one that was not compiled. */
-function contentsOf({ meta, loc: { file } }: Model): Contents {
+function contentsOf({ meta, loc: { file } }: Model): Pick<InspectedModel, "adapters" | "replaced" | "base"> {
   const adapters = describedIn(meta, ADAPTER_KEY, file);
   const replaced = describedIn(meta, REPLACED_KEY, file);
   const base = meta.get(BASE_KEY);
@@ -114,15 +104,15 @@ function contentsOf({ meta, loc: { file } }: Model): Contents {
   };
 }
 
-function layerRecord({ index, name, attention, mlp }: Layer) {
+function layerRecord({ index, name, attention, mlp }: Layer): InspectedLayer {
   return { index, name, attention: attention && attentionRecord(attention), mlp: mlp && mlpRecord(mlp) };
 }
 
-function siteRecord(site: Site) {
+function siteRecord(site: Site): OutlinedBlock {
   return { outlined: true, call: site.name, function: site.node.opType };
 }
 
-function attentionRecord(block: Attention | Site) {
+function attentionRecord(block: Attention | Site): InspectedAttention | OutlinedBlock {
   if (block.kind === "site") return siteRecord(block);
   const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
   const name = (v: { readonly name: string | undefined } | null | undefined): string | null =>
@@ -157,7 +147,7 @@ function latentRecord(q: Linear, { queryDown, up, isCached }: Latent) {
   return { width: up.inFeatures, queryWidth: queryDown === null ? null : q.inFeatures, cached: isCached };
 }
 
-function moeRecord(block: Moe) {
+function moeRecord(block: Moe): InspectedMoe {
   const { router, shared } = block;
   return {
     at: locText(block.anchor.loc),
@@ -174,7 +164,7 @@ function moeRecord(block: Moe) {
   };
 }
 
-function mlpRecord(block: Mlp | Moe | Site) {
+function mlpRecord(block: Mlp | Moe | Site): InspectedMlp | InspectedMoeBlock | OutlinedBlock {
   if (block.kind === "site") return siteRecord(block);
   if (block.kind === "moe") return { moe: moeRecord(block) };
   return {

@@ -21,8 +21,9 @@ import { weightFiles, weightModes, type WeightMode } from "./place-weights.ts";
 
 /** What to merge and how. */
 export interface MergeOptions {
-  /** The base model. */
+  /** The base model, an .onnx file. */
   readonly input: string;
+  /** The merged model. */
   readonly output: string;
   /** LoRA in any format. */
   readonly load: string;
@@ -32,6 +33,7 @@ export interface MergeOptions {
   readonly force?: boolean;
   /** Where the base's other weights go. Default: `link` beside the base, `copy` in another folder. */
   readonly weights?: WeightMode;
+  /** Is told how many bytes of a file have been written, and of how many. */
   readonly progress?: Progress;
 }
 
@@ -45,14 +47,17 @@ const checks: Checks<MergeOptions> = {
   progress: holds.callback,
 };
 
-/** What was done. */
+/** What {@link merge} did. */
 export interface MergeReport {
+  /** The base model. */
   readonly input: string;
+  /** The merged model, absolute. */
   readonly output: string;
   /** Weights of the base that hold LoRA now, or were brought along by its file. */
   readonly merged: number;
   /** Files written or linked, absolute. */
   readonly files: readonly string[];
+  /** Warnings and notes. */
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -60,7 +65,8 @@ export interface MergeReport {
  * Merges LoRA into the weights of a model: W becomes W + s·BA. The graph stays what it is; the weights that change are
  * written to a file beside it, one in memory at a time. Writes all or nothing, and never an input file.
  *
- * @throws TfcError MERGE_REFUSED with the site, for quantized weights and for adapters that are not LoRA; BASE_MISMATCH
+ * @throws TfcError MERGE_REFUSED with the site, for quantized weights and for adapters that are not LoRA; BASE_MISMATCH; what
+ *   {@link compile} throws of a model or adapter that cannot be read
  */
 export function merge(options: MergeOptions): Promise<MergeReport> {
   return reporting((sink) => mergeWith(options, sink));

@@ -1,6 +1,6 @@
 import { adapterKinds, type KindName } from "../adapters/index.ts";
 import type { Progress } from "../onnx/output.ts";
-import type { AfterPass } from "../pass/runner.ts";
+import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
 import { checkGiven, holds, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
@@ -14,13 +14,15 @@ export interface AdapterEntry {
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
-/** What to compile and how. Options left out take the defaults of the command line. */
+/** What to compile and how. */
 export interface CompileOptions {
+  /** The base model, an .onnx file. */
   readonly input: string;
-  /** Default: `model.tfc.onnx` beside `model.onnx`. */
+  /** The compiled model. Default: `model.tfc.onnx` beside `model.onnx`. */
   readonly output?: string;
   /** Kind of fresh adapters. Default: `scalarlm`. */
   readonly adapter?: KindName;
+  /** Where fresh adapters go: `mlp@0-15,q_proj`, or one such text each. Default: where the kind usually goes. */
   readonly sites?: AdapterEntry["sites"];
   /** Options of the adapter kind; with `load`, what the files do not say of themselves. */
   readonly settings?: AdapterEntry["settings"];
@@ -28,18 +30,19 @@ export interface CompileOptions {
   readonly entries?: readonly AdapterEntry[];
   /** False adds none: the graph with its modules named. */
   readonly adapters?: boolean;
-  /** Trained adapters: files or folders of any format. One, but in a bank. */
+  /** Trained adapters: files or folders of any format. Only a bank takes several. */
   readonly load?: readonly string[];
-  /** Where the adapters' weights are. */
+  /** Where the adapters' weights are. Default `baked`. */
   readonly residence?: Residence;
-  /** How many fresh adapters a bank holds. */
+  /** How many fresh adapters a bank holds. Default 1. */
   readonly members?: number;
   /** Projections, and MLPs, that become token-parameter attention. With `load` its weights are taken from there. */
   readonly replace?: readonly Omit<AdapterEntry, "kind">[];
+  /** Seed of the numbers that fresh adapters begin with. Default 0. */
   readonly seed?: number;
   /** Takes adapters that belong to another base. */
   readonly force?: boolean;
-  /** Default: `link` beside the base, `copy` in another folder. */
+  /** Where the base's weights go. Default: `link` beside the base, `copy` in another folder. */
   readonly weights?: WeightMode;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
@@ -49,8 +52,8 @@ export interface CompileOptions {
   readonly allowMissingWeights?: boolean;
   /** Prints the graph in ONNX's textual syntax after a pass, which must be one that runs. */
   readonly dumpAfter?: { readonly pass: string; readonly print: (text: string) => void };
-  /** Is called after each pass, with what it did and the model as it is then. */
-  readonly afterPass?: AfterPass;
+  /** Is called after each pass, with what it did. */
+  readonly afterPass?: (result: PassResult) => void;
   /** Is told how many bytes of a file have been written, and of how many. */
   readonly progress?: Progress;
 }

@@ -12,6 +12,8 @@ import { nodesDeep } from "../ir/walk.ts";
 import { isInside } from "../onnx/external.ts";
 import type { OutputFiles, Progress } from "../onnx/output.ts";
 
+/** The words for {@link WeightMode}. */
+export const weightModes = ["link", "copy", "inline"] as const;
 /**
  * Where the base model's weights are for the emitted graph.
  *
@@ -24,7 +26,6 @@ import type { OutputFiles, Progress } from "../onnx/output.ts";
  * data with two hard links since 1.21, and would refuse the base along with the output. Files that are links out of the
  * base's folder, as in the cache of Hugging Face, are copied as well.
  */
-export const weightModes = ["link", "copy", "inline"] as const;
 export type WeightMode = (typeof weightModes)[number];
 
 /** Inline tensors below this size are written again: a reference costs as much as they do. */

@@ -6,24 +6,32 @@ import type { Model } from "../ir/model.ts";
 import type { PassResult } from "../pass/runner.ts";
 import { counts, type DecoderView } from "../recognize/decoder.ts";
 
-/** What was done. */
+/** What {@link compile} did. */
 export interface CompileReport {
+  /** The base model. */
   readonly input: string;
+  /** The compiled model, absolute. */
   readonly output: string;
+  /** Attention blocks that were understood, and that were seen. */
   readonly attention: { readonly matched: number; readonly seen: number };
+  /** MLPs, and mixtures of experts, that were understood, and that were seen. */
   readonly mlp: { readonly matched: number; readonly seen: number };
   /** How many adapters of each kind were put in. */
   readonly kinds: Readonly<Record<string, number>>;
+  /** How many adapters were put in, of all kinds. */
   readonly adapters: number;
   readonly residence: Residence;
   /** Projections and MLPs that were replaced. */
   readonly replaced: number;
   /** Weights of the base that were replaced by those of a checkpoint. */
   readonly overrides: number;
+  /** Numbers that adapters add, and those of the base. */
   readonly parameters: { readonly added: number; readonly base: number };
   /** Files written or linked, absolute. */
   readonly files: readonly string[];
+  /** What each pass did, in the order in which they ran. */
   readonly passes: readonly PassResult[];
+  /** Warnings and notes. */
   readonly diagnostics: readonly Diagnostic[];
   /** Milliseconds. */
   readonly time: number;

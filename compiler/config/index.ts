@@ -1,23 +1,32 @@
 import type { AdapterEntry, CompileOptions } from "../compile/compile.ts";
 
 /**
- * What `tfc.config.ts` or `tfc.config.json` says: options of `tfc compile` under the names they have in code, paths
- * relative to the file.
+ * The contents of a `tfc.config.ts` or `tfc.config.json`: options of `tfc compile` under the names they have in code.
+ * Paths are relative to the file.
  */
 export interface TfcConfig {
+  /** Fresh adapters, of one kind or several. */
   readonly adapters?: readonly AdapterEntry[];
+  /** Projections, and MLPs, that become token-parameter attention. */
   readonly replace?: readonly Omit<AdapterEntry, "kind">[];
+  /** Trained adapters: a file or folder; several in a bank. */
   readonly load?: string | readonly string[];
+  /** Where the adapters' weights are. */
   readonly residence?: CompileOptions["residence"];
+  /** How many fresh adapters a bank holds. */
   readonly members?: number;
+  /** Seed of the numbers that fresh adapters begin with. */
   readonly seed?: number;
+  /** Where the base's weights go. */
   readonly weights?: CompileOptions["weights"];
+  /** Makes every warning an error. */
   readonly strict?: boolean;
+  /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }
 
 /**
- * Says of an object that it is a configuration, for a `tfc.config.ts` that editors complete and check.
+ * Gives back the configuration it is given; in a `tfc.config.ts`, editors complete and check it.
  *
  * @example
  * ```ts

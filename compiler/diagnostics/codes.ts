@@ -10,5 +10,6 @@ export type { Severity, Text } from "./row.ts";
  */
 export const codes = { ...modelCodes, ...adapterCodes, ...runningCodes } as const;
 
+/** A message's code: a row of docs/errors.md. */
 export type Code = keyof typeof codes;
 export type Params<C extends Code> = Parameters<(typeof codes)[C]["text"]>[0];

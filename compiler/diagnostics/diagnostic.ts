@@ -11,17 +11,22 @@ export interface Place {
   readonly name?: string;
   /** The node's op. */
   readonly op?: string;
+  /** The pass that was running. */
   readonly pass?: string;
 }
 
-/** One message for the user. `what` says what failed; wanted and found go together; `fix` says what to do. */
+/** One message for the user. */
 export interface Diagnostic {
   readonly code: Code;
   readonly severity: Severity;
   readonly place: Place;
+  /** What failed, or what is to be known. */
   readonly what: string;
+  /** What would have been right. */
   readonly wanted?: string;
+  /** What was there in its place. */
   readonly found?: string;
+  /** What to do. */
   readonly fix?: string;
 }
 

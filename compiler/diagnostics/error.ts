@@ -2,14 +2,26 @@ import type { Code, Params } from "./codes.ts";
 import { diagnostic, diagnosticText, type Diagnostic, type Place } from "./diagnostic.ts";
 
 /**
- * An error for the user. Kinds: `input` (a model, flag or file is wrong), `pass` (a pass could not do what was
- * asked), `internal` (a bug of tfc).
+ * The one error that this package throws. Kinds: `input` (a model, an option or a file is wrong), `pass` (a pass could
+ * not do what was asked), `internal` (a bug of tfc).
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await compile({ input: "model.onnx" });
+ * } catch (error) {
+ *   if (!(error instanceof TfcError)) throw error;
+ *   for (const { code, what, wanted, found, fix } of error.diagnostics) console.error(code, what, wanted, found, fix);
+ * }
+ * ```
  */
 export class TfcError extends Error {
   readonly kind: "input" | "pass" | "internal";
+  /** What is wrong; at least one. */
   readonly diagnostics: readonly Diagnostic[];
   #warnings: readonly Diagnostic[] = [];
 
+  /** @internal */
   constructor(kind: TfcError["kind"], diagnostics: readonly Diagnostic[], options: { cause?: unknown } = {}) {
     super(diagnostics.map((d) => diagnosticText(d)).join("\n"), options);
     this.name = "TfcError";
@@ -17,7 +29,7 @@ export class TfcError extends Error {
     this.diagnostics = diagnostics;
   }
 
-  /** The same, of a file, where nothing says of which. */
+  /** @internal The same, of a file, where nothing says of which. */
   in(file: string): TfcError {
     const diagnostics = this.diagnostics.map((d) => ({ ...d, place: { file, ...d.place } }));
     return new TfcError(this.kind, diagnostics, { cause: this }).after(this.#warnings);
@@ -28,7 +40,7 @@ export class TfcError extends Error {
     return this.#warnings;
   }
 
-  /** The same error, with what was reported before it. */
+  /** @internal The same error, with what was reported before it. */
   after(reported: readonly Diagnostic[]): this {
     const own = new Set([...this.diagnostics, ...this.#warnings]);
     this.#warnings = [...reported.filter((d) => !own.has(d)), ...this.#warnings];

@@ -6,6 +6,7 @@ export interface Text {
   readonly fix?: string;
 }
 
+/** How serious a message is: an error ends the work, warnings and notes do not. */
 export type Severity = "error" | "warning" | "note";
 
 /** One message: how serious it is, and its text by what it is about. */

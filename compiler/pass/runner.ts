@@ -17,7 +17,9 @@ export interface Step {
 /** What one pass did. */
 export interface PassResult {
   readonly pass: string;
+  /** Whether it changed the graph. */
   readonly changed: boolean;
+  /** What it counted, as its page in docs/passes explains. */
   readonly stats: Readonly<Record<string, number>>;
   /** Milliseconds, verification included. */
   readonly time: number;

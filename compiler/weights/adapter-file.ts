@@ -16,8 +16,12 @@ export interface AdapterPart {
   readonly leaves: ReadonlyMap<string, WeightTensor>;
 }
 
-/** The formats that adapters are kept in. */
+/** The words for {@link AdapterFormat}. */
 export const adapterFormats = ["safetensors", "torch", "peft", "onnx_adapter"] as const;
+/**
+ * A format of adapter files: safetensors (tfc's own, with all settings, or any state dict), a PyTorch checkpoint as
+ * ScalarLM's trainer writes it, a PEFT folder, or the `.onnx_adapter` of onnxruntime.
+ */
 export type AdapterFormat = (typeof adapterFormats)[number];
 
 /** Adapters as a file has them, whatever its format. No leaf is read before it is needed. */

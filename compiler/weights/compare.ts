@@ -13,6 +13,7 @@ export interface Difference {
   readonly name: string;
   /** What each has; null where it has nothing, and for numbers. */
   readonly a: string | null;
+  /** As `a`, of the second. */
   readonly b: string | null;
   /** Of numbers. */
   readonly distance: Distance | null;
@@ -26,6 +27,7 @@ export interface Distance {
 }
 
 export interface Comparison {
+  /** Site by site; empty for adapters that are the same. */
   readonly differences: readonly Difference[];
   /** Of all weights that both have in one shape. */
   readonly distances: readonly (Distance & { readonly name: string })[];

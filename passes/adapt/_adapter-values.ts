@@ -18,8 +18,12 @@ import type { BaseWeight } from "./_base-weight.ts";
 import { rowSquares, type LowRank } from "./_row-norms.ts";
 import type { Fitted, Placed } from "./_adapter-plan.ts";
 
-/** Where the weights of adapters are. */
+/** The words for {@link Residence}. */
 export const residences = ["baked", "inputs", "bank"] as const;
+/**
+ * Where the weights of adapters are: `baked` into the graph as initializers, `inputs` of the graph, which a program
+ * feeds, or a `bank` of several, of which each row of a batch chooses one.
+ */
 export type Residence = (typeof residences)[number];
 
 /**

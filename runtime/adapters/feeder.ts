@@ -7,6 +7,7 @@ import { roleOf } from "../session/roles.ts";
 import type { Session } from "../session/session.ts";
 import { tensorFrom, type Port, type Tensors } from "../session/tensor.ts";
 
+/** Which adapter a compiled graph runs with. */
 export interface AdapterChoice {
   /** An adapter for a graph that takes adapters as inputs; without one it runs as its base. */
   readonly load?: string;

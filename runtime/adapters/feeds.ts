@@ -1,3 +1,5 @@
+import { adapterKinds } from "../../compiler/adapters/index.ts";
+import type { AdapterKind } from "../../compiler/adapters/kind.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { coefficientsIn } from "../../compiler/weights/coefficients.ts";
@@ -18,13 +20,14 @@ import {
   type Tensors,
 } from "../session/tensor.ts";
 
-/** What a graph with adapters as inputs takes for none: size zero everywhere, which is the base model. */
+/** Feeds of a graph with adapters as inputs that stand for no adapter: of size zero, so that the base model runs. */
 export function noAdapter({ ports }: AdapterInterface): Tensors {
   return new Map(ports.map((port) => [port.port.name, emptyPort(port)]));
 }
 
 /**
- * Reads an adapter of any format and makes the feeds of a session of it. Sites that it has nothing for get size zero.
+ * Reads an adapter of any format and makes feeds of it, to be given with a run's other feeds. Sites that it has nothing
+ * for get size zero.
  *
  * @throws TfcError what reading throws; BASE_MISMATCH unless forced; ADAPTER_SITE_MISSING, ADAPTER_LEAF_SHAPE,
  *   ADAPTER_KIND_OTHER where the graph was compiled for something else; ADAPTER_NOT_FINITE; OVERRIDE_REFUSED, since
@@ -73,15 +76,22 @@ function checkPart(part: AdapterPart, ports: readonly AdapterPort[], file: strin
   if (first === undefined) {
     throw inputError("ADAPTER_SITE_MISSING", { file, name: `${site}.${leaf}` }, { site, model });
   }
-  const wanted = `${first.kind.name} ${first.kind.bodyKey(first.settings)}`.trim();
-  const found =
-    part.kind === first.kind.name ? `${part.kind} ${first.kind.bodyKey(part.settings)}`.trim() : part.kind;
+  const kind = kindOf(first);
+  const wanted = `${kind.name} ${kind.bodyKey(first.settings)}`.trim();
+  const found = part.kind === kind.name ? `${part.kind} ${kind.bodyKey(part.settings)}`.trim() : part.kind;
   if (wanted !== found) throw inputError("ADAPTER_KIND_OTHER", { file, name: site }, { wanted, found });
 }
 
-function emptyPort({ port, kind, part, isCoefficient }: AdapterPort): HostTensor {
+function kindOf({ kind }: AdapterPort): AdapterKind {
+  const known = adapterKinds.get(kind);
+  if (known === undefined) throw new Error(`no adapter kind ${kind}`);
+  return known;
+}
+
+function emptyPort(taken: AdapterPort): HostTensor {
+  const { port, part, isCoefficient } = taken;
   const dtype = floatOf(port.dtype, port.name);
-  if (isCoefficient) return coefficientOf(dtype, kind.neutral[part] ?? 1);
+  if (isCoefficient) return coefficientOf(dtype, kindOf(taken).neutral[part] ?? 1);
   const dims = port.dims.map((dim) => (typeof dim === "number" ? dim : 0));
   return { dtype, dims, data: zeros(dtype, sizeOf(dims)) };
 }
@@ -91,11 +101,9 @@ function coefficientOf(dtype: FloatType, value: number): HostTensor {
   return { dtype, dims: [1], data: elementsFrom(dtype, bytes) };
 }
 
-function filledPort(
-  { port, kind, part, isCoefficient }: AdapterPort,
-  given: AdapterPart,
-  file: string,
-): HostTensor {
+function filledPort(taken: AdapterPort, given: AdapterPart, file: string): HostTensor {
+  const { port, part, isCoefficient } = taken;
+  const kind = kindOf(taken);
   const dtype = floatOf(port.dtype, port.name);
   const place = { file, name: port.name };
   if (isCoefficient) {

@@ -5,6 +5,7 @@ import { adapterInterface } from "./ports.ts";
 import type { Session } from "../session/session.ts";
 import type { Tensors } from "../session/tensor.ts";
 
+/** How to keep a pool of adapters. */
 export interface PoolOptions {
   /** How many adapters are kept in memory; ScalarLM's TOKENFORMER_CACHE_CAPACITY. Default 4. */
   readonly capacity?: number;
@@ -40,11 +41,12 @@ export class AdapterPool {
     this.#base = taken.base;
   }
 
-  /** Names of the adapters known, and of those in memory, least recently used first. */
+  /** Names of the adapters known. */
   get names(): readonly string[] {
     return [...this.#files.keys()];
   }
 
+  /** Names of those in memory, least recently used first. */
   get loaded(): readonly string[] {
     return [...this.#loaded.keys()];
   }

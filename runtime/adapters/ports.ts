@@ -1,6 +1,6 @@
 import { adapterKinds, allLeavesOf } from "../../compiler/adapters/index.ts";
 import { describedIn } from "../../compiler/adapters/description.ts";
-import { ADAPTER_KEY, type AdapterKind } from "../../compiler/adapters/kind.ts";
+import { ADAPTER_KEY, type AdapterKind, type KindName } from "../../compiler/adapters/kind.ts";
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { parseSiteName, siteKey } from "../../compiler/sites/names.ts";
@@ -12,19 +12,20 @@ export const MEMBER_IDS = "adapter_ids";
 /** An input that is part of an adapter. */
 export interface AdapterPort {
   readonly port: Port;
-  /** `3.self_attn.q_proj`, as {@link siteKey} writes it. */
+  /** Layer and module: `3.self_attn.q_proj`. */
   readonly site: string;
-  readonly kind: AdapterKind;
+  readonly kind: KindName;
   readonly settings: Readonly<Record<string, unknown>>;
   /** Name below the site: a leaf's, or a coefficient's. */
   readonly part: string;
+  /** Whether it is one number that a product is multiplied by, such as the α/r of LoRA. */
   readonly isCoefficient: boolean;
 }
 
 /** What a compiled graph takes of adapters beside what its base takes. */
 export interface AdapterInterface {
   readonly ports: readonly AdapterPort[];
-  /** {@link MEMBER_IDS} of a bank, or null. */
+  /** The input that chooses members of a bank, or null. */
   readonly ids: Port | null;
   /** How many members the bank has; 0 for a graph without one. */
   readonly members: number;
@@ -63,6 +64,8 @@ function portsAt(
   return [...allLeavesOf(kind), ...coefficients].flatMap((part) => {
     const port = inputs.find((input) => input.name === `${name}.${part}`);
     const isCoefficient = coefficients.includes(part);
-    return port === undefined ? [] : [{ port, site: siteKey(ref), kind, settings, part, isCoefficient }];
+    return port === undefined
+      ? []
+      : [{ port, site: siteKey(ref), kind: kind.name, settings, part, isCoefficient }];
   });
 }

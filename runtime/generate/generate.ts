@@ -6,6 +6,7 @@ import type { Feeds } from "../session/given.ts";
 import type { Session } from "../session/session.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
+/** How to continue a prompt. */
 export interface GenerateOptions extends SamplingOptions {
   /** Default 64. */
   readonly maxNewTokens?: number;

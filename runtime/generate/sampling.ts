@@ -1,6 +1,7 @@
 import { random } from "../session/random.ts";
 import { checkSampling } from "./options.ts";
 
+/** How to choose among the next tokens. */
 export interface SamplingOptions {
   /** 0, the default, takes the likeliest token each time; 1 samples as the model says, less is bolder, more is wilder. */
   readonly temperature?: number;

@@ -6,9 +6,9 @@ import { refusePointerAt } from "../../compiler/onnx/lfs.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
-  /** @param special whether to add what the model's own tokenizer adds around a text (a first `<s>`). Default true. */
+  /** The ids of a text. `special` adds what the model's own tokenizer adds around it (a first `<s>`); default true. */
   encode(text: string, special?: boolean): number[];
-  /** @param special whether special tokens are written out. Default false. */
+  /** The text of ids. `special` writes special tokens out; default false. */
   decode(ids: readonly number[], special?: boolean): string;
   /** Ids that end a text, as the model's configuration has them; empty when it has none. */
   readonly stops: readonly number[];

@@ -13,6 +13,7 @@ import {
   type Tensors,
 } from "./tensor.ts";
 
+/** How to make inputs up. */
 export interface FeedOptions {
   /** One seed and one case always give the same feeds. Default 0. */
   readonly seed?: number;
@@ -37,7 +38,7 @@ const SMALL_VOCABULARY = 32;
 /**
  * Makes inputs up for any decoder's graph: random token ids, a mask of ones, positions that go on from the past,
  * a small random cache, and for the rest normal numbers, `true`, and 0. Where the cache is paged, rows lie one after
- * another, and tables and slots fit together; see {@link PagedBatch}.
+ * another, and tables and slots fit together.
  *
  * @throws TfcError VERIFY_INPUT naming the first input that is no tensor of numbers or booleans.
  */

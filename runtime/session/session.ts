@@ -7,6 +7,7 @@ import { tensorsOf, type Feeds } from "./given.ts";
 import { loadOrt, ortMessage, runtimeFailed, type Ort } from "./ort.ts";
 import { elementTypeOf, ortNameOf, type HostTensor, type Port, type Tensors } from "./tensor.ts";
 
+/** Where and how a graph runs. */
 export interface SessionOptions {
   /** "auto" takes CUDA where it starts, else the CPU. Default "cpu". */
   readonly provider?: Provider | "auto";

@@ -18,7 +18,9 @@ const types = {
   string: { ort: "string", zeros: (n: number) => Array.from({ length: n }, () => "") },
 } as const;
 
+/** An element type, by the name that ONNX gives it. */
 export type ElementType = keyof typeof types;
+/** The elements of a tensor, by their type; those of float16 are bit patterns, those of bool 0 and 1. */
 export type Elements =
   | Float32Array
   | Float64Array

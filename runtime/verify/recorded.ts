@@ -18,9 +18,10 @@ import {
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Level, type LevelReport } from "./tally.ts";
 
+/** How to hold a graph against recorded outputs. */
 export interface RecordedOptions extends AdapterChoice, Where {
   readonly levels?: readonly Level[];
-  /** Absolute or relative; default {@link RECORDED_TOLERANCE}. */
+  /** Absolute or relative; default 1e-4: another program adds up in another order. */
   readonly tolerance?: number;
   readonly symbols?: ReadonlyMap<string, number>;
   readonly progress?: (doing: string) => void;

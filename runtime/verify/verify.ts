@@ -10,6 +10,7 @@ import { measureNoise } from "./noise.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Allowed, type Level, type LevelReport } from "./tally.ts";
 
+/** How to compare two graphs. */
 export interface VerifyOptions extends FeedOptions, AdapterChoice, Where {
   /** Levels of onnxruntime's graph optimisation to run at. Default both. */
   readonly levels?: readonly Level[];
@@ -19,7 +20,7 @@ export interface VerifyOptions extends FeedOptions, AdapterChoice, Where {
   readonly tolerance?: number;
   /**
    * Allowed at "all" where an input or output is float16: units in the last place of the output's largest element.
-   * Default {@link HALF_ULPS}.
+   * Default 4.
    */
   readonly toleranceUlps?: number;
   /** Default: {@link defaultCases}. */
@@ -58,7 +59,7 @@ export const HALF_ULPS = 4;
  * @throws TfcError VERIFY_INTERFACE when inputs or outputs differ in name or type; VERIFY_INPUT when an input
  *   cannot be made up; VERIFY_SYMBOL for the size of a symbol that no input has; VERIFY_NO_CASE when the base model
  *   runs in no case; RUNTIME_FAILED when only the compiled graph does not run; what {@link openSession} and
- *   {@link AdapterFeeder} throw. A difference is no error: see `Report.same`.
+ *   {@link adapterFeeds} throw. A difference is no error: see `same`
  */
 export async function verify(base: string, compiled: string, options: VerifyOptions = {}): Promise<Report> {
   const levels: LevelReport[] = [];

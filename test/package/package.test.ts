@@ -39,19 +39,23 @@ describe("the package in an empty project", () => {
   it("is imported as ESM, and compiles", () => {
     write(
       "use.mjs",
-      `import { compile, explain, inspect, TfcError } from "@tokenformer/tfc";
+      `import { compile, convertAdapter, explain, grow, inspect, listAdapter, TfcError } from "@tokenformer/tfc";
 import { defineConfig } from "@tokenformer/tfc/config";
 import { openSession } from "@tokenformer/tfc/runtime";
 const { adapters } = await compile({ input: "model.onnx", output: "esm.onnx" });
 const missing = await compile({ input: "none.onnx" }).catch((error) => error);
 const { matched } = inspect("model.onnx");
+await convertAdapter({ input: "esm.adapters.safetensors", output: "esm.pt" });
+await grow({ input: "esm.pt", output: "grown.safetensors", sizes: { rank: "2x" } });
+const ranks = new Set(listAdapter("grown.safetensors").parts.map(({ settings }) => settings.rank));
+console.log(...ranks);
 console.log(matched.attention, explain("model.onnx").blocks.length);
 console.log(adapters, missing instanceof TfcError, typeof defineConfig, typeof openSession);
 `,
     );
     expect(run(process.execPath, ["use.mjs"])).toEqual({
       status: 0,
-      text: "6 12\n12 true function function\n",
+      text: "64\n6 12\n12 true function function\n",
     });
   });
 

@@ -34,7 +34,7 @@ export interface ConvertOptions {
   readonly layout?: OnnxAdapterLayout;
 }
 
-/** What was converted. */
+/** What {@link convertAdapter} did. */
 export interface ConvertReport {
   /** What was read, with the base that the output names. */
   readonly adapter: AdapterListing;

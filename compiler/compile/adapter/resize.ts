@@ -43,13 +43,15 @@ export interface GrowOptions extends ResizeOptions {
   readonly seed?: number;
 }
 
-/** What was resized. */
+/** What {@link grow} or {@link shrink} did. */
 export interface ResizeReport {
   readonly input: string;
   readonly output: string;
+  /** The format that was written. */
   readonly format: AdapterFormat;
   /** Files written. */
   readonly files: readonly string[];
+  /** What became of the adapter at each site. */
   readonly sites: readonly Resized[];
   /** How the adapters compare in `check`, without and with onnxruntime's optimizations; empty without it. */
   readonly levels: readonly LevelReport[];

@@ -13,7 +13,7 @@ export interface VerifyCompiledOptions extends Omit<VerifyOptions, "control"> {
   readonly notice?: (diagnostic: Diagnostic) => void;
 }
 
-/** What was found. */
+/** What {@link verifyCompiled} found; plain data, fit for JSON. */
 export interface VerifyCompiledReport extends Report {
   /** The worst difference, and what to do about it; null where there is none. */
   readonly difference: Diagnostic | null;

@@ -17,7 +17,7 @@ import type { Piece } from "../skeleton.ts";
 
 const CHUNK = 8 << 20;
 
-/** Told how many bytes have been copied of how many. */
+/** Is told how many bytes of a file have been written, and of how many. */
 export type Progress = (file: string, done: number, total: number) => void;
 
 /** Work in steps of at most a chunk; each says how many bytes are done. */

@@ -7,6 +7,8 @@ import type { Draft } from "../names/sort.ts";
 import { transposed } from "../transpose.ts";
 import { sizeOf, type WeightTensor } from "../weight.ts";
 
+/** The words for {@link OnnxAdapterLayout}. */
+export const onnxAdapterLayouts = ["tfc", "olive", "genai"] as const;
 /**
  * How an `.onnx_adapter` file has LoRA. Its parameters are the inputs of a graph, so that each kind of graph has its own:
  *
@@ -14,7 +16,6 @@ import { sizeOf, type WeightTensor } from "../weight.ts";
  * - `olive`: A `[in, r]` and B `[r, out]` as a MatMul takes them, α/r in B; PEFT's names.
  * - `genai`: the same under the names of onnxruntime-genai's model builder.
  */
-export const onnxAdapterLayouts = ["tfc", "olive", "genai"] as const;
 export type OnnxAdapterLayout = (typeof onnxAdapterLayouts)[number];
 
 const [A, B] = ["lora_A.weight", "lora_B.weight"] as const;
