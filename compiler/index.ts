@@ -36,6 +36,7 @@ export {
   type ResizeReport,
 } from "./compile/adapter/resize.ts";
 export { convertAdapter, type ConvertOptions, type ConvertReport } from "./compile/adapter/convert.ts";
+export { extractAdapter, type ExtractOptions, type ExtractReport } from "./compile/adapter/extract.ts";
 export { diffAdapters, type AdapterDiff, type DiffOptions } from "./compile/adapter/diff.ts";
 export {
   listAdapter,

@@ -8,6 +8,7 @@ import { outlineMlp } from "./outline/outline-mlp.ts";
 import { outlineMoe } from "./outline/outline-moe.ts";
 import { outlineNorms } from "./outline/outline-norms.ts";
 import { overrideWeights } from "./adapt/override-weights.ts";
+import { removeLora } from "./adapt/remove-lora.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
 
 /** Every pass, in the order in which they may run. */
@@ -15,6 +16,7 @@ export const passes: readonly Pass[] = [
   inlineFunctions,
   foldConditions,
   lowerPagedAttention,
+  removeLora,
   overrideWeights,
   outlineAttention,
   outlineMlp,
@@ -35,6 +37,7 @@ export {
   outlineMoe,
   outlineNorms,
   overrideWeights,
+  removeLora,
   replaceLinears,
 };
 

@@ -22,7 +22,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly json: boolean;
 }
 
-const stepOption = integer({ help: "training step", default: 0, min: 0, max: 10 ** 15 - 1 });
+export const stepOption = integer({ help: "training step", default: 0, min: 0, max: 10 ** 15 - 1 });
 
 /** `tfc adapter import <path> -o <file>`: an adapter in any format as a safetensors file of tfc. */
 export function importCommand(): Command {

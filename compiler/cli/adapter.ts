@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
 import { exportCommand, importCommand } from "./adapter-convert.ts";
 import { diffCommand } from "./adapter-diff.ts";
+import { extractCommand } from "./adapter-extract.ts";
 import { lsCommand } from "./adapter-ls.ts";
 import { withStreams } from "./streams.ts";
 
@@ -9,7 +10,7 @@ import { withStreams } from "./streams.ts";
 export function adapterCommand(): Command {
   // What main.ts sets on this command comes after the commands below have copied it.
   const command = withStreams(new Command("adapter"))
-    .description("list, convert and compare adapters in files")
+    .description("list, convert and compare adapters in files, and take LoRA out of a graph")
     .usage("<command> [options]")
     // Without a command of its own that it knows, it would print its help as an error without words.
     .allowExcessArguments()
@@ -19,7 +20,7 @@ export function adapterCommand(): Command {
         args[0] === undefined ? "tfc adapter needs a command" : `tfc adapter has no command "${args[0]}"`;
       throw inputError("USAGE", {}, { what: `${what}: ${known}` });
     });
-  for (const one of [lsCommand(), importCommand(), exportCommand(), diffCommand()]) {
+  for (const one of [lsCommand(), importCommand(), exportCommand(), extractCommand(), diffCommand()]) {
     command.addCommand(one.copyInheritedSettings(command));
   }
   return command;

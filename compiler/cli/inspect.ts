@@ -37,7 +37,7 @@ function othersText(others: readonly { readonly layer: number; readonly op: stri
 function loraText(loras: readonly InspectedLora[]): string {
   const sites = [...new Set(loras.flatMap((one) => one.sites))].join(", ");
   const ranks = [...new Set(loras.map(({ rank }) => rank ?? "any"))].join(", ");
-  return `in the graph already, at ${loras.length} projections (${sites}), of rank ${ranks}`;
+  return `in the graph already, at ${loras.length} projections (${sites}), of rank ${ranks}; tfc adapter extract takes it out`;
 }
 
 function inspectionText(report: InspectedModel, view: DecoderView, refusal: string | null): string {

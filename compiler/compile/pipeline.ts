@@ -22,6 +22,11 @@ const rows: Readonly<Record<string, Row>> = {
     when: ({ lowerPagedAttention }) => lowerPagedAttention,
     needs: "`lowerPagedAttention`",
   },
+  "remove-lora": {
+    part: "before",
+    when: () => false,
+    needs: "a run of `tfc adapter extract`",
+  },
   "override-weights": {
     part: "behind",
     when: ({ override }) => override !== null,

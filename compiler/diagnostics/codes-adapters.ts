@@ -24,7 +24,25 @@ export const adapterCodes = {
     what: `the graph adds LoRA of its own at ${p.sites.length} of the projections that the adapter is for, and the adapter is added to it`,
     wanted: "an adapter that the graph does not hold already: the same one would count twice",
     found: `LoRA written into the graph at ${p.sites.slice(0, 3).join(", ")}${p.sites.length > 3 ? `, and ${p.sites.length - 3} more` : ""}`,
-    fix: "export the base model without its adapter, or leave out `load` if the graph's own LoRA is the adapter that is meant",
+    fix: "tfc adapter extract MODEL -o ADAPTER --base BASE takes the graph's own LoRA out: compile BASE; or leave out `load` if the graph's own LoRA is the adapter that is meant",
+  })),
+  LORA_LEFT: warning((p: { count: number; why: string }) => ({
+    what: `LoRA was left in the graph at ${p.count} ${p.count === 1 ? "linear" : "linears"}: base and adapter together are still what the graph was`,
+    wanted: "stored matrices A and B beside a projection of a block that was understood",
+    found: p.why,
+    fix: "see `tfc explain` for what was understood; for a base without any LoRA, export the model without its adapter",
+  })),
+  EXTRACT_NOTHING: error((p: { found: string }) => ({
+    what: "no LoRA can be taken out of the graph",
+    wanted: "projections to which the graph adds B(A x), with A and B among its weights",
+    found: p.found,
+    fix: "see `tfc inspect` for what the graph has; adapters beside it are in files of their own",
+  })),
+  EXTRACT_GIVEN: error((p: { name: string; places: number }) => ({
+    what: "the graph has no LoRA of its own: it takes LoRA as inputs",
+    wanted: "matrices A and B among the weights of the graph",
+    found: `graph inputs at ${p.places} projections, such as "${p.name}"`,
+    fix: "the adapter is in the file that these inputs are fed from: tfc adapter import FILE.onnx_adapter; with --base BASE and without -o the graph is written without LoRA and without these inputs",
   })),
   DORA_REFUSED: error((p: { site: string; why: string }) => ({
     what: `DoRA cannot be put beside ${p.site}`,

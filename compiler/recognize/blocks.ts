@@ -12,6 +12,7 @@ import { isMiss, type Miss } from "./miss.ts";
 import type { Mlp } from "./mlp/mlp.ts";
 import { embeddingNode } from "./model/embedding.ts";
 import { headOf } from "./model/head.ts";
+import { lorasIn, type LoraPlace } from "./model/loras.ts";
 import type { Moe } from "./moe/moe.ts";
 import { normsOf, type NormPlace } from "./norm/places.ts";
 
@@ -30,6 +31,8 @@ export interface BlockEvents {
   readonly norm: readonly [norm: NormPlace];
   /** The linear that makes logits, behind the norms. */
   readonly head: readonly [head: Linear];
+  /** A linear that the graph adds LoRA to, behind all layers. */
+  readonly lora: readonly [place: LoraPlace];
   /** A block that was seen and not understood, behind all others. */
   readonly miss: readonly [miss: Miss, seen: Seen];
 }
@@ -43,6 +46,7 @@ const events: readonly (keyof BlockEvents)[] = [
   "site",
   "norm",
   "head",
+  "lora",
   "miss",
 ];
 
@@ -64,6 +68,7 @@ export const blocks = placesIn<BlockEvents>({
       ...view.layers.map(layerPlace),
       ...(ifWanted("norm", () => normPlaces(model, view)) ?? []),
       ...(head === null ? [] : [{ event: "head", at: [head] } as const]),
+      ...(ifWanted("lora", () => lorasIn(model, view).map(loraPlace)) ?? []),
       ...view.seen.flatMap(missPlace),
     ];
   },
@@ -98,6 +103,10 @@ function normPlaces(model: Model, { seen }: DecoderView): readonly Found<BlockEv
   }
   const norms = graphsDeep(model.graph).flatMap((graph) => normsOf(model, graph, byGraph.get(graph) ?? []));
   return norms.map((norm): Found<BlockEvents> => ({ event: "norm", at: [norm] }));
+}
+
+function loraPlace(place: LoraPlace): Found<BlockEvents> {
+  return { event: "lora", at: [place] };
 }
 
 function missPlace(seen: Seen): readonly Found<BlockEvents>[] {

@@ -61,10 +61,13 @@ function bytesOf(array: Float32Array | Float64Array | Uint16Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-/** A buffer that begins where an array of wider elements may: a file's bytes lie anywhere. */
+/**
+ * A buffer of these bytes alone, which begins where an array of wider elements may: a file's bytes lie anywhere. Made by
+ * copying; `slice` of Node's Buffer gives a view of the larger one that it is in.
+ */
 function aligned(bytes: Uint8Array, size: number): ArrayBuffer {
   const whole = bytes.length - (bytes.length % size);
-  return bytes.slice(0, whole).buffer;
+  return new Uint8Array(bytes.subarray(0, whole)).buffer;
 }
 
 let table: Float32Array | null = null;

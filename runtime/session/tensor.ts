@@ -98,7 +98,8 @@ export function tensorFrom(
 
 /** Elements of a float type from their little-endian bytes, in memory of their own. */
 export function elementsFrom(dtype: "float" | "double" | "float16", bytes: Uint8Array): Elements {
-  const { buffer } = bytes.slice();
+  // A copy of these bytes alone: `slice` of a Buffer gives a view of the larger one that it is in.
+  const { buffer } = new Uint8Array(bytes);
   if (dtype === "double") return new Float64Array(buffer);
   return dtype === "float" ? new Float32Array(buffer) : new Uint16Array(buffer);
 }

@@ -12,7 +12,7 @@ import { openDecoder } from "../open-decoder.ts";
 import { reportOutputPath } from "../output-path.ts";
 import { reporting } from "../reporting.ts";
 import { listingOf, type AdapterListing } from "./list.ts";
-import { formatBy, formatEndings, outputFiles, writeOutput } from "./output.ts";
+import { checkFormatOption, formatBy, formatEndings, outputFiles, writeOutput } from "./output.ts";
 
 /** What to convert, and to what. */
 export interface ConvertOptions {
@@ -81,8 +81,8 @@ async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertRepo
   const format = formatOf(options);
   if (force && base === undefined)
     throw inputError("OPTION_UNUSED", {}, { option: "force", needs: "`base`" });
-  if (step !== undefined) checkOption("step", format, "torch");
-  if (layout !== undefined) checkOption("layout", format, "onnx_adapter");
+  if (step !== undefined) checkFormatOption("step", format, "torch");
+  if (layout !== undefined) checkFormatOption("layout", format, "onnx_adapter");
   const read = readAdapter(input, settings);
   const adapter = base === undefined ? read : { ...read, base: baseOf(read, base, force, sink) };
   const to = {
@@ -100,12 +100,6 @@ function formatOf({ format, output }: ConvertOptions): AdapterFormat {
   if (found !== null) return found;
   const what = `\`format\` is needed: ${output} does not end with ${[...formatEndings.keys()].join(", ")}`;
   throw inputError("USAGE", {}, { what });
-}
-
-/** Refuses an option that only another format has. */
-function checkOption(option: string, format: AdapterFormat, of: AdapterFormat): void {
-  if (format === of) return;
-  throw inputError("OPTION_UNKNOWN", {}, { option, owner: `the format ${format}`, allowed: [] });
 }
 
 /**

@@ -55,3 +55,9 @@ export async function writeOutput(
     throw error;
   }
 }
+
+/** Refuses an option that only another format has. @throws TfcError OPTION_UNKNOWN */
+export function checkFormatOption(option: string, format: AdapterFormat, of: AdapterFormat): void {
+  if (format !== of)
+    throw inputError("OPTION_UNKNOWN", {}, { option, owner: `the format ${format}`, allowed: [] });
+}

@@ -35,6 +35,9 @@ export interface Lora {
   readonly rank: number | null;
   /** From A to the addition, in no order. */
   readonly nodes: readonly Node[];
+  /** The Add that brings it to the linear's product, and its operand that is none of LoRA's. */
+  readonly addition: Node;
+  readonly beside: Value;
 }
 
 /** What is known of the linears of a graph before low-rank additions are looked for. */
@@ -59,6 +62,9 @@ export function withLora(base: Linear, linearAt: LinearByOutput): Linear {
   }
 }
 
+/** What a summand is before it is known where it is added. */
+type Summand = Omit<Lora, "addition" | "beside">;
+
 interface Addition {
   readonly lora: Lora;
   readonly sum: Value;
@@ -73,11 +79,13 @@ function additionTo(base: Linear, linearAt: LinearByOutput): Addition | null {
     const sum = node.op === "Add" ? node.output(0) : null;
     const other = node.inputs.find((value) => value !== at) ?? null;
     if (sum === null || other === null) continue;
-    const lora = loraOf(base, other, linearAt);
-    if (lora === null) continue;
-    const source = sourceOf(lora.a, base);
+    const summand = summandOf(base, other, linearAt);
+    if (summand === null) continue;
+    const source = sourceOf(summand.a, base);
     const input = source === null ? null : ofRank(source, sum);
-    if (input !== null) return { lora, sum, input, between: [...nodes, node] };
+    if (input === null) continue;
+    const lora = { ...summand, addition: node, beside: at };
+    return { lora, sum, input, between: [...nodes, node] };
   }
   return null;
 }
@@ -96,8 +104,8 @@ function behindReshapes(product: Value): { readonly at: Value; readonly nodes: r
   }
 }
 
-function loraOf(base: Linear, summand: Value, linearAt: LinearByOutput): Lora | null {
-  const b = factorAbove(summand, linearAt);
+function summandOf(base: Linear, value: Value, linearAt: LinearByOutput): Summand | null {
+  const b = factorAbove(value, linearAt);
   const a = b === null ? null : factorAbove(b.factor.input, linearAt);
   if (a === null || b === null) return null;
   const isFit = a.factor.inFeatures === base.inFeatures && b.factor.outFeatures === base.outFeatures;
