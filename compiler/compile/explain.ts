@@ -3,6 +3,7 @@ import type { Site } from "../sites/site.ts";
 import { typeText } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
+import type { Visibility } from "../recognize/attention/visibility.ts";
 import type { Seen } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import type { Linear } from "../recognize/linear/linear.ts";
@@ -14,6 +15,7 @@ import { weightOf } from "../recognize/linear/weight.ts";
 import { headNorms, normBehind, type PlacedNorm } from "../recognize/norm/around.ts";
 import { normWeight } from "../recognize/norm/weight.ts";
 import { recognizeNorm } from "../recognize/norm/norm.ts";
+import { visibilitiesOf } from "../recognize/visibilities.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 
@@ -49,19 +51,26 @@ export interface Explanation {
 }
 
 function explanations({ view }: OpenedDecoder): Explanation[] {
+  const visibilities = visibilitiesOf(view);
   return view.seen.map(({ layer, block, at, answer }) => ({
     layer,
     block,
     understood: !isMiss(answer),
-    facts: factsOf(at, answer),
+    facts: factsOf(at, answer, visibilities),
   }));
 }
 
-function factsOf(at: Node, answer: Seen["answer"]): Readonly<Record<string, string>> {
+type Visibilities = ReturnType<typeof visibilitiesOf>;
+
+function factsOf(
+  at: Node,
+  answer: Seen["answer"],
+  visibilities: Visibilities,
+): Readonly<Record<string, string>> {
   if (isMiss(answer)) return missFacts(at, answer);
   if (answer.kind === "site") return siteFacts(answer);
   if (answer.kind === "moe") return moeFacts(answer);
-  return answer.kind === "attention" ? attentionFacts(answer) : mlpFacts(answer);
+  return answer.kind === "attention" ? attentionFacts(answer, visibilities.get(answer)) : mlpFacts(answer);
 }
 
 function missFacts(at: Node, miss: Miss): Readonly<Record<string, string>> {
@@ -78,7 +87,10 @@ function siteFacts(site: Site): Readonly<Record<string, string>> {
   return { outlined: `${site.name}, a call of ${site.node.op}` };
 }
 
-function attentionFacts(block: Attention): Readonly<Record<string, string>> {
+function attentionFacts(
+  block: Attention,
+  visibility: Visibility | undefined,
+): Readonly<Record<string, string>> {
   const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
   return {
     anchor: placeText(anchor.node),
@@ -101,11 +113,11 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
         : `${scale.value} on the ${scale.at}`,
     ...(softcap === null ? {} : { "soft cap": String(softcap) }),
     ...(block.sinks === null ? {} : { sinks: valueText(block.sinks) }),
-    ...(mask.window === null ? {} : { window: `${mask.window} positions back` }),
     mask:
       mask.kind === "none"
         ? "none"
         : `${mask.kind}${mask.source === null ? "" : `, from ${valueText(mask.source)}`}`,
+    ...(visibility === undefined ? {} : { sees: visibilityText(visibility) }),
     rotary:
       rotary === null
         ? block.opaque.length > 0
@@ -117,6 +129,17 @@ function attentionFacts(block: Attention): Readonly<Record<string, string>> {
         ? "none"
         : `${cache.kind}, ${valueText(cache.pastKey)} to ${valueText(cache.presentKey)}, ${valueText(cache.pastValue)} to ${valueText(cache.presentValue)}`,
   };
+}
+
+/** Which positions a query attends to, in words. */
+function visibilityText({ causal, window, padding, unproved }: Visibility): string {
+  const proved = [
+    ...(causal ? ["no later positions"] : []),
+    ...(window === null ? [] : [`${window} positions back, its own included`]),
+    ...(padding === null ? [] : [`where ${valueText(padding)} is not zero`]),
+  ];
+  if (unproved === null) return proved.length === 0 ? "all positions" : proved.join(", ");
+  return [...proved, `the rest is not proved: it depends on ${unproved}`].join(", ");
 }
 
 function projectionFacts({ q, k, v, latent }: Attention): Readonly<Record<string, string>> {

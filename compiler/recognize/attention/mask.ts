@@ -8,6 +8,10 @@ export interface Mask {
   readonly kind: "add" | "where" | "causal" | "operand" | "none";
   /** The value that says which positions are hidden. */
   readonly source: Value | null;
+  /** Of `where`: whether positions are hidden where the condition is true, and not where it is false. */
+  readonly hides: boolean;
+  /** Whether the op hides later positions by its definition, whatever its operand says. */
+  readonly causal: boolean;
   /**
    * How many positions back are seen, where an attention op says so; null for all, and for masks in plain ops, whose
    * source may hold a window that only its values would show.
@@ -23,25 +27,29 @@ export function recognizeMask(anchor: Anchor): Mask {
     const isScores = (v: Value | null): boolean => v !== null && inside.has(v);
     if (node.op === "Add" || node.op === "Sub") {
       const other = isScores(node.input(0)) ? node.input(1) : node.input(0);
-      if (other !== null && scalarOf(other) === null) return { kind: "add", source: other, window: null };
+      if (other !== null && scalarOf(other) === null) return { ...NONE, kind: "add", source: other };
     }
     // Where(IsNaN(p), 0, p) guards the probabilities and hides nothing.
     const condition = node.op === "Where" ? node.input(0) : null;
     if (condition !== null && condition.producer?.op !== "IsNaN")
-      return { kind: "where", source: condition, window: null };
+      return { ...NONE, kind: "where", source: condition, hides: isScores(node.input(2)) };
   }
-  return { kind: "none", source: null, window: null };
+  return NONE;
 }
 
+const NONE: Mask = { kind: "none", source: null, hides: false, causal: false, window: null };
+
 function opMask({ node, op }: Anchor): Mask {
-  if (op === null) return { kind: "none", source: null, window: null };
+  if (op === null) return NONE;
   const { operand, causal, lengths, window: attribute } = op.mask;
   const size = attribute === null ? -1 : (node.int(attribute) ?? -1);
   const window = size > 0 ? size : null;
   const source = operand === null ? null : node.input(operand);
-  if (source !== null) return { kind: "operand", source, window };
   const isCausal = causal === true || (causal !== null && (node.int(causal) ?? 0) !== 0);
-  if (!isCausal) return { kind: "none", source: null, window };
+  const plain = { ...NONE, causal: isCausal, window };
+  if (source !== null) return { ...plain, kind: "operand", source };
   // One that is causal by definition may be given lengths.
-  return { kind: "causal", source: lengths === null ? null : node.input(lengths), window };
+  return isCausal
+    ? { ...plain, kind: "causal", source: lengths === null ? null : node.input(lengths) }
+    : plain;
 }

@@ -1,0 +1,387 @@
+import { isFloat } from "../../ir/dtype.ts";
+import { numbers } from "../../ir/scalar.ts";
+import { asTensor } from "../../ir/type.ts";
+import type { Node } from "../../ir/node.ts";
+import type { Value } from "../../ir/value.ts";
+import { constantOf, integersOf } from "../../ops/constant.ts";
+import { combine, compare, conditionOf, numberOf } from "./arithmetic.ts";
+import { and, not, or, unknown, type Condition, type Expression, type Unknown } from "./expression.ts";
+import { Polynomial } from "./polynomial.ts";
+import { axisOf, beginOf, product, shapeBounds, Shapes, type Sizes } from "./shapes.ts";
+
+type Index = readonly Polynomial[];
+
+/** An element that a longer chain of ops makes counts as unknown. */
+const FURTHEST = 400;
+
+/** Constants of more elements than this are not looked into. */
+const LARGEST = 1 << 16;
+
+/**
+ * Elements of values as functions of their indices: the graph is read backwards from one element, through every op that
+ * moves, compares and chooses, to what callers give and to sizes. With it a mask is not run but proved.
+ */
+export class Elements {
+  readonly shapes: Shapes;
+  readonly #known = new Map<Value, Map<string, Expression>>();
+  #depth = 0;
+
+  /** @param like values that are known to have the shape of others */
+  constructor(like: ReadonlyMap<Value, Value> = new Map()) {
+    this.shapes = new Shapes((value, index) => this.at(value, index), like);
+  }
+
+  /** The element of a value at an index, which has a polynomial for each axis. */
+  at(value: Value | null, index: Index): Expression {
+    if (value === null) return unknown("an input that is left out");
+    if (this.#depth > FURTHEST) return unknown(`what is more than ${FURTHEST} ops away`);
+    const key = index.map((one) => one.key).join(",");
+    const known = this.#known.get(value)?.get(key);
+    if (known !== undefined) return known;
+    this.#depth++;
+    const found = this.#find(value, index);
+    this.#depth--;
+    let all = this.#known.get(value);
+    if (all === undefined) this.#known.set(value, (all = new Map<string, Expression>()));
+    all.set(key, found);
+    return found;
+  }
+
+  #find(value: Value, index: Index): Expression {
+    const tensor = constantOf(value);
+    if (tensor !== null) {
+      const [places, { shape, size }] = [index.map(({ constant }) => constant), tensor];
+      if (size === 0 || size > LARGEST) return { kind: "element", value, index };
+      const place = placeIn(shape, places);
+      const number = place === null ? undefined : numbers(tensor)?.[place];
+      return number === undefined ? { kind: "element", value, index } : numberOf(number, tensor.dtype);
+    }
+    const node = value.producer;
+    if (node === null) return { kind: "element", value, index };
+    return this.#made(node, value, index);
+  }
+
+  #made(node: Node, value: Value, index: Index): Expression {
+    const operand = (i: number): Expression => this.#aligned(node.input(i), index, value);
+    const truthOf = (i: number): Condition => conditionOf(operand(i));
+    switch (node.op) {
+      case "Identity":
+        return this.at(node.input(0), index);
+      case "Cast":
+      case "CastLike":
+        return this.#cast(node, this.at(node.input(0), index));
+      case "And":
+      case "BitwiseAnd":
+        return and([truthOf(0), truthOf(1)]);
+      case "Or":
+      case "BitwiseOr":
+        return or([truthOf(0), truthOf(1)]);
+      case "Not":
+      case "BitwiseNot":
+        return not(truthOf(0));
+      case "Where":
+        return this.#where(node, value, index);
+      case "Less":
+      case "LessOrEqual":
+      case "Greater":
+      case "GreaterOrEqual":
+      case "Equal":
+        return compare(node.op, operand(0), operand(1));
+      case "Add":
+      case "Sub":
+      case "Mul":
+      case "Div":
+      case "Max":
+      case "Min":
+        return node.inputs.length === 2 ? combine(node.op, operand(0), operand(1)) : this.#strange(node);
+      default:
+        return this.#moved(node, index);
+    }
+  }
+
+  /** Ops that put elements elsewhere, or make them of sizes. */
+  #moved(node: Node, index: Index): Expression {
+    const input = node.input(0);
+    const sizes = input === null ? null : this.shapes.of(input);
+    const [first = Polynomial.ZERO] = index;
+    switch (node.op) {
+      case "Range":
+        return combine(
+          "Add",
+          this.at(input, []),
+          combine("Mul", { kind: "integer", value: first }, this.at(node.input(2), [])),
+        );
+      case "Shape":
+        return sizes === null ? this.#strange(node) : sizeAt(node, sizes, first);
+      case "Size":
+        return sizes === null ? this.#strange(node) : { kind: "integer", value: product(sizes) };
+      case "ConstantOfShape":
+        return filled(node);
+      default:
+        break;
+    }
+    if (input === null || sizes === null) return this.#strange(node);
+    switch (node.op) {
+      case "Expand":
+        return this.at(input, alignedTo(sizes, index));
+      case "Unsqueeze":
+      case "Squeeze":
+      case "Reshape":
+      case "Flatten":
+        return this.#reshaped(node, input, sizes, index);
+      case "Transpose": {
+        const order = node.ints("perm") ?? sizes.map((_, axis) => sizes.length - 1 - axis);
+        return this.at(
+          input,
+          sizes.map((_, axis) => index[order.indexOf(axis)] ?? Polynomial.ZERO),
+        );
+      }
+      case "Slice":
+        return this.#sliced(node, input, sizes, index);
+      case "Concat":
+        return this.#joined(node, index);
+      case "Gather":
+        return this.#gathered(node, input, sizes, index);
+      case "GatherND":
+        return this.#gatheredAt(node, input, index);
+      case "ScatterND":
+        return this.#scattered(node, index);
+      case "Trilu":
+        return this.#triangle(node, input, index);
+      default:
+        return this.#strange(node);
+    }
+  }
+
+  /** An operand's element where the result's is wanted: axes that broadcast have one element. */
+  #aligned(operand: Value | null, index: Index, result: Value): Expression {
+    const sizes = this.shapes.of(operand);
+    if (operand === null || sizes === null)
+      return unknown(`${nameOf(operand)}, whose shape is not understood, in ${nameOf(result)}`);
+    return this.at(operand, alignedTo(sizes, index));
+  }
+
+  #where(node: Node, value: Value, index: Index): Expression {
+    const [condition, then, otherwise] = [0, 1, 2].map((i) => this.#aligned(node.input(i), index, value));
+    if (condition === undefined || then === undefined || otherwise === undefined) return this.#strange(node);
+    const decided = conditionOf(condition);
+    if (decided.kind === "truth") return decided.value ? then : otherwise;
+    return { kind: "choose", condition: decided, then, otherwise };
+  }
+
+  #cast(node: Node, of: Expression): Expression {
+    const BOOL = 9;
+    const type = asTensor(node.output(0)?.type)?.dtype;
+    const isTruth = node.op === "Cast" ? node.int("to") === BOOL : type === "bool";
+    if (isTruth) return conditionOf(of);
+    if (of.kind !== "number" || Number.isFinite(of.value)) return of;
+    return isFloat(type ?? "float") ? of : unknown("an infinite number as an integer");
+  }
+
+  #sliced(node: Node, input: Value, sizes: Sizes, index: Index): Expression {
+    const cuts = this.shapes.cuts(node, sizes.length);
+    if (cuts === null) return this.#strange(node);
+    const at = [...index];
+    for (const cut of cuts) {
+      const [place, size] = [index[cut.axis], sizes[cut.axis]];
+      if (place === undefined || size === undefined) return this.#strange(node);
+      const begin =
+        cut.step < 0 && cut.start.constant === -1 ? size.minus(Polynomial.ONE) : beginOf(cut, size);
+      at[cut.axis] = begin.plus(place.scaled(cut.step));
+    }
+    return this.at(input, at);
+  }
+
+  /** An element of a joined value, where the index says which part it is in. */
+  #joined(node: Node, index: Index): Expression {
+    const axis = axisOf(node, index.length);
+    let place = index[axis] ?? Polynomial.ZERO;
+    for (const part of node.inputs) {
+      const size = this.shapes.of(part)?.[axis];
+      if (size === undefined) return this.#strange(node);
+      const [at, length] = [place.constant, size.constant];
+      if (length === 0) continue;
+      if (at === null || length === null) return this.#strange(node);
+      if (at < length) return this.at(part, index.with(axis, place));
+      place = place.minus(size);
+    }
+    return this.#strange(node);
+  }
+
+  #gathered(node: Node, input: Value, sizes: Sizes, index: Index): Expression {
+    const axis = axisOf(node, sizes.length);
+    const indices = node.input(1);
+    const rank = this.shapes.of(indices)?.length;
+    const size = sizes[axis];
+    if (rank === undefined || size === undefined) return this.#strange(node);
+    const place = this.at(indices, index.slice(axis, axis + rank));
+    if (place.kind !== "integer") return this.#strange(node);
+    const { constant } = place.value;
+    const from = constant !== null && constant < 0 ? size.plus(place.value) : place.value;
+    return this.at(input, [...index.slice(0, axis), from, ...index.slice(axis + rank)]);
+  }
+
+  #gatheredAt(node: Node, input: Value, index: Index): Expression {
+    const indices = node.input(1);
+    const sizes = this.shapes.of(indices);
+    const length = sizes?.at(-1)?.constant;
+    if (!sizes || length === null || length === undefined || (node.int("batch_dims") ?? 0) !== 0)
+      return this.#strange(node);
+    const own = index.slice(0, sizes.length - 1);
+    const places = Array.from({ length }, (_, i) => this.at(indices, [...own, Polynomial.of(i)]));
+    const known = places.flatMap((one) => (one.kind === "integer" ? [one.value] : []));
+    if (known.length < length) return this.#strange(node);
+    return this.at(input, [...known, ...index.slice(sizes.length - 1)]);
+  }
+
+  /** Elements that are written over all of a value, each in its place, as older tracers copy a slice. */
+  #scattered(node: Node, index: Index): Expression {
+    const isInPlace = index.every((at, axis) => {
+      const place = this.at(node.input(1), [...index, Polynomial.of(axis)]);
+      return place.kind === "integer" && place.value.equals(at);
+    });
+    const [own, written] = [this.shapes.of(node.input(0)), this.shapes.of(node.input(1))?.slice(0, -1)];
+    const coversAll = own?.every((size, axis) => written?.[axis]?.equals(size)) === true;
+    return isInPlace && coversAll ? this.at(node.input(2), index) : this.#strange(node);
+  }
+
+  /** One of two triangles of the last two axes; the other is zero. */
+  #triangle(node: Node, input: Value, index: Index): Expression {
+    const k = node.input(1) === null ? 0 : integersOf(node.input(1))?.[0];
+    const [row, column] = index.slice(-2);
+    if (k === undefined || row === undefined || column === undefined) return this.#strange(node);
+    const above = row.plus(Polynomial.of(k)).minus(column);
+    const isUpper = (node.int("upper") ?? 1) !== 0;
+    const kept = compare(
+      isUpper ? "LessOrEqual" : "GreaterOrEqual",
+      { kind: "integer", value: above },
+      { kind: "integer", value: Polynomial.ZERO },
+    );
+    const condition = conditionOf(kept);
+    const zero: Expression = { kind: "integer", value: Polynomial.ZERO };
+    const own = this.at(input, index);
+    if (condition.kind === "truth") return condition.value ? own : zero;
+    return { kind: "choose", condition, then: own, otherwise: zero };
+  }
+
+  #reshaped(node: Node, input: Value, from: Sizes, index: Index): Expression {
+    const to = this.shapes.of(node.output(0));
+    const at = to === null ? null : indexBefore(from, to, index);
+    return at === null ? this.#strange(node) : this.at(input, at);
+  }
+
+  #strange(node: Node): Unknown {
+    return unknown(`${node.op} "${node.name ?? nameOf(node.output(0))}"`);
+  }
+}
+
+function nameOf(value: Value | null): string {
+  return JSON.stringify(value?.name ?? "");
+}
+
+/** Where an element of a broadcast result is in an operand of these sizes. */
+function alignedTo(sizes: Sizes, index: Index): Index {
+  return sizes.map((size, axis) =>
+    size.constant === 1 ? Polynomial.ZERO : (index[axis - sizes.length + index.length] ?? Polynomial.ZERO),
+  );
+}
+
+/**
+ * Where an element of a reshaped value was before: sizes of one come and go, axes are joined, and a joined axis is
+ * divided where the index is a sum of what its parts make. Null where that cannot be said.
+ */
+function indexBefore(from: Sizes, to: Sizes, index: Index): Index | null {
+  const wide = from.filter(({ constant }) => constant !== 1);
+  const places = to.flatMap((size, axis) =>
+    size.constant === 1 ? [] : [{ size, at: index[axis] ?? Polynomial.ZERO }],
+  );
+  const own: Polynomial[] = [];
+  let [i, j] = [0, 0];
+  while (i < wide.length && j < places.length) {
+    const [size, place] = [wide[i], places[j]];
+    if (size === undefined || place === undefined) return null;
+    if (size.equals(place.size)) {
+      own.push(place.at);
+      [i, j] = [i + 1, j + 1];
+      continue;
+    }
+    // Several axes on one side are one on the other: the element's place among all of these is the same.
+    const step = joinedRun(wide.slice(i), places.slice(j));
+    if (step === null) return null;
+    const divided = dividedIndex(wide.slice(i, i + step.from), step.place);
+    if (divided === null) return null;
+    own.push(...divided);
+    [i, j] = [i + step.from, j + step.to];
+  }
+  if (i < wide.length || j < places.length) return null;
+  const rest = own.values();
+  return from.map(({ constant }) =>
+    constant === 1 ? Polynomial.ZERO : (rest.next().value ?? Polynomial.ZERO),
+  );
+}
+
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  /** The element's place in the joined axis. */
+  readonly place: Polynomial;
+}
+
+/** The shortest runs of axes on both sides that hold as many elements. */
+function joinedRun(
+  from: Sizes,
+  to: readonly { readonly size: Polynomial; readonly at: Polynomial }[],
+): Run | null {
+  for (let n = 1; n <= to.length; n++) {
+    const run = to.slice(0, n);
+    const all = product(run.map(({ size }) => size));
+    for (let m = 1; m <= from.length; m++) {
+      if (!product(from.slice(0, m)).equals(all)) continue;
+      const place = run.reduce((sum, { size, at }) => sum.times(size).plus(at), Polynomial.ZERO);
+      return { from: m, to: n, place };
+    }
+  }
+  return null;
+}
+
+/** A place in a joined axis as an index of its parts: what a part's size divides belongs to those before it. */
+function dividedIndex(parts: Sizes, place: Polynomial): Index | null {
+  const index: Polynomial[] = [];
+  let left = place;
+  for (const size of parts.slice(1).reverse()) {
+    const divided = left.divided(size);
+    // What is left must lie within the part, as an index along it does.
+    if (divided === null || !(divided.rest.isSymbol || divided.rest.constant !== null)) return null;
+    index.unshift(divided.rest);
+    left = divided.quotient;
+  }
+  return [left, ...index];
+}
+
+function sizeAt(node: Node, sizes: Sizes, index: Polynomial): Expression {
+  const [start] = shapeBounds(node, sizes.length);
+  const size = index.constant === null ? undefined : sizes[start + index.constant];
+  return size === undefined
+    ? unknown("a size along an axis that is computed")
+    : { kind: "integer", value: size };
+}
+
+function filled(node: Node): Expression {
+  const value = node.attributes.get("value");
+  if (value === undefined) return { kind: "integer", value: Polynomial.ZERO };
+  if (value.kind !== "tensor") return unknown("ConstantOfShape");
+  const [number] = numbers(value.value) ?? [];
+  return number === undefined ? unknown("ConstantOfShape") : numberOf(number, value.value.dtype);
+}
+
+/** Where an element of a tensor lies, in row-major order; null where an index is not a number. */
+function placeIn(shape: readonly number[], index: readonly (number | null)[]): number | null {
+  let place = 0;
+  for (const [axis, size] of shape.entries()) {
+    const at = index[axis] ?? null;
+    if (at === null) return size === 1 ? place : null;
+    if (at < 0 || at >= size) return null;
+    place = place * size + at;
+  }
+  return place;
+}
