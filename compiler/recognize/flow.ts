@@ -3,6 +3,7 @@ import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { GraphIndex } from "./graph-index.ts";
 import type { Linear } from "./linear/linear.ts";
+import { constantOf } from "../ops/constant.ts";
 import type { Trait } from "../ops/op.ts";
 import { rankOf } from "../ops/rank.ts";
 import { carriedInputs, has } from "../ops/table.ts";
@@ -36,6 +37,28 @@ export function sourcesOf(value: Value, index: GraphIndex): Sources {
     }
   }
   return { linears, inputs, nodes };
+}
+
+/** A value with the node that makes it. */
+interface Made {
+  readonly value: Value;
+  readonly node: Node;
+}
+
+/**
+ * The values between some operands and the linears above them, nearest first: with what else they are computed from
+ * (tables, positions, shapes), but without constants. One for each node that makes any.
+ */
+export function* valuesAbove(operands: readonly Value[], index: GraphIndex): Generator<Made, void, void> {
+  const seen = new Set<Node>();
+  const pending = [...operands];
+  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
+    const node = at.producer;
+    if (node?.graph !== index.graph || seen.has(node) || index.linearOf(node) !== null) continue;
+    seen.add(node);
+    yield { value: at, node };
+    for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
+  }
 }
 
 /** A value and what it is a view of, nearest first. */

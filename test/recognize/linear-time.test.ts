@@ -38,6 +38,24 @@ function attentionWith(count: number): string {
     y = Add (x, o)`;
 }
 
+/** Two chains of one op, each node of which reads both. */
+function braid(op: string, from: string, count: number): readonly [nodes: string, last: string] {
+  const before = (name: string, i: number): string => (i === 0 ? from : `${name}${from}${i - 1}`);
+  const nodes = Array.from(
+    { length: count },
+    (_, i) => `a${from}${i} = ${op} (${before("a", i)}, ${before("b", i)})
+      b${from}${i} = ${op} (${before("b", i)}, ${before("a", i)})`,
+  );
+  return [nodes.join("\n"), `a${from}${count - 1}`];
+}
+
+/** Attention whose probabilities go through what may guard them. */
+function guardedBy([nodes, last]: readonly [string, string]): string {
+  return `q = MatMul (x, square) k = MatMul (x, square) v = MatMul (x, square)
+    kt = Transpose <perm = [0, 2, 1]> (k) s = MatMul (q, kt) p = Softmax (s) ${nodes} c = MatMul (${last}, v)
+    o = MatMul (c, square) y = Add (x, o)`;
+}
+
 function layers(count: number, layer: (x: string, i: number) => string): string {
   const nodes = Array.from({ length: count }, (_, i) => layer(i === 0 ? "x" : `y${i - 1}`, i));
   return `${nodes.join("\n")} y = Identity (y${count - 1})`;
@@ -50,6 +68,17 @@ const graphs: readonly (readonly [string, (count: number) => string])[] = [
   ["Identities in front of a weight", (n) => weightBehind(chain("Identity", "up", n))],
   ["sums that double in front of a weight", (n) => weightBehind(doubling("up", n))],
   ["Identities in attention", attentionWith],
+  [
+    "guards that read the probabilities twice",
+    (n) =>
+      guardedBy(
+        chain("Where", "p", n).map((text) => text.replaceAll(/Where \((\w+)\)/g, "Where ($1, $1, $1)")) as [
+          string,
+          string,
+        ],
+      ),
+  ],
+  ["guards in a braid", (n) => guardedBy(braid("Expand", "p", n / 2))],
   [
     "a Softmax at each sum of a stream",
     (n) => layers(n, (x, i) => `y${i} = Add (${x}, x) s${i} = Softmax (y${i})`),

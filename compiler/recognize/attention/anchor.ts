@@ -133,19 +133,20 @@ interface Below {
 
 /** Walks on from the probabilities, over guards and casts, to their product with the values. */
 function findContext(softmax: Node): Below | null {
-  const seen: Node[] = [];
-  const pending: Value[] = [...softmax.outputs];
-  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
+  const guards = new Set<Node>();
+  // What is added meanwhile is met, too.
+  const probabilities = new Set<Value>(softmax.outputs);
+  for (const at of probabilities) {
     for (const use of at.uses) {
       if (use.kind !== "input") continue;
       const { node, index } = use;
       if (has(node, "product") && index === 0) {
         const [value, context] = [node.input(1), node.output(0)];
-        if (value !== null && context !== null) return { value, context, nodes: [...seen, node] };
+        if (value !== null && context !== null) return { value, context, nodes: [...guards, node] };
       }
       if (isGuard(node, index)) {
-        seen.push(node);
-        pending.push(...node.outputs);
+        guards.add(node);
+        for (const output of node.outputs) probabilities.add(output);
       }
     }
   }

@@ -1,8 +1,8 @@
-import type { Node } from "../../ir/node.ts";
 import { asTensor } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
-import { constantOf, integersOf } from "../../ops/constant.ts";
+import { integersOf } from "../../ops/constant.ts";
+import { valuesAbove } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
 
@@ -57,15 +57,9 @@ function headWidth(anchor: Anchor, index: GraphIndex): number | null {
     const width = lastDim(operand);
     if (width !== null) return width;
   }
-  const seen = new Set<Node>();
-  const pending: Value[] = [anchor.query, anchor.value];
-  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
-    const node = at.producer;
-    if (node?.graph !== index.graph || seen.has(node) || index.linearOf(node) !== null) continue;
-    seen.add(node);
+  for (const { node } of valuesAbove([anchor.query, anchor.value], index)) {
     const split = node.op === "Reshape" ? reshapedWidth(node.input(1)) : null;
     if (split !== null) return split;
-    for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
   }
   return null;
 }

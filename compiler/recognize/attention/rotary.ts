@@ -1,8 +1,8 @@
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
-import { constantOf, scalarOf } from "../../ops/constant.ts";
-import { commonSource } from "../flow.ts";
+import { scalarOf } from "../../ops/constant.ts";
+import { commonSource, valuesAbove } from "../flow.ts";
 import { has, opOf } from "../../ops/table.ts";
 import type { GraphIndex } from "../graph-index.ts";
 
@@ -22,15 +22,9 @@ export interface Rotary {
 export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | null {
   const inside = insideOp(anchor);
   if (inside !== null) return inside;
-  const seen = new Set<Node>();
-  const pending: Value[] = [anchor.query];
-  for (let at = pending.shift(); at !== undefined; at = pending.shift()) {
-    const node = at.producer;
-    if (node?.graph !== index.graph || seen.has(node) || index.linearOf(node) !== null) continue;
-    seen.add(node);
+  for (const { value, node } of valuesAbove([anchor.query], index)) {
     const found = rotaryOp(node) ?? rotateHalf(node) ?? turnHalves(node);
-    if (found !== null) return { ...found, partial: found.partial || partOfConcat(at) };
-    for (const input of node.inputs) if (input !== null && constantOf(input) === null) pending.push(input);
+    if (found !== null) return { ...found, partial: found.partial || partOfConcat(value) };
   }
   return null;
 }

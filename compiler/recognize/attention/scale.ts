@@ -2,6 +2,7 @@ import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
+import { search } from "../../ops/search.ts";
 import { has } from "../../ops/table.ts";
 import type { Heads } from "./heads.ts";
 
@@ -70,36 +71,18 @@ const FURTHEST = 16;
 
 /** Values of scalars that exporters compute at run time from shapes: √, ÷ and casts over constants and a head's width. */
 export function foldScalar(value: Value | null, heads: Heads | null): number | null {
-  return new Folding(heads).fold(value, 0);
-}
-
-/** One search, in which each value is looked at once. */
-class Folding {
-  readonly #heads: Heads | null;
-  readonly #known = new Map<Value, number | null>();
-
-  constructor(heads: Heads | null) {
-    this.#heads = heads;
-  }
-
-  fold(value: Value | null, depth: number): number | null {
-    if (value === null || depth > FURTHEST) return null;
-    let number = this.#known.get(value);
-    if (number === undefined) this.#known.set(value, (number = this.#find(value, depth)));
-    return number;
-  }
-
-  #find(value: Value, depth: number): number | null {
-    const constant = scalarOf(value);
-    const node = value.producer;
+  const fold = search<number>(FURTHEST, (at, above) => {
+    const constant = scalarOf(at);
+    const node = at.producer;
     if (constant !== null || node === null) return constant;
-    if (readsHeadWidth(node)) return this.#heads?.headDim ?? null;
-    if (has(node, "same-scalar")) return this.fold(node.input(0), depth + 1);
+    if (readsHeadWidth(node)) return heads?.headDim ?? null;
+    if (has(node, "same-scalar")) return above(node.input(0));
     const compute = arithmetic.get(node.op);
-    const operands = compute === undefined ? [] : node.inputs.map((v) => this.fold(v, depth + 1));
+    const operands = compute === undefined ? [] : node.inputs.map(above);
     const known = operands.filter((x) => x !== null);
     return compute === undefined || known.length < operands.length ? null : compute(known);
-  }
+  });
+  return fold(value);
 }
 
 const arithmetic: ReadonlyMap<string, (operands: readonly number[]) => number> = new Map([

@@ -54,11 +54,12 @@ function hasLayerNorm(model: Model, view: DecoderView): boolean {
 function isPostNorm({ mlp }: Layer): boolean {
   if (mlp === null || mlp.kind === "site" || recognizeNorm(mlp.region.input) === null) return false;
   const stream = new Set(viewChain(mlp.region.input));
-  const pending: Value[] = [mlp.region.output];
-  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
+  // What is added meanwhile is met, too.
+  const views = new Set<Value>([mlp.region.output]);
+  for (const at of views) {
     for (const node of at.users) {
       const { traits, norm } = opOf(node);
-      if (traits.has("view")) pending.push(...node.outputs);
+      if (traits.has("view")) for (const output of node.outputs) views.add(output);
       const adds = node.op === "Add" || norm?.adds === true;
       const others = node.inputs.slice(0, 2).filter((value) => value !== at);
       if (adds && others.some((value) => value !== null && viewChain(value).some((v) => stream.has(v))))

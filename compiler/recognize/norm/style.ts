@@ -12,12 +12,12 @@ import { has } from "../../ops/table.ts";
 export function isGemma(model: Model, hiddenSize: number | null): boolean {
   const node = embeddingNode(model, hiddenSize);
   if (node === null || hiddenSize === null) return false;
-  const pending: Value[] = [...node.outputs];
-  for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
-    for (const use of at.uses) {
-      if (use.kind !== "input") continue;
-      if (has(use.node, "view")) pending.push(...use.node.outputs);
-      if (use.node.op === "Mul" && use.node.inputs.some((v) => isRoot(v, hiddenSize))) return true;
+  // What is added meanwhile is met, too.
+  const embeddings = new Set<Value>(node.outputs);
+  for (const at of embeddings) {
+    for (const reader of at.users) {
+      if (has(reader, "view")) for (const output of reader.outputs) embeddings.add(output);
+      if (reader.op === "Mul" && reader.inputs.some((v) => isRoot(v, hiddenSize))) return true;
     }
   }
   return false;

@@ -23,6 +23,19 @@ const steps = {
   residual: "y = Add (x, o)",
 };
 
+/** None of the steps between projections and context: what stands for attention then is one op. */
+export const asOneOp = {
+  split: "",
+  rotate: "",
+  join: "",
+  repeat: "",
+  scores: "",
+  scale: "",
+  mask: "",
+  softmax: "",
+  guard: "",
+};
+
 export type Steps = Partial<typeof steps> & {
   readonly inputs?: string;
   readonly weights?: string;

@@ -1,18 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
-import { attentionOf, understood, type Steps } from "./attention-graph.ts";
+import { asOneOp, attentionOf, understood, type Steps } from "./attention-graph.ts";
 import { isMiss } from "../../../compiler/recognize/miss.ts";
-
-const NONE = {
-  split: "",
-  rotate: "",
-  join: "",
-  repeat: "",
-  scores: "",
-  scale: "",
-  mask: "",
-  softmax: "",
-  guard: "",
-};
 
 /** Reasons for a refusal. */
 function missOf(steps: Steps): string | null {
@@ -53,11 +41,14 @@ describe("attention is understood", () => {
           "c = MatMul (pg, vh) ct = Transpose <perm = [0, 2, 1, 3]> (c) cr = Reshape (ct, flat) sig = Sigmoid (gate) cf = Mul (cr, sig)",
       },
     ],
-    ["as one op", { ...NONE, context: "cf = Attention <q_num_heads = 4, kv_num_heads = 2> (q, k, v, mask)" }],
+    [
+      "as one op",
+      { ...asOneOp, context: "cf = Attention <q_num_heads = 4, kv_num_heads = 2> (q, k, v, mask)" },
+    ],
     [
       "as PagedAttention on flat tokens",
       {
-        ...NONE,
+        ...asOneOp,
         inputs:
           "float[N,16,2,2] key_cache, float[N,16,2,2] value_cache, int32[C] starts, int32[B] lengths, int32[B,M] blocks",
         context: `cf, kc, vc = com.microsoft.PagedAttention <num_heads = 4, kv_num_heads = 2>
@@ -138,7 +129,7 @@ describe("no attention is seen", () => {
       { scores: "scores = MatMul (x, wq)", scale: "scaled = Identity (scores)" },
     ],
     ["in a softmax over an input", { scores: "", scale: "scaled = Identity (mask)" }],
-    ["inside of a function's body", { ...NONE, context: "cf = local.Sdpa (q, k, v)", functions: SDPA() }],
+    ["inside of a function's body", { ...asOneOp, context: "cf = local.Sdpa (q, k, v)", functions: SDPA() }],
   ])("%s", (_, steps) => {
     expect(attentionOf(steps)).toBeNull();
   });

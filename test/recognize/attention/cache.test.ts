@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { understood, type Steps } from "./attention-graph.ts";
+import { asOneOp, understood, type Steps } from "./attention-graph.ts";
 
 const inputs = "float[B,2,P,2] past_k, float[B,2,P,2] past_v, int64[S,4] at";
 
@@ -55,17 +55,7 @@ describe("a cache", () => {
 
   it("of an attention op are its operands and outputs", () => {
     const op: Steps = {
-      ...{
-        split: "",
-        rotate: "",
-        join: "",
-        repeat: "",
-        scores: "",
-        scale: "",
-        mask: "",
-        softmax: "",
-        guard: "",
-      },
+      ...asOneOp,
       context: "cf, kj, vj = Attention <q_num_heads = 4, kv_num_heads = 2> (q, k, v, mask, past_k, past_v)",
     };
     expect(cache(op)).toEqual({ kind: "op", ...both });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { understood, type Steps } from "./attention-graph.ts";
+import { asOneOp, understood, type Steps } from "./attention-graph.ts";
 
 const UNREPEATED = "kh = Identity (kj) vh = Identity (vj)";
 const grouped = { heads: 4, kvHeads: 2, headDim: 2 };
@@ -50,17 +50,7 @@ describe("4 heads and 2 of keys and values", () => {
     [
       "attributes of GroupQueryAttention with packed operands",
       {
-        ...{
-          split: "",
-          rotate: "",
-          join: "",
-          repeat: "",
-          scores: "",
-          scale: "",
-          mask: "",
-          softmax: "",
-          guard: "",
-        },
+        ...asOneOp,
         inputs: "int32[B] lengths, int32 total",
         weights: 'float[8,16] wqkv = ["location": "qkv"]',
         project: "qkv = MatMul (x, wqkv)",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { understood, type Steps } from "./attention-graph.ts";
+import { asOneOp, understood, type Steps } from "./attention-graph.ts";
 
 function mask(steps: Steps): { kind: string; of: string | undefined } {
   const { mask: found } = understood(steps);
@@ -45,17 +45,7 @@ describe("a mask", () => {
 
   it("of an attention op is an operand, causal, or none", () => {
     const op = (context: string): Steps => ({
-      ...{
-        split: "",
-        rotate: "",
-        join: "",
-        repeat: "",
-        scores: "",
-        scale: "",
-        mask: "",
-        softmax: "",
-        guard: "",
-      },
+      ...asOneOp,
       context,
     });
     const heads = "q_num_heads = 4, kv_num_heads = 2";

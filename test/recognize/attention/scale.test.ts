@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { attentionModel, understood, type Steps } from "./attention-graph.ts";
+import { asOneOp, attentionModel, understood, type Steps } from "./attention-graph.ts";
 import { recognizeAttention } from "../../../compiler/recognize/attention/attention.ts";
 import { indexOf, makerOf } from "../graphs.ts";
 
@@ -72,15 +72,7 @@ it("is not known where a graph input scales", () => {
 
 describe("of an attention op", () => {
   const op = (attributes: string): Steps => ({
-    split: "",
-    rotate: "",
-    join: "",
-    repeat: "",
-    scores: "",
-    scale: "",
-    mask: "",
-    softmax: "",
-    guard: "",
+    ...asOneOp,
     context: `cf = com.microsoft.MultiHeadAttention <${attributes}> (q, k, v)`,
     weights: 'float[8,8] wide = ["location": "wide"]',
     project: "q = MatMul (x, wq) k = MatMul (x, wide) v = MatMul (x, wide)",
