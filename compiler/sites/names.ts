@@ -1,4 +1,11 @@
-import { projectionKinds, type SiteKind, type SiteRef } from "./site.ts";
+import {
+  packedKinds,
+  projectionKinds,
+  type PackedKind,
+  type ProjectionKind,
+  type SiteKind,
+  type SiteRef,
+} from "./site.ts";
 
 /** The module of each site in Hugging Face's Llama, below its layer. */
 const modules: Readonly<Record<SiteKind, string>> = {
@@ -12,6 +19,8 @@ const modules: Readonly<Record<SiteKind, string>> = {
   q_b_proj: "self_attn.q_b_proj",
   kv_a_proj_with_mqa: "self_attn.kv_a_proj_with_mqa",
   kv_b_proj: "self_attn.kv_b_proj",
+  qkv_proj: "self_attn.qkv_proj",
+  gate_up_proj: "mlp.gate_up_proj",
   gate_proj: "mlp.gate_proj",
   up_proj: "mlp.up_proj",
   down_proj: "mlp.down_proj",
@@ -34,6 +43,7 @@ const otherModules: Readonly<Record<string, SiteKind>> = {
   "attn.k_proj": "k_proj",
   "attn.v_proj": "v_proj",
   "attn.o_proj": "o_proj",
+  "attn.qkv_proj": "qkv_proj",
   shared_mlp: "mlp",
   mlp_norm: "pre_mlp_norm",
   pre_mlp_norm: "pre_mlp_norm",
@@ -53,6 +63,17 @@ const sites: ReadonlyMap<string, SiteKind> = new Map([
 /** Whether a site lies inside a block. */
 export function isProjection(site: SiteKind): site is (typeof projectionKinds)[number] {
   return (projectionKinds as readonly string[]).includes(site);
+}
+
+/** Whether a site is a module of several projections. */
+export function isPacked(site: SiteKind): site is PackedKind {
+  return Object.hasOwn(packedKinds, site);
+}
+
+/** The projections of a site in a block: those of a packed module, or itself. */
+export function projectionsIn(site: SiteKind): readonly ProjectionKind[] {
+  if (isPacked(site)) return packedKinds[site];
+  return isProjection(site) ? [site] : [];
 }
 
 /** `self_attn.q_proj`; of a layer's second MLP `mlp_1`. */

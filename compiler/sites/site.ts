@@ -34,7 +34,19 @@ export type StepKind = (typeof stepKinds)[number];
 
 /** Every place that adapters can stand beside. */
 export const siteKinds = [...blockKinds, ...projectionKinds, ...stepKinds] as const;
-export type SiteKind = (typeof siteKinds)[number];
+
+/**
+ * Modules of some families that hold several projections: Phi-3's and GLM4's. Adapters of theirs go to each projection,
+ * in the order of the module's rows.
+ */
+export const packedKinds = {
+  qkv_proj: ["q_proj", "k_proj", "v_proj"],
+  gate_up_proj: ["gate_proj", "up_proj"],
+} as const satisfies Readonly<Record<string, readonly ProjectionKind[]>>;
+export type PackedKind = keyof typeof packedKinds;
+
+/** Whatever an adapter's file may name. */
+export type SiteKind = (typeof siteKinds)[number] | PackedKind;
 
 /** One place in a decoder. `copy` is 0, or which further block of its kind the layer has. */
 export interface SiteRef {

@@ -1,5 +1,5 @@
 import { inputError } from "../diagnostics/error.ts";
-import { siteKey, siteName } from "../sites/names.ts";
+import { projectionsIn, siteKey, siteName } from "../sites/names.ts";
 import type { SiteRef } from "../sites/site.ts";
 import type { AdapterFile } from "./adapter-file.ts";
 
@@ -16,7 +16,11 @@ export function checkExpected(
   pass?: string,
 ): void {
   if (expects === undefined) return;
-  const there = new Set(parts.map(({ site }) => siteKey(site)));
+  const there = new Set(
+    parts.flatMap(({ site }) =>
+      [site, ...projectionsIn(site.site).map((one) => ({ ...site, site: one }))].map(siteKey),
+    ),
+  );
   const missing = sites.filter((site) => !there.has(siteKey(site)) && expects(site));
   const [first] = missing;
   if (first === undefined) return;

@@ -7,6 +7,7 @@ import { blockKinds, type SiteKind } from "../../compiler/sites/site.ts";
 import { checkOptions } from "../../compiler/pass/options.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { checkExpected } from "../../compiler/weights/expected.ts";
+import { unpackedParts } from "../../compiler/weights/packed.ts";
 import { isProjection, siteKey, siteName } from "../../compiler/sites/names.ts";
 import type { Entry } from "./_entries.ts";
 import { byKey, type Place } from "../../compiler/sites/places.ts";
@@ -141,8 +142,9 @@ function blockOf(site: SiteKind): SiteKind {
 function assignGiven(places: readonly Place[], { given, pass }: Assigning): ReadonlyMap<string, Assignment> {
   const known = byKey(places);
   const assigned = new Map<string, Assignment>();
-  given.forEach(({ parts, file }, index) => {
-    for (const part of parts) {
+  given.forEach((adapter, index) => {
+    const { file } = adapter;
+    for (const part of unpackedParts(adapter, (site) => widthAt(known.get(siteKey(site))))) {
       const kind = adapterKinds.get(part.kind);
       if (kind === undefined) throw new Error(`no adapter kind ${part.kind}`);
       const key = siteKey(part.site);
@@ -165,6 +167,12 @@ function assignGiven(places: readonly Place[], { given, pass }: Assigning): Read
     }
   });
   return assigned;
+}
+
+/** The features of a projection that a model may have in several branches, which agree. */
+function widthAt(places: readonly Place[] | undefined): number | null {
+  const inner = places?.[0]?.inner;
+  return inner?.linear.parts[inner.part]?.width ?? null;
 }
 
 /** One function serves all members at a place. */

@@ -3,6 +3,7 @@ import type { Model } from "../../compiler/ir/model.ts";
 import { MAGNITUDE } from "../../compiler/adapters/dora.ts";
 import { adapterKinds } from "../../compiler/adapters/index.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
+import { widthIn } from "../../compiler/recognize/model/widths.ts";
 import { Parameters, type ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
@@ -11,7 +12,9 @@ import { checkFinite } from "../../compiler/weights/finite.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import type { SiteRef } from "../../compiler/sites/site.ts";
 import { isProjection, siteName } from "../../compiler/sites/names.ts";
+import { unpackedParts } from "../../compiler/weights/packed.ts";
 import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
+import { unpacked } from "./_unpacked.ts";
 import { baseRows, eachRow, squareOf } from "./_row-norms.ts";
 
 const [DOWN, UP] = ["lora_A.weight", "lora_B.weight"] as const;
@@ -29,9 +32,10 @@ export function mergedWeights(
   adapter: AdapterFile,
 ): ReadonlyMap<string, WeightTensor> {
   checkExpected(adapter, sitesOf(view));
-  const parameters = new Parameters(model, view, adapter.overrides.keys());
-  const merged = new Map(adapter.overrides);
-  for (const part of adapter.parts) {
+  const overrides = unpacked(adapter.overrides, view, adapter.file);
+  const parameters = new Parameters(model, view, overrides.keys());
+  const merged = new Map(overrides);
+  for (const part of unpackedParts(adapter, (site) => widthIn(view, site))) {
     const site = siteName(part.site);
     const refuse = (why: string): TfcError =>
       inputError("MERGE_REFUSED", { file: adapter.file, name: site }, { model: model.loc.file, why });
@@ -43,7 +47,7 @@ export function mergedWeights(
     if (typeof places === "string") throw refuse(places);
     const [place] = places;
     if (place === undefined) throw refuse("the graph has none");
-    merged.set(name, sumOf(adapter.file, part, place, adapter.overrides.get(name)));
+    merged.set(name, sumOf(adapter.file, part, place, overrides.get(name)));
   }
   return merged;
 }

@@ -1,16 +1,11 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
-import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
-import type { ProjectionKind } from "../../compiler/sites/site.ts";
+import { widthIn } from "../../compiler/recognize/model/widths.ts";
+import { packedKinds, type PackedKind } from "../../compiler/sites/site.ts";
 import { encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
-import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
-
-/** Projections that Hugging Face keeps in one parameter, in the order of its rows: Phi-3's and GLM4's. */
-const packed: Readonly<Record<string, readonly ProjectionKind[]>> = {
-  qkv_proj: ["q_proj", "k_proj", "v_proj"],
-  gate_up_proj: ["gate_proj", "up_proj"],
-};
+import { rowsOf } from "../../compiler/weights/packed.ts";
+import type { WeightTensor } from "../../compiler/weights/weight.ts";
 
 /**
  * Weights with packed ones taken apart: `qkv_proj.weight` is the weights of q_proj, k_proj and v_proj one under another.
@@ -26,9 +21,10 @@ export function unpacked(
   const apart = [...weights].flatMap(([name, tensor]): (readonly [string, WeightTensor])[] => {
     const [, layer, block, module = "", leaf] =
       /^model\.layers\.(\d+)\.(self_attn|mlp)\.(\w+)\.(weight|bias)$/.exec(name) ?? [];
-    const kinds = packed[module];
-    if (kinds === undefined) return [[name, tensor]];
-    const widths = kinds.map((kind) => widthOf(view, Number(layer), kind));
+    const found = (Object.keys(packedKinds) as PackedKind[]).find((kind) => kind === module);
+    if (found === undefined) return [[name, tensor]];
+    const kinds = packedKinds[found];
+    const widths = kinds.map((kind) => widthIn(view, { layer: Number(layer), copy: 0, site: kind }));
     if (!widths.every((width) => width !== null)) return [[name, tensor]];
     const rows = widths.reduce((a, b) => a + b, 0);
     if (tensor.shape[0] !== rows) {
@@ -43,21 +39,6 @@ export function unpacked(
     });
   });
   return new Map(apart);
-}
-
-function widthOf(view: DecoderView, layer: number, kind: ProjectionKind): number | null {
-  const blocks = view.layers
-    .filter(({ index, copy }) => index === layer && copy === 0)
-    .flatMap(({ attention, mlp }) => [attention, mlp])
-    .filter((block) => block !== null && block.kind !== "site");
-  const parts = blocks.flatMap((block) => projectionsOf(block).flatMap(({ parts: all }) => all));
-  return parts.find(({ site }) => site === kind)?.width ?? null;
-}
-
-function rowsOf(tensor: WeightTensor, from: number, to: number): WeightTensor {
-  const shape = [to - from, ...tensor.shape.slice(1)];
-  const size = (byteSize(tensor.dtype, 1) ?? 0) * sizeOf({ shape: tensor.shape.slice(1) });
-  return { dtype: tensor.dtype, shape, bytes: () => tensor.bytes().subarray(from * size, to * size) };
 }
 
 /** The elements of a tensor in another type, with a number added to each. */

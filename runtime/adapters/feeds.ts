@@ -7,6 +7,7 @@ import { convert } from "../../compiler/weights/convert.ts";
 import { checkExpected } from "../../compiler/weights/expected.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import { checkBase, parseFingerprint } from "../../compiler/weights/fingerprint.ts";
+import { unpackedParts } from "../../compiler/weights/packed.ts";
 import { readAdapter, type Hints } from "../../compiler/weights/read-adapter.ts";
 import { parseSiteName, siteKey, siteName } from "../../compiler/sites/names.ts";
 import { adapterInterface, type AdapterInterface, type AdapterPort } from "./ports.ts";
@@ -59,14 +60,21 @@ export function feedsOf(session: Session, adapter: AdapterFile, force = false): 
     adapter,
     taken.ports.flatMap(({ site }) => parseSiteName(`layers.${site}`) ?? []),
   );
-  const parts = new Map(adapter.parts.map((part) => [siteKey(part.site), part]));
-  for (const part of adapter.parts) checkPart(part, taken.ports, adapter.file, session.file);
+  const apart = unpackedParts(adapter, (site) => widthOf(taken.ports, siteKey(site)));
+  const parts = new Map(apart.map((part) => [siteKey(part.site), part]));
+  for (const part of apart) checkPart(part, taken.ports, adapter.file, session.file);
   return new Map(
     taken.ports.map((port) => {
       const part = parts.get(port.site);
       return [port.port.name, part === undefined ? emptyPort(port) : filledPort(port, part, adapter.file)];
     }),
   );
+}
+
+/** The features of a projection, as B `[out, r]` has them; null where the graph takes no LoRA there. */
+function widthOf(ports: readonly AdapterPort[], site: string): number | null {
+  const width = ports.find((port) => port.site === site && port.part === "lora_B.weight")?.port.dims[0];
+  return typeof width === "number" ? width : null;
 }
 
 function checkPart(part: AdapterPart, ports: readonly AdapterPort[], file: string, model: string): void {

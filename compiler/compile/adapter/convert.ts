@@ -2,9 +2,11 @@ import { inputError } from "../../diagnostics/error.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sink } from "../../diagnostics/sink.ts";
 import { fingerprintOf } from "../../recognize/model/fingerprint.ts";
+import { widthIn } from "../../recognize/model/widths.ts";
 import { siteName } from "../../sites/names.ts";
 import { adapterFormats, type AdapterFile, type AdapterFormat } from "../../weights/adapter-file.ts";
 import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../../weights/fingerprint.ts";
+import { unpackedParts, type WidthOf } from "../../weights/packed.ts";
 import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../../weights/onnx-adapter/layout.ts";
 import { readAdapter, type Hints } from "../../weights/read-adapter.ts";
 import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
@@ -84,14 +86,17 @@ async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertRepo
   if (step !== undefined) checkFormatOption("step", format, "torch");
   if (layout !== undefined) checkFormatOption("layout", format, "onnx_adapter");
   const read = readAdapter(input, settings);
-  const adapter = base === undefined ? read : { ...read, base: baseOf(read, base, force, sink) };
+  const adapter = base === undefined ? { ...read, widthOf: () => null } : withBase(read, base, force, sink);
   const to = {
     path: output,
     format,
     options: { ...(step === undefined ? {} : { step }), ...(layout === undefined ? {} : { layout }) },
   };
   const files = outputFiles(input, to);
-  await writeOutput(adapter, files, to);
+  const { file, parts } = adapter;
+  const isByInput = format === "onnx_adapter" && (layout ?? "tfc") === "tfc";
+  const written = { ...adapter, parts: isByInput ? unpackedParts({ file, parts }, adapter.widthOf) : parts };
+  await writeOutput(written, files, to);
   return { adapter: listingOf(adapter), output, format, files, diagnostics: sink.diagnostics };
 }
 
@@ -102,13 +107,19 @@ function formatOf({ format, output }: ConvertOptions): AdapterFormat {
   throw inputError("USAGE", {}, { what });
 }
 
+/** An adapter with what is known of its base. */
+interface Based extends AdapterFile {
+  readonly widthOf: WidthOf;
+}
+
 /**
- * The fingerprint of a model; of a compiled one that of its base.
+ * An adapter of a model: with the model's fingerprint, of a compiled one that of its base.
  *
  * @throws TfcError BASE_MISMATCH where the adapter says that it belongs to another one, unless forced;
  *   ADAPTER_SITE_MISSING where it has more layers than the model
  */
-function baseOf({ file, base, parts }: AdapterFile, model: string, force: boolean, sink: Sink): string {
+function withBase(adapter: AdapterFile, model: string, force: boolean, sink: Sink): Based {
+  const { file, base, parts } = adapter;
   const { model: opened, view, diagnostics } = openDecoder(model);
   sink.diagnostics.push(...diagnostics);
   const known = parseFingerprint(opened.meta.get(BASE_KEY) ?? "");
@@ -119,5 +130,5 @@ function baseOf({ file, base, parts }: AdapterFile, model: string, force: boolea
     const site = siteName(outside.site);
     throw inputError("ADAPTER_SITE_MISSING", { file, name: site }, { site, model });
   }
-  return fingerprintText(own);
+  return { ...adapter, base: fingerprintText(own), widthOf: (site) => widthIn(view, site) };
 }

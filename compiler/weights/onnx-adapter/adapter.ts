@@ -10,7 +10,7 @@ import { encodeNumbers, numbersOf } from "../convert.ts";
 import { forMatMul, fromMatMul, isForMatMul, withoutReader, type OnnxAdapterLayout } from "./layout.ts";
 import { readOnnxAdapter, writeOnnxAdapter } from "./read.ts";
 import { siteOfModule } from "../names/parameters.ts";
-import { siteKey, siteName } from "../../sites/names.ts";
+import { isPacked, siteKey, siteName } from "../../sites/names.ts";
 import { sortWeights, type Draft } from "../names/sort.ts";
 import { sizeOf, type WeightTensor } from "../weight.ts";
 
@@ -175,6 +175,11 @@ function* parametersOf(
   { site, kind, settings, leaves }: AdapterPart,
 ): Iterable<[string, WeightTensor]> {
   const place = siteName(site);
+  if (isPacked(site.site)) {
+    const what = "an adapter of several projections in one, which are inputs of their own in a graph";
+    const fix = "name the model it is for with `base`, which says how wide its projections are";
+    throw inputError("ADAPTER_FORMAT_CANNOT", { file, name: place }, { format: "the layout tfc", what, fix });
+  }
   for (const [leaf, tensor] of leaves) yield [`${place}.${leaf}`, finite(file, `${place}.${leaf}`, tensor)];
   // A graph computes in one type, and takes the coefficients in it, too.
   const dtype = [...leaves.values()][0]?.dtype ?? "float";

@@ -8,8 +8,8 @@ import { BASE_KEY } from "../fingerprint.ts";
 import { readPeftConfig, type PeftConfig } from "./config.ts";
 import { peftTargets, type PeftTargets } from "./targets.ts";
 import { openSafetensors } from "../safetensors/weights.ts";
-import { siteName } from "../../sites/names.ts";
-import type { SiteRef } from "../../sites/site.ts";
+import { projectionsIn, siteName } from "../../sites/names.ts";
+import type { SiteKind, SiteRef } from "../../sites/site.ts";
 import { sortWeights, type Draft, type StateDict } from "../names/sort.ts";
 import { readStateDict } from "../names/state-dict.ts";
 
@@ -62,7 +62,12 @@ function expectation(
   targets: PeftTargets,
   modules: readonly (readonly [string, Draft])[],
 ): (site: SiteRef) => boolean {
-  const known = new Map(modules.map(([module, { site }]) => [site.site, module]));
+  // A model's projections are those of a packed module, where the file has them so.
+  const known = new Map<SiteKind, string>(
+    modules.flatMap(([module, { site }]) =>
+      [site.site, ...projectionsIn(site.site)].map((one) => [one, module] as const),
+    ),
+  );
   return ({ layer, copy, site }) => {
     const module = known.get(site);
     return module !== undefined && copy === 0 && targets.reasonAgainst(inLayer(module, layer)) === null;

@@ -8,7 +8,7 @@ import { peftFiles } from "./read.ts";
 import { finiteBytes, namedWeights, type Stage } from "../file-weights.ts";
 import { BASE_KEY } from "../fingerprint.ts";
 import { layoutSafetensors, writeSafetensors } from "../safetensors/safetensors.ts";
-import { isProjection, moduleOf, siteName } from "../../sites/names.ts";
+import { projectionsIn, moduleOf, siteName } from "../../sites/names.ts";
 
 /** What PEFT puts before the names of the base model. */
 const PREFIX = "base_model.model.";
@@ -78,7 +78,7 @@ function peftConfig({ file, parts }: AdapterFile, { modulesToSave, bias }: Sorte
 function moduleOfPart(file: string, { site, kind }: AdapterPart): string {
   const name = siteName(site);
   if (kind !== "lora") throw cannot(file, name, `an adapter of kind ${kind}`);
-  if (!isProjection(site.site) || site.copy !== 0)
+  if (projectionsIn(site.site).length === 0 || site.copy !== 0)
     throw cannot(file, name, "LoRA beside what is no linear projection");
   return name;
 }

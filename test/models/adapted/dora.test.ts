@@ -3,11 +3,10 @@ import { describe, expect, it } from "@jest/globals";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { merge } from "../../../compiler/compile/merge.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
-import { tensorFrom, type Tensors } from "../../../runtime/session/tensor.ts";
 import { loraOf, refusalOf, save, writePeft } from "../../support/adapters.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { exportOf, logitsApart, runWith } from "./family-weights.ts";
-import { apartFrom, feedsFor, oracle } from "./peft-variants.ts";
+import { apartFrom, feedsFor, memberIds, oracle } from "./peft-variants.ts";
 
 const folder = temporaryFolder();
 let count = 0;
@@ -23,9 +22,6 @@ const all: readonly (readonly [name: string, family: string, exporter: string, s
   ["qwen2-dora", "qwen2", "dynamo", 1],
   ["qwen2-dora", "qwen2", "torchscript", 1],
 ];
-
-const ids = (...members: readonly number[]): Tensors =>
-  new Map([["adapter_ids", tensorFrom("int64", [members.length], (i) => members[i] ?? 0)]]);
 
 describe.each(all)("DoRA: %s on %s-%s", (name, family, exporter, sites) => {
   const input = exportOf(family, exporter);
@@ -50,9 +46,9 @@ describe.each(all)("DoRA: %s on %s-%s", (name, family, exporter, sites) => {
       await save(readAdapter(oracle(name)), `${next()}.safetensors`, "safetensors"),
     ];
     await compile({ input, output, load, residence: "bank" });
-    expect(await logitsApart(output, oracle(name), ids(0, 1))).toBeLessThan(1e-4);
-    expect(await apartFrom(output, input, name, ids(-1, -1))).toBeLessThan(1e-4);
-    expect(await apartFrom(output, input, name, ids(0, -1))).toBeGreaterThan(0.1);
+    expect(await logitsApart(output, oracle(name), memberIds(0, 1))).toBeLessThan(1e-4);
+    expect(await apartFrom(output, input, name, memberIds(-1, -1))).toBeLessThan(1e-4);
+    expect(await apartFrom(output, input, name, memberIds(0, -1))).toBeGreaterThan(0.1);
   });
 
   it("gives them merged into the weights", async () => {

@@ -4,7 +4,7 @@ import { adapterFeeds, noAdapter } from "../../../runtime/adapters/feeds.ts";
 import { adapterInterface } from "../../../runtime/adapters/ports.ts";
 import { makeFeeds } from "../../../runtime/session/feeds.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";
-import type { Tensors } from "../../../runtime/session/tensor.ts";
+import { tensorFrom, type Tensors } from "../../../runtime/session/tensor.ts";
 import { storedTensor } from "../../runtime/oracle.ts";
 import { farthest, numbersIn } from "./one-call.ts";
 
@@ -43,4 +43,9 @@ function feedsOf(session: Session, name: string, more: Tensors): Tensors {
   const symbols = new Map([["kv_cache_dim", 16]]);
   const usual = makeFeeds(session, { batch, sequence, past: 0 }, { symbols });
   return new Map([...usual, ["input_ids", ids] as const, ...more]);
+}
+
+/** The member of a bank for each row. */
+export function memberIds(...members: readonly number[]): Tensors {
+  return new Map([["adapter_ids", tensorFrom("int64", [members.length], (i) => members[i] ?? 0)]]);
 }

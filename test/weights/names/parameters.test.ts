@@ -13,6 +13,14 @@ function leaf(name: string): string {
 describe("names of leaves", () => {
   it.each([
     ["model.layers.0.mlp.tokenformer_k", "scalarlm model.layers.0.mlp tokenformer_k"],
+    [
+      "base_model.model.model.layers.1.self_attn.qkv_proj.lora_A.weight",
+      "lora model.layers.1.self_attn.qkv_proj lora_A.weight",
+    ],
+    [
+      "model.layers.1.mlp.gate_up_proj.lora_B.default.weight",
+      "lora model.layers.1.mlp.gate_up_proj lora_B.weight",
+    ],
     ...["", ".weight", ".default", ".default.weight"].map((ending) => [
       `base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector${ending}`,
       "lora model.layers.0.self_attn.q_proj lora_magnitude_vector",
@@ -112,7 +120,7 @@ describe("names that cannot be applied", () => {
     ["prompt_embeddings", "a trained prompt"],
     ["model.layers.0.mlp.up_proj.qweight", "a part of a quantized weight"],
     ["base_model.model.lm_head.lora_A.weight", "a leaf of lora at lm_head, which is no site"],
-    ["model.layers.0.self_attn.qkv_proj.lora_A.weight", "a leaf of lora at layers.0.self_attn.qkv_proj"],
+    ["model.layers.0.self_attn.query_key_value.lora_A.weight", "a leaf of lora at layers.0.self_attn.query"],
     ["model.layers.0.mlp.experts.3.up_proj.lora_A.weight", "a leaf of lora at"],
     ["vision_tower.encoder.layers.0.self_attn.q_proj.lora_A.weight", "a leaf of lora at vision_tower"],
     [`model.layers.${"9".repeat(40)}.mlp.tokenformer_k`, "a leaf of scalarlm at"],
