@@ -21,7 +21,7 @@ export const runningCodes = {
     fix: p.fix,
   })),
   TOKENIZER_INVALID: error((p: { why: string }) => ({
-    what: "the tokenizer cannot be loaded",
+    what: "the tokenizer cannot be used",
     wanted: "a tokenizer.json that @huggingface/tokenizers understands",
     found: p.why,
     fix: "give the folder of the model, with the tokenizer.json it was published with",

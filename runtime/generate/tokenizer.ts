@@ -30,7 +30,8 @@ type Json = Readonly<Record<string, unknown>>;
  * `config.json` where they lie beside it.
  *
  * @param where the model's folder, or its tokenizer.json.
- * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER, or TOKENIZER_INVALID when a file is not JSON or of an unknown kind.
+ * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER, or TOKENIZER_INVALID when a file is not JSON or of an unknown kind;
+ *   TOKENIZER_INVALID also of its methods, where what is wrong with a file shows only when it is used
  */
 export function loadTokenizer(where: string): Tokenizer {
   const file = isFolder(where) ? path.join(where, "tokenizer.json") : where;
@@ -40,9 +41,12 @@ export function loadTokenizer(where: string): Tokenizer {
   const config = beside("tokenizer_config.json");
   const tokenizer = build(file, definition, config);
   return {
-    encode: (text, special = true) => tokenizer.encode(text, { add_special_tokens: special }).ids,
+    encode: (text, special = true) =>
+      using(file, () => idsOf(tokenizer.encode(text, { add_special_tokens: special }).ids)),
     decode: (ids, special = false) =>
-      ids.length === 0 ? "" : tokenizer.decode([...ids], { skip_special_tokens: !special }),
+      ids.length === 0
+        ? ""
+        : using(file, () => tokenizer.decode([...ids], { skip_special_tokens: !special })),
     stops: stopsOf([beside("generation_config.json"), beside("config.json")], config, tokenizer),
   };
 }
@@ -52,16 +56,24 @@ function isFolder(where: string): boolean {
 }
 
 function build(file: string, definition: Json, config: Json): HfTokenizer {
+  return using(file, () => new HfTokenizer(definition, config));
+}
+
+/** Does something that fails where the files do not say what they must. @throws TfcError TOKENIZER_INVALID */
+function using<T>(file: string, act: () => T): T {
   try {
-    return new HfTokenizer(definition, config);
+    return act();
   } catch (cause) {
-    throw inputError(
-      "TOKENIZER_INVALID",
-      { file },
-      { why: cause instanceof Error ? cause.message : String(cause) },
-      cause,
-    );
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw inputError("TOKENIZER_INVALID", { file }, { why }, cause);
   }
+}
+
+/** @throws Error for what is no token id */
+function idsOf(ids: number[]): number[] {
+  const strange = ids.find((id) => !Number.isSafeInteger(id) || id < 0);
+  if (strange !== undefined) throw new Error(`a token of the id ${String(strange)}`);
+  return ids;
 }
 
 /** Null when there is no such file. */

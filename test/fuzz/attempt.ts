@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { TfcError } from "../../compiler/diagnostics/error.ts";
 import { Random } from "./random.ts";
-import type { Target } from "./targets.ts";
+import type { Target } from "./targets/index.ts";
+import { watched } from "./watch.ts";
 
 /** What an input may cost: milliseconds, and bytes of memory that the process has never had before. */
 export const limits = { time: 10_000, memory: 2 ** 30 } as const;
@@ -22,7 +23,7 @@ export async function attempt(target: Target, seed: number): Promise<string> {
     target.write(inside, new Random(seed));
     const start = performance.now();
     const before = process.resourceUsage().maxRSS * 1024;
-    const outcome = await read(target, inside);
+    const outcome = await watched(inside, () => read(target, inside));
     const [time, memory] = [performance.now() - start, process.resourceUsage().maxRSS * 1024];
     if (time > limits.time) throw new Error(`took ${Math.round(time)} ms`);
     if (memory > limits.memory && memory > before)
