@@ -30,8 +30,11 @@ export function inspectCommand(): Command {
 
 function othersText(others: readonly { readonly layer: number; readonly op: string }[]): string {
   const ops = [...new Set(others.map(({ op }) => op))].join(", ");
-  const layers = [...new Set(others.map(({ layer }) => layer))].join(", ");
-  return `${others.length} that mix tokens by ${ops}, in layers ${layers}: left as they are`;
+  const layers = [...new Set(others.map(({ layer }) => layer))];
+  const where = `${layers.length === 1 ? "layer" : "layers"} ${layers.join(", ")}`;
+  return others.length === 1
+    ? `1 that mixes tokens by ${ops}, in ${where}: left as it is`
+    : `${others.length} that mix tokens by ${ops}, in ${where}: left as they are`;
 }
 
 function loraText(loras: readonly InspectedLora[]): string {

@@ -9,7 +9,8 @@ import { Sink } from "../../compiler/diagnostics/sink.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
 import { printModel } from "../../compiler/text/print.ts";
 import { expectGolden } from "../support/golden.ts";
-import { samples } from "./samples.ts";
+import { tfcHere } from "../support/tfc.ts";
+import { newFamilies, samples } from "./samples.ts";
 
 describe.each(samples)("$name", ({ name, file }) => {
   it(`${name}: what inspect --json prints`, () => {
@@ -31,4 +32,13 @@ describe.each(samples)("$name", ({ name, file }) => {
       rmSync(folder, { recursive: true });
     }
   });
+});
+
+it("new-families: what inspect prints", async () => {
+  const texts: string[] = [];
+  for (const { name, file } of newFamilies) {
+    const { stdout, stderr } = await tfcHere("inspect", file);
+    texts.push(`== ${name}\n${stderr}${stdout}`);
+  }
+  expectGolden("test/golden/new-families.inspect.txt", texts.join("\n"));
 });

@@ -206,7 +206,7 @@ describe("what is said of a graph", () => {
       [1, "attention", "mlp"],
     ]);
     const { stdout } = await tfcHere("inspect", file("lfm2.onnx"));
-    expect(stdout).toContain("1 that mix tokens by Conv, in layers 0: left as they are");
+    expect(stdout).toContain("1 that mixes tokens by Conv, in layer 0: left as it is");
     expect(stdout).toContain("self_attn  none: Conv mixes tokens");
     expect(await compiledRuns("lfm2.onnx")).toContain("adapters    3 scalarlm");
   });

@@ -59,6 +59,10 @@ export const arithmeticRows: readonly Row[] = [
   ["Conv", { traits: ["mix-tokens"] }],
   ["CumSum", { carries: [0], rank: "first", traits: ["mix-tokens"] }],
   ["Scan", { traits: ["mix-tokens"] }],
+  ...["CausalConvWithState", "VarlenCausalConvWithState", "FusedConv", "GatedDeltaNet"].map((name): Row => [
+    `com.microsoft::${name}`,
+    { traits: ["mix-tokens"] },
+  ]),
   ["MatMul", { traits: ["product"] }],
   ["com.microsoft::FusedMatMul", { traits: ["product"] }],
 ];

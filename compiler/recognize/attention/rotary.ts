@@ -78,21 +78,31 @@ function turnHalves(node: Node): Rotary | null {
   const parts = node.op === "Concat" ? node.inputs : [];
   const [real, imaginary] = parts.map((value) => unviewed(value)?.producer);
   if (real?.op !== "Sub" || imaginary?.op !== "Add") return null;
-  const halves = real.inputs.map((v) => partOf(v?.producer ?? null));
-  const [a, b] = halves;
-  if (!a || !b) return null;
-  const { interleaved } = a.half;
-  return { kind: "rotate_half", partial: parts.length > 2, interleaved, cos: a.table, sin: b.table };
+  const [left = [], right = []] = real.inputs.map((v) => halvesIn(v?.producer ?? null));
+  // Tables may be halves, too, of tables of their own: what is turned is what both products are halves of.
+  const pairs = left.flatMap((a) =>
+    right.flatMap((b) => (haveSameSource(a.source, b.source) ? [{ a, b }] : [])),
+  );
+  const [pair] = pairs;
+  if (pairs.length !== 1 || pair === undefined) return null;
+  const { a, b } = pair;
+  return {
+    kind: "rotate_half",
+    partial: parts.length > 2,
+    interleaved: a.interleaved,
+    cos: a.table,
+    sin: b.table,
+  };
 }
 
-/** Of a product of a half and a table the two, or null. */
-function partOf(product: Node | null): { readonly half: Half; readonly table: Value | null } | null {
-  if (product?.op !== "Mul") return null;
-  const halves = product.inputs.map((value) => (value === null ? null : halfOf(value)));
-  const found = halves.filter((half) => half !== null);
-  const [half] = found;
-  if (found.length !== 1 || half === undefined) return null;
-  return { half, table: product.input(halves.indexOf(null)) };
+/** The factors of a product that are halves of something, each with the other factor. */
+function halvesIn(product: Node | null): readonly (Half & { readonly table: Value | null })[] {
+  if (product?.op !== "Mul") return [];
+  return [0, 1].flatMap((i) => {
+    const value = product.input(i);
+    const half = value === null ? null : halfOf(value);
+    return half === null ? [] : [{ ...half, table: product.input(1 - i) }];
+  });
 }
 
 /** A value without a factor of one, which exporters of `add(a, b, alpha=1)` leave. */

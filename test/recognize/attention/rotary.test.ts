@@ -66,6 +66,19 @@ describe("rotary embedding", () => {
       expect(understood({ inputs, weights: more, rotate: wrong }).rotary).toBeNull();
   });
 
+  it("of neighbours, by tables of which each second column is read, too", () => {
+    const more = `${weights}, int64[1] end = {9223372036854775807}`;
+    const every = (name: string, from: string, start: string): string =>
+      `${name} = Slice (${from}, ${start}, end, last, i2)`;
+    const rotate = `${every("even", "q4", "i0")} ${every("odd", "q4", "i1")} ${every("ecos", "cos", "i0")}
+      ${every("esin", "sin", "i0")} p0 = Mul (even, ecos) p1 = Mul (esin, odd) re = Sub (p0, p1)
+      p2 = Mul (odd, ecos) p3 = Mul (even, esin) im = Add (p2, p3) qr = Concat <axis = -1> (re, im)
+      kr = Identity (k4)`;
+    const found = understood({ inputs, weights: more, rotate }).rotary;
+    expect(found).toMatchObject({ kind: "rotate_half", interleaved: true });
+    expect([found?.cos?.name, found?.sin?.name]).toEqual(["ecos", "esin"]);
+  });
+
   it("by an op that is not known is named", () => {
     const found = understood({
       inputs,
