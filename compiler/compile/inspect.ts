@@ -6,6 +6,7 @@ import type { Attention } from "../recognize/attention/attention.ts";
 import type { Latent } from "../recognize/attention/latent.ts";
 import type { Linear } from "../recognize/linear/linear.ts";
 import { counts, type DecoderView, type Layer } from "../recognize/decoder.ts";
+import { blocksOf } from "../recognize/layers.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { placeText } from "../recognize/miss.ts";
 import { projectionsOf } from "../recognize/linear/projections.ts";
@@ -76,18 +77,16 @@ function unseenIn(model: Model, view: DecoderView): Pick<InspectedModel, "unseen
 /** The LoRA that a graph has written out, by projection; nothing of one without. */
 function loraIn(view: DecoderView): Pick<InspectedModel, "lora"> {
   const found = view.layers.flatMap((layer) =>
-    [layer.attention, layer.mlp].flatMap((block) =>
-      block === null || block.kind === "site"
-        ? []
-        : projectionsOf(block).flatMap(({ linear, parts }) =>
-            linear.loras.map(({ rank, scale }) => ({
-              layer: layer.index,
-              sites: parts.map(({ site }) => site),
-              rank,
-              scale,
-            })),
-          ),
-    ),
+    blocksOf(layer)
+      .flatMap(projectionsOf)
+      .flatMap(({ linear, parts }) =>
+        linear.loras.map(({ rank, scale }) => ({
+          layer: layer.index,
+          sites: parts.map(({ site }) => site),
+          rank,
+          scale,
+        })),
+      ),
   );
   return found.length === 0 ? {} : { lora: found };
 }

@@ -2,17 +2,16 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { siteOf, type Site } from "../sites/site.ts";
-import type { Value } from "../ir/value.ts";
 import { holderOf, nodesDeep } from "../ir/walk.ts";
 import { recognizeAttention, type Attention } from "./attention/attention.ts";
-import { latentLinears } from "./attention/latent.ts";
 import { GraphIndex } from "./graph-index.ts";
+import { layersOf, linearsIn } from "./layers.ts";
 import type { Linear } from "./linear/linear.ts";
 import { isMiss, miss, type Miss } from "./miss.ts";
 import { recognizeMlp, type Mlp } from "./mlp/mlp.ts";
 import { recognizeMoes, type Moe } from "./moe/moe.ts";
 import { mixersOf, type Mixer } from "./model/mixers.ts";
-import { layerNameOf, type LayerName } from "./model/names.ts";
+import { numberLayers, type Unnumbered } from "./number-layers.ts";
 import { recognizeNorm, type Norm } from "./norm/norm.ts";
 
 export type Block = Attention | Mlp | Moe;
@@ -120,7 +119,7 @@ function seeBlocks(graph: Graph, index: GraphIndex, inExperts: Set<Node>): SeenB
     if (answer === null) continue;
     seen.push({ block: "attention", isMoe: false, at: node, graph, answer });
     if (isMiss(answer)) continue;
-    for (const linear of linearsOf(answer)) taken.add(linear);
+    for (const linear of linearsIn(answer)) taken.add(linear);
     for (const one of answer.region.nodes) inAttention.add(one);
   }
   for (const { at, answer, nodes } of recognizeMoes(index, inAttention)) {
@@ -164,177 +163,4 @@ function withoutOverlaps(seen: readonly Unnumbered[]): Unnumbered[] {
     for (const node of nodes) claimed.add(node);
     return one;
   });
-}
-
-function linearsOf(attention: Attention): Linear[] {
-  const { q, k, v, o, latent } = attention;
-  return [...(latent === null ? [] : latentLinears(latent)), q, k, v, o];
-}
-
-type Unnumbered = Omit<Seen, "layer">;
-
-/**
- * Numbers the layers of one graph: by the names of blocks where every understood block has one, else by the order of
- * the dataflow. Each graph counts by itself: the branches of a merged decoder's If are the same layers twice.
- */
-function numberLayers(
-  order: readonly Unnumbered[],
-  mixers: readonly Mixer[],
-  index: GraphIndex,
-): Pick<DecoderView, "seen" | "mixers"> {
-  const names = order.map(({ answer }) => (isMiss(answer) ? null : nameOf(answer)));
-  const named = order.every(({ answer }, i) => isMiss(answer) || names[i] !== null);
-  const isOne = new Set(names.flatMap((name) => name?.prefix ?? [])).size === 1;
-  if (!named || !isOne || !isAscending(names.flatMap((name) => name?.index ?? [])))
-    return numberByFlow(order, mixers, index);
-  let layer = 0;
-  // A block that was missed belongs where the last understood one did.
-  const seen = order.map((one, i) => ({ ...one, layer: (layer = names[i]?.index ?? layer) }));
-  const before = (out: Linear): number =>
-    seen.findLast(({ at }) => index.position(at) < index.position(out.node))?.layer ?? 0;
-  return {
-    seen,
-    mixers: mixers.map((one) => ({
-      ...one,
-      layer: layerNameOf([one.out.node], [one.out.weight])?.index ?? before(one.out),
-    })),
-  };
-}
-
-/** Names that go back and forth say something else than the place in the stack. */
-function isAscending(indices: readonly number[]): boolean {
-  return indices.every((index, i) => i === 0 || index >= (indices[i - 1] ?? 0));
-}
-
-/**
- * Each attention begins a layer, understood or missed, so that those behind it keep their numbers; an MLP belongs to
- * the attention before it, or to the one behind it that reads the same input (parallel blocks). Where no attention is
- * seen at all, each MLP is a layer. What mixes tokens in another way begins a layer, too, or stands beside attention.
- */
-function numberByFlow(
-  order: readonly Unnumbered[],
-  mixers: readonly Mixer[],
-  index: GraphIndex,
-): Pick<DecoderView, "seen" | "mixers"> {
-  const waitingMixers = [...mixers].sort((a, b) => index.position(a.out.node) - index.position(b.out.node));
-  const placed: DecoderView["mixers"][number][] = [];
-  // What has begun a layer whose MLP is still to come.
-  let begunBy: "attention" | "mixer" | null = null;
-  const hasAttention = mixers.length > 0 || order.some(({ block }) => block === "attention");
-  let layer = -1;
-  let waiting: Value | null = null;
-  const seen = order.map((seen) => {
-    while (
-      waitingMixers[0] !== undefined &&
-      index.position(waitingMixers[0].out.node) < index.position(seen.at)
-    ) {
-      if (begunBy === null) layer++;
-      begunBy ??= "mixer";
-      placed.push({ ...waitingMixers[0], layer });
-      waitingMixers.shift();
-    }
-    const input = isMiss(seen.answer) ? null : inputOf(seen.answer);
-    const joins = waiting !== null && waiting === input;
-    // Cross-attention stands in the layer of the self-attention before it.
-    const isNew = seen.block === "attention" && !joins && !isCross(seen.answer);
-    const begins = isNew && begunBy !== "mixer";
-    begunBy = seen.block === "mlp" ? null : "attention";
-    if (layer < 0 || (hasAttention ? begins : seen.block === "mlp")) layer++;
-    waiting = seen.block === "mlp" ? input : null;
-    return { ...seen, layer };
-  });
-  return {
-    seen,
-    mixers: [...placed, ...waitingMixers.map((one) => ({ ...one, layer: Math.max(layer, 0) }))],
-  };
-}
-
-function inputOf(block: Block | Site): Value {
-  return block.kind === "site" ? block.input : block.region.input;
-}
-
-interface Group {
-  readonly index: number;
-  readonly copy: number;
-  attention: Attention | Site | null;
-  mlp: Mlp | Moe | Site | null;
-}
-
-/** Blocks by layer; what a layer has twice (a shared and a routed expert, say) makes a copy of the layer's entry. */
-function layersOf(seen: readonly Seen[]): Layer[] {
-  const groups = new Map<Graph, Map<number, LayerGroups>>();
-  for (const { graph, layer, answer } of seen) {
-    const ofGraph = groups.get(graph) ?? new Map<number, LayerGroups>();
-    groups.set(graph, ofGraph);
-    const ofLayer = ofGraph.get(layer) ?? new LayerGroups(layer);
-    ofGraph.set(layer, ofLayer);
-    ofLayer.add(answer);
-  }
-  return nameLayers(
-    [...groups.values()].flatMap((ofGraph) => [...ofGraph.values()].flatMap(({ all }) => all)),
-  );
-}
-
-/** The entries of one layer: as many as it has blocks of one kind, and one where all that was seen was missed. */
-class LayerGroups {
-  readonly all: Group[] = [];
-  readonly #index: number;
-  #attentions = 0;
-  #mlps = 0;
-
-  constructor(index: number) {
-    this.#index = index;
-  }
-
-  add(answer: Seen["answer"]): void {
-    if (isMiss(answer)) this.#at(0);
-    else if (answer.kind === "attention" || isAttentionSite(answer))
-      this.#at(this.#attentions++).attention = answer;
-    else this.#at(this.#mlps++).mlp = answer;
-  }
-
-  #at(copy: number): Group {
-    const group = this.all[copy] ?? { index: this.#index, copy, attention: null, mlp: null };
-    this.all[copy] = group;
-    return group;
-  }
-}
-
-function isAttentionSite(answer: Block | Site): answer is Site {
-  return answer.kind === "site" && answer.site === "attn";
-}
-
-/** Layers take the exporter's prefix where all agree on one, and on the numbers. */
-function nameLayers(groups: readonly Group[]): Layer[] {
-  const prefixes = new Set<string>();
-  for (const { index, attention, mlp } of groups) {
-    for (const block of [attention, mlp]) {
-      const name = block === null ? null : nameOf(block);
-      if (name !== null) prefixes.add(name.index === index ? name.prefix : "");
-    }
-  }
-  const [only] = prefixes;
-  const prefix = prefixes.size === 1 && only !== undefined && only !== "" ? only : "model.layers";
-  return groups.map((group) => ({ ...group, name: `${prefix}.${group.index}` }));
-}
-
-const names = new WeakMap<Block | Site, LayerName | null>();
-
-function nameOf(block: Block | Site): LayerName | null {
-  let name = names.get(block);
-  if (name === undefined) {
-    const nodes = block.kind === "site" ? [block.node] : block.region.nodes;
-    name = layerNameOf(
-      nodes,
-      projectionsOf(block).map((l) => l.weight),
-    );
-    names.set(block, name);
-  }
-  return name;
-}
-
-function projectionsOf(block: Block | Site): readonly Linear[] {
-  if (block.kind === "site") return [];
-  if (block.kind === "moe") return [block.router.linear];
-  return block.kind === "attention" ? linearsOf(block) : [...block.inputs, block.down];
 }

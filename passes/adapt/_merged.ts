@@ -3,6 +3,7 @@ import type { Model } from "../../compiler/ir/model.ts";
 import { MAGNITUDE } from "../../compiler/adapters/dora.ts";
 import { adapterKinds } from "../../compiler/adapters/index.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
+import { blocksOf } from "../../compiler/recognize/layers.ts";
 import { widthIn } from "../../compiler/recognize/model/widths.ts";
 import { Parameters, type ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
@@ -54,11 +55,10 @@ export function mergedWeights(
 
 /** The projections of a model that are understood. */
 function sitesOf({ layers }: DecoderView): readonly SiteRef[] {
-  return layers.flatMap(({ index: layer, copy, attention, mlp }) =>
-    [attention, mlp]
-      .filter((block) => block !== null && block.kind !== "site")
-      .flatMap((block) => projectionsOf(block))
-      .flatMap(({ parts }) => parts.map(({ site }) => ({ layer, copy, site }))),
+  return layers.flatMap((layer) =>
+    blocksOf(layer)
+      .flatMap(projectionsOf)
+      .flatMap(({ parts }) => parts.map(({ site }) => ({ layer: layer.index, copy: layer.copy, site }))),
   );
 }
 

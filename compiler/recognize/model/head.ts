@@ -1,6 +1,7 @@
 import type { Model } from "../../ir/model.ts";
 import type { DecoderView } from "../decoder.ts";
 import { GraphIndex } from "../graph-index.ts";
+import { blocksOf } from "../layers.ts";
 import type { Linear } from "../linear/linear.ts";
 
 /**
@@ -9,11 +10,7 @@ import type { Linear } from "../linear/linear.ts";
  */
 export function headOf(model: Model, view: DecoderView): Linear | null {
   const inBlocks = new Set(
-    view.layers.flatMap(({ attention, mlp }) =>
-      [attention, mlp].flatMap((block) =>
-        block === null || block.kind === "site" ? [] : block.region.nodes,
-      ),
-    ),
+    view.layers.flatMap((layer) => blocksOf(layer).flatMap(({ region }) => region.nodes)),
   );
   let head: Linear | null = null;
   for (const linear of new GraphIndex(model, model.graph).linears) {

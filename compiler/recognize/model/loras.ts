@@ -7,6 +7,7 @@ import { has } from "../../ops/table.ts";
 import { siteKey } from "../../sites/names.ts";
 import type { SiteRef } from "../../sites/site.ts";
 import type { DecoderView } from "../decoder.ts";
+import { blocksOf } from "../layers.ts";
 import { GraphIndex } from "../graph-index.ts";
 import type { Linear } from "../linear/linear.ts";
 import type { LoraFactor } from "../linear/lora.ts";
@@ -82,9 +83,9 @@ function isSame(one: LoraPlace, other: LoraPlace): boolean {
 
 function partsByNode({ layers }: DecoderView): ReadonlyMap<Linear["node"], LoraPlace["parts"]> {
   const named = new Map<Linear["node"], LoraPlace["parts"]>();
-  for (const { index: layer, copy, attention, mlp } of layers) {
-    for (const block of [attention, mlp]) {
-      if (block === null || block.kind === "site") continue;
+  for (const one of layers) {
+    const { index: layer, copy } = one;
+    for (const block of blocksOf(one)) {
       for (const { linear, parts } of projectionsOf(block)) {
         let end = 0;
         named.set(

@@ -3,15 +3,14 @@ import type { Model } from "../../ir/model.ts";
 import type { Node } from "../../ir/node.ts";
 import { projectionKinds, type ProjectionKind } from "../../sites/site.ts";
 import type { Value } from "../../ir/value.ts";
-import type { Attention } from "../attention/attention.ts";
 import { latentNorms } from "../attention/latent.ts";
-import type { DecoderView, Layer } from "../decoder.ts";
+import type { Block, DecoderView, Layer } from "../decoder.ts";
+import { blocksOf } from "../layers.ts";
 import { has } from "../../ops/table.ts";
 import { embeddingNode } from "./embedding.ts";
 import { headOf } from "./head.ts";
 import { moduleOfMixture } from "./mixture.ts";
 import type { Linear } from "../linear/linear.ts";
-import type { Mlp } from "../mlp/mlp.ts";
 import { normsIn, placeOfNorm } from "../norm/named.ts";
 import { isGemma } from "../norm/style.ts";
 import { normReading } from "./norm-reading.ts";
@@ -149,10 +148,7 @@ function inLayer(layer: Layer, module: string, isBias: boolean): readonly (Readi
   if (inMixture !== undefined) return ofMixture(layer.mlp, inMixture, isBias);
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
   if (site === undefined) return [`${module} is not a weight that can be replaced`];
-  const blocks = [layer.attention, layer.mlp].filter(
-    (block): block is Attention | Mlp => block !== null && block.kind !== "site",
-  );
-  return blocks.flatMap((block) => inBlock(block, site, isBias));
+  return blocksOf(layer).flatMap((block) => inBlock(block, site, isBias));
 }
 
 function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly (Reading | string)[] {
@@ -165,11 +161,7 @@ function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly
   return site === undefined ? [] : inBlock(found.mlp, site, isBias);
 }
 
-function inBlock(
-  block: Attention | Mlp,
-  site: ProjectionKind,
-  isBias: boolean,
-): readonly (Reading | string)[] {
+function inBlock(block: Block, site: ProjectionKind, isBias: boolean): readonly (Reading | string)[] {
   for (const { linear, parts } of projectionsOf(block)) {
     const at = parts.findIndex((part) => part.site === site);
     const part = parts[at];

@@ -99,7 +99,7 @@ export class Elements {
     }
   }
 
-  /** Ops that put elements elsewhere, or make them of sizes. */
+  /** Ops that make elements of sizes, or put them elsewhere. */
   #moved(node: Node, index: Index): Expression {
     const input = node.input(0);
     const sizes = input === null ? null : this.shapes.of(input);
@@ -118,9 +118,14 @@ export class Elements {
       case "ConstantOfShape":
         return filled(node);
       default:
-        break;
+        return input === null || sizes === null
+          ? this.#strange(node)
+          : this.#elsewhere(node, input, sizes, index);
     }
-    if (input === null || sizes === null) return this.#strange(node);
+  }
+
+  /** Ops that put the elements of their first operand, whose sizes are known, elsewhere. */
+  #elsewhere(node: Node, input: Value, sizes: readonly Polynomial[], index: Index): Expression {
     switch (node.op) {
       case "Expand":
         return this.at(input, alignedTo(sizes, index));
