@@ -25,6 +25,14 @@ export interface AdapterDescription {
   }[];
 }
 
+/** Whether a graph takes adapters as inputs, such as must be fed or such as may be. */
+export function takesInputs(residence: string | undefined): boolean {
+  return residence === "inputs" || residence === OPTIONAL_INPUTS;
+}
+
+/** Inputs that have defaults: of size zero, which is the base. */
+export const OPTIONAL_INPUTS = "optional-inputs";
+
 /** The text for a compiled model or a file. */
 export function describeAdapters(
   adapters: readonly Described[],
@@ -121,6 +129,7 @@ export function countsText({ parts, residence, members }: AdapterDescription): s
   const counts = new Map<string, number>();
   for (const { kind, sites } of parts) counts.set(kind, (counts.get(kind) ?? 0) + sites.length);
   const text = [...counts].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  if (residence === OPTIONAL_INPUTS) return `${text}, as optional graph inputs`;
   if (residence === "inputs") return `${text}, as graph inputs`;
   return residence === "bank" ? `${text}, in a bank of ${members ?? 0}` : text;
 }

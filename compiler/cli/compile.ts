@@ -266,7 +266,11 @@ function adaptersText({ kinds, residence }: CompileReport): string {
   return `${counted.join(", ")}${residence === "baked" ? "" : `, ${residenceTexts[residence]}`}`;
 }
 
-const residenceTexts = { inputs: "as graph inputs", bank: "in a bank" } as const;
+const residenceTexts = {
+  inputs: "as graph inputs",
+  "optional-inputs": "as optional graph inputs",
+  bank: "in a bank",
+} as const;
 
 /** What a written file is, where its name does not tell. */
 function noteOf(file: string, report: CompileReport): string {

@@ -36,7 +36,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     adapters: ["a list of { kind, sites, settings }", isList],
     replace: ["a list of { sites, settings }", isList],
     load: ["a path, or a list of paths", isTexts],
-    residence: ["baked, inputs or bank", isText],
+    residence: ["baked, inputs, optional-inputs or bank", isText],
     members: ["a whole number", isCount],
     seed: ["a whole number", isCount],
     weights: [weightModes.join(", "), (value) => weightModes.some((mode) => mode === value)],

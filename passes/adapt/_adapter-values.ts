@@ -1,4 +1,5 @@
 import { initialBytes } from "../../compiler/adapters/init.ts";
+import { OPTIONAL_INPUTS, takesInputs } from "../../compiler/adapters/description.ts";
 import { derived } from "../../compiler/adapters/dora.ts";
 import type { AdapterKind, Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
 import { resizeLeaf, resizedShape } from "../../compiler/adapters/resize.ts";
@@ -19,10 +20,11 @@ import { rowSquares, type LowRank } from "./_row-norms.ts";
 import type { Fitted, Placed } from "./_adapter-plan.ts";
 
 /** The words for {@link Residence}. */
-export const residences = ["baked", "inputs", "bank"] as const;
+export const residences = ["baked", "inputs", OPTIONAL_INPUTS, "bank"] as const;
 /**
  * Where the weights of adapters are: `baked` into the graph as initializers, `inputs` of the graph, which a program
- * feeds, or a `bank` of several, of which each row of a batch chooses one.
+ * feeds, `optional-inputs`, which it need not feed to run the base, or a `bank` of several, of which each row of a batch
+ * chooses one.
  */
 export type Residence = (typeof residences)[number];
 
@@ -76,7 +78,7 @@ export class AdapterValues {
   /** What is made of the base's weight. It is read when the files are written, one tensor at a time. */
   #ofWeight({ place: { name }, width: { dtype }, kind, members }: Placed, base: BaseWeight): Value {
     const outFeatures = base.place.shape[0] ?? 0;
-    if (this.residence === "inputs") {
+    if (takesInputs(this.residence)) {
       const wide = dtype === "double" ? "double" : "float";
       const squares = deferred(wide, [outFeatures], () => encodeNumbers(rowSquares(base, null), wide));
       return this.#initializer(`${name}.${derived.baseSquares}`, squares);
@@ -106,12 +108,14 @@ export class AdapterValues {
       const tensor = deferred(dtype, leaf.shape, () => leafBytes(this.#fresh(leaf), one.member, dtype, full));
       this.parameters += tensor.size;
       if (this.residence === "baked") return this.#initializer(full, tensor);
-      return this.#input(full, dtype, symbolicShape(leaf, name, kind.size), tensor);
+      const shape = symbolicShape(leaf, name, kind.size);
+      return this.#input(full, dtype, shape, tensor, zeroTensor(dtype, shape));
     });
     const coefficients = [...one.coefficients].map(([coefficient, number]) => {
       if (this.residence === "baked") return this.#number(`${kind.name}.${coefficient}`, dtype, [number]);
       const full = `${name}.${coefficient}`;
-      return this.#input(full, dtype, [1], tensorOf(dtype, [1], [number]));
+      const neutral = tensorOf(dtype, [1], [kind.neutral[coefficient] ?? 1]);
+      return this.#input(full, dtype, [1], tensorOf(dtype, [1], [number]), neutral);
     });
     return [...leaves, ...coefficients];
   }
@@ -172,16 +176,29 @@ export class AdapterValues {
     return this.#rw.addInitializer(this.#model.graph, value);
   }
 
-  #input(name: string, dtype: DType, shape: readonly Dim[], initial: Tensor): Value {
-    const value = this.#rw.value(this.#loc, name, tensorType(dtype, shape));
+  /** @param none what stands for no adapter: the default, where there is one */
+  #input(name: string, dtype: DType, shape: readonly Dim[], initial: Tensor, none: Tensor): Value {
+    const { graph } = this.#model;
+    const type = tensorType(dtype, shape);
+    const isOptional = this.residence === OPTIONAL_INPUTS;
+    const value = isOptional
+      ? this.#rw.addInitializer(graph, this.#rw.value(this.#loc, name, type, none))
+      : this.#rw.value(this.#loc, name, type);
     this.#rw.setInitial(value, initial);
-    this.#rw.addInput(this.#model.graph, value);
+    this.#rw.addInput(graph, value);
     return value;
   }
 }
 
 function deferred(dtype: DType, shape: readonly number[], produce: () => Uint8Array): Tensor {
   return new Tensor(dtype, shape, { kind: "deferred", file: "adapters", produce });
+}
+
+/** Zeros of a shape, and none where its size is open. */
+function zeroTensor(dtype: DType, shape: readonly Dim[]): Tensor {
+  const dims = shape.map((dim) => (typeof dim === "number" ? dim : 0));
+  const count = dims.reduce((n, d) => n * d, 1);
+  return new Tensor(dtype, dims, { kind: "memory", bytes: new Uint8Array(byteSize(dtype, count) ?? 0) });
 }
 
 /** Slices of a shape, made when they are asked for, and behind them one of zeros; null for zeros, too. */

@@ -1,3 +1,4 @@
+import { takesInputs } from "../../compiler/adapters/description.ts";
 import { after, before, Builder } from "../../compiler/ir/builder.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
@@ -157,7 +158,7 @@ export class Injector {
     // The first parameter of the function is x.
     const names = func.body.inputs.slice(1).map((value) => value.name ?? "");
     const norms =
-      base !== null && this.#values.residence === "inputs"
+      base !== null && takesInputs(this.#values.residence)
         ? this.#functions.norms({ dtype: width.dtype, isInFirst: base.place.isInFirst, part: base.part })
         : null;
     return { func, values: values.map((value, i) => ({ name: names[i] ?? "", value })), norms };

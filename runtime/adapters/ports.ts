@@ -1,5 +1,5 @@
 import { adapterKinds, allLeavesOf } from "../../compiler/adapters/index.ts";
-import { describedIn } from "../../compiler/adapters/description.ts";
+import { describedIn, takesInputs } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY, type AdapterKind, type KindName } from "../../compiler/adapters/kind.ts";
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
@@ -37,7 +37,7 @@ export interface AdapterInterface {
 export function adapterInterface(file: string, inputs: readonly Port[]): AdapterInterface {
   const metadata = readModelMetadata(file);
   const described = describedIn(metadata, ADAPTER_KEY, file);
-  const ports = (described?.residence === "inputs" ? described.parts : []).flatMap(
+  const ports = (takesInputs(described?.residence) ? (described?.parts ?? []) : []).flatMap(
     ({ kind, settings, sites }) => {
       const known = adapterKinds.get(kind);
       return known === undefined ? [] : sites.flatMap((site) => portsAt(site, known, settings, inputs));

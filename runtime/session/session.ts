@@ -4,6 +4,7 @@ import { FileSource } from "../../compiler/onnx/source.ts";
 import { memberIdsCheck } from "../adapters/member-ids.ts";
 import { cudaObstacle, providerError, type Provider } from "./devices.ts";
 import { tensorsOf, type Feeds } from "./given.ts";
+import { requiredInputs } from "./optional-inputs.ts";
 import { loadOrt, ortMessage, runtimeFailed, type Ort } from "./ort.ts";
 import { elementTypeOf, ortNameOf, type HostTensor, type Port, type Tensors } from "./tensor.ts";
 
@@ -55,9 +56,14 @@ export async function openSession(file: string, options: SessionOptions = {}): P
 }
 
 async function create(ort: Ort, file: string, provider: Provider, options: SessionOptions): Promise<Session> {
+  const required = requiredInputs(file);
   let session: InferenceSession;
   try {
-    session = await ort.InferenceSession.create(file, {
+    const create = (more: InferenceSession.SessionOptions): Promise<InferenceSession> =>
+      required === null
+        ? ort.InferenceSession.create(file, more)
+        : ort.InferenceSession.create(required.bytes, { ...more, ...weightsIn(required.folder) });
+    session = await create({
       // Nodes without a CUDA kernel, mostly arithmetic on shapes, stay on the CPU.
       executionProviders: provider === "cuda" ? ["cuda", "cpu"] : ["cpu"],
       graphOptimizationLevel: options.optimizations === "off" ? "disabled" : "all",
@@ -68,7 +74,13 @@ async function create(ort: Ort, file: string, provider: Provider, options: Sessi
     if (isProviderFailure(cause)) throw providerError(provider, cause);
     throw runtimeFailed(file, cause, options.optimizations);
   }
-  return opened({ ort, session, file, provider, optimizations: options.optimizations ?? "all" });
+  const defaults = required?.defaults ?? new Map<string, HostTensor>();
+  return opened({ ort, session, file, provider, defaults, optimizations: options.optimizations ?? "all" });
+}
+
+/** Where the external data of a model lie that is given as bytes. */
+function weightsIn(folder: string): InferenceSession.SessionOptions {
+  return { extra: { session: { model_external_initializers_file_folder_path: folder } } };
 }
 
 interface Loaded {
@@ -76,6 +88,8 @@ interface Loaded {
   readonly session: InferenceSession;
   readonly file: string;
   readonly provider: Provider;
+  /** What inputs are fed that a run leaves out. */
+  readonly defaults: Tensors;
   readonly optimizations: "off" | "all";
 }
 
@@ -109,13 +123,15 @@ function portOf(metadata: InferenceSession.ValueMetadata): Port {
 }
 
 async function run(
-  { ort, session, file, optimizations }: Loaded,
+  { ort, session, file, defaults, optimizations }: Loaded,
   feeds: Tensors,
   fetch?: readonly string[],
 ): Promise<Tensors> {
   let results: InferenceSession.ReturnType;
   try {
-    const given = Object.fromEntries([...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]));
+    const given = Object.fromEntries(
+      [...defaults, ...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]),
+    );
     results = await (fetch === undefined ? session.run(given) : session.run(given, fetch));
   } catch (cause) {
     throw runtimeFailed(file, cause, optimizations);

@@ -355,7 +355,7 @@ describe("tfc adapter", () => {
   it("says which commands it has", async () => {
     const { folder, file } = await fresh();
     expect(await refused(folder, "adapter")).toContain(
-      "tfc adapter needs a command: ls, import, export, diff",
+      "tfc adapter needs a command: ls, import, export, extract, diff",
     );
     expect(await refused(folder, "adapter", "rm", file)).toContain('tfc adapter has no command "rm"');
     expect(await refused(folder, "adapter", "ls", file, "--wings")).toContain("unknown option '--wings'");

@@ -1,4 +1,4 @@
-import { describedIn } from "../../adapters/description.ts";
+import { describedIn, takesInputs } from "../../adapters/description.ts";
 import { adapterKinds } from "../../adapters/index.ts";
 import { ADAPTER_KEY, REPLACED_KEY, type AdapterKind } from "../../adapters/kind.ts";
 import { Sink } from "../../diagnostics/sink.ts";
@@ -68,7 +68,7 @@ function addsNothing(model: Model): boolean {
   if (described === null) return true;
   const { residence, parts } = described;
   // Inputs are fed zeros, or size zero.
-  if (residence === "inputs") return true;
+  if (takesInputs(residence)) return true;
   const constants = new Map(
     [...model.graph.initializers].flatMap(({ name, constant }) =>
       name === undefined || constant === undefined ? [] : [[name, constant] as const],

@@ -62,7 +62,7 @@ describe("DoRA in half precision", () => {
   it.each(["dynamo-fp16"])("is near PyTorch's logits in float: %s", async (exporter) => {
     const merged = next();
     await merge({ input: exportOf("llama2", "dynamo"), output: merged, load: oracle("llama2-dora") });
-    for (const residence of ["baked", "inputs"] as const) {
+    for (const residence of ["baked", "inputs", "optional-inputs"] as const) {
       const output = next();
       await compile({
         input: exportOf("llama2", exporter),

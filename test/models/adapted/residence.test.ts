@@ -77,11 +77,11 @@ describe.each(all)("the $name export", ({ name, input, options, logits, ids }) =
     expect(apart(await logits(session, prompt, more), want, prompt)).toBeLessThan(TOLERANCE);
   }
 
-  describe("with LoRA as inputs", () => {
+  describe.each(["inputs", "optional-inputs"] as const)("with LoRA as %s", (residence) => {
     let session: Session;
     beforeAll(async () => {
       const entries = [{ kind: "lora" as const, sites: allProjections, settings: { rank: 2 } }];
-      session = await opened("inputs", { entries, residence: "inputs" });
+      session = await opened(residence, { entries, residence });
     });
     afterAll(() => session.close());
 
@@ -97,6 +97,9 @@ describe.each(all)("the $name export", ({ name, input, options, logits, ids }) =
     it("computes the base's logits without any", async () => {
       const none = noAdapter(adapterInterface(session.file, session.inputs));
       for (const prompt of prompts) await expectLogits(session, prompt, baseLogits(prompt), none);
+      // Inputs that are optional need not be fed at all.
+      if (residence === "optional-inputs")
+        for (const prompt of prompts) await expectLogits(session, prompt, baseLogits(prompt), new Map());
     });
 
     it("takes one adapter after the other from a pool", async () => {
@@ -109,15 +112,18 @@ describe.each(all)("the $name export", ({ name, input, options, logits, ids }) =
     });
   });
 
-  it("computes PyTorch's logits with ScalarLM's adapters as inputs", async () => {
-    // Of another rank than the adapter that is fed later.
-    const settings = { heads: 4, rank: 7 };
-    const session = await opened("scalarlm-inputs", { settings, residence: "inputs" });
-    const feeds = adapterFeeds(session, path.join(samples, scalarlm));
-    for (const prompt of prompts)
-      await expectLogits(session, prompt, recorded(scalarlmLogits, prompt), feeds);
-    await session.close();
-  });
+  it.each(["inputs", "optional-inputs"] as const)(
+    "computes PyTorch's logits with ScalarLM's adapters as %s",
+    async (residence) => {
+      // Of another rank than the adapter that is fed later.
+      const settings = { heads: 4, rank: 7 };
+      const session = await opened(`scalarlm-${residence}`, { settings, residence });
+      const feeds = adapterFeeds(session, path.join(samples, scalarlm));
+      for (const prompt of prompts)
+        await expectLogits(session, prompt, recorded(scalarlmLogits, prompt), feeds);
+      await session.close();
+    },
+  );
 
   const feedsFor = (prompt: Prompt, rows: readonly number[]): Tensors => {
     const all = ids(prompt, rows);

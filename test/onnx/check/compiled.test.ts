@@ -18,14 +18,14 @@ const kinds: readonly Partial<CompileOptions>[] = [
   { adapter: "lora", settings: { rank: 2 } },
   { adapter: "pattention", sites: "attn", settings: { tokens: 3 } },
 ];
-const residences = ["baked", "inputs", "bank"] as const;
+const residences = ["baked", "inputs", "bank", "optional-inputs"] as const;
 
-/** All nine of the sample model; of every other graph three, each kind in another residence, all nine in turn. */
+/** All twelve of the sample model; of every other graph three, each kind in another residence, all twelve in turn. */
 function optionsOf(file: string, index: number): Partial<CompileOptions>[] {
   const lowered = /paged|opaque/.test(file) ? { lowerPagedAttention: true } : {};
   return kinds.flatMap((kind, k) =>
     residences
-      .filter((_, r) => file.startsWith("austen-llama") || (k + index) % 3 === r)
+      .filter((_, r) => file.startsWith("austen-llama") || (k + index) % 4 === r)
       .map((residence) => ({
         ...kind,
         ...lowered,

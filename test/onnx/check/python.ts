@@ -1,10 +1,13 @@
 import { spawnSync } from "node:child_process";
 
-/** An interpreter with the onnx package: TFC_PYTHON, else python3 where it has one; null where there is none. */
-export const python: string | null =
-  [process.env["TFC_PYTHON"], "python3"]
-    .filter((command) => command !== undefined)
-    .find((command) => spawnSync(command, ["-c", "import onnx"], { timeout: 60_000 }).status === 0) ?? null;
+/** An interpreter with a package: TFC_PYTHON, else python3 where it has it; null where there is none. */
+export function pythonWith(name: string): string | null {
+  const hasIt = (command: string): boolean =>
+    spawnSync(command, ["-c", `import ${name}`], { timeout: 60_000 }).status === 0;
+  return [process.env["TFC_PYTHON"], "python3"].filter((one) => one !== undefined).find(hasIt) ?? null;
+}
+
+export const python = pythonWith("onnx");
 
 const script = `
 import json, sys, onnx
