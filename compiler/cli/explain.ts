@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { inputError } from "../diagnostics/error.ts";
 import { integer } from "../pass/options.ts";
 import { printDiagnostics, printResult, rows } from "./output.ts";
 import { explain, type Explanation } from "../compile/explain.ts";
@@ -17,6 +18,15 @@ export function explainCommand(): Command {
       const { blocks: all, refusal, diagnostics } = explain(file);
       printDiagnostics(diagnostics);
       const blocks = all.filter((b) => layer === null || b.layer === layer);
+      if (layer !== null && all.length > 0 && blocks.length === 0) {
+        const layers = [...new Set(all.map((b) => b.layer))].join(", ");
+        const wanted = `a layer that has blocks: ${layers}`;
+        throw inputError(
+          "OPTION_OUT_OF_RANGE",
+          { file },
+          { option: "--layer", wanted, found: String(layer) },
+        );
+      }
       printResult(flags.json, { blocks, refusal }, () => explanationText(blocks, refusal));
     });
 }

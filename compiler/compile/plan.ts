@@ -157,5 +157,9 @@ function shared(
     kind === "pattention" && replace.some(({ sites }) => sites.some((selector) => selects(selector, site)));
   const having = (keep: (part: AdapterPart) => boolean): AdapterFile[] =>
     given.map((file) => ({ ...file, parts: file.parts.filter(keep) }));
-  return [having(isReplaced), having((part) => !isReplaced(part)).filter(({ parts }) => parts.length > 0)];
+  // What a configuration says of a file's modules holds for all its parts together.
+  const replacing = having(isReplaced).map(({ file, format, parts, overrides, headFollows, base }) => ({
+    ...{ file, format, parts, overrides, headFollows, base },
+  }));
+  return [replacing, having((part) => !isReplaced(part)).filter(({ parts }) => parts.length > 0)];
 }

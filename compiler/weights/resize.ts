@@ -115,10 +115,13 @@ function resize(adapter: AdapterFile, sizes: Sizes, how: "grow" | "shrink", chan
     sites.push({ site, kind: kind.name, from, to, dropped: changed.dropped });
     return changed.part;
   });
-  if (sites.length === 0) {
-    const kinds = [...new Set(adapter.parts.map(({ kind }) => kind))];
+  const kinds = [...new Set(adapter.parts.map(({ kind }) => kind))];
+  const asked = Object.keys(sizes).filter(
+    (name) => !kinds.some((kind) => adapterKinds.get(kind)?.size === name),
+  );
+  if (asked.length > 0) {
     const usable = kinds.map((name) => `\`${adapterKinds.get(name)?.size ?? ""}\` (${name})`);
-    throw inputError("RESIZE_NOTHING", { file: adapter.file }, { asked: Object.keys(sizes), usable });
+    throw inputError("RESIZE_NOTHING", { file: adapter.file }, { asked, usable });
   }
   return { adapter: { ...adapter, parts }, sites };
 }

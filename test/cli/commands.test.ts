@@ -3,12 +3,19 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { temporaryFolder } from "../support/folder.ts";
+import { refused } from "../support/refused.ts";
 import { tfc, tfcHere } from "../support/tfc.ts";
 import { info, node, nodeOf, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
 const folder = temporaryFolder();
 const model = writeModel(folder, "model.onnx", tinyDecoder());
 const root = path.resolve(import.meta.dirname, "../..");
+
+it("explain --layer says which layers there are", async () => {
+  const message = await refused(folder, "explain", model, "--layer", "7");
+  expect(message).toContain("error OPTION_OUT_OF_RANGE: --layer is out of range");
+  expect(message).toContain("wanted a layer that has blocks: 0, found 7");
+});
 
 describe("tfc", () => {
   it.each([[["--help"]], [["-h"]], [["help"]], [["compile", "--help"]], [["help", "verify"]]])(

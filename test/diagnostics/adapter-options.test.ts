@@ -12,6 +12,7 @@ import {
   mlp,
   lora,
   nextFile,
+  samples,
   written,
   refusedWith,
   expectSaid,
@@ -245,6 +246,25 @@ describe("what cannot be replaced", () => {
   it("a site that is not there", async () => {
     expect(await refused(folder, "compile", model, "--replace", "q_proj@4")).toContain(
       'error SITE_EMPTY: no block was matched for the site "q_proj@4"',
+    );
+  });
+
+  it("with LoRA of a PEFT folder", async () => {
+    const load = path.join(samples, "peft/plain");
+    const base = path.join(samples, "austen-llama/torchscript/model.onnx");
+    const message = await refused(
+      folder,
+      "compile",
+      base,
+      "--load",
+      load,
+      "--replace",
+      "q_proj",
+      "-o",
+      nextFile(".onnx"),
+    );
+    expect(message).toContain(
+      "error REPLACE_WEIGHTS_MISSING: the file has no weights for model.layers.0.self_attn.q_proj",
     );
   });
 

@@ -133,6 +133,7 @@ describe("grow and shrink", () => {
     ["a fraction", { sizes: { rank: 2.5 } }, "OPTION_OUT_OF_RANGE"],
     ["a smaller one", { sizes: { rank: 1 } }, "RESIZE_DIRECTION"],
     ["tokens of LoRA", { sizes: { tokens: 8 } }, "RESIZE_NOTHING"],
+    ["tokens of LoRA beside a rank", { sizes: { rank: 4, tokens: 8 } }, "RESIZE_NOTHING"],
     ["a seed that is none", { sizes: { rank: 4 }, seed: -1 }, "OPTION_OUT_OF_RANGE"],
     ["an option that there is not", { sizes: { rank: 4 }, rank: 4 } as object, "OPTION_UNKNOWN"],
   ])("grow refuses %s", async (_, options, code) => {
