@@ -6,7 +6,7 @@ export type { Severity, Text } from "./row.ts";
 
 /**
  * Every message tfc has. The id is stable: scripts and tests rely on it. docs/errors.md is generated from this
- * table and the examples in test/errors.
+ * table, and test/diagnostics has an example of each.
  */
 export const codes = { ...modelCodes, ...adapterCodes, ...runningCodes } as const;
 
