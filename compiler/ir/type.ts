@@ -43,7 +43,7 @@ export function typeText(type: ValueType | undefined): string {
     case "map":
       return `map(${type.key}, ${typeText(type.of)})`;
     case "opaque":
-      return `opaque(${type.domain === "" ? "" : `${type.domain},`}${type.name})`;
+      return `opaque(${type.domain === "" ? "" : `${dottedText(type.domain)},`}${dottedText(type.name)})`;
   }
 }
 
@@ -61,11 +61,21 @@ export function integerText(n: number): string {
   return (whole > most ? most : whole).toString();
 }
 
+/** Identifiers with dots between them; anything else is none in ONNX's syntax, and stands in quotes. */
+function dottedText(text: string): string {
+  if (text === "") return text;
+  return text.split(".").every((part) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(part)) ? text : quoted(text);
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}
+
 /** A symbolic dimension such as `past + 1` is no identifier: ONNX's syntax takes it in quotes. */
 function dimText(dim: Dim): string {
   if (typeof dim === "number") return integerText(dim);
   if (dim === null) return "?";
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : `"${dim.replace(/["\\]/g, "\\$&")}"`;
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(dim) ? dim : quoted(dim);
 }
 
 /** Whether a type says what another does; what it was imported with counts where the second has such a message. */

@@ -51,18 +51,22 @@ function countsOf({ url, functions }: Profiler.ScriptCoverage): (readonly [strin
   );
 }
 
-/** Methods that look at, or move, as many items as a list has. */
-const whole = [
-  "indexOf",
-  "lastIndexOf",
-  "includes",
-  "slice",
-  "splice",
-  "concat",
-  "shift",
-  "unshift",
-  "join",
-] as const;
+/** Methods that look at, or move, many items of a list, and how many. */
+const whole: Readonly<Record<string, (list: readonly unknown[], args: readonly unknown[]) => number>> = {
+  ...Object.fromEntries(
+    ["indexOf", "lastIndexOf", "includes", "concat", "shift", "unshift", "join"].map((name) => [
+      name,
+      (list: readonly unknown[]) => list.length,
+    ]),
+  ),
+  slice: ({ length }, args) => length - from(length, args[0]),
+  splice: ({ length }, args) => length - from(length, args[0]),
+};
+
+function from(length: number, start: unknown): number {
+  if (typeof start !== "number") return 0;
+  return start < 0 ? Math.max(0, length + start) : Math.min(length, start);
+}
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -79,12 +83,8 @@ class ListCounter {
     const original = Object.getOwnPropertyDescriptor(Error, "prepareStackTrace");
     Error.prepareStackTrace = (_, sites) => sites;
     const undo = [
-      ...whole.map((name) =>
-        this.#wrap(Array.prototype, name, (list) => (list as readonly unknown[]).length),
-      ),
-      this.#wrap(Array.prototype, Symbol.iterator, () => 0, true),
-      this.#wrap(Set.prototype, Symbol.iterator, () => 0, true),
-      this.#wrap(Map.prototype, Symbol.iterator, () => 0, true),
+      ...Object.entries(whole).map(([name, cost]) => this.#wrapMethod(name, cost)),
+      ...[Array.prototype, Set.prototype, Map.prototype].map((one) => this.#wrapIterator(one)),
     ];
     try {
       await work();
@@ -95,34 +95,46 @@ class ListCounter {
     return this.#counts;
   }
 
-  /** Replaces a method of a prototype by one that counts. @returns what undoes it */
-  #wrap(
-    prototype: object,
-    name: PropertyKey,
-    cost: (list: unknown) => number,
-    isIterator = false,
+  /** Replaces a method of arrays by one that counts. @returns what undoes it */
+  #wrapMethod(
+    name: string,
+    cost: (list: readonly unknown[], args: readonly unknown[]) => number,
   ): () => void {
-    const descriptor = Object.getOwnPropertyDescriptor(prototype, name);
-    const original = descriptor?.value as Method;
     const add = this.#add.bind(this);
-    const counted: Method = function (...args) {
-      const result = original.apply(this, args);
-      if (isIterator) {
-        const size = (this as { length?: number; size?: number }).length ?? (this as { size: number }).size;
-        if (size >= SHORT) return countedIterator(result as Iterator<unknown>, add);
-      } else if (cost(this) >= SHORT) add(cost(this));
-      return result;
-    };
-    Object.defineProperty(prototype, name, { ...descriptor, value: counted });
-    return () => {
-      Object.defineProperty(prototype, name, descriptor ?? {});
-    };
+    return replaced(Array.prototype, name, (original) => {
+      return function (...args) {
+        const items = cost(this as readonly unknown[], args);
+        if (items >= SHORT) add(items);
+        return original.apply(this, args);
+      };
+    });
+  }
+
+  /** Replaces what iterates over a list, set or map by what counts. @returns what undoes it */
+  #wrapIterator(prototype: object): () => void {
+    const add = this.#add.bind(this);
+    return replaced(prototype, Symbol.iterator, (original) => {
+      return function () {
+        const inner = original.apply(this) as Iterator<unknown>;
+        const { length = 0, size = length } = this as { readonly length?: number; readonly size?: number };
+        return size < SHORT ? inner : countedIterator(inner, add);
+      };
+    });
   }
 
   #add(items: number): void {
     const place = placeOf(new Error().stack as unknown as readonly NodeJS.CallSite[]);
     if (place !== null) this.#counts.set(place, (this.#counts.get(place) ?? 0) + items);
   }
+}
+
+/** Replaces a method of a prototype. @returns what undoes it */
+function replaced(prototype: object, name: PropertyKey, by: (original: Method) => Method): () => void {
+  const descriptor = Object.getOwnPropertyDescriptor(prototype, name) ?? {};
+  Object.defineProperty(prototype, name, { ...descriptor, value: by(descriptor.value as Method) });
+  return () => {
+    Object.defineProperty(prototype, name, descriptor);
+  };
 }
 
 /** An iterator that counts the items that are taken of it, and tells at its end. */
@@ -165,11 +177,11 @@ function fileOf(site: NodeJS.CallSite): string | null {
  */
 export async function superlinear<T>(
   size: number,
-  prepare: (size: number) => T,
+  prepare: (size: number) => T | Promise<T>,
   work: (prepared: T) => unknown,
 ): Promise<readonly string[]> {
   const counter = new StepCounter();
-  const [warm, small, large] = [prepare(8), prepare(size), prepare(2 * size)];
+  const [warm, small, large] = [await prepare(8), await prepare(size), await prepare(2 * size)];
   await counter.start();
   try {
     // Once uncounted: what is computed once only is no part of the comparison.

@@ -148,6 +148,11 @@ export class RandomModels {
       () => ({ kind: "optional" }),
       () => ({ kind: "map", key: dtype, of: this.#type() }),
       () => ({ kind: "opaque", domain: "a.b", name: "c" }),
+      () => ({
+        kind: "opaque",
+        domain: this.#word().replace("\n", " "),
+        name: this.#word().replace("\n", " "),
+      }),
     ];
     return types[this.#int(types.length)]?.() ?? { kind: "tensor", dtype };
   }

@@ -48,6 +48,8 @@ export interface Reading {
 export class Parameters {
   readonly #model: Model;
   readonly #view: DecoderView;
+  /** The first entry of each layer: a merged decoder has two. */
+  readonly #layers = new Map<number, Layer[]>();
   readonly #norms: ReadonlySet<string>;
   /** Undefined before it is looked for. */
   #isGemma: boolean | undefined;
@@ -56,6 +58,11 @@ export class Parameters {
   constructor(model: Model, view: DecoderView, names: Iterable<string>) {
     this.#model = model;
     this.#view = view;
+    for (const layer of view.layers.filter(({ copy }) => copy === 0)) {
+      const known = this.#layers.get(layer.index) ?? [];
+      this.#layers.set(layer.index, known);
+      known.push(layer);
+    }
     this.#norms = new Set(
       [...names].map((name) => name.replace(/^model\.layers\.\d+\.|\.(?:weight|bias)$/g, "")),
     );
@@ -89,7 +96,7 @@ export class Parameters {
       );
     const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
     if (layer === undefined) return [];
-    const layers = this.#view.layers.filter(({ index, copy }) => index === Number(layer) && copy === 0);
+    const layers = this.#layers.get(Number(layer)) ?? [];
     const isBias = leaf === "bias";
     return layers.flatMap((one) =>
       owned(one, module.includes("norm") ? this.#normIn(one, module, isBias) : inLayer(one, module, isBias)),

@@ -1,7 +1,9 @@
 import vm from "node:vm";
 
-/** Milliseconds after which a match is given up: a pattern out of a file can be made to take years. */
-const PATIENCE = 1000;
+/** What may be spent on the patterns of a file, in milliseconds: they can be made to take years. */
+export class Patience {
+  left = 1000;
+}
 
 /** Characters of a pattern: names of modules are short, and what is compiled of a long one overflows a stack. */
 const LONGEST = 10_000;
@@ -13,23 +15,31 @@ let context: vm.Context | null = null;
 export class PythonPattern {
   readonly #regexp: RegExp;
   readonly #isQuick: boolean;
+  readonly #patience: Patience;
 
-  private constructor(regexp: RegExp, isQuick: boolean) {
+  private constructor(regexp: RegExp, isQuick: boolean, patience: Patience) {
     this.#regexp = regexp;
     this.#isQuick = isQuick;
+    this.#patience = patience;
   }
 
   /**
    * What stands around the pattern is JavaScript's: `^(?:${pattern})$` is Python's `fullmatch`.
    *
+   * @param patience what all patterns that share it may take together
    * @returns null for a pattern that is none, or that means something else in JavaScript
    */
-  static compile(before: string, pattern: string, after: string): PythonPattern | null {
+  static compile(
+    before: string,
+    pattern: string,
+    after: string,
+    patience = new Patience(),
+  ): PythonPattern | null {
     if (pattern.length > LONGEST) return null;
     try {
       // With the flag u an escape that JavaScript does not have is an error, and not the letter itself.
       const regexp = new RegExp(`${before}${translate(pattern)}${after}`, "u");
-      return new PythonPattern(regexp, isQuick(pattern));
+      return new PythonPattern(regexp, isQuick(pattern), patience);
     } catch {
       return null;
     }
@@ -37,15 +47,20 @@ export class PythonPattern {
 
   /** What it captures of a text; null where it does not match, undefined where that takes too long to say. */
   exec(text: string): readonly (string | undefined)[] | null | undefined {
+    const start = performance.now();
     try {
       if (this.#isQuick) return this.#regexp.exec(text);
       // Only a script can be given a time to end in; matching is interrupted with it.
       script ??= new vm.Script("pattern.exec(text)");
       context ??= vm.createContext({});
       Object.assign(context, { pattern: this.#regexp, text });
-      return script.runInContext(context, { timeout: PATIENCE }) as RegExpExecArray | null;
+      return script.runInContext(context, {
+        timeout: Math.max(1, Math.ceil(this.#patience.left)),
+      }) as RegExpExecArray | null;
     } catch {
       return undefined;
+    } finally {
+      if (!this.#isQuick) this.#patience.left -= performance.now() - start;
     }
   }
 }

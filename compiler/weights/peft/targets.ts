@@ -1,6 +1,6 @@
 import { jsonText } from "../json-values.ts";
 import { invalid, type PeftConfig } from "./config.ts";
-import { PythonPattern } from "./python-pattern.ts";
+import { Patience, PythonPattern } from "./python-pattern.ts";
 
 /** Whether, and with what, PEFT puts LoRA beside a module, by a config. Modules are named as in the base model. */
 export interface PeftTargets {
@@ -19,14 +19,15 @@ export interface PeftTargets {
  */
 export function peftTargets(config: PeftConfig): PeftTargets {
   const { file } = config;
+  const patience = new Patience();
   const compile = (field: string, before: string, pattern: string, after: string): Tester => {
-    const compiled = PythonPattern.compile(before, pattern, after);
+    const compiled = PythonPattern.compile(before, pattern, after, patience);
     const wanted = "a regular expression that Python and JavaScript both have";
     if (compiled === null) throw invalid(file, field, wanted, jsonText(pattern));
     return (module) => {
       const match = compiled.exec(module);
       if (match === undefined)
-        throw invalid(file, field, "a pattern that is matched in a second", jsonText(pattern));
+        throw invalid(file, field, "patterns that are matched in a second", jsonText(pattern));
       return match;
     };
   };
@@ -57,8 +58,8 @@ function reasons(
   compile: Compile,
   full: (field: string, pattern: string) => Tester,
 ): (module: string) => string | null {
-  const isListed = (list: readonly string[], module: string): boolean =>
-    list.some((name) => module === name || module.endsWith(`.${name}`));
+  const excludedNames = new Set(typeof excluded === "string" ? [] : excluded);
+  const layerNumbers = new Set(layers);
   const excludes = typeof excluded === "string" && excluded !== "" ? full("exclude_modules", excluded) : null;
   const saved = modulesToSave.map((name) =>
     compile("modules_to_save", "^(?:(?:^|.*\\.)", name, "(?:$|\\..*))"),
@@ -66,21 +67,29 @@ function reasons(
   const includes =
     // PEFT writes down the modules that it found for this word; the word itself means every linear but the head.
     typeof targets === "string" && targets !== "all-linear" ? full("target_modules", targets) : null;
-  const listed = typeof targets === "string" ? null : targets;
+  const listed = typeof targets === "string" || targets === null ? null : new Set(targets);
   const layerOf = layerFinder(layersPattern, compile);
   return (module) => {
     const isExcluded =
-      typeof excluded === "string" ? (excludes?.(module) ?? null) !== null : isListed(excluded, module);
+      typeof excluded === "string" ? (excludes?.(module) ?? null) !== null : isNamed(excludedNames, module);
     if (isExcluded) return "is in exclude_modules";
     if (saved.some((test) => test(module) !== null)) return "is in modules_to_save";
     if (includes !== null) return includes(module) === null ? "does not match target_modules" : null;
     // A module that is listed by its full name is one whatever its layer.
-    if (listed?.includes(module) === true) return null;
-    if (listed !== null && !isListed(listed, module)) return "is not in target_modules";
+    if (listed?.has(module) === true) return null;
+    if (listed !== null && !isNamed(listed, module)) return "is not in target_modules";
     if (layers.length === 0) return null;
     const layer = layerOf(module);
-    return layer !== null && layers.includes(layer) ? null : "is in no layer of layers_to_transform";
+    return layer !== null && layerNumbers.has(layer) ? null : "is in no layer of layers_to_transform";
   };
+}
+
+/** Whether a module has one of some names, or ends with one behind a dot. */
+function isNamed(names: ReadonlySet<string>, module: string): boolean {
+  if (names.has(module)) return true;
+  for (let dot = module.indexOf("."); dot >= 0; dot = module.indexOf(".", dot + 1))
+    if (names.has(module.slice(dot + 1))) return true;
+  return false;
 }
 
 /** The layer of a module: its first numbered part, or the one behind a pattern. */
