@@ -99,7 +99,7 @@ function attentionText(block: Attention | Site | null): string {
     block.q === block.k ? "packed qkv" : null,
     block.latent === null ? null : `latent of ${block.latent.up.inFeatures}`,
     scale === null ? "scale unknown" : `scale ${Number(scale.value.toPrecision(6))} (${scale.at})`,
-    softcap === null ? null : `capped at ${softcap}`,
+    softcap === null ? null : `capped at ${softcap.bound ?? "what is not constant"}`,
     block.sinks === null ? null : "sinks",
     mask.kind === "none"
       ? "no mask"

@@ -111,7 +111,7 @@ function attentionFacts(
       scale === null
         ? "not understood: it is neither constant nor computed from the head's width"
         : `${scale.value} on the ${scale.at}`,
-    ...(softcap === null ? {} : { "soft cap": String(softcap) }),
+    ...(softcap === null ? {} : { "soft cap": String(softcap.bound ?? "not constant") }),
     ...(block.sinks === null ? {} : { sinks: valueText(block.sinks) }),
     mask:
       mask.kind === "none"

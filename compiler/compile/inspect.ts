@@ -126,7 +126,7 @@ function attentionRecord(block: Attention | Site): InspectedAttention | Outlined
     packing: block.packing,
     repeatKv: block.repeatKv?.kind ?? null,
     scale: scale && { value: scale.value, at: scale.at },
-    softcap,
+    softcap: softcap === null ? null : (softcap.bound ?? "not constant"),
     ...(block.sinks === null ? {} : { sinks: name(block.sinks) }),
     mask: { kind: mask.kind, source: name(mask.source), window: mask.window },
     ...(block.opaque.length === 0 ? {} : { opaque: block.opaque }),

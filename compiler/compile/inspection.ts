@@ -95,8 +95,8 @@ export interface InspectedAttention extends InspectedRegion {
   readonly repeatKv: string | null;
   /** What scores are multiplied by, and where: `score`, `operands`, `attribute` or `default`. */
   readonly scale: { readonly value: number; readonly at: string } | null;
-  /** What scores are capped at; null for no cap. */
-  readonly softcap: number | null;
+  /** What scores are capped at, a number or `not constant`; null for no cap. */
+  readonly softcap: number | "not constant" | null;
   /** Name of the attention sinks. */
   readonly sinks?: string | null;
   /** `kind`: `add`, `where`, `causal`, `operand` or `none`; `window` in tokens where an op says it. */

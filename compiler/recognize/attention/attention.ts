@@ -27,7 +27,7 @@ import { recognizeRepeatKv, type RepeatKv } from "./repeat-kv.ts";
 import { regionBetween, type Region } from "../region.ts";
 import { recognizeRotary, type Rotary } from "./rotary.ts";
 import { recognizeSinks } from "./sinks.ts";
-import { recognizeSoftcap } from "./softcap.ts";
+import { recognizeSoftcap, type Softcap } from "./softcap.ts";
 import { recognizeScale, type Scale } from "./scale.ts";
 
 /** An attention block between its cut values. */
@@ -52,7 +52,7 @@ export interface Attention {
   readonly packing: Packing;
   readonly repeatKv: RepeatKv | null;
   readonly scale: Scale | null;
-  readonly softcap: number | null;
+  readonly softcap: Softcap | null;
   /** A score for each head beside those of the positions, or null. */
   readonly sinks: Value | null;
   readonly mask: Mask;

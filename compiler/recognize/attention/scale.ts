@@ -70,7 +70,7 @@ function scaledOperand(node: Node, heads: Heads | null): Node | null {
 const FURTHEST = 16;
 
 /** Values of scalars that exporters compute at run time from shapes: √, ÷ and casts over constants and a head's width. */
-export function foldScalar(value: Value | null, heads: Heads | null): number | null {
+function foldScalar(value: Value | null, heads: Heads | null): number | null {
   const fold = search<number>(FURTHEST, (at, above) => {
     const constant = scalarOf(at);
     const node = at.producer;

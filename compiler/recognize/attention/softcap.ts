@@ -1,18 +1,21 @@
 import type { Anchor } from "./anchor.ts";
 import { scalarOf } from "../../ops/constant.ts";
 
-/**
- * The bound of capped scores, `cap · tanh(scores / cap)`: Gemma's way to keep scores small. Null when they are not
- * capped, NaN when they are by a bound that is not constant.
- */
-export function recognizeSoftcap(anchor: Anchor): number | null {
+/** Capped scores, `cap · tanh(scores / cap)`: Gemma's way to keep scores small. */
+export interface Softcap {
+  /** Null where it is not constant. */
+  readonly bound: number | null;
+}
+
+/** The cap on the scores, in plain ops or by the attention op; null where they are not capped. */
+export function recognizeSoftcap(anchor: Anchor): Softcap | null {
   if (anchor.kind === "op") {
-    const cap = anchor.node.float("softcap") ?? 0;
-    return cap === 0 ? null : cap;
+    const bound = anchor.node.float("softcap") ?? 0;
+    return bound === 0 ? null : { bound };
   }
   const tanh = anchor.between.find((node) => node.op === "Tanh");
   if (tanh === undefined) return null;
   const after = [...(tanh.output(0)?.users ?? [])].find((node) => node.op === "Mul");
   const factor = after?.inputs.find((value) => value !== tanh.output(0)) ?? null;
-  return scalarOf(factor) ?? NaN;
+  return { bound: scalarOf(factor) };
 }

@@ -102,7 +102,7 @@ function routerOf(linear: Linear, choices: readonly Node[]): Router | null {
 }
 
 /** How many a node chooses. */
-export function topOf(node: Node): number | null {
+function topOf(node: Node): number | null {
   if (node.op === "ArgMax") return 1;
   if (node.op === "TopK") return scalarOf(node.input(1));
   return node.int(opOf(node).experts?.topK ?? "top_k") ?? null;

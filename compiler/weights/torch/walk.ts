@@ -3,10 +3,10 @@ import type { TfcError } from "../../diagnostics/error.ts";
 type Container = readonly unknown[] | ReadonlyMap<unknown, unknown>;
 
 /** Lists and dicts inside each other; a checkpoint has five or so. What follows may recurse this far. */
-export const DEPTH_LIMIT = 256;
+const DEPTH_LIMIT = 256;
 
 /** Values in all, where one that occurs several times counts each time. */
-export const VALUE_LIMIT = 10_000_000;
+const VALUE_LIMIT = 10_000_000;
 
 interface Frame {
   readonly container: Container;
