@@ -17,17 +17,19 @@ import type { Width } from "../sites/places.ts";
  * - tokens: all members are one wide matrix; of its product each token keeps its member's part, and on the way back
  *   only that part is not zero. Gathering a matrix for each token would copy more than the base's weights are.
  *
- * `adapter_ids` counts members from 0; -1 takes the last one stacked, which holds zeros: the base model.
+ * `adapter_ids` counts members from 0. -1 is the base model: in what {@link join} multiplies there are zeros then,
+ * whatever was computed before.
  */
 export class AdapterBody extends FunctionBuilder {
   readonly form: Form;
   readonly x: Value;
   readonly #name: string;
   readonly #width: Width;
-  /** How many members a bank has, the zeros among them. */
+  /** How many members a bank has. */
   readonly #members: number;
   readonly #ids: Value | null;
   #isMember: Value | null = null;
+  #isBase: Value | null = null;
 
   constructor(context: BodyContext, width: Width) {
     super(context.rewriter, context.loc, context.name, context.opset);
@@ -86,7 +88,8 @@ export class AdapterBody extends FunctionBuilder {
 
   /** `[…, size]` times a matrix `[size, out]`. */
   join(h: Value, matrix: Value, name: string): Value {
-    if (this.form !== "tokens") return this.#product(h, matrix, name);
+    if (this.form === "single") return this.#product(h, matrix, name);
+    if (this.form === "rows") return this.#product(this.#unlessBase(h, `${name}_own`), matrix, name);
     const column = this.unsqueeze(h, [1], `${name}_column`); // [T, 1, size]
     const spread = this.op("Mul", [column, this.isMember], `${name}_spread`); // [T, N, size]
     const flat = this.reshape(spread, [0, -1], `${name}_flat`); // [T, N · size]
@@ -101,13 +104,25 @@ export class AdapterBody extends FunctionBuilder {
     return this.op("MatMul", [x, this.ofMember(matrix, `${name}_matrix`)], name);
   }
 
-  /** Of each token 1 at its member and 0 elsewhere, `[T, N, 1]`: a row of the unit matrix, whose last is zeros. */
+  /** Rows `[B, …, size]` with zeros in those of the base. Chosen and not multiplied: what overflowed is gone, too. */
+  #unlessBase(h: Value, name: string): Value {
+    if (this.#ids === null) throw new Error("only a bank has rows of the base");
+    const none = this.constant(this.dtype, [], [0], `${name}_none`);
+    this.#isBase ??= this.reshape(
+      this.op("Less", [this.#ids, this.ints([0])], "is_base_row"),
+      [-1, 1, 1],
+      "is_base",
+    );
+    return this.op("Where", [this.#isBase, none, h], name);
+  }
+
+  /** Of each token 1 at its member and 0 elsewhere, `[T, N, 1]`: a row of the unit matrix, or zeros, which follow it. */
   get isMember(): Value {
     if (this.#ids === null) throw new Error("only a bank has members");
     if (this.#isMember !== null) return this.#isMember;
-    const square = this.constant("int64", [2], [this.#members, this.#members], "square");
+    const shape = this.constant("int64", [2], [this.#members + 1, this.#members], "unit_shape");
     const zero = tensorOf("float", [1], [0]);
-    const zeros = this.op("ConstantOfShape", [square], "square_zeros", { value: attribute.tensor(zero) });
+    const zeros = this.op("ConstantOfShape", [shape], "unit_zeros", { value: attribute.tensor(zero) });
     const unit = this.op("EyeLike", [zeros], "unit");
     const typed = this.dtype === "float" ? unit : this.cast(unit, this.dtype, "unit_typed");
     this.#isMember = this.unsqueeze(this.gather(typed, this.#ids, "member_rows"), [2], "is_member");

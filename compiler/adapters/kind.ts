@@ -63,7 +63,7 @@ export interface BodyContext {
   /** Version of the default domain. */
   readonly opset: number;
   readonly form: Form;
-  /** How many members a bank's leaves stack, the zeros behind the last among them; of no meaning for `single`. */
+  /** How many members a bank's leaves stack; of no meaning for `single`. */
   readonly members: number;
 }
 

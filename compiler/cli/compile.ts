@@ -233,8 +233,11 @@ function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K],
 }
 
 function reportObject(report: CompileReport): object {
-  const { added, base } = report.parameters;
-  return { ...report, parameters: { added, base, percent: base === 0 ? null : (100 * added) / base } };
+  const { base, added } = report.parameters;
+  return {
+    ...report,
+    parameters: { ...report.parameters, percent: base === 0 ? null : (100 * added) / base },
+  };
 }
 
 function reportText(report: CompileReport): string {
@@ -255,9 +258,16 @@ function reportText(report: CompileReport): string {
       : [["replaced", `${report.replaced} by token-parameter attention`] as const]),
     ...(report.overrides === 0 ? [] : [["overrides", `${report.overrides} weights of the base`] as const]),
     ["parameters", `${grouped(parameters.added)} added${percent}`],
+    ...(parameters.padding === 0 ? [] : [["padding", paddingText(parameters)] as const]),
     ["files", files.join("\n")],
     ["time", durationText(report.time)],
   ]);
+}
+
+/** `1,024 of 3,072 parameters (33%): …` */
+function paddingText({ added, padding }: CompileReport["parameters"]): string {
+  const share = `${grouped(padding)} of ${grouped(added)} parameters (${Math.round((100 * padding) / added)}%)`;
+  return `${share}: members are filled up to the largest of their site`;
 }
 
 function adaptersText({ kinds, residence }: CompileReport): string {

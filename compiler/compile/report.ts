@@ -25,8 +25,11 @@ export interface CompileReport {
   readonly replaced: number;
   /** Weights of the base that were replaced by those of a checkpoint. */
   readonly overrides: number;
-  /** Numbers that adapters add, and those of the base. */
-  readonly parameters: { readonly added: number; readonly base: number };
+  /**
+   * Numbers that adapters add, and those of the base. Of a bank's some are `padding`: members are filled up to the
+   * largest of their site.
+   */
+  readonly parameters: { readonly added: number; readonly padding: number; readonly base: number };
   /** Files written or linked, absolute. */
   readonly files: readonly string[];
   /** What each pass did, in the order in which they ran. */
@@ -64,6 +67,7 @@ export function reportOf({ model, view, base, ...done }: Done): CompileReport {
     overrides: stat(overrideWeights.name, "overrides"),
     parameters: {
       added: stat(injectAdapters.name, "parameters") + stat(replaceLinears.name, "parameters"),
+      padding: stat(injectAdapters.name, "padding"),
       base,
     },
   };

@@ -17,7 +17,7 @@ export class AdapterFunctions {
   readonly #members: number;
   readonly #made = new Map<string, Func>();
 
-  /** @param members how many members a bank stacks, the zeros among them */
+  /** @param members how many members a bank stacks; 0 for no bank */
   constructor(model: Model, rw: Rewriter, pass: string, members: number) {
     this.#model = model;
     this.#rw = rw;

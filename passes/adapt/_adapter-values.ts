@@ -42,6 +42,8 @@ export class AdapterValues {
   readonly #numbers = new Map<string, Value>();
   /** Elements of all leaves made. */
   parameters = 0;
+  /** How many of them a bank has only to bring all members of a site to one size. */
+  padding = 0;
 
   constructor(
     model: Model,
@@ -85,7 +87,6 @@ export class AdapterValues {
     }
     // What adds nothing is divided by something, and multiplied by nothing.
     const ones = new Float64Array(outFeatures).fill(1);
-    const isBank = this.residence === "bank";
     const produce = (): Uint8Array => {
       const norms = members.flatMap((one) => [
         ...(one === null
@@ -94,9 +95,9 @@ export class AdapterValues {
               Math.max(Math.sqrt(square), 1e-12),
             )),
       ]);
-      return encodeNumbers(Float64Array.from([...norms, ...(isBank ? ones : [])]), dtype);
+      return encodeNumbers(Float64Array.from(norms), dtype);
     };
-    const shape = isBank ? [members.length + 1, outFeatures] : [outFeatures];
+    const shape = this.residence === "bank" ? [members.length, outFeatures] : [outFeatures];
     return this.#initializer(`${name}.${derived.norms}`, deferred(dtype, shape, produce));
   }
 
@@ -120,7 +121,10 @@ export class AdapterValues {
     return [...leaves, ...coefficients];
   }
 
-  /** Leaves `[members + 1, …]`, filled up to the largest member's size; the last member is all zeros. */
+  /**
+   * Leaves `[members, …]`, filled up to the largest member's size. Factors have one more behind the last member, which
+   * an id of -1 takes; leaves need none, since nothing of them reaches the result then.
+   */
   #stacked({ place: { name }, width: { dtype }, kind, settings, members }: Placed, form: Form): Value[] {
     const sizes = members.map(sizeOf);
     const largest = Math.max(...sizes);
@@ -136,6 +140,8 @@ export class AdapterValues {
       });
       const tensor = stacked(dtype, leaf.shape, slices);
       this.parameters += tensor.size;
+      const used = members.map((one) => one?.leaves[index]?.shape.reduce((n, d) => n * d, 1) ?? 0);
+      this.padding += tensor.size - used.reduce((n, size) => n + size, 0);
       return this.#initializer(full, tensor);
     });
     const padding = form === "single" ? null : kind.padding(settings);
@@ -154,11 +160,11 @@ export class AdapterValues {
   }
 
   #padding(name: string, dtype: DType, sizes: readonly number[], largest: number, pad: number): Value {
-    // A member without anything here, and the zeros behind the last one, add zeros whatever they weigh.
-    const rows = [...sizes, 0].flatMap((size) =>
+    // A member without anything here adds zeros whatever they weigh.
+    const rows = sizes.flatMap((size) =>
       Array.from({ length: largest }, (_, i) => (size === 0 || i < size ? 0 : pad)),
     );
-    return this.#initializer(name, tensorOf(dtype, [sizes.length + 1, largest], rows));
+    return this.#initializer(name, tensorOf(dtype, [sizes.length, largest], rows));
   }
 
   /** Small numbers, one initializer for all that are equal. */
@@ -201,15 +207,15 @@ function zeroTensor(dtype: DType, shape: readonly Dim[]): Tensor {
   return new Tensor(dtype, dims, { kind: "memory", bytes: new Uint8Array(byteSize(dtype, count) ?? 0) });
 }
 
-/** Slices of a shape, made when they are asked for, and behind them one of zeros; null for zeros, too. */
+/** Slices of a shape, made when they are asked for; null for zeros. */
 function stacked(
   dtype: DType,
   shape: readonly number[],
   slices: readonly (() => Uint8Array | null)[],
 ): Tensor {
   const size = (byteSize(dtype, 1) ?? 0) * shape.reduce((a, b) => a * b, 1);
-  return deferred(dtype, [slices.length + 1, ...shape], () => {
-    const bytes = new Uint8Array(size * (slices.length + 1));
+  return deferred(dtype, [slices.length, ...shape], () => {
+    const bytes = new Uint8Array(size * slices.length);
     slices.forEach((slice, i) => {
       const own = slice();
       if (own !== null) bytes.set(own, i * size);

@@ -57,7 +57,7 @@ export class Injector {
     this.#rw = rw;
     this.#pass = pass;
     this.#values = values;
-    this.#functions = new AdapterFunctions(model, rw, pass, (members ?? 0) + 1);
+    this.#functions = new AdapterFunctions(model, rw, pass, members ?? 0);
     this.#variants = new Variants(model, rw);
     this.#ids = members !== null ? new MemberIds(model, rw, pass, members) : null;
   }

@@ -25,7 +25,7 @@ export class MemberIds {
   #ids: Value | null = null;
   readonly #flat = new Map<Graph, Value>();
 
-  /** @param members how many there are, without the zeros behind the last */
+  /** @param members how many there are */
   constructor(model: Model, rw: Rewriter, pass: string, members: number) {
     this.#model = model;
     this.#rw = rw;

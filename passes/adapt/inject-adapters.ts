@@ -55,7 +55,7 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     members: integer({ help: "fresh adapters in a bank", default: 1, min: 1, max: 4096 }),
     given: given({ help: "trained adapters", default: [] }),
   },
-  stats: ["adapters", "parameters"],
+  stats: ["adapters", "parameters", "padding"],
   requires: [outlined],
   walk: modules,
   visitor: ({ model, options, rewriter, sink, analysis, count }) => {
@@ -101,6 +101,7 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
         exit: () => {
           count("adapters", plan.placed.length);
           count("parameters", values.parameters);
+          count("padding", values.padding);
           if (plan.placed.length === 0) return;
           const described = describeAdapters(plan.parts, { residence, members });
           rewriter.setMeta(model, ADAPTER_KEY, described);
