@@ -70,6 +70,17 @@ export class AdapterBody extends FunctionBuilder {
     return this.#ids === null ? stacked : this.gather(stacked, this.#ids, name);
   }
 
+  /** The id of the member of each row `[rows, 1]` or token `[tokens]`; null without a bank. */
+  get memberIndex(): Value | null {
+    if (this.#ids === null) return null;
+    return this.form === "rows" ? this.unsqueeze(this.#ids, [1], "member_of_row") : this.#ids;
+  }
+
+  /** A value as a matrix: the axes before `axis` as one, and the others. */
+  flattened(value: Value, axis: number, name: string): Value {
+    return this.op("Flatten", [value], name, { axis: attribute.int(axis) });
+  }
+
   /** A leaf `[b, a]` as `[a, b]`. The stacked leaf is transposed whole: a runtime does that once, on loading. */
   turned(leaf: Value): Value {
     const perm = this.form === "single" ? [1, 0] : [0, 2, 1];

@@ -2,6 +2,7 @@ import type { Func } from "../ir/model.ts";
 import { checkOptions, integer, number, yesNo, type Schema } from "../pass/options.ts";
 import { AdapterBody } from "./body.ts";
 import { MAGNITUDE, scaledByMagnitude } from "./dora.ts";
+import { columnsOf } from "./lookup.ts";
 import type { AdapterKind, BodyContext, Leaf, Shapes } from "./kind.ts";
 import type { Width } from "../sites/places.ts";
 
@@ -27,7 +28,8 @@ const loraOptions: Schema<LoraOptions> = {
  *
  *     y = s · B(A x),   s = α/r, or α/√r with rsLoRA (Kalajdzievski 2023)
  *
- * The factor is applied where the tensor is smallest, `[…, r]`. With a vector of magnitudes it is
+ * The factor is applied where the tensor is smallest, `[…, r]`. Of an embedding, x is ids of tokens, and A has a column
+ * for each. With a vector of magnitudes it is
  * {@link scaledByMagnitude | DoRA}.
  */
 export const lora: AdapterKind<LoraSettings> = {
@@ -106,7 +108,10 @@ function body(width: Width, { dora }: LoraSettings, context: BodyContext): Func 
   const magnitude = dora === true ? b.perFeature(MAGNITUDE) : null;
   const scaling = b.coefficient("scaling");
   const strength = dora === true ? b.coefficient("dora") : null;
-  const reduced = b.choose(b.x, b.turned(down), "reduced"); // [T, r]
+  const reduced =
+    width.readsIds === true
+      ? columnsOf(b, b.x, down, width.inFeatures)
+      : b.choose(b.x, b.turned(down), "reduced"); // [T, r]
   const scaled = b.op("Mul", [reduced, scaling], "scaled");
   if (magnitude === null || strength === null) return b.end(b.join(scaled, b.turned(up), "y")); // [T, out]
   return b.end(scaledByMagnitude(b, b.join(scaled, b.turned(up), "delta"), magnitude, strength));

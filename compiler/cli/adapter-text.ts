@@ -2,7 +2,7 @@ import type { SiteRef } from "../sites/site.ts";
 import type { AdapterListing } from "../compile/adapter/list.ts";
 import type { AdapterFormat } from "../weights/adapter-file.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
-import { moduleOf, parseSiteName } from "../sites/names.ts";
+import { isOutside, moduleOf, parseSiteName } from "../sites/names.ts";
 import { grouped } from "./output.ts";
 
 /** What the formats are called. */
@@ -44,11 +44,14 @@ export function settingsText(settings: Readonly<Record<string, unknown>>): strin
 
 /** `q_proj,v_proj@0-5 mlp@0-3+8` */
 function sitesText(sites: readonly SiteRef[]): string {
-  const byModule = groupBy(sites, ({ site, copy }) => shortModule(site, copy));
+  const outside = sites.filter(({ site }) => isOutside(site)).map(({ site }) => site);
+  const byModule = groupBy(
+    sites.filter(({ site }) => !isOutside(site)),
+    ({ site, copy }) => shortModule(site, copy),
+  );
   const byLayers = groupBy(byModule, ([, refs]) => rangesText(refs.map(({ layer }) => layer)));
-  return byLayers
-    .map(([layers, modules]) => `${modules.map(([name]) => name).join(",")}@${layers}`)
-    .join(" ");
+  const inside = byLayers.map(([layers, modules]) => `${modules.map(([name]) => name).join(",")}@${layers}`);
+  return [...outside, ...inside].join(" ");
 }
 
 function shortModule(site: SiteRef["site"], copy: number): string {

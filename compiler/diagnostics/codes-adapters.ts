@@ -123,6 +123,12 @@ export const adapterCodes = {
     found: String(p.value),
     fix: "choose a smaller `alpha` or `tau`; one that a file says is a mistake of the training",
   })),
+  BANK_REFUSED: error((p: { site: string; wanted: number; found: number | null }) => ({
+    what: `a bank cannot have adapters of ${p.site} in this graph`,
+    wanted: `values of ${p.wanted} dimensions there, as in the layers: of each row, or of each token, one id says which adapter it has`,
+    found: p.found === null ? "values whose dimensions neither types nor ops tell" : `${p.found} dimensions`,
+    fix: "compile with one adapter, or with `residence: inputs`, or leave this module out of the adapters",
+  })),
   BANK_MIXED: error((p: { site: string; wanted: string; found: string }) => ({
     what: `the adapters of a bank differ in kind at ${p.site}`,
     wanted: p.wanted,

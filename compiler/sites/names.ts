@@ -1,5 +1,8 @@
 import {
+  modelKinds,
+  OUTSIDE,
   packedKinds,
+  type ModelKind,
   projectionKinds,
   type PackedKind,
   type ProjectionKind,
@@ -9,6 +12,8 @@ import {
 
 /** The module of each site in Hugging Face's Llama, below its layer. */
 const modules: Readonly<Record<SiteKind, string>> = {
+  embed_tokens: "embed_tokens",
+  lm_head: "lm_head",
   attn: "self_attn",
   mlp: "mlp",
   q_proj: "self_attn.q_proj",
@@ -82,13 +87,21 @@ export function moduleOf(site: SiteKind, copy = 0): string {
   return [copy === 0 ? block : `${block}_${copy}`, ...rest].join(".");
 }
 
-/** The name of a site in files: `model.layers.3.self_attn.q_proj`. */
+/** Whether a site is outside the layers. */
+export function isOutside(site: SiteKind): site is ModelKind {
+  return (modelKinds as readonly string[]).includes(site);
+}
+
+/** The name of a site in files: `model.layers.3.self_attn.q_proj`, `model.embed_tokens`. */
 export function siteName({ layer, copy, site }: SiteRef, layers = "model.layers"): string {
+  if (site === "lm_head") return site;
+  if (isOutside(site)) return layers.replace(/[^.]*$/, modules[site]);
   return `${layers}.${layer}.${moduleOf(site, copy)}`;
 }
 
 /** A text that two references to one site share. */
 export function siteKey({ layer, copy, site }: SiteRef): string {
+  if (isOutside(site)) return site;
   return `${layer}.${moduleOf(site, copy)}`;
 }
 
@@ -98,7 +111,10 @@ export function siteKey({ layer, copy, site }: SiteRef): string {
  */
 export function parseSiteName(path: string): SiteRef | null {
   const [, number, module = ""] = /(?:^|\.)(?:layers|blocks|h)\.(\d+)\.(.+)$/.exec(path) ?? [];
-  if (number === undefined) return null;
+  if (number === undefined) {
+    const outside = modelKinds.find((kind) => path === kind || path.endsWith(`.${kind}`));
+    return outside === undefined ? null : { layer: OUTSIDE, copy: 0, site: outside };
+  }
   const layer = Number(number);
   const [, block = "", copy = "0", rest = ""] = /^([a-z_]+?)(?:_(\d+))?((?:\.[a-z_]+)*)$/.exec(module) ?? [];
   const site = sites.get(`${block}${rest}`);

@@ -14,6 +14,8 @@ export interface Width {
   readonly inFeatures: number;
   readonly outFeatures: number;
   readonly dtype: DType;
+  /** Whether it reads ids below `inFeatures`, `[…]`, as an embedding does. Left out where it does not. */
+  readonly readsIds?: true;
 }
 
 interface PlaceBase {
@@ -30,18 +32,23 @@ export interface ModulePlace extends PlaceBase {
   readonly step?: never;
 }
 
-/** A step of the graph around a block's call, which keeps its form: a norm, or the block's output by itself. */
+/**
+ * A step of the graph around a block's call, which keeps its form: a norm, or the block's output by itself. Of what is
+ * outside all layers, embeddings and head, the block is the nearest one.
+ */
 export interface StepPlace extends PlaceBase {
   readonly inner: null;
   readonly step: StepEnds;
 }
 
-/** What a step reads and what it gives on, both `[…, hiddenSize]`; one value where nothing is computed. */
+/** What a step reads and what it gives on, mostly both `[…, hiddenSize]`; one value where nothing is computed. */
 export interface StepEnds {
   /** The node that makes the output. */
   readonly node: Node;
   readonly input: Value;
   readonly output: Value;
+  /** What it goes from and to, where that is not the hidden size: embeddings, and the head. */
+  readonly width?: Omit<Width, "dtype">;
   /** Element types of input and output; null where they are not known. */
   readonly dtype: DType | null;
   readonly outputDtype: DType | null;
@@ -103,6 +110,7 @@ export function widthOf({ name, site, inner, step }: Place): Width {
     const found = dtype ?? "a type that neither weights nor value_info tell";
     throw inputError("SITE_DTYPE", placeOf(site.node), { site: name, dtype: found });
   }
+  if (step?.width !== undefined) return { ...step.width, dtype };
   if (inner === null) return { inFeatures: site.hiddenSize, outFeatures: site.hiddenSize, dtype };
   const { linear, part } = inner;
   return { inFeatures: linear.inFeatures, outFeatures: linear.parts[part]?.width ?? 0, dtype };

@@ -45,11 +45,19 @@ export const packedKinds = {
 } as const satisfies Readonly<Record<string, readonly ProjectionKind[]>>;
 export type PackedKind = keyof typeof packedKinds;
 
+/** Modules outside the layers that a file may have LoRA of. */
+export const modelKinds = ["embed_tokens", "lm_head"] as const;
+export type ModelKind = (typeof modelKinds)[number];
+
+/** The layer of what is in none. */
+export const OUTSIDE = -1;
+
 /** Whatever an adapter's file may name. */
-export type SiteKind = (typeof siteKinds)[number] | PackedKind;
+export type SiteKind = (typeof siteKinds)[number] | PackedKind | ModelKind;
 
 /** One place in a decoder. `copy` is 0, or which further block of its kind the layer has. */
 export interface SiteRef {
+  /** Counted from 0; {@link OUTSIDE} of what is in none. */
   readonly layer: number;
   readonly copy: number;
   readonly site: SiteKind;

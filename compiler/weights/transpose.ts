@@ -1,3 +1,6 @@
+import { byteSize } from "../ir/dtype.ts";
+import type { WeightTensor } from "./weight.ts";
+
 /** Rows a block at a time, so that both sides of the copy stay in the cache. */
 const BLOCK = 32;
 
@@ -21,4 +24,15 @@ function elementsOf(bytes: Uint8Array, size: number): Uint16Array | Uint32Array 
   return size === 4
     ? new Uint32Array(even.buffer, even.byteOffset, count)
     : new Float64Array(even.buffer, even.byteOffset, count);
+}
+
+/** A matrix with rows and columns exchanged. Nothing is read. */
+export function turned(tensor: WeightTensor): WeightTensor {
+  const { dtype, shape } = tensor;
+  const [rows = 0, columns = 0] = shape;
+  return {
+    dtype,
+    shape: [columns, rows],
+    bytes: () => transposed(tensor.bytes(), rows, columns, byteSize(dtype, 1) ?? 0),
+  };
 }

@@ -21,10 +21,12 @@ export interface BaseWeight {
  *
  * @throws TfcError DORA_REFUSED where there is no such matrix of floats
  */
-export function baseWeightAt({ name, site, inner }: Place, pass: string): BaseWeight {
+export function baseWeightAt({ name, site, inner, step }: Place, pass: string): BaseWeight {
   const refuse = (why: string): never => {
     throw inputError("DORA_REFUSED", { ...placeOf(site.node), pass }, { site: name, why });
   };
+  if (step?.width !== undefined)
+    return refuse("it is outside the layers, where only LoRA without magnitudes is put");
   if (inner === null) return refuse("a block has no weight of its own");
   const { func, linear } = inner;
   const product = productOf(linear);

@@ -87,7 +87,7 @@ export class Injector {
     const { output } = step;
     const readers = new Set(output.uses);
     const b = new Builder(this.#rw, after(step.node));
-    const isReshaped = site.reshapes && output !== site.input;
+    const isReshaped = site.reshapes && output !== site.input && step.width === undefined;
     const x = isReshaped ? b.shapedAs(step.input, site.input, `${name}.${this.#label}_input`) : step.input;
     const typed = this.#called(b, placed, x, step.outputDtype);
     const result = isReshaped ? b.shapedAs(typed, output, `${name}.${this.#label}`) : typed;

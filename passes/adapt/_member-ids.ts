@@ -8,10 +8,18 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { asTensor, tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
-import type { Place } from "../../compiler/sites/places.ts";
+import type { Place, StepEnds } from "../../compiler/sites/places.ts";
 
 /** The graph input that chooses a bank's member for each row or token. */
 const MEMBER_IDS = "adapter_ids";
+
+/** How many axes a step's result has; null where neither types nor ops tell. */
+export function rankBehind({ input, output, width }: StepEnds): number | null {
+  const known = rankOf(input);
+  // Ids of tokens have an axis less than what is looked up with them.
+  const made = known === null || width?.readsIds !== true ? known : known + 1;
+  return rankOf(output) ?? made;
+}
 
 /**
  * `adapter_ids` as each place needs them: of each row `[rows]` where activations are `[rows, steps, width]`, of each
@@ -33,7 +41,8 @@ export class MemberIds {
     this.#members = members;
   }
 
-  formAt({ site, inner }: Place): Form {
+  formAt({ site, inner, step }: Place): Form {
+    if (step?.width !== undefined) return rankBehind(step) === 2 ? "tokens" : "rows";
     const isFlat = rankOf(site.input) === 2 || inner?.linear.isFlat === true;
     return isFlat ? "tokens" : "rows";
   }

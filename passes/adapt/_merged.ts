@@ -12,8 +12,9 @@ import { checkExpected } from "../../compiler/weights/expected.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import type { SiteRef } from "../../compiler/sites/site.ts";
-import { isProjection, siteName } from "../../compiler/sites/names.ts";
+import { isOutside, isProjection, siteName } from "../../compiler/sites/names.ts";
 import { unpackedParts } from "../../compiler/weights/packed.ts";
+import { turned } from "../../compiler/weights/transpose.ts";
 import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
 import { unpacked } from "./_unpacked.ts";
 import { baseRows, eachRow, squareOf } from "./_row-norms.ts";
@@ -41,14 +42,16 @@ export function mergedWeights(
     const refuse = (why: string): TfcError =>
       inputError("MERGE_REFUSED", { file: adapter.file, name: site }, { model: model.loc.file, why });
     if (part.kind !== "lora") throw refuse(`an adapter of kind ${part.kind} is no product with one matrix`);
-    if (!isProjection(part.site.site) || part.site.copy !== 0)
+    const isEmbedding = part.site.site === "embed_tokens";
+    if (isEmbedding && part.leaves.has(MAGNITUDE)) throw refuse("DoRA of embeddings");
+    if ((!isProjection(part.site.site) && !isOutside(part.site.site)) || part.site.copy !== 0)
       throw refuse("LoRA stands beside a block there, which has no matrix of its own");
     const name = `${site}.weight`;
     const places = parameters.find(name);
     if (typeof places === "string") throw refuse(places);
     const [place] = places;
     if (place === undefined) throw refuse("the graph has none");
-    merged.set(name, sumOf(adapter.file, part, place, overrides.get(name)));
+    merged.set(name, sumOf(adapter.file, isEmbedding ? turnedPart(part) : part, place, overrides.get(name)));
   }
   return merged;
 }
@@ -60,6 +63,13 @@ function sitesOf({ layers }: DecoderView): readonly SiteRef[] {
       .flatMap(projectionsOf)
       .flatMap(({ parts }) => parts.map(({ site }) => ({ layer: layer.index, copy: layer.copy, site }))),
   );
+}
+
+/** LoRA of a table with a row for each token, which PEFT has as that of a matrix with a column for each. */
+function turnedPart(part: AdapterPart): AdapterPart {
+  const [a, b] = [DOWN, UP].map((leaf) => part.leaves.get(leaf));
+  if (a === undefined || b === undefined) return part;
+  return { ...part, leaves: new Map([[DOWN, turned(b)] as const, [UP, turned(a)] as const]) };
 }
 
 function sumOf(

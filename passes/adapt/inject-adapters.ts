@@ -1,9 +1,13 @@
 import { describeAdapters } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import type { Builder } from "../../compiler/ir/builder.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { rankOf } from "../../compiler/ops/rank.ts";
+import { viewDecoder } from "../../compiler/recognize/decoder.ts";
+import { isOutside } from "../../compiler/sites/names.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
 import { choice, given, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
@@ -15,6 +19,8 @@ import { Injector, type Adapted } from "./_injector.ts";
 import { planAdapters, type AdapterPlan } from "./_adapter-plan.ts";
 import { modules, type ModuleVisitor } from "../../compiler/sites/modules.ts";
 import { placesOf, type StepPlace } from "../../compiler/sites/places.ts";
+import { rankBehind } from "./_member-ids.ts";
+import { outsidePlaces } from "./_outside-places.ts";
 import { stepPlaces } from "./_step-places.ts";
 
 export interface InjectOptions {
@@ -64,7 +70,10 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     const members = options.given.length > 0 ? options.given.length : options.members;
     const places = analysis(placesOf);
     const steps = stepPlaces(places);
-    const plan = planAdapters([...places, ...[...steps.values()].flat()], { ...options, pass }, sink);
+    const outside = asksOutside(options.given) ? outsidePlaces(model, analysis(viewDecoder), places) : [];
+    const all = [...outside, ...places, ...[...steps.values()].flat()];
+    const plan = planAdapters(all, { ...options, pass }, sink);
+    if (residence === "bank") checkBank(plan, outside, pass);
     warnOfLora(plan, sink, pass);
     const values = new AdapterValues(model, rewriter, residence, { pass });
     const how = { pass, label: "adapter" };
@@ -82,14 +91,11 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
       },
       module: {
         exit: (place) => {
-          // What reads an output comes before what makes it: the sum of the one is what the other reads.
-          const own = steps.get(place.site) ?? [];
-          const ahead = own.filter(({ ref }) => ref.site === "pre_mlp_norm");
-          const behind = own.filter((step) => !ahead.includes(step)).toReversed();
-          for (const step of behind) around(step);
+          const { ahead, behind } = bothSides(steps.get(place.site) ?? []);
+          behind.forEach(around);
           const placed = plan.at(place);
           if (placed !== null) injector.beside(placed, addBehind);
-          for (const step of ahead) around(step);
+          ahead.forEach(around);
         },
       },
       body: {
@@ -99,17 +105,45 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
       },
       model: {
         exit: () => {
+          outside.forEach(around);
           count("adapters", plan.placed.length);
           count("parameters", values.parameters);
           count("padding", values.padding);
           if (plan.placed.length === 0) return;
-          const described = describeAdapters(plan.parts, { residence, members });
-          rewriter.setMeta(model, ADAPTER_KEY, described);
+          rewriter.setMeta(model, ADAPTER_KEY, describeAdapters(plan.parts, { residence, members }));
         },
       },
     };
   },
 };
+
+/**
+ * The steps in front of a block, and those behind it from the last to the first: what reads an output comes before what
+ * makes it, so that the sum of the one is what the other reads.
+ */
+function bothSides(steps: readonly StepPlace[]): {
+  readonly ahead: readonly StepPlace[];
+  readonly behind: readonly StepPlace[];
+} {
+  const ahead = steps.filter(({ ref }) => ref.site === "pre_mlp_norm");
+  return { ahead, behind: steps.filter((step) => !ahead.includes(step)).toReversed() };
+}
+
+/** Embeddings and head are looked for where something is to be put there. */
+function asksOutside(given: readonly AdapterFile[]): boolean {
+  return given.some(({ parts }) => parts.some(({ site }) => isOutside(site.site)));
+}
+
+/** Outside the layers a bank must find its members by the same ids as inside, one for each row or for each token. */
+function checkBank(plan: AdapterPlan, outside: readonly StepPlace[], pass: string): void {
+  for (const place of outside) {
+    const { site, step, name } = place;
+    const wanted = rankOf(site.input) === 2 ? 2 : 3;
+    const found = rankBehind(step);
+    if (plan.at(place) === null || wanted === found) continue;
+    throw inputError("BANK_REFUSED", { ...placeOf(step.node), pass }, { site: name, wanted, found });
+  }
+}
 
 /** Trained LoRA beside a projection that the graph adds LoRA to would count twice if both are the same. */
 function warnOfLora({ placed }: AdapterPlan, sink: Sink, pass: string): void {

@@ -109,8 +109,7 @@ describe("leaves", () => {
       "a leaf of lora at layers.0.mlp.experts.0.up_proj",
     ],
     ["model.layers.0.self_attn.query_key_value.lora_A.weight", "which is no site"],
-    ["lm_head.lora_A.weight", "a leaf of lora at lm_head, which is no site"],
-    ["model.embed_tokens.lora_embedding_A", "LoRA of an embedding"],
+    ["score.lora_A.weight", "a leaf of lora at score, which is no site"],
     ["model.layers.0.attn.c_attn.lora_B.weight", "a leaf of lora at layers.0.attn.c_attn, which is no site"],
     ["something.else", "neither a leaf of an adapter kind nor a weight of a Llama"],
   ])("that nothing has a place for: %s", async (name, what) => {

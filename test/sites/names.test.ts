@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { projectionKinds, siteKinds, type SiteRef } from "../../compiler/sites/site.ts";
+import { OUTSIDE, projectionKinds, siteKinds, type SiteRef } from "../../compiler/sites/site.ts";
 import { isProjection, moduleOf, parseSiteName, siteKey, siteName } from "../../compiler/sites/names.ts";
 
 const at = (layer: number, site: SiteRef["site"], copy = 0): SiteRef => ({ layer, copy, site });
@@ -27,6 +27,12 @@ describe("a site", () => {
     expect(new Set(all.map((ref) => siteKey(ref))).size).toBe(all.length);
   });
 
+  it("outside the layers has the name of its module", () => {
+    expect(siteName(at(OUTSIDE, "embed_tokens"))).toBe("model.embed_tokens");
+    expect(siteName(at(OUTSIDE, "lm_head"))).toBe("lm_head");
+    expect(siteKey(at(OUTSIDE, "lm_head"))).toBe("lm_head");
+  });
+
   it("may be named below other layers", () => {
     expect(siteName(at(2, "v_proj"), "transformer.layers")).toBe("transformer.layers.2.self_attn.v_proj");
     expect(moduleOf("up_proj")).toBe("mlp.up_proj");
@@ -42,6 +48,11 @@ describe("a module's path", () => {
   it.each([
     ["base_model.model.model.layers.3.mlp", at(3, "mlp")],
     ["layers.3.self_attn.k_proj", at(3, "k_proj")],
+    ["model.layers.3.self_attn.qkv_proj", at(3, "qkv_proj")],
+    ["model.layers.3.attn.qkv_proj", at(3, "qkv_proj")],
+    ["model.layers.3.mlp.gate_up_proj", at(3, "gate_up_proj")],
+    ["base_model.model.model.embed_tokens", at(OUTSIDE, "embed_tokens")],
+    ["base_model.model.lm_head", at(OUTSIDE, "lm_head")],
     ["model.blocks.4.mlp.up_proj", at(4, "up_proj")],
     ["transformer.h.5.self_attn", at(5, "attn")],
     ["transformer.layers.3.attention", at(3, "attn")],
@@ -62,7 +73,7 @@ describe("a module's path", () => {
   it.each([
     "",
     "model",
-    "lm_head",
+    "lm_head.weight",
     "model.layers.0",
     "model.layers.0.",
     "model.layers.0.input_layernorm",

@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LevelReport } from "../../../runtime/verify/tally.ts";
-import type { AdapterFile } from "../../weights/adapter-file.ts";
-import { compile } from "../compile.ts";
+import { MAGNITUDE } from "../../adapters/dora.ts";
+import { isOutside, isPacked } from "../../sites/names.ts";
+import type { Hints } from "../../weights/read-adapter.ts";
+import type { AdapterFile, AdapterPart } from "../../weights/adapter-file.ts";
+import { compile, type CompileOptions } from "../compile.ts";
 import { headSizes } from "../verify/head-sizes.ts";
 
 /** Sums of more numbers, of which the new ones are zeros, may be rounded in another order. */
@@ -19,7 +22,7 @@ export async function compareIn(
   model: string,
   before: AdapterFile,
   after: AdapterFile,
-  force: boolean,
+  { force, settings = {} }: { readonly force: boolean; readonly settings?: Hints },
 ): Promise<readonly LevelReport[]> {
   const { compareAdapters } = await import("../../../runtime/verify/compare-adapters.ts");
   const folder = mkdtempSync(join(tmpdir(), "tfc-check-"));
@@ -32,11 +35,8 @@ export async function compareIn(
       weights: "link",
       // onnxruntime has attention with a paged cache for CUDA alone, and adapters do not depend on the cache.
       lowerPagedAttention: true,
-      entries: before.parts.map((part) => ({
-        kind: part.kind,
-        sites: `${part.site.site}@${part.site.layer}`,
-        settings: part.settings,
-      })),
+      force,
+      ...askedFor(before, settings),
     });
     const symbols = headSizes(model);
     // Weights of the base that were trained along are the same in both.
@@ -45,4 +45,20 @@ export async function compareIn(
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Fresh adapters at the same sites; the adapter itself, where it is one that none begins as. */
+function askedFor({ file, parts }: AdapterFile, settings: Hints): Partial<CompileOptions> {
+  if (!parts.every(isFreshKind)) return { load: [file], settings };
+  return {
+    entries: parts.map((part) => ({
+      kind: part.kind,
+      sites: `${part.site.site}@${part.site.layer}`,
+      settings: part.settings,
+    })),
+  };
+}
+
+function isFreshKind({ site, leaves }: AdapterPart): boolean {
+  return !isPacked(site.site) && !isOutside(site.site) && !leaves.has(MAGNITUDE);
 }

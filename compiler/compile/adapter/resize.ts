@@ -151,7 +151,10 @@ async function resize(
   const { adapter, sites } = change(before);
   const to = { path: output, format: formatBy(output) ?? before.format };
   const files = outputFiles(input, to);
-  const levels = check === undefined ? [] : await compareIn(check, before, adapter, force);
+  const levels =
+    check === undefined
+      ? []
+      : await compareIn(check, before, adapter, { force, ...(settings && { settings }) });
   if (check !== undefined) judge(levels, check);
   await writeOutput(adapter, files, to);
   return { input, output, format: to.format, files, sites, levels, diagnostics: sink.diagnostics };

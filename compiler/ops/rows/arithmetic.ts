@@ -48,9 +48,10 @@ export const arithmeticRows: readonly Row[] = [
   unary("Mish", [], "mish"),
   ["Softmax", { carries: [0], rank: "first" }],
   ["IsNaN", { carries: [0], rank: "first" }],
-  ...["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "And", "Or", "Xor"].map(
-    (name): Row => [name, { carries: [], rank: "most" }],
-  ),
+  ...["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "And", "Or", "Xor"].map((name): Row => [
+    name,
+    { carries: [], rank: "most" },
+  ]),
   ...["BitwiseAnd", "BitwiseOr"].map((name): Row => [name, { rank: "most" }]),
   ...["Not", "BitwiseNot", "Cos", "Sin"].map((name): Row => [name, { rank: "first" }]),
   ...["Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"].map((name) =>

@@ -95,7 +95,6 @@ function staged(path: readonly string[]): readonly string[] {
 /** Names of weights that tfc has no place for, and what they are. */
 const unsupported: readonly (readonly [RegExp, string])[] = [
   [/(?:^|\.)(?:original_)?inv_freq$|(?:^|\.)rotary_/, "a rotary table: these are computed, not overridden"],
-  [/\.lora_embedding_[AB]\b/, "LoRA of an embedding"],
   [/\.lora_[AB](?:\.[^.]+)?\.bias$/, "the bias of a LoRA matrix (lora_bias)"],
   [/\.lora_diag\b/, "the diagonal of KaSA"],
   [/\.lora_velora_/, "the state of VeLoRA"],
@@ -139,14 +138,18 @@ function leafOf(path: readonly string[]): Parameter | null {
 /**
  * A leaf's path without the adapter's name. PEFT has `lora_A.default.weight` in memory, and ScalarLM saves it so: the
  * middle is the name. The magnitudes of DoRA are a parameter in older versions and a module in those since 0.12, whose
- * `weight` is left out in files: `lora_magnitude_vector`, with or without `default`, with or without `weight`.
+ * `weight` is left out in files: `lora_magnitude_vector`, with or without `default`, with or without `weight`. Of an
+ * embedding the two matrices are parameters, `lora_embedding_A`, and have the shapes that a linear's would have.
  */
 function withoutAdapter(path: readonly string[]): {
   readonly named: readonly string[];
   readonly adapter: string | null;
 } {
-  const at = path.findIndex((segment) => segment === MAGNITUDE || /^lora_[AB]$/.test(segment));
+  const at = path.findIndex((segment) => segment === MAGNITUDE || /^lora_(?:embedding_)?[AB]$/.test(segment));
   const [leaf = "", ...rest] = at < 0 ? [] : path.slice(at);
+  const [, ofEmbedding] = /^lora_embedding_([AB])$/.exec(leaf) ?? [];
+  if (ofEmbedding !== undefined && rest.length <= 1)
+    return { named: [...path.slice(0, at), `lora_${ofEmbedding}`, "weight"], adapter: rest[0] ?? null };
   if (leaf === MAGNITUDE && rest.length <= 2) {
     const names = rest.at(-1) === "weight" ? rest.slice(0, -1) : rest;
     if (names.length <= 1) return { named: path.slice(0, at + 1), adapter: names[0] ?? null };
@@ -158,7 +161,7 @@ function withoutAdapter(path: readonly string[]): {
 
 /** The site of a module, whose path begins with the layers. */
 function siteAt(module: string): SiteRef | null {
-  if (!/^(?:layers|blocks|h)\./.test(module)) return null;
+  if (!/^(?:layers|blocks|h)\.|^(?:embed_tokens|lm_head)$/.test(module)) return null;
   const site = parseSiteName(module);
   return site === null || !Number.isSafeInteger(site.layer) ? null : site;
 }

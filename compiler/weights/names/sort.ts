@@ -1,7 +1,14 @@
 import type { AdapterKind } from "../../adapters/kind.ts";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import { isFloat } from "../../ir/dtype.ts";
-import { packedKinds, siteKinds, type PackedKind, type SiteKind, type SiteRef } from "../../sites/site.ts";
+import {
+  modelKinds,
+  packedKinds,
+  siteKinds,
+  type PackedKind,
+  type SiteKind,
+  type SiteRef,
+} from "../../sites/site.ts";
 import { parseParameter, type Parameter } from "./parameters.ts";
 import { siteKey } from "../../sites/names.ts";
 import type { WeightTensor } from "../weight.ts";
@@ -116,7 +123,11 @@ function checkDims(file: string, name: string, { shape }: WeightTensor, dims: nu
   throw inputError("ADAPTER_SHAPE_INVALID", { file, name }, { wanted, found: `[${shape.join(", ")}]` });
 }
 
-const order: readonly SiteKind[] = [...siteKinds, ...(Object.keys(packedKinds) as PackedKind[])];
+const order: readonly SiteKind[] = [
+  ...modelKinds,
+  ...siteKinds,
+  ...(Object.keys(packedKinds) as PackedKind[]),
+];
 
 /** The same adapter gives the same order, whatever the order of its file. */
 function bySite(a: Draft, b: Draft): number {

@@ -10,7 +10,7 @@ import { encodeNumbers, numbersOf } from "../convert.ts";
 import { forMatMul, fromMatMul, isForMatMul, withoutReader, type OnnxAdapterLayout } from "./layout.ts";
 import { readOnnxAdapter, writeOnnxAdapter } from "./read.ts";
 import { siteOfModule } from "../names/parameters.ts";
-import { isPacked, siteKey, siteName } from "../../sites/names.ts";
+import { isOutside, isPacked, siteKey, siteName } from "../../sites/names.ts";
 import { sortWeights, type Draft } from "../names/sort.ts";
 import { sizeOf, type WeightTensor } from "../weight.ts";
 
@@ -158,6 +158,10 @@ function* matMulsOf(
   const kind = adapterKinds.get(part.kind);
   if (kind === undefined || part.kind !== "lora") {
     const what = `an adapter of kind ${part.kind}`;
+    throw inputError("ADAPTER_FORMAT_CANNOT", { file, name }, { format: `the layout ${layout}`, what });
+  }
+  if (isOutside(part.site.site)) {
+    const what = "LoRA of embeddings or a head, which these graphs have none of";
     throw inputError("ADAPTER_FORMAT_CANNOT", { file, name }, { format: `the layout ${layout}`, what });
   }
   if (part.leaves.has(MAGNITUDE)) {

@@ -1,10 +1,9 @@
 import { moduleOf } from "../../sites/names.ts";
-import { byteSize } from "../../ir/dtype.ts";
 import type { SiteRef } from "../../sites/site.ts";
 import type { AdapterPart } from "../adapter-file.ts";
 import { encodeNumbers, numbersOf } from "../convert.ts";
 import type { Draft } from "../names/sort.ts";
-import { transposed } from "../transpose.ts";
+import { turned } from "../transpose.ts";
 import { sizeOf, type WeightTensor } from "../weight.ts";
 
 /** The words for {@link OnnxAdapterLayout}. */
@@ -63,16 +62,6 @@ function nameIn(layout: OnnxAdapterLayout, { layer, copy, site }: SiteRef, leaf:
 /** `lora_A.MatMul.weight` without the node that reads it. */
 export function withoutReader(name: string): string {
   return name.replace(/\.(lora_[AB])\.MatMul\.weight$/, ".$1.weight");
-}
-
-function turned(tensor: WeightTensor): WeightTensor {
-  const { dtype, shape } = tensor;
-  const [rows = 0, columns = 0] = shape;
-  return {
-    dtype,
-    shape: [columns, rows],
-    bytes: () => transposed(tensor.bytes(), rows, columns, byteSize(dtype, 1) ?? 0),
-  };
 }
 
 function scaled(tensor: WeightTensor, scale: number): WeightTensor {

@@ -10,6 +10,8 @@ export interface PeftConfig {
   readonly alpha: number;
   readonly rslora: boolean;
   readonly dora: boolean;
+  /** Whether a head that shares the embeddings has their LoRA, turned, without being a target. */
+  readonly tiesHead: boolean;
   readonly rankPattern: ReadonlyMap<string, number>;
   readonly alphaPattern: ReadonlyMap<string, number>;
   /** Names, a regular expression of Python, or null where the architecture decided. */
@@ -226,6 +228,7 @@ function configOf(file: string, json: Json): PeftConfig {
     alpha: or("lora_alpha", 8),
     rslora: or("use_rslora", false),
     dora: or("use_dora", false),
+    tiesHead: or("ensure_weight_tying", false),
     rankPattern: new Map(Object.entries(or<Record<string, number>>("rank_pattern", {}))),
     alphaPattern: new Map(Object.entries(or<Record<string, number>>("alpha_pattern", {}))),
     targets: or<readonly string[] | string | null>("target_modules", null),

@@ -9,7 +9,7 @@ import { readPeftConfig, type PeftConfig } from "./config.ts";
 import { peftTargets, type PeftTargets } from "./targets.ts";
 import { openSafetensors } from "../safetensors/weights.ts";
 import { projectionsIn, siteName } from "../../sites/names.ts";
-import type { SiteKind, SiteRef } from "../../sites/site.ts";
+import { OUTSIDE, type SiteKind, type SiteRef } from "../../sites/site.ts";
 import { sortWeights, type Draft, type StateDict } from "../names/sort.ts";
 import { readStateDict } from "../names/state-dict.ts";
 
@@ -35,7 +35,7 @@ export function readPeftAdapter(folder: string, hints: Hints): AdapterFile {
   const { drafts, overrides } = sortWeights(file, weights);
   const modules = new Map(drafts.map((draft) => [moduleOfDraft(file, draft), draft]));
   for (const [module, draft] of modules) {
-    checkTarget(file, module, draft, targets);
+    if (!isTied(config, draft, drafts)) checkTarget(file, module, draft, targets);
     checkMagnitude(file, config, draft);
   }
   checkWhole(file, config, targets, [...modules]);
@@ -97,8 +97,14 @@ function openWeights(folder: string): { file: string; weights: StateDict; base: 
 function moduleOfDraft(file: string, { names, kind }: Draft): string {
   const [name = ""] = names.values();
   if (kind.name !== "lora") throw contradicts(file, name, "leaves of LoRA alone", `a leaf of ${kind.name}`);
-  const ending = /\.(?:lora_[AB](?:\.[^.]+)?\.weight|lora_magnitude_vector(?:\..*)?)$/;
+  const ending =
+    /\.(?:lora_[AB](?:\.[^.]+)?\.weight|lora_embedding_[AB](?:\.[^.]+)?|lora_magnitude_vector(?:\..*)?)$/;
   return name.replace(/^base_model\.model\./, "").replace(ending, "");
+}
+
+/** PEFT gives a tied head the LoRA of the embeddings with `ensure_weight_tying`, and saves it as if it were its own. */
+function isTied({ tiesHead }: PeftConfig, { site }: Draft, drafts: readonly Draft[]): boolean {
+  return tiesHead && site.site === "lm_head" && drafts.some((draft) => draft.site.site === "embed_tokens");
 }
 
 function checkTarget(file: string, module: string, { leaves, names }: Draft, targets: PeftTargets): void {
@@ -151,7 +157,7 @@ function layersToCheck(
   modules: readonly (readonly [string, Draft])[],
 ): readonly number[] {
   if (layers.length > 0) return layers;
-  const seen = new Set(modules.map(([, { site }]) => site.layer));
+  const seen = new Set(modules.map(([, { site }]) => site.layer).filter((layer) => layer !== OUTSIDE));
   // As many as there are: the first one that is missing is among them, and a wild number costs nothing.
   return [...new Set([...Array(seen.size).keys(), ...seen])];
 }

@@ -5,10 +5,11 @@ import { MAGNITUDE } from "../../adapters/dora.ts";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import type { AdapterFile, AdapterPart } from "../adapter-file.ts";
 import { peftFiles } from "./read.ts";
+import type { SiteKind } from "../../sites/site.ts";
 import { finiteBytes, namedWeights, type Stage } from "../file-weights.ts";
 import { BASE_KEY } from "../fingerprint.ts";
 import { layoutSafetensors, writeSafetensors } from "../safetensors/safetensors.ts";
-import { projectionsIn, moduleOf, siteName } from "../../sites/names.ts";
+import { isOutside, projectionsIn, moduleOf, siteName } from "../../sites/names.ts";
 
 /** What PEFT puts before the names of the base model. */
 const PREFIX = "base_model.model.";
@@ -24,7 +25,7 @@ export async function writePeftAdapter(adapter: AdapterFile, folder: string, fil
   const own = sortOverrides(adapter);
   const config = peftConfig(adapter, own);
   const weights = new Map(
-    [...namedWeights(adapter)].map(([name, tensor]) => [own.names.get(name) ?? name, tensor]),
+    [...namedWeights(adapter)].map(([name, tensor]) => [own.names.get(name) ?? nameIn(name), tensor]),
   );
   const metadata = new Map([["format", "pt"], ...(base === null ? [] : [[BASE_KEY, base] as const])]);
   const entries = [...weights].map(([name, { dtype, shape }]) => ({
@@ -42,6 +43,11 @@ export async function writePeftAdapter(adapter: AdapterFile, folder: string, fil
       return finiteBytes(file, inModel, weights.get(inModel));
     }),
   );
+}
+
+/** Of an embedding PEFT has the two matrices as parameters of another name. */
+function nameIn(name: string): string {
+  return name.replace(/\.embed_tokens\.lora_([AB])\.weight$/, ".embed_tokens.lora_embedding_$1");
 }
 
 interface Scale {
@@ -78,7 +84,7 @@ function peftConfig({ file, parts }: AdapterFile, { modulesToSave, bias }: Sorte
 function moduleOfPart(file: string, { site, kind }: AdapterPart): string {
   const name = siteName(site);
   if (kind !== "lora") throw cannot(file, name, `an adapter of kind ${kind}`);
-  if (projectionsIn(site.site).length === 0 || site.copy !== 0)
+  if ((projectionsIn(site.site).length === 0 && !isOutside(site.site)) || site.copy !== 0)
     throw cannot(file, name, "LoRA beside what is no linear projection");
   return name;
 }
@@ -124,14 +130,21 @@ function lastOf(module: string): string {
 
 /** By projection and layer where all layers are alike, else by the modules' full names. */
 function targetsOf(parts: readonly AdapterPart[], modules: readonly string[]): object {
-  const projections = [...new Set(parts.map(({ site }) => site.site))];
-  const layers = [...new Set(parts.map(({ site }) => site.layer))].sort((a, b) => a - b);
-  if (projections.length * layers.length !== modules.length) {
+  const [inside, outside] = [false, true].map((is) =>
+    parts.filter(({ site }) => isOutside(site.site) === is),
+  );
+  const sitesOf = (some: readonly AdapterPart[] = []): readonly SiteKind[] => [
+    ...new Set(some.map(({ site }) => site.site)),
+  ];
+  const projections = sitesOf(inside);
+  const layers = [...new Set(inside?.map(({ site }) => site.layer))].sort((a, b) => a - b);
+  const isAll = layers.every((layer, i) => layer === i);
+  // What is in no layer is in none of layers_to_transform.
+  if (projections.length * layers.length !== inside?.length || (!isAll && outside?.length !== 0)) {
     return { target_modules: modules, layers_to_transform: null };
   }
-  const isAll = layers.every((layer, i) => layer === i);
   return {
-    target_modules: projections.map((site) => lastOf(moduleOf(site))),
+    target_modules: [...projections, ...sitesOf(outside)].map((site) => lastOf(moduleOf(site))),
     layers_to_transform: isAll ? null : layers,
   };
 }

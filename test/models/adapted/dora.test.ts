@@ -1,5 +1,6 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { grow } from "../../../compiler/compile/adapter/resize.ts";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { merge } from "../../../compiler/compile/merge.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
@@ -87,6 +88,17 @@ describe("DoRA goes from format to format", () => {
     await compile({ input: exportOf("llama-bias", "dynamo"), output, load: [to] });
     expect(await logitsApart(output, oracle(name))).toBeLessThan(1e-4);
   });
+});
+
+it.each([
+  ["llama2-dora", "llama2"],
+  ["phi3-dora", "phi3"],
+  ["llama2-head", "llama2"],
+])("%s stays what it is when it grows", async (name, family) => {
+  const [input, output] = [oracle(name), `${next()}.safetensors`];
+  const check = exportOf(family, "dynamo");
+  const { levels } = await grow({ input, output, sizes: { rank: "2x" }, check });
+  expect(levels.map(({ same }) => same)).toEqual([true, true]);
 });
 
 describe("DoRA is refused by name", () => {

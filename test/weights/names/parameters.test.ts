@@ -25,6 +25,9 @@ describe("names of leaves", () => {
       `base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector${ending}`,
       "lora model.layers.0.self_attn.q_proj lora_magnitude_vector",
     ]),
+    ["base_model.model.model.embed_tokens.lora_embedding_A", "lora model.embed_tokens lora_A.weight"],
+    ["model.embed_tokens.lora_embedding_B.default", "lora model.embed_tokens lora_B.weight"],
+    ["base_model.model.lm_head.lora_A.weight", "lora lm_head lora_A.weight"],
     ["model.layers.0.self_attn.q_proj.lora_weight_norm", "derived"],
     ["model.layers.0.self_attn.q_proj.base_weight_squares", "derived"],
     ["module.model.layers.11.mlp.tokenformer_v", "scalarlm model.layers.11.mlp tokenformer_v"],
@@ -111,7 +114,6 @@ describe("names that cannot be applied", () => {
   it.each([
     ["model.layers.0.self_attn.rotary_emb.inv_freq", "a rotary table"],
     ["model.rotary_emb.original_inv_freq", "a rotary table"],
-    ["base_model.model.model.embed_tokens.lora_embedding_A", "LoRA of an embedding"],
     ["model.layers.0.self_attn.q_proj.lora_B.default.bias", "the bias of a LoRA matrix"],
     ["model.layers.0.self_attn.q_proj.hada_w1_a", "a matrix of LoHa"],
     ["model.layers.0.self_attn.q_proj.lokr_w1", "a matrix of LoKr"],
@@ -119,7 +121,14 @@ describe("names that cannot be applied", () => {
     ["model.embed_tokens.token_adapter.trainable_tokens_delta", "trained rows of an embedding"],
     ["prompt_embeddings", "a trained prompt"],
     ["model.layers.0.mlp.up_proj.qweight", "a part of a quantized weight"],
-    ["base_model.model.lm_head.lora_A.weight", "a leaf of lora at lm_head, which is no site"],
+    [
+      "base_model.model.model.embed_positions.lora_A.weight",
+      "a leaf of lora at embed_positions, which is no site",
+    ],
+    [
+      "vision_tower.embed_tokens.lora_embedding_A",
+      "a leaf of lora at vision_tower.embed_tokens, which is no site",
+    ],
     ["model.layers.0.self_attn.query_key_value.lora_A.weight", "a leaf of lora at layers.0.self_attn.query"],
     ["model.layers.0.mlp.experts.3.up_proj.lora_A.weight", "a leaf of lora at"],
     ["vision_tower.encoder.layers.0.self_attn.q_proj.lora_A.weight", "a leaf of lora at vision_tower"],

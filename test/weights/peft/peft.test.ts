@@ -228,10 +228,9 @@ describe("what is not plain LoRA is refused by name", () => {
   });
 
   it.each([
-    ["model.embed_tokens.lora_embedding_A", "LoRA of an embedding"],
     [`model.layers.0.${q}.lora_B.bias`, "the bias of a LoRA matrix"],
     [`model.layers.0.${q}.hada_w1_a`, "a matrix of LoHa"],
-    ["lm_head.lora_A.weight", "a leaf of lora at lm_head, which is no site"],
+    ["score.lora_A.weight", "a leaf of lora at score, which is no site"],
     ["score.weight", "neither a leaf"],
   ])("a weight %s, whatever the config says", async (name, what) => {
     const folder = await peft({ ...lora([q]), [name]: weight([2, 2]) });
