@@ -22,7 +22,7 @@ const named: ReadonlySet<string> = new Set([
     "size",
     "cases",
   ],
-  ...["format", "base", "step", "layout"],
+  ...["format", "base", "step", "layout", "provider"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);
 

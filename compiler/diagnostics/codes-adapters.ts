@@ -5,7 +5,7 @@ export const adapterCodes = {
   // ---- sites
   SITE_EMPTY: error((p: { site: string; found: string }) => ({
     what: `no block was matched for the site "${p.site}"`,
-    wanted: "a place for it in every layer that is named, and in some layer where none is",
+    wanted: "a place for it in every layer that is named, or in at least one where none is named",
     found: p.found,
     fix: "correct which sites are asked for; `tfc inspect` says why nothing matched",
   })),
@@ -97,8 +97,8 @@ export const adapterCodes = {
   })),
   ADAPTER_BASE_OTHER: error((p: { layers: number; missing: readonly string[] }) => ({
     what: "the adapter was trained for another model",
-    wanted: "leaves at every module of the model that the adapter's configuration names",
-    found: `leaves in ${p.layers} layers, and none at ${p.missing.slice(0, 3).join(", ")}${p.missing.length > 3 ? `, and ${p.missing.length - 3} more` : ""}`,
+    wanted: "weights at every module of the model that the adapter's configuration names",
+    found: `weights in ${p.layers} ${p.layers === 1 ? "layer" : "layers"}, and none at ${p.missing.slice(0, 3).join(", ")}${p.missing.length > 3 ? `, and ${p.missing.length - 3} more` : ""}`,
     fix: "give an adapter that was trained for this model; one of fewer layers says which in layers_to_transform of its adapter_config.json",
   })),
   MERGE_REFUSED: error((p: { model: string; why: string }) => ({
@@ -112,7 +112,7 @@ export const adapterCodes = {
     fix: "tfc adapter import ADAPTER --base MODEL writes the adapter with the fingerprint of a base that you know to be its own",
   })),
   ADAPTER_NOT_FINITE: error((p: { index: number; dtype: string }) => ({
-    what: "an adapter's weight is no number",
+    what: "a weight of the adapter is not finite",
     wanted: "finite numbers",
     found: `NaN or infinity at index ${p.index}, as ${p.dtype}`,
     fix: "train again with a smaller learning rate, or take an earlier checkpoint",
@@ -121,7 +121,7 @@ export const adapterCodes = {
     what: `an adapter's ${p.name} is too large for the type that the graph computes in`,
     wanted: `a ${p.name} that is finite as ${p.dtype}`,
     found: String(p.value),
-    fix: "choose a smaller `alpha` or `tau`; one that a file says is a mistake of the training",
+    fix: "choose a smaller `alpha` or `tau`; if the file says it, it is a mistake of the training",
   })),
   BANK_REFUSED: error((p: { site: string; wanted: number; found: number | null }) => ({
     what: `a bank cannot have adapters of ${p.site} in this graph`,
@@ -144,7 +144,7 @@ export const adapterCodes = {
     fix: "choose another `heads`",
   })),
   RESIZE_DIRECTION: error((p: { how: "grow" | "shrink"; size: string; wanted: string; found: number }) => ({
-    what: `tfc ${p.how} cannot make this ${p.size}`,
+    what: `tfc ${p.how} cannot give the adapter this ${p.size}`,
     wanted: p.wanted,
     found: String(p.found),
     fix: p.how === "grow" ? "use tfc shrink for less" : "use tfc grow for more",
@@ -194,7 +194,7 @@ export const adapterCodes = {
     fix: "save plain data alone, such as torch.save(model.state_dict(), file), and only open files that you trust",
   })),
   TORCH_UNSUPPORTED: error((p: { what: string; fix?: string }) => ({
-    what: "tfc does not take this in a PyTorch checkpoint",
+    what: "the PyTorch checkpoint holds something that tfc does not read",
     wanted: "little-endian tensors and plain values, as torch.save writes them since PyTorch 1.6",
     found: p.what,
     fix: p.fix ?? "leave it out, or save it as plain tensors",
@@ -220,7 +220,7 @@ export const adapterCodes = {
 
   // ---- adapters in files
   ADAPTER_FORMAT_UNKNOWN: error((p: { found: string }) => ({
-    what: "this is no adapter in a format that tfc reads",
+    what: "this is not an adapter in a format that tfc reads",
     wanted:
       "a safetensors, PyTorch or .onnx_adapter file, a PEFT folder (adapter_config.json) or one of ScalarLM's checkpoints (checkpoint_*.pt)",
     found: p.found,
@@ -228,13 +228,13 @@ export const adapterCodes = {
   })),
   ADAPTER_EMPTY: error((p: { weights: number }) => ({
     what: "there is no adapter in the file",
-    wanted: "leaves of an adapter kind, such as model.layers.0.mlp.tokenformer_k",
+    wanted: "weights of an adapter, such as model.layers.0.mlp.tokenformer_k",
     found: p.weights === 0 ? "no weights" : `${p.weights} weights of a base model and nothing else`,
     fix: "give the file that the training of the adapter wrote",
   })),
   ADAPTER_WEIGHT_UNKNOWN: error((p: { what: string; more: number }) => ({
     what: `tfc cannot apply a weight${p.more === 0 ? "" : ` (and ${p.more} more)`}, and leaves none out`,
-    wanted: "leaves of adapters at attention, MLPs and their projections, or weights of a Llama",
+    wanted: "weights of adapters at attention, MLPs and their projections, or weights of a Llama",
     found: p.what,
     fix: "train without it, or take it out of the file if the model does not need it",
   })),
@@ -246,7 +246,7 @@ export const adapterCodes = {
   })),
   ADAPTER_LEAF_MISSING: error((p: { kind: string; missing: readonly string[] }) => ({
     what: `the ${p.kind} adapter of a site is not complete`,
-    wanted: `the ${p.missing.length === 1 ? "leaf" : "leaves"} ${p.missing.join(", ")}`,
+    wanted: `the ${p.missing.length === 1 ? "weight" : "weights"} ${p.missing.join(", ")}`,
     found: "none of this name",
     fix: "get the file again, or save the whole adapter",
   })),
@@ -265,8 +265,8 @@ export const adapterCodes = {
   ADAPTER_ALPHA_UNKNOWN: error((p: { setting: string }) => ({
     what: `the file does not say the adapter's ${p.setting}, without which its weights mean nothing`,
     wanted: `${p.setting}, in the file or as an option`,
-    found: "leaves alone",
-    fix: `give --${p.setting}, or the folder with the adapter_config.json that belongs to the file`,
+    found: "its weights alone",
+    fix: `give \`${p.setting}\`, or the folder with the adapter_config.json that belongs to the file`,
   })),
   ADAPTER_SETTING_INVALID: error((p: { wanted: string; found: string }) => ({
     what: "the settings of an adapter do not fit",
@@ -293,7 +293,7 @@ export const adapterCodes = {
     fix: "save the adapter again, or correct the file",
   })),
   PEFT_UNSUPPORTED: error((p: { what: string; found: string }) => ({
-    what: `the PEFT adapter uses ${p.what}, which tfc does not have`,
+    what: `the PEFT adapter uses ${p.what}, which tfc does not support`,
     wanted: "LoRA of linear projections",
     found: p.found,
     fix: "merge the adapter into the model with PEFT, or train one of plain LoRA",

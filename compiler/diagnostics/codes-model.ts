@@ -52,7 +52,7 @@ export const modelCodes = {
   FILE_NOT_WRITABLE: error((p: { file: string; why: string; fix?: string }) => ({
     what: `cannot write ${p.file}`,
     found: p.why,
-    fix: p.fix ?? "choose another -o, or make the folder writable",
+    fix: p.fix ?? "choose another `output`, or make the folder writable",
   })),
   INPUT_CHANGED: error((p: { file: string; wanted: string; found: string }) => ({
     what: `${p.file} was changed while it was read; nothing was written`,
@@ -63,7 +63,7 @@ export const modelCodes = {
   STDOUT_NOT_WRITABLE: error((p: { why: string }) => ({
     what: "the result cannot be written to standard output",
     found: p.why,
-    fix: "write it to where there is space",
+    fix: "write it where there is space",
   })),
   OUTPUT_PATH_WINDOWS: warning((p: { path: string }) => ({
     what: `the output's path is in the form of Windows; on this system it is ${p.path}`,
@@ -73,7 +73,7 @@ export const modelCodes = {
     what: "the output would overwrite an input file",
     wanted: "an output path that no input uses",
     found: p.file,
-    fix: "choose another -o",
+    fix: "choose another `output`",
   })),
   OUTPUT_TOO_LARGE: error((p: { bytes: number }) => ({
     what: "a model file cannot hold its weights inline above 2 GiB",
@@ -124,7 +124,7 @@ export const modelCodes = {
 
   WEIGHTS_NOT_LINKED: note((p: { files: readonly string[] }) => ({
     what: `${p.files.join(", ")} ${p.files.length === 1 ? "was" : "were"} copied, although links were asked for: the output lies on another disk, or its file system has no hard links`,
-    fix: "to save the space, choose an -o on the same disk",
+    fix: "to save the space, choose an `output` on the same disk",
   })),
 
   // ---- the model

@@ -45,7 +45,7 @@ export const runningCodes = {
     fix: "open the model again with openSession",
   })),
   GENERATE_OPTION: error((p: { option: string; wanted: string; found: string }) => ({
-    what: `${p.option} is not right`,
+    what: `${p.option} is not valid`,
     wanted: p.wanted,
     found: p.found,
     fix: `correct ${p.option}`,
@@ -94,7 +94,7 @@ export const runningCodes = {
   })),
   VERIFY_BFLOAT16_CPU: note(() => ({
     what: "the weights are bfloat16, for which onnxruntime has few kernels on the CPU: the model may not load",
-    fix: "where it does not, give --provider cuda, or export the base in float32 and verify that",
+    fix: "where it does not, give `provider: cuda`, or export the base in float32 and verify that",
   })),
   VERIFY_SYMBOL: error((p: { name: string; known: readonly string[] }) => ({
     what: `no input has a dimension named ${JSON.stringify(p.name)}`,

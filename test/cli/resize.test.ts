@@ -105,7 +105,7 @@ describe("tfc shrink", () => {
 
   it("refuses more than there is", async () => {
     const message = await refused(folder, "shrink", adapters.scalarlm, "-o", next(".pt"), "--rank", "9");
-    expect(message).toContain("error RESIZE_DIRECTION: tfc shrink cannot make this rank");
+    expect(message).toContain("error RESIZE_DIRECTION: tfc shrink cannot give the adapter this rank");
     expect(filesIn(folder).some((name) => name.endsWith(".tmp"))).toBe(false);
   });
 });

@@ -30,7 +30,7 @@ describe("leaves that do not fit", () => {
       { [`${q}.lora_A.weight`]: weight([2, 8]) },
       "ADAPTER_LEAF_MISSING",
       `${q}.lora_B.weight`,
-      "the leaf lora_B.weight",
+      "the weight lora_B.weight",
     ],
     [
       "ranks that differ",
@@ -155,9 +155,9 @@ describe("leaves that do not fit", () => {
     ],
     [
       "LoRA of a module that is no site",
-      { ...loraOf(q), ...loraOf("model.layers.0.self_attn.qkv_proj") },
+      { ...loraOf(q), ...loraOf("model.layers.0.self_attn.x_proj") },
       "ADAPTER_WEIGHT_UNKNOWN",
-      "model.layers.0.self_attn.qkv_proj.lora_A.weight",
+      "model.layers.0.self_attn.x_proj.lora_A.weight",
       "which is no site",
     ],
     ["no weights", {}, "ADAPTER_EMPTY", "", "found no weights"],

@@ -99,7 +99,7 @@ describe("hints", () => {
       code: "ADAPTER_ALPHA_UNKNOWN",
       file: at,
       name: q,
-      text: expect.stringContaining("give --alpha"),
+      text: expect.stringContaining("give `alpha`"),
     });
     expect(describeParts(readAdapter(at, { alpha: "12", rslora: true }))).toEqual([
       `${q} lora {"rank":2,"alpha":12,"rslora":true}`,
@@ -188,7 +188,7 @@ describe("metadata", () => {
   it.each<[string, Record<string, unknown>, string]>([
     ["an unknown setting", { rank: 2, alpha: 5, wings: 1 }, "wings"],
     ["a setting of another type", { rank: 2, alpha: "much" }, "much"],
-    ["no alpha", { rank: 2 }, "leaves alone"],
+    ["no alpha", { rank: 2 }, "its weights alone"],
   ])("with %s are refused", async (_, settings, why) => {
     const at = await file(loraOf(q), said({ version: 1, parts: [{ ...part, settings }] }));
     expect(refusal(() => readAdapter(at)).text).toContain(why);

@@ -43,7 +43,7 @@ describe("what JavaScript lets through is checked", () => {
     ["stops", [NaN]],
     ["signal", {}],
   ])("%s %j", async (option, value) => {
-    const refusal = { code: "GENERATE_OPTION", diagnostics: [{ what: `${option} is not right` }] };
+    const refusal = { code: "GENERATE_OPTION", diagnostics: [{ what: `${option} is not valid` }] };
     await expect(ids(base, { [option]: value })).rejects.toMatchObject(refusal);
   });
 

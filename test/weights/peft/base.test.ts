@@ -23,7 +23,7 @@ it("a folder for fewer layers than the model has is of another base", async () =
   const file = await peft(query(0));
   const message = await refused(folder, "compile", model, "-o", next(".onnx"), "--load", file);
   expect(message).toContain("error ADAPTER_BASE_OTHER");
-  expect(message).toContain("leaves in 1 layers, and none at model.layers.1.self_attn.q_proj");
+  expect(message).toContain("weights in 1 layer, and none at model.layers.1.self_attn.q_proj");
 });
 
 it("a folder that says which layers it is for is taken, and its base is said to be unknown", async () => {

@@ -201,7 +201,7 @@ describe("readTorch refuses", () => {
   it("the format before PyTorch 1.6, and says what to do", () => {
     expect(() => readTorch(fixture("old.pt"))).toThrow(
       [
-        `${fixture("old.pt")}: error TORCH_UNSUPPORTED: tfc does not take this in a PyTorch checkpoint`,
+        `${fixture("old.pt")}: error TORCH_UNSUPPORTED: the PyTorch checkpoint holds something that tfc does not read`,
         "  wanted little-endian tensors and plain values, as torch.save writes them since PyTorch 1.6, found the format of PyTorch before 1.6, a bare pickle",
         "  fix: load it with a current PyTorch, which may run its code, and torch.save it again",
       ].join("\n"),
