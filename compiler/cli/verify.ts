@@ -7,6 +7,7 @@ import {
   checkStandard,
   verifyCompiled,
   type VerifyCompiledOptions,
+  type VerifyCompiledReport,
 } from "../compile/verify/verify-compiled.ts";
 import { printDiagnostics, printResult } from "./output.ts";
 import { TerminalLine } from "./terminal-line.ts";
@@ -15,15 +16,15 @@ import type { Case } from "../../runtime/session/dims.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly tolerance?: number;
-  readonly toleranceExact: number;
-  readonly toleranceUlps: number;
+  readonly toleranceExact?: number;
+  readonly toleranceUlps?: number;
   readonly optimizations: "off" | "all" | "both";
   readonly provider: "cpu" | "cuda" | "auto";
   readonly vocabulary?: number;
   readonly seed: number;
   readonly cases?: readonly Case[];
   readonly size: ReadonlyMap<string, number>;
-  readonly load?: string;
+  readonly load: readonly string[];
   readonly logits?: string;
   readonly adapterIds?: readonly number[];
   readonly force: boolean;
@@ -67,10 +68,15 @@ export function verifyCommand(): Command {
       countOf("--vocabulary"),
     )
     .option("--seed <n>", "seed of the made-up inputs", countOf("--seed"), 0)
-    .option("--load <path>", "an adapter for a graph that takes adapters as inputs (default: none, the base)")
+    .option(
+      "--load <path>",
+      "an adapter: the compiled graph is held against base and adapter computed apart; once for each member of a bank",
+      (path: string, before: readonly string[]) => [...before, path],
+      [],
+    )
     .option(
       "--adapter-ids <list>",
-      "members of a bank, for one row after the other, such as 0,1,-1 (default: -1, the base)",
+      "members of a bank, for one row after the other, such as 0,1,-1 (default: -1, the base); with --load which each is",
       idsOf,
     )
     .option(
@@ -87,35 +93,70 @@ function withTolerances(command: Command): Command {
   return command
     .option(
       "--tolerance <number>",
-      "allowed with optimizations, absolute or relative (default: 1e-5; with --logits 1e-4, at both levels)",
+      "allowed with optimizations, absolute or relative (default: 1e-5; with --logits and --load 1e-4, at both levels)",
       toleranceOf("--tolerance"),
     )
     .option(
       "--tolerance-exact <number>",
-      "allowed without optimizations",
+      "allowed without optimizations (default: 0; with --load 1e-4)",
       toleranceOf("--tolerance-exact"),
-      0,
     )
     .option(
       "--tolerance-ulps <number>",
-      "allowed with optimizations in float16: last places of an output's largest element",
+      "allowed with optimizations in float16: last places of an output's largest element (default: 4; with --load 8, at both levels)",
       toleranceOf("--tolerance-ulps"),
-      4,
     );
 }
 
 async function run(base: string, compiled: string, flags: Flags): Promise<void> {
   const [hint] = [...Object.keys(hintsOf(flags)), ...(flags.force ? ["force"] : [])];
-  if (flags.load === undefined && hint !== undefined)
+  if (flags.load.length === 0 && hint !== undefined)
     throw inputError("OPTION_UNUSED", {}, { option: `--${hint}`, needs: "--load" });
   if (flags.logits !== undefined) {
     await runRecorded(compiled, flags.logits, base, flags);
     return;
   }
   const { reportText } = await import("../../runtime/verify/report.ts");
+  const reports: VerifyCompiledReport[] = [];
+  for (const choice of choices(flags)) reports.push(await runOne(base, compiled, flags, choice));
+  const texts = reports.map((report) => `${apartText(report)}${reportText(report)}`);
+  // A difference is told as an error.
+  const results = reports.map((report): object => ({ ...report, difference: undefined }));
+  const [result = {}, ...more] = results;
+  const same = reports.every((report) => report.same);
+  const all = more.length === 0 ? result : { base, compiled, same, loads: results };
+  printResult(flags.json, all, () => texts.join("\n\n"));
+  const differences = reports.flatMap(({ difference }) => difference ?? []);
+  if (differences.length > 0) throw new TfcError("input", differences);
+}
+
+/** What is compared: each adapter by itself, those of a bank as its members in order unless ids say otherwise. */
+function choices({ load, adapterIds }: Flags): readonly Pick<VerifyCompiledOptions, "load" | "adapterIds">[] {
+  if (load.length === 0) return [adapterIds === undefined ? {} : { adapterIds }];
+  if (adapterIds !== undefined && adapterIds.length !== load.length) {
+    const wanted = "one member for each --load";
+    throw inputError(
+      "OPTION_OUT_OF_RANGE",
+      {},
+      { option: "--adapter-ids", wanted, found: adapterIds.join() },
+    );
+  }
+  return load.map((one, i) => {
+    const id = adapterIds?.[i] ?? (load.length > 1 ? i : undefined);
+    return { load: one, ...(id === undefined ? {} : { adapterIds: [id] }) };
+  });
+}
+
+function runOne(
+  base: string,
+  compiled: string,
+  flags: Flags,
+  choice: Pick<VerifyCompiledOptions, "load" | "adapterIds">,
+): Promise<VerifyCompiledReport> {
   const status = new TerminalLine();
-  const { difference, ...report } = await verifyCompiled(base, compiled, {
+  return verifyCompiled(base, compiled, {
     ...optionsOf(flags),
+    ...choice,
     symbols: flags.size,
     notice: (note) => {
       printDiagnostics([note]);
@@ -126,8 +167,19 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   }).finally(() => {
     status.clear();
   });
-  printResult(flags.json, report, () => reportText(report));
-  if (difference !== null) throw new TfcError("input", [difference]);
+}
+
+/** What the compiled graph was held against, where it is not the base alone. */
+function apartText({ load, member, apart }: VerifyCompiledReport): string {
+  if (load === undefined || apart === undefined) return "";
+  const how = [
+    [apart.merged, "LoRA merged into the weights"],
+    [apart.beside, "written out beside the base"],
+    [apart.overrides, "weights of the base"],
+  ] as const;
+  const parts = how.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  const which = typeof member === "number" ? `, member ${member}` : "";
+  return `apart  base and ${load}${which}: ${parts.join(", ")}\n`;
 }
 
 /** Holds the compiled graph against recorded outputs. Cases and inputs are the file's, and the base is not run. */
@@ -140,7 +192,16 @@ async function runRecorded(compiled: string, logits: string, base: string, flags
   if (bfloat16 !== null) printDiagnostics([bfloat16]);
   checkStandard(base, compiled);
   const symbols = new Map([...headSizes(base), ...flags.size]);
-  const { tolerance = RECORDED_TOLERANCE, ...options } = { ...optionsOf(flags), symbols };
+  const [load, another] = flags.load;
+  if (another !== undefined)
+    throw inputError("OPTION_CONFLICT", {}, { option: "--logits", other: "--load, twice" });
+  const { tolerance = RECORDED_TOLERANCE, ...own } = { ...optionsOf(flags), symbols };
+  const { adapterIds } = flags;
+  const options = {
+    ...own,
+    ...(load === undefined ? {} : { load }),
+    ...(adapterIds === undefined ? {} : { adapterIds }),
+  };
   const levels = await verifyRecorded(compiled, logits, { ...options, tolerance });
   const same = levels.every((level) => level.same);
   printResult(flags.json, { compiled, logits, same, levels }, () => levelsText(levels));
@@ -154,11 +215,11 @@ async function runRecorded(compiled: string, logits: string, base: string, flags
 
 function optionsOf(flags: Flags): VerifyCompiledOptions {
   const { tolerance, toleranceExact, toleranceUlps, seed, provider, force } = flags;
-  const { vocabulary, load, adapterIds, cases } = flags;
+  const { vocabulary, cases } = flags;
   return {
     ...(tolerance === undefined ? {} : { tolerance }),
-    toleranceExact,
-    toleranceUlps,
+    ...(toleranceExact === undefined ? {} : { toleranceExact }),
+    ...(toleranceUlps === undefined ? {} : { toleranceUlps }),
     seed,
     provider,
     force,
@@ -166,7 +227,5 @@ function optionsOf(flags: Flags): VerifyCompiledOptions {
     levels: flags.optimizations === "both" ? ["off", "all"] : [flags.optimizations],
     ...(cases === undefined ? {} : { cases }),
     ...(vocabulary === undefined ? {} : { vocabulary }),
-    ...(load === undefined ? {} : { load }),
-    ...(adapterIds === undefined ? {} : { adapterIds }),
   };
 }

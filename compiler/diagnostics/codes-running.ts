@@ -86,6 +86,12 @@ export const runningCodes = {
     found: p.found,
     fix: "write a safetensors file with the token ids and the logits, by the names that the graph has for them",
   })),
+  VERIFY_LOAD_IMPOSSIBLE: error((p: { why: string }) => ({
+    what: `the adapter cannot be computed apart from the compiled graph: ${p.why}`,
+    wanted: "an adapter, and the graph that was compiled with it",
+    found: "what cannot be compared with a base and an adapter",
+    fix: "compare with logits that another program recorded, by `--logits`",
+  })),
   VERIFY_BFLOAT16: error((p: { name: string }) => ({
     what: `the graph cannot be run from here: ${JSON.stringify(p.name)} is bfloat16, which JavaScript cannot hold`,
     wanted: "inputs and outputs of other types",

@@ -1,6 +1,7 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import type { Hints } from "../../compiler/weights/read-adapter.ts";
-import { adapterFeeds, noAdapter } from "./feeds.ts";
+import { adapterFeeds, feedsOf, noAdapter } from "./feeds.ts";
 import { adapterInterface, type AdapterInterface } from "./ports.ts";
 import type { Case } from "../session/dims.ts";
 import { roleOf } from "../session/roles.ts";
@@ -9,8 +10,8 @@ import { tensorFrom, type Port, type Tensors } from "../session/tensor.ts";
 
 /** Which adapter a compiled graph runs with. */
 export interface AdapterChoice {
-  /** An adapter for a graph that takes adapters as inputs; without one it runs as its base. */
-  readonly load?: string;
+  /** An adapter for a graph that takes adapters as inputs, by its path or as it was read; without one it runs as its base. */
+  readonly load?: string | AdapterFile;
   /** Members of a bank, for one row (token) after the other, from the first again at the end. Default: -1, the base. */
   readonly adapterIds?: readonly number[];
   /** Takes an adapter of another base. */
@@ -40,7 +41,9 @@ export class AdapterFeeder {
     this.#adapter =
       load === undefined || ports.length === 0
         ? noAdapter(this.#taken)
-        : adapterFeeds(session, load, options);
+        : typeof load === "string"
+          ? adapterFeeds(session, load, options)
+          : feedsOf(session, load, options.force);
     this.takesAdapters = ports.length > 0;
     this.takesIds = ids !== null;
     this.#ids = adapterIds.length === 0 ? [-1] : adapterIds;

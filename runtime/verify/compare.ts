@@ -23,13 +23,22 @@ const equal: Difference = { exact: true, same: true, maxAbs: 0, maxRel: 0, detai
  * rounded by goes with its largest term. Integers, booleans and strings are the same only when they are equal.
  *
  * @param halfUlps 0 but for what was computed in half precision
+ * @param share of the largest element that two may be apart; 0 but for what was added up in another order
  */
-export function compare(want: HostTensor, got: HostTensor, tolerance: number, halfUlps = 0): Difference {
+export function compare(
+  want: HostTensor,
+  got: HostTensor,
+  tolerance: number,
+  halfUlps = 0,
+  share = 0,
+): Difference {
   const shapes = [want, got].map(({ dtype, dims }) => `${dtype}[${dims.join(",")}]`);
   if (shapes[0] !== shapes[1]) return unlike(`${shapes[1] ?? ""} instead of ${shapes[0] ?? ""}`);
   if (want.dtype === "string" || typeof want.data[0] === "bigint") return compareEach(want, got);
   if (!isFloating(want.dtype)) return compareNumbers(want, got, 0, 0);
-  return compareNumbers(want, got, tolerance, halfUlps === 0 ? 0 : halfUlps * halfUlp(largestOf(want)));
+  const largest = halfUlps === 0 && share === 0 ? 0 : largestOf(want);
+  const ulps = halfUlps === 0 ? 0 : halfUlps * halfUlp(largest);
+  return compareNumbers(want, got, tolerance, Math.max(ulps, share * largest));
 }
 
 function unlike(detail: string): Difference {

@@ -8,7 +8,7 @@ import type { VerifyOptions } from "./verify.ts";
 
 /**
  * Measures how far onnxruntime itself is from one answer, in the cases where the compiled graph is beyond the
- * tolerance: the base is run twice, and beside a control, a graph of the same nodes with nothing added. What they
+ * tolerance: the base is run twice, and beside a control, such as a graph of the same nodes with nothing added. What they
  * differ by is none of the compiled graph's doing.
  *
  * @param control the control's file; null where there is none
@@ -32,7 +32,7 @@ export async function measureNoise(
       if (want === null) continue;
       tally.addNoise(sizes, "runs", want, await first.run(feeds));
       const beside = other === undefined ? null : await runOrNothing(other, own);
-      if (beside !== null) tally.addNoise(sizes, "graphs", want, beside);
+      if (beside !== null) tally.addNoise(sizes, options.controlFor ?? "graphs", want, beside);
     }
   });
 }

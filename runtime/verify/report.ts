@@ -38,12 +38,15 @@ export function reportText(report: Pick<Report, "levels" | "skipped">): string {
 function noiseLines({ optimizations, noise }: LevelReport): string[] {
   const largest = new Map<string, Noise>();
   for (const one of noise) {
-    const before = largest.get(one.output);
-    if (before === undefined || (one.maxAbs ?? Infinity) > (before.maxAbs ?? Infinity))
-      largest.set(one.output, one);
+    // Nearly every output shows roundings: one line says how much they are.
+    const key = one.between === "roundings" ? one.between : one.output;
+    const before = largest.get(key);
+    if (before === undefined || (one.maxAbs ?? Infinity) > (before.maxAbs ?? Infinity)) largest.set(key, one);
   }
   return [...largest.values()].map(({ output, between, maxAbs }) => {
     const far = maxAbs === null ? "by more than a number says" : `by ${numberText(maxAbs)}`;
+    if (between === "roundings")
+      return `base and adapter at ${optimizations}, with what is added changed in its last places, differ ${far} in ${output}`;
     return between === "runs"
       ? `the base itself at ${optimizations}: two runs differ ${far} in ${output}`
       : `the base at ${optimizations} with its modules named and nothing added differs ${far} in ${output}`;

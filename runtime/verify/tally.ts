@@ -20,8 +20,11 @@ export interface Worst {
 export interface Noise {
   readonly output: string;
   readonly case: Case;
-  /** `runs`: the base, run twice; `graphs`: the base, and the base with its modules named and nothing added */
-  readonly between: "runs" | "graphs";
+  /**
+   * `runs`: the base, run twice; `graphs`: the base, and the base with its modules named and nothing added; `roundings`:
+   * base and adapter, and the same with what the adapter adds changed in its last places
+   */
+  readonly between: "runs" | "graphs" | "roundings";
   /** null where it is no number: NaN or infinity on one side, or other dims */
   readonly maxAbs: number | null;
   /** false where two graphs lie too far apart for rounding: that excuses nothing */
@@ -51,6 +54,8 @@ export interface Allowed {
   readonly tolerance: number;
   /** units in the last place of a float16; 0 for what is not computed in half precision */
   readonly halfUlps: number;
+  /** share of an output's largest element; none where sums are added up in one order */
+  readonly share?: number;
 }
 
 interface Entry {
@@ -83,11 +88,11 @@ export class Tally {
   add(sizes: Case, want: Tensors, got: Tensors): void {
     this.#cases.push(sizes);
     this.#outputs = want.size;
-    const { tolerance, halfUlps } = this.#allowed;
+    const { tolerance, halfUlps, share } = this.#allowed;
     for (const [output, tensor] of want) {
       const other = got.get(output);
       if (other === undefined) continue;
-      const difference = compare(tensor, other, tolerance, halfUlps);
+      const difference = compare(tensor, other, tolerance, halfUlps, share);
       this.#differences.push({ output, case: sizes, difference });
     }
   }

@@ -23,6 +23,11 @@ export interface VerifyOptions extends FeedOptions, AdapterChoice, Where {
    * Default 4.
    */
   readonly toleranceUlps?: number;
+  /**
+   * What sums of another order may make of an output, as a share of its largest element; at "off", too, where float16
+   * then has its last places. Default 0: without optimizations nodes round alike.
+   */
+  readonly share?: number;
   /** Default: {@link defaultCases}. */
   readonly cases?: readonly Case[];
   /**
@@ -30,6 +35,8 @@ export interface VerifyOptions extends FeedOptions, AdapterChoice, Where {
    * once, and only where something differs: see `LevelReport.noise`.
    */
   readonly control?: () => Promise<string | null>;
+  /** What the control shows: see `Noise.between`. */
+  readonly controlFor?: "graphs" | "roundings";
   /** Is told what is being done. */
   readonly progress?: (doing: string) => void;
   /** Ends the work between two runs: the promise rejects with the signal's reason. */
@@ -131,10 +138,13 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
 }
 
 function allowedAt(level: Level, base: Session, options: VerifyOptions): Allowed {
-  if (level === "off") return { tolerance: options.toleranceExact ?? 0, halfUlps: 0 };
+  const { share = 0 } = options;
+  const isExact = level === "off" && share === 0;
   const isHalf = ({ dtype }: Port): boolean => dtype === "float16";
-  const halfUlps = [...base.inputs, ...base.outputs].some(isHalf) ? (options.toleranceUlps ?? HALF_ULPS) : 0;
-  return { tolerance: options.tolerance ?? 1e-5, halfUlps };
+  const hasHalf = !isExact && [...base.inputs, ...base.outputs].some(isHalf);
+  const halfUlps = hasHalf ? (options.toleranceUlps ?? HALF_ULPS) : 0;
+  const tolerance = level === "off" ? (options.toleranceExact ?? 0) : (options.tolerance ?? 1e-5);
+  return { tolerance, halfUlps, share };
 }
 
 function runBase(base: Session, feeds: Tensors): Promise<Tensors | TfcError> {

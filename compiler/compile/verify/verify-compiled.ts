@@ -2,19 +2,33 @@ import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { TfcError } from "../../diagnostics/error.ts";
 import { checkModelFile } from "../../onnx/check/check.ts";
+import type { Apart } from "./apart/reference.ts";
 import { checkBfloat16 } from "./bfloat16.ts";
 import { controlOf } from "./control.ts";
 import { headSizes } from "./head-sizes.ts";
 import { adviceOf, relationOf } from "./relation.ts";
+import { verifyLoaded } from "./verify-loaded.ts";
 
 /** How to verify a compiled model; what is left out is as `tfc verify` has it. */
-export interface VerifyCompiledOptions extends Omit<VerifyOptions, "control"> {
+export interface VerifyCompiledOptions extends Omit<
+  VerifyOptions,
+  "control" | "controlFor" | "load" | "share"
+> {
+  /**
+   * An adapter in any format: the graph that was compiled with it, or takes it as inputs, is held against base and
+   * adapter computed apart. Of a bank `adapterIds` says which member it is.
+   */
+  readonly load?: string;
   /** Is told warnings and notes before anything runs. */
   readonly notice?: (diagnostic: Diagnostic) => void;
 }
 
 /** What {@link verifyCompiled} found; plain data, fit for JSON. */
 export interface VerifyCompiledReport extends Report {
+  /** With `load`: the adapter, and how it was computed apart. */
+  readonly load?: string;
+  readonly member?: number | null;
+  readonly apart?: Apart;
   /** The worst difference, and what to do about it; null where there is none. */
   readonly difference: Diagnostic | null;
 }
@@ -27,21 +41,22 @@ export interface VerifyCompiledReport extends Report {
  * attention, a difference is held against the base compiled without adapters, and `difference` says what the two models
  * are to each other.
  *
- * @throws TfcError VERIFY_BFLOAT16; ONNX_INVALID where the compiled graph breaks the ONNX standard and its base does
+ * @throws TfcError VERIFY_BFLOAT16; with `load`, what {@link verifyLoaded} throws; ONNX_INVALID where the compiled graph breaks the ONNX standard and its base does
  *   not; RUNTIME_MISSING; what running throws. A difference is no error
  */
 export async function verifyCompiled(
   base: string,
   compiled: string,
-  { notice, ...options }: VerifyCompiledOptions = {},
+  { notice, load, ...options }: VerifyCompiledOptions = {},
 ): Promise<VerifyCompiledReport> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
   const note = checkBfloat16(base, options.provider ?? "cpu");
   if (note !== null) notice?.(note);
   checkStandard(base, compiled);
+  const symbols = new Map([...headSizes(base), ...(options.symbols ?? [])]);
+  if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
   const control = controlOf(base, compiled);
   try {
-    const symbols = new Map([...headSizes(base), ...(options.symbols ?? [])]);
     const report = await verify(base, compiled, { ...options, symbols, control: control.make });
     return { ...report, difference: report.same ? null : differenceOf(report) };
   } finally {

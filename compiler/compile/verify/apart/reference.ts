@@ -1,0 +1,120 @@
+import { mergedWeights, overrideWeights, preparation } from "../../../../passes/index.ts";
+import { inputError, TfcError } from "../../../diagnostics/error.ts";
+import { Sink } from "../../../diagnostics/sink.ts";
+import type { Model } from "../../../ir/model.ts";
+import { Rewriter } from "../../../ir/rewriter.ts";
+import { openModel } from "../../../onnx/open.ts";
+import { Analyses } from "../../../pass/analyses.ts";
+import { runPasses, step } from "../../../pass/runner.ts";
+import { viewDecoder, type DecoderView } from "../../../recognize/decoder.ts";
+import { fingerprintOf } from "../../../recognize/model/fingerprint.ts";
+import { siteKey, siteName } from "../../../sites/names.ts";
+import type { AdapterFile, AdapterPart } from "../../../weights/adapter-file.ts";
+import { checkBase } from "../../../weights/fingerprint.ts";
+import type { WeightTensor } from "../../../weights/weight.ts";
+import { outputPaths, writeOutputs } from "../../outputs.ts";
+import { writeBeside, type Stand } from "./beside.ts";
+import { endsIn } from "./ends.ts";
+import { checkFormula } from "./formulas.ts";
+
+/** How many adapters and weights a reference has, by how they were put in. */
+export interface Apart {
+  /** LoRA that is in the weights of its projections. */
+  readonly merged: number;
+  /** Adapters that are written out beside what they stand beside. */
+  readonly beside: number;
+  /** Weights of the base that the adapter's file brings along. */
+  readonly overrides: number;
+}
+
+export interface ReferenceOptions {
+  /** Whether LoRA is merged: what a merged model is held against must not be one. */
+  readonly merges: boolean;
+  readonly force: boolean;
+  /** By what share everything that is added is changed. */
+  readonly nudge?: number;
+}
+
+/**
+ * Writes a graph that computes what a base and an adapter do, in another way than compiled graphs: nothing is outlined,
+ * LoRA is merged into the weights of its projection where these are numbers, and what else there is is written out by
+ * the formulas of those who train it. The base's weights are linked.
+ *
+ * @throws TfcError BASE_MISMATCH unless forced; ADAPTER_SITE_MISSING; VERIFY_LOAD_IMPOSSIBLE; OVERRIDE_REFUSED; what
+ *   reading and writing throw
+ */
+export async function writeReference(
+  base: string,
+  adapter: AdapterFile,
+  output: string,
+  { merges, force, nudge = 0 }: ReferenceOptions,
+): Promise<Apart> {
+  const sink = new Sink();
+  const { model } = openModel(base, sink);
+  const analyses = new Analyses(model);
+  const steps = preparation.map((pass) => step(pass));
+  runPasses(model, steps, sink, undefined, analyses);
+  const view = analyses.get(viewDecoder);
+  if (!force) checkBase(adapter, fingerprintOf(model, view));
+  const { weights, rest } = divided(model, view, adapter, merges);
+  const overrides = { file: adapter.file, weights, headFollows: adapter.headFollows };
+  runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  // The pass may have changed what the recognizers found.
+  const stands = standsOf(analyses.get(viewDecoder), model, { ...adapter, parts: rest });
+  writeBeside(model, new Rewriter("verify"), { file: adapter.file, stands, nudge });
+  await writeOutputs(model, sink, outputPaths(output), { base, weights: "link" });
+  const merged = adapter.parts.length - rest.length;
+  return { merged, beside: rest.length, overrides: adapter.overrides.size };
+}
+
+interface Divided {
+  /** Weights that take the place of the base's. */
+  readonly weights: ReadonlyMap<string, WeightTensor>;
+  /** Adapters that are in none of them. */
+  readonly rest: readonly AdapterPart[];
+}
+
+/** Merges what can be: a projection that is quantized or packed otherwise keeps its weight. */
+function divided(model: Model, view: DecoderView, adapter: AdapterFile, merges: boolean): Divided {
+  let weights = adapter.overrides;
+  const rest: AdapterPart[] = [];
+  for (const part of adapter.parts) {
+    const merged = merges ? mergedOrNull(model, view, only(adapter, part, weights)) : null;
+    if (merged === null) rest.push(part);
+    else weights = merged;
+  }
+  return { weights, rest };
+}
+
+/** One adapter of a file, and weights of the base. */
+function only(
+  { file, format, headFollows, base }: AdapterFile,
+  part: AdapterPart,
+  overrides: AdapterFile["overrides"],
+): AdapterFile {
+  return { file, format, headFollows, base, parts: [part], overrides };
+}
+
+function mergedOrNull(
+  model: Model,
+  view: DecoderView,
+  adapter: AdapterFile,
+): ReadonlyMap<string, WeightTensor> | null {
+  try {
+    return mergedWeights(model, view, adapter);
+  } catch (error) {
+    if (error instanceof TfcError && error.code === "MERGE_REFUSED") return null;
+    throw error;
+  }
+}
+
+function standsOf(view: DecoderView, model: Model, { file, parts }: AdapterFile): readonly Stand[] {
+  const ends = endsIn(view);
+  return parts.flatMap((part) => {
+    checkFormula(file, part);
+    const found = ends.get(siteKey(part.site)) ?? [];
+    if (found.length > 0) return found.map((end) => ({ part, end }));
+    const site = siteName(part.site);
+    throw inputError("ADAPTER_SITE_MISSING", { file, name: site }, { site, model: model.loc.file });
+  });
+}

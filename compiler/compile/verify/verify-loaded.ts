@@ -1,0 +1,136 @@
+import type { Report } from "../../../runtime/verify/verify.ts";
+import { describedIn, type AdapterDescription } from "../../adapters/description.ts";
+import { ADAPTER_KEY, REPLACED_KEY } from "../../adapters/kind.ts";
+import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { inputError } from "../../diagnostics/error.ts";
+import { readModelMetadata } from "../../weights/model-metadata.ts";
+import type { AdapterFile } from "../../weights/adapter-file.ts";
+import { writeReference, type Apart } from "./apart/reference.ts";
+import { otherWeights } from "./apart/other-weights.ts";
+import { adviceOf, relationOf } from "./relation.ts";
+import { TemporaryModels } from "./temporary.ts";
+import type { VerifyCompiledOptions } from "./verify-compiled.ts";
+
+/** Sums of another order: of logits of the order of 10 that leaves this much. */
+export const APART_TOLERANCE = 1e-4;
+
+/** And of larger ones this much of the largest. */
+const APART_SHARE = 2e-5;
+
+/** A model adds up what adapters add in half precision, too: more than where nothing is added. */
+const APART_ULPS = 8;
+
+/** What rounding makes of a sum. What a base that quantizes its activations makes of so little shows what it is worth. */
+const NUDGE = 2 ** -18;
+
+/** What {@link verifyLoaded} found. */
+export interface LoadedReport extends Report {
+  readonly load: string;
+  /** The bank's member that it is, or null. */
+  readonly member: number | null;
+  /** How the base and the adapter were computed apart from the compiled graph. */
+  readonly apart: Apart;
+  readonly difference: Diagnostic | null;
+}
+
+/**
+ * Runs a compiled graph and, beside it, base and adapter computed apart: in a graph of the base's own nodes, in which
+ * LoRA is merged into the weights and other adapters are written out by their formulas.
+ *
+ * @throws TfcError VERIFY_LOAD_IMPOSSIBLE where projections were replaced; what reading the adapter, {@link writeReference}
+ *   and running throw
+ */
+export async function verifyLoaded(
+  base: string,
+  compiled: string,
+  { load, adapterIds, ...options }: VerifyCompiledOptions & { readonly load: string },
+): Promise<LoadedReport> {
+  const { verify } = await import("../../../runtime/verify/verify.ts");
+  const { readAdapter } = await import("../../weights/read-adapter.ts");
+  const metadata = readModelMetadata(compiled);
+  const impossible = (why: string): Error =>
+    inputError("VERIFY_LOAD_IMPOSSIBLE", { file: compiled }, { why });
+  if (metadata.has(REPLACED_KEY)) throw impossible("projections of the graph were replaced");
+  const described = describedIn(metadata, ADAPTER_KEY, compiled);
+  const residence = described?.residence ?? null;
+  const member = residence === "bank" ? memberOf(adapterIds) : null;
+  if (member === null && adapterIds !== undefined)
+    throw inputError("ADAPTER_IDS_NONE", { file: compiled }, {});
+  const adapter = readAdapter(load, options.hints);
+  const models = new TemporaryModels(base, compiled);
+  try {
+    options.progress?.("computing base and adapter apart");
+    // What is no compiled graph may be a merged one: then LoRA is written out.
+    const force = options.force === true;
+    const how = { merges: described !== null, force };
+    const { file, made } = await models.make((output) => writeReference(base, adapter, output, how));
+    const control = async (): Promise<string> => {
+      const nudged = { merges: false, force, nudge: NUDGE };
+      return (await models.make((output) => writeReference(base, adapter, output, nudged))).file;
+    };
+    const report = await verify(file, compiled, {
+      ...options,
+      control,
+      controlFor: "roundings",
+      tolerance: options.tolerance ?? APART_TOLERANCE,
+      toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
+      toleranceUlps: options.toleranceUlps ?? APART_ULPS,
+      share: APART_SHARE,
+      ...(residence === "inputs" ? { load: withoutOverrides(adapter) } : {}),
+      ...(member === null ? {} : { adapterIds: [member] }),
+    });
+    const own = { ...report, base, load, member, apart: made };
+    return { ...own, difference: report.same ? null : differenceOf(own, adapter, described) };
+  } finally {
+    models.remove();
+  }
+}
+
+/** Each member is held against its own adapter, in all rows. */
+function memberOf(ids: readonly number[] = [0]): number {
+  const [id = 0] = ids;
+  if (ids.length <= 1 && id >= 0) return id;
+  const wanted = "the member of the bank that the adapter is";
+  throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "adapterIds", wanted, found: ids.join(",") });
+}
+
+/** Weights of the base are in the graph already, whatever its inputs are fed with. */
+function withoutOverrides(adapter: AdapterFile): AdapterFile {
+  return { ...adapter, overrides: new Map() };
+}
+
+function differenceOf(
+  { base, compiled, load, levels }: Omit<LoadedReport, "difference">,
+  adapter: AdapterFile,
+  described: AdapterDescription | null,
+): Diagnostic {
+  const level = levels.find(({ same }) => !same);
+  const allowed = `within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`;
+  return diagnostic(
+    "OUTPUTS_DIFFER",
+    { file: compiled },
+    {
+      output: level?.worst?.output ?? "",
+      wanted: `what ${base} and ${load} compute apart from it, ${allowed}`,
+      found: level?.worst?.detail ?? "",
+      fix: fixOf(base, compiled, adapter, described),
+    },
+  );
+}
+
+function fixOf(
+  base: string,
+  compiled: string,
+  adapter: AdapterFile,
+  described: AdapterDescription | null,
+): string {
+  const relation = relationOf(base, compiled);
+  if (relation === "swapped" || relation === "other base") return adviceOf(relation, false);
+  const other = described === null ? null : otherWeights(compiled, described, adapter);
+  if (other !== null) return `${other}: give the adapter that it was compiled with, or compile it again`;
+  if (described === null)
+    return "the second model holds no adapters that tfc put in: check that the adapter is in its weights; allow more by --tolerance";
+  return described.residence === "baked"
+    ? "the graph holds this adapter's weights: where the base is quantized or in half precision, allow more by --tolerance; otherwise please report it"
+    : "the graph has adapters at the same sites: check that this is the one it runs with; where the base is quantized or in half precision, allow more by --tolerance";
+}
