@@ -24,6 +24,7 @@ export type {
 export { explain, type Explanation, type ExplainReport } from "./compile/explain.ts";
 export {
   verifyCompiled,
+  type Apart,
   type VerifyCompiledOptions,
   type VerifyCompiledReport,
 } from "./compile/verify/verify-compiled.ts";

@@ -42,7 +42,7 @@ export function verifyCommand(): Command {
     .description("run two graphs on the same made-up inputs and compare every output")
     .argument("<base>", "the model that was compiled")
     .argument("<compiled>", "what it was compiled to");
-  withTolerances(command)
+  withAdapters(withTolerances(command))
     .addOption(
       new Option("--optimizations <level>", "onnxruntime's graph optimizations to run with")
         .choices(["off", "all", "both"])
@@ -69,6 +69,18 @@ export function verifyCommand(): Command {
     )
     .option("--seed <n>", "seed of the made-up inputs", countOf("--seed"), 0)
     .option(
+      "--logits <file>",
+      "recorded inputs and outputs (safetensors, by the graph's names) to hold the compiled graph against, in place of the base",
+    )
+    .option("--force", "take an adapter that belongs to another base", false)
+    .option("--json", "print one JSON object", false)
+    .action(run);
+  return withHints(command);
+}
+
+function withAdapters(command: Command): Command {
+  return command
+    .option(
       "--load <path>",
       "an adapter: the compiled graph is held against base and adapter computed apart; once for each member of a bank",
       (path: string, before: readonly string[]) => [...before, path],
@@ -78,15 +90,7 @@ export function verifyCommand(): Command {
       "--adapter-ids <list>",
       "members of a bank, for one row after the other, such as 0,1,-1 (default: -1, the base); with --load which each is",
       idsOf,
-    )
-    .option(
-      "--logits <file>",
-      "recorded inputs and outputs (safetensors, by the graph's names) to hold the compiled graph against, in place of the base",
-    )
-    .option("--force", "take an adapter that belongs to another base", false)
-    .option("--json", "print one JSON object", false)
-    .action(run);
-  return withHints(command);
+    );
 }
 
 function withTolerances(command: Command): Command {

@@ -1,7 +1,6 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
-import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import type { Hints } from "../../compiler/weights/read-adapter.ts";
-import { adapterFeeds, feedsOf, noAdapter } from "./feeds.ts";
+import { adapterFeeds, noAdapter } from "./feeds.ts";
 import { adapterInterface, type AdapterInterface } from "./ports.ts";
 import type { Case } from "../session/dims.ts";
 import { roleOf } from "../session/roles.ts";
@@ -10,8 +9,10 @@ import { tensorFrom, type Port, type Tensors } from "../session/tensor.ts";
 
 /** Which adapter a compiled graph runs with. */
 export interface AdapterChoice {
-  /** An adapter for a graph that takes adapters as inputs, by its path or as it was read; without one it runs as its base. */
-  readonly load?: string | AdapterFile;
+  /** An adapter for a graph that takes adapters as inputs; without one it runs as its base. */
+  readonly load?: string;
+  /** Leaves out weights of the base that the adapter's file brings along: the graph was compiled with them. */
+  readonly leavesOutOverrides?: boolean;
   /** Members of a bank, for one row (token) after the other, from the first again at the end. Default: -1, the base. */
   readonly adapterIds?: readonly number[];
   /** Takes an adapter of another base. */
@@ -41,9 +42,7 @@ export class AdapterFeeder {
     this.#adapter =
       load === undefined || ports.length === 0
         ? noAdapter(this.#taken)
-        : typeof load === "string"
-          ? adapterFeeds(session, load, options)
-          : feedsOf(session, load, options.force);
+        : adapterFeeds(session, load, options);
     this.takesAdapters = ports.length > 0;
     this.takesIds = ids !== null;
     this.#ids = adapterIds.length === 0 ? [-1] : adapterIds;

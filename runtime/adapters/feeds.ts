@@ -37,9 +37,16 @@ export function noAdapter({ ports }: AdapterInterface): Tensors {
 export function adapterFeeds(
   session: Session,
   path: string,
-  options: { readonly force?: boolean; readonly hints?: Hints } = {},
+  options: {
+    readonly force?: boolean;
+    readonly hints?: Hints;
+    /** Leaves out weights of the base that the file brings along: the graph was compiled with them. */
+    readonly leavesOutOverrides?: boolean;
+  } = {},
 ): Tensors {
-  return feedsOf(session, readAdapter(path, options.hints), options.force === true);
+  const adapter = readAdapter(path, options.hints);
+  const fed = options.leavesOutOverrides === true ? { ...adapter, overrides: new Map() } : adapter;
+  return feedsOf(session, fed, options.force === true);
 }
 
 /** As {@link adapterFeeds}, of an adapter that has been read. */

@@ -62,12 +62,15 @@ describe("tfc verify --load", () => {
     expect(other).toMatchObject({ status: 1 });
   });
 
-  it("feeds a graph that takes adapters as inputs", async () => {
-    const graph = await compiled("inputs", { load: [scalarlm], residence: "inputs" });
-    const { status, stdout } = await verify(graph, "--load", scalarlm);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(equal);
-  });
+  it.each(["inputs", "optional-inputs"] as const)(
+    "feeds a graph that takes adapters as %s",
+    async (residence) => {
+      const graph = await compiled(residence, { load: [scalarlm], residence });
+      const { status, stdout } = await verify(graph, "--load", scalarlm);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(equal);
+    },
+  );
 
   it("holds each member of a bank against its own adapter", async () => {
     const graph = await compiled("bank", { load: [plain, patterns], residence: "bank" });

@@ -3,6 +3,7 @@ import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { TfcError } from "../../diagnostics/error.ts";
 import { checkModelFile } from "../../onnx/check/check.ts";
 import type { Apart } from "./apart/reference.ts";
+export type { Apart } from "./apart/reference.ts";
 import { checkBfloat16 } from "./bfloat16.ts";
 import { controlOf } from "./control.ts";
 import { headSizes } from "./head-sizes.ts";
@@ -12,7 +13,7 @@ import { verifyLoaded } from "./verify-loaded.ts";
 /** How to verify a compiled model; what is left out is as `tfc verify` has it. */
 export interface VerifyCompiledOptions extends Omit<
   VerifyOptions,
-  "control" | "controlFor" | "load" | "share"
+  "control" | "controlFor" | "load" | "leavesOutOverrides" | "share"
 > {
   /**
    * An adapter in any format: the graph that was compiled with it, or takes it as inputs, is held against base and

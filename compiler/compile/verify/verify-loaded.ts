@@ -1,8 +1,8 @@
 import type { Report } from "../../../runtime/verify/verify.ts";
-import { describedIn, type AdapterDescription } from "../../adapters/description.ts";
+import { describedIn, takesInputs, type AdapterDescription } from "../../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../../adapters/kind.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { inputError } from "../../diagnostics/error.ts";
+import { inputError, TfcError } from "../../diagnostics/error.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
 import type { AdapterFile } from "../../weights/adapter-file.ts";
 import { writeReference, type Apart } from "./apart/reference.ts";
@@ -64,9 +64,15 @@ export async function verifyLoaded(
     const force = options.force === true;
     const how = { merges: described !== null, force };
     const { file, made } = await models.make((output) => writeReference(base, adapter, output, how));
-    const control = async (): Promise<string> => {
+    const control = async (): Promise<string | null> => {
       const nudged = { merges: false, force, nudge: NUDGE };
-      return (await models.make((output) => writeReference(base, adapter, output, nudged))).file;
+      try {
+        return (await models.make((output) => writeReference(base, adapter, output, nudged))).file;
+      } catch (error) {
+        // What can be merged alone cannot be changed by so little: no control.
+        if (error instanceof TfcError) return null;
+        throw error;
+      }
     };
     const report = await verify(file, compiled, {
       ...options,
@@ -76,7 +82,7 @@ export async function verifyLoaded(
       toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
       toleranceUlps: options.toleranceUlps ?? APART_ULPS,
       share: APART_SHARE,
-      ...(residence === "inputs" ? { load: withoutOverrides(adapter) } : {}),
+      ...(takesInputs(described?.residence) ? { load, leavesOutOverrides: true } : {}),
       ...(member === null ? {} : { adapterIds: [member] }),
     });
     const own = { ...report, base, load, member, apart: made };
@@ -92,11 +98,6 @@ function memberOf(ids: readonly number[] = [0]): number {
   if (ids.length <= 1 && id >= 0) return id;
   const wanted = "the member of the bank that the adapter is";
   throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "adapterIds", wanted, found: ids.join(",") });
-}
-
-/** Weights of the base are in the graph already, whatever its inputs are fed with. */
-function withoutOverrides(adapter: AdapterFile): AdapterFile {
-  return { ...adapter, overrides: new Map() };
 }
 
 function differenceOf(

@@ -2,7 +2,7 @@ import type { AdapterDescription } from "../../../adapters/description.ts";
 import { Sink } from "../../../diagnostics/sink.ts";
 import { isFloat } from "../../../ir/dtype.ts";
 import { openModel } from "../../../onnx/open.ts";
-import { parseSiteName, siteKey, siteName } from "../../../sites/names.ts";
+import { isPacked, parseSiteName, siteKey, siteName } from "../../../sites/names.ts";
 import type { AdapterFile } from "../../../weights/adapter-file.ts";
 import { convert } from "../../../weights/convert.ts";
 
@@ -23,6 +23,8 @@ export function otherWeights(
         return ref === null ? site : siteKey(ref);
       }),
   );
+  // What is packed in the file stands at projections in the graph.
+  if (adapter.parts.some(({ site }) => isPacked(site.site))) return null;
   const lacking = adapter.parts.find(({ site }) => !there.has(siteKey(site)));
   if (lacking !== undefined)
     return `the graph has no adapter at ${siteName(lacking.site)}, which the file has`;

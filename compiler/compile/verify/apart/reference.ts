@@ -8,9 +8,11 @@ import { Analyses } from "../../../pass/analyses.ts";
 import { runPasses, step } from "../../../pass/runner.ts";
 import { viewDecoder, type DecoderView } from "../../../recognize/decoder.ts";
 import { fingerprintOf } from "../../../recognize/model/fingerprint.ts";
+import { widthIn } from "../../../recognize/model/widths.ts";
 import { siteKey, siteName } from "../../../sites/names.ts";
 import type { AdapterFile, AdapterPart } from "../../../weights/adapter-file.ts";
 import { checkBase } from "../../../weights/fingerprint.ts";
+import { unpackedParts } from "../../../weights/packed.ts";
 import type { WeightTensor } from "../../../weights/weight.ts";
 import { outputPaths, writeOutputs } from "../../outputs.ts";
 import { writeBeside, type Stand } from "./beside.ts";
@@ -56,14 +58,13 @@ export async function writeReference(
   runPasses(model, steps, sink, undefined, analyses);
   const view = analyses.get(viewDecoder);
   if (!force) checkBase(adapter, fingerprintOf(model, view));
-  const { weights, rest } = divided(model, view, adapter, merges);
+  const { weights, rest, merged } = divided(model, view, adapter, merges);
   const overrides = { file: adapter.file, weights, headFollows: adapter.headFollows };
   runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
   // The pass may have changed what the recognizers found.
   const stands = standsOf(analyses.get(viewDecoder), model, { ...adapter, parts: rest });
   writeBeside(model, new Rewriter("verify"), { file: adapter.file, stands, nudge });
   await writeOutputs(model, sink, outputPaths(output), { base, weights: "link" });
-  const merged = adapter.parts.length - rest.length;
   return { merged, beside: rest.length, overrides: adapter.overrides.size };
 }
 
@@ -72,18 +73,21 @@ interface Divided {
   readonly weights: ReadonlyMap<string, WeightTensor>;
   /** Adapters that are in none of them. */
   readonly rest: readonly AdapterPart[];
+  /** How many adapters are. */
+  readonly merged: number;
 }
 
 /** Merges what can be: a projection that is quantized or packed otherwise keeps its weight. */
 function divided(model: Model, view: DecoderView, adapter: AdapterFile, merges: boolean): Divided {
+  const parts = unpackedParts(adapter, (site) => widthIn(view, site));
   let weights = adapter.overrides;
   const rest: AdapterPart[] = [];
-  for (const part of adapter.parts) {
+  for (const part of parts) {
     const merged = merges ? mergedOrNull(model, view, only(adapter, part, weights)) : null;
     if (merged === null) rest.push(part);
     else weights = merged;
   }
-  return { weights, rest };
+  return { weights, rest, merged: parts.length - rest.length };
 }
 
 /** One adapter of a file, and weights of the base. */
