@@ -97,6 +97,7 @@ function attentionFacts(
     ...cutFacts(block),
     ...projectionFacts(block),
     o: linearText(block.o),
+    ...loraFacts([block.q, block.k, block.v, block.o]),
     ...headNormFacts(block),
     heads:
       heads === null
@@ -167,6 +168,7 @@ function mlpFacts(block: Mlp): Readonly<Record<string, string>> {
     packing: block.packing,
     activation: `${block.activation}${block.gated ? ", gated" : ""}`,
     down: linearText(block.down),
+    ...loraFacts([...block.inputs, block.down]),
   };
 }
 
@@ -195,6 +197,12 @@ function cutFacts({ region }: Attention | Mlp | Moe): Readonly<Record<string, st
     ...(behind === null ? {} : { "norm behind": normText(behind) }),
     nodes: String(region.nodes.length),
   };
+}
+
+/** Nothing where the graph adds no LoRA to the block's linears. */
+function loraFacts(linears: readonly Linear[]): Readonly<Record<string, string>> {
+  const isThere = linears.some(({ loras }) => loras.length > 0);
+  return isThere ? { lora: "written out in the graph: `tfc adapter extract` takes it out" } : {};
 }
 
 function headNormFacts(block: Attention): Readonly<Record<string, string>> {

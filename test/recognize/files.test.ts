@@ -1,6 +1,9 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { openDecoder } from "../../compiler/compile/open-decoder.ts";
+import { diffAdapters } from "../../compiler/compile/adapter/diff.ts";
+import { extractAdapter } from "../../compiler/compile/adapter/extract.ts";
+import { explain } from "../../compiler/compile/explain.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
 import { refusalOf } from "../../compiler/recognize/model/describe.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
@@ -32,9 +35,18 @@ describe("LoRA that an exporter left in the graph", () => {
       lora: [0, 1].map((layer) => ({ layer, sites: ["o_proj"], rank: 4, scale: 2 })),
     });
     const inspected = await tfcHere("inspect", file("lora-o-proj.onnx"));
-    expect(inspected.stdout).toMatch(/lora +in the graph already, at 2 projections \(o_proj\), of rank 4/);
+    expect(inspected.stdout).toMatch(
+      /lora +in the graph already, at 2 projections \(o_proj\), of rank 4; tfc adapter extract/,
+    );
     const explained = await tfcHere("explain", file("lora-o-proj.onnx"));
     expect(explained.stdout).toContain("plus LoRA of rank 4 times 2");
+    expect(explained.stdout).toMatch(/lora +written out in the graph: `tfc adapter extract` takes it out/);
+  });
+
+  it("is taken out as the adapter that PEFT had", async () => {
+    const adapter = path.join(folder, "extracted");
+    await extractAdapter({ input: file("lora-o-proj.onnx"), output: adapter });
+    expect(diffAdapters(adapter, file("lora-o-proj")).differences).toEqual([]);
   });
 
   it("is warned of where trained LoRA goes beside it, and nowhere else", async () => {
@@ -98,7 +110,12 @@ describe("a graph that compiles and computes what it did", () => {
       path.join(folder, "inline.onnx"),
     );
     expect(stderr).toContain("warning ATTENTION_UNMATCHED: matched 0 of 1 attention blocks");
-    expect(stderr).toContain("onnxruntime would refuse com.microsoft::MultiHeadAttention inside a function");
+    expect(stderr).toContain("wanted a past or a step of open size (export with dynamic axes)");
+    const [attention] = explain(file("mha-static-past.onnx")).blocks;
+    expect(attention?.facts["wanted"]).toContain(
+      "infers the presents of com.microsoft::MultiHeadAttention without an element type",
+    );
+    expect(attention?.facts["found"]).toMatch(/^a past float\[1,2,6,8\] and an input /);
   });
 
   it("whose attention has sinks", async () => {

@@ -97,8 +97,7 @@ export function recognizeAttention(node: Node, index: GraphIndex): Attention | M
   if (isMiss(region)) return region;
   const cache = recognizeCache(anchor, region, index);
   if (cache !== null && hasFixedPresents(anchor, cache, region)) {
-    const want = `sizes that are not all fixed: onnxruntime would refuse ${anchor.node.op} inside a function`;
-    return miss("ATTENTION_CACHE_FIXED", anchor.node, want, typeText(cache.pastKey?.type));
+    return fixedCache(anchor.node, cache, region);
   }
   return {
     kind: "attention",
@@ -141,6 +140,18 @@ function factsOf(
     rotary: recognizeRotary(anchor, index),
     opaque: opaqueOps(anchor, index),
   };
+}
+
+function fixedCache(node: Node, { pastKey }: Cache, { input }: Region): Miss {
+  // No Cast behind the op and no value_info in the function changes that: what fails is the op's own inference.
+  const why = `with both fixed onnxruntime infers the presents of ${node.op} without an element type, and refuses the function that an adapter's block becomes`;
+  const found = `a past ${typeText(pastKey?.type)} and an input ${typeText(input.type)}`;
+  return miss(
+    "ATTENTION_CACHE_FIXED",
+    node,
+    `a past or a step of open size (export with dynamic axes): ${why}`,
+    found,
+  );
 }
 
 /** Whether onnxruntime would infer the presents' shape and forget their type, were the op inside a function. */
