@@ -1,8 +1,9 @@
 import type { Node } from "../../ir/node.ts";
+import { asTensor } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Anchor } from "./anchor.ts";
-import { scalarOf } from "../../ops/constant.ts";
-import { commonSource, valuesAbove } from "../flow.ts";
+import { integersOf, scalarOf } from "../../ops/constant.ts";
+import { commonSource, sourcesOf, valuesAbove } from "../flow.ts";
 import { has, opOf } from "../../ops/table.ts";
 import type { GraphIndex } from "../graph-index.ts";
 
@@ -23,7 +24,7 @@ export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | nul
   const inside = insideOp(anchor);
   if (inside !== null) return inside;
   for (const { value, node } of valuesAbove([anchor.query], index)) {
-    const found = rotaryOp(node) ?? rotateHalf(node) ?? turnHalves(node);
+    const found = rotaryOp(node) ?? rotateHalf(node) ?? turnHalves(node, index);
     if (found !== null) return { ...found, partial: found.partial || partOfConcat(value) };
   }
   return null;
@@ -73,15 +74,20 @@ function rotateHalf(node: Node): Rotary | null {
   return null;
 }
 
-/** `Concat(a·cos - b·sin, b·cos + a·sin)`, a and b being the halves, or stacked: each second feature. */
-function turnHalves(node: Node): Rotary | null {
+/**
+ * `Concat(a·cos - b·sin, b·cos + a·sin)`, a and b being the halves, or stacked: each second feature. Of what a linear
+ * has made: tables that are products of complex numbers are computed by the same ops.
+ */
+function turnHalves(node: Node, index: GraphIndex): Rotary | null {
   const parts = node.op === "Concat" ? node.inputs : [];
   const [real, imaginary] = parts.map((value) => unviewed(value)?.producer);
   if (real?.op !== "Sub" || imaginary?.op !== "Add") return null;
   const [left = [], right = []] = real.inputs.map((v) => halvesIn(v?.producer ?? null));
   // Tables may be halves, too, of tables of their own: what is turned is what both products are halves of.
   const pairs = left.flatMap((a) =>
-    right.flatMap((b) => (haveSameSource(a.source, b.source) ? [{ a, b }] : [])),
+    right.flatMap((b) =>
+      haveSameSource(a.source, b.source) && sourcesOf(a.source, index).linears.size > 0 ? [{ a, b }] : [],
+    ),
   );
   const [pair] = pairs;
   if (pairs.length !== 1 || pair === undefined) return null;
@@ -163,7 +169,9 @@ function halfOf(value: Value): Half | null {
     case "Slice": {
       const start = node.ints("starts")?.[0] ?? scalarOf(node.input(1));
       const step = node.ints("steps")?.[0] ?? scalarOf(node.input(4)) ?? 1;
-      return { source, isUpper: start === null ? null : start !== 0, interleaved: step === 2 };
+      // Of two features that lie side by side each is taken, which is each second one of all.
+      const interleaved = step === 2 || widthOf(source) === 2;
+      return { source, isUpper: start === null ? null : start !== 0, interleaved };
     }
     case "Gather": {
       const index = scalarOf(node.input(1));
@@ -172,6 +180,13 @@ function halfOf(value: Value): Half | null {
     default:
       return null;
   }
+}
+
+/** The last dimension of a value, as its type or the Reshape that makes it tells. */
+function widthOf({ type, producer }: Value): number | null {
+  const width = asTensor(type)?.shape?.at(-1);
+  if (typeof width === "number") return width;
+  return producer?.op === "Reshape" ? (integersOf(producer.input(1))?.at(-1) ?? null) : null;
 }
 
 /** What a node puts together: the inputs of a Concat, or of the sequence that a ConcatFromSequence reads. */
@@ -186,12 +201,17 @@ function haveSameSource(a: Value, b: Value): boolean {
   return commonSource([a, b]) !== null;
 }
 
-/** The turned part joined with a part that was not: `Concat(rotated, rest)`. */
+/** The turned part joined with a part that was not: `Concat(rotated, rest)`, also behind views of either. */
 function partOfConcat(turned: Value): boolean {
-  for (const user of turned.users) {
-    if (user.op !== "Concat") continue;
-    const others = user.inputs.filter((v) => v !== turned);
-    if (others.some((v) => v?.producer?.op === "Slice" || v?.producer?.op === "Split")) return true;
+  const seen = new Set([turned]);
+  // What is added on the way is looked at, too.
+  for (const value of seen) {
+    for (const user of value.users) {
+      if (has(user, "view") && user.input(0) === value) for (const view of user.outputs) seen.add(view);
+      if (user.op !== "Concat") continue;
+      const others = user.inputs.filter((v) => v !== value).map((v) => unviewed(v)?.producer?.op);
+      if (others.some((op) => op === "Slice" || op === "Split")) return true;
+    }
   }
   return false;
 }

@@ -79,6 +79,24 @@ describe("rotary embedding", () => {
     expect([found?.cos?.name, found?.sin?.name]).toEqual(["ecos", "esin"]);
   });
 
+  it("of a part of each head by complex numbers, whose tables are complex products, too", () => {
+    const more = `${weights}, int64[5] paired = {0, 0, 0, 1, 2}, int64[4] joined = {0, 0, 0, 2}, int64[1] back = {-1},
+      float[1] unit = {1.0}, float[1] none = {0.0}`;
+    const times = (x: string, re: string, im: string, y: string): string =>
+      `${y}_xr = Slice (${x}, i0, i1, back) ${y}_xi = Slice (${x}, i1, i2, back)
+      ${y}_a = Mul (${y}_xr, ${re}) ${y}_b = Mul (${y}_xi, ${im}) ${y}_c = Mul (${y}_xr, ${im}) ${y}_d = Mul (${y}_xi, ${re})
+      ${y}_re = Sub (${y}_a, ${y}_b) ${y}_im = Add (${y}_c, ${y}_d) ${y} = Concat <axis = -1> (${y}_re, ${y}_im)`;
+    const rotate = `first, rest = Split <axis = -1> (q4, halves) pairs = Reshape (first, paired)
+      uc = Unsqueeze (cos, back) us = Unsqueeze (sin, back) polar = Concat <axis = -1> (uc, us)
+      ${times("polar", "unit", "none", "table")}
+      tr = Slice (table, i0, i1, back) ti = Slice (table, i1, i2, back)
+      ${times("pairs", "tr", "ti", "product")} head = Reshape (product, joined)
+      qr = Concat <axis = -1> (head, rest) kr = Identity (k4)`;
+    const found = understood({ inputs, weights: more, rotate }).rotary;
+    expect(found).toMatchObject({ kind: "rotate_half", interleaved: true, partial: true });
+    expect([found?.cos?.name, found?.sin?.name]).toEqual(["tr", "ti"]);
+  });
+
   it("by an op that is not known is named", () => {
     const found = understood({
       inputs,
