@@ -44,6 +44,6 @@ export {
 /** The passes that make a graph plain enough to be recognized; they add nothing and need no options. */
 export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];
 
-export { mergedWeights } from "./adapt/_merged.ts";
+export { headFollowsMerged, mergedWeights } from "./adapt/_merged.ts";
 export { residences, type Residence } from "./adapt/_adapter-values.ts";
 export type { Entry } from "./adapt/_entries.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { mergedWeights, overrideWeights, preparation } from "../../passes/index.ts";
+import { headFollowsMerged, mergedWeights, overrideWeights, preparation } from "../../passes/index.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sink } from "../diagnostics/sink.ts";
 import { openModel } from "../onnx/open.ts";
@@ -100,7 +100,7 @@ async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport
   if (refusal !== null) throw noDecoder(input, view, refusal);
   if (options.force !== true) checkFingerprint(adapter, fingerprintOf(model, view));
   const merged = mergedWeights(model, view, adapter);
-  const overrides = { file: load, weights: merged, headFollows: adapter.headFollows };
+  const overrides = { file: load, weights: merged, headFollows: headFollowsMerged(adapter) };
   runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
   if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});
   const files = await writeOutputs(model, sink, paths, {

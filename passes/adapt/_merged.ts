@@ -9,6 +9,7 @@ import { Parameters, type ParameterPlace } from "../../compiler/recognize/model/
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
 import { checkExpected } from "../../compiler/weights/expected.ts";
+import { isHeadMissing } from "../../compiler/weights/metadata.ts";
 import { checkFinite } from "../../compiler/weights/finite.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import type { SiteRef } from "../../compiler/sites/site.ts";
@@ -23,7 +24,8 @@ const [DOWN, UP] = ["lora_A.weight", "lora_B.weight"] as const;
 
 /**
  * The weights of a model with an adapter in them, by the names and in the layout of Hugging Face: W + s·BA at each
- * projection with LoRA, each row of it as long as DoRA's magnitude says, and what the adapter's file brings of the base's. A sum is made when its bytes are asked for.
+ * projection with LoRA, each row of it as long as DoRA's magnitude says, and what the adapter's file brings of the
+ * base's. A sum is made when its bytes are asked for.
  *
  * @throws TfcError ADAPTER_BASE_OTHER; MERGE_REFUSED with the site, for what is no product with a matrix, and for weights that are not there
  *   in floating point; ADAPTER_LEAF_SHAPE
@@ -44,6 +46,8 @@ export function mergedWeights(
     if (part.kind !== "lora") throw refuse(`an adapter of kind ${part.kind} is no product with one matrix`);
     const isEmbedding = part.site.site === "embed_tokens";
     if (isEmbedding && part.leaves.has(MAGNITUDE)) throw refuse("DoRA of embeddings");
+    if (isOutside(part.site.site) && adapter.headFollows && isHeadMissing(adapter))
+      throw refuse("its file also replaces the embeddings, which a head may share");
     if ((!isProjection(part.site.site) && !isOutside(part.site.site)) || part.site.copy !== 0)
       throw refuse("LoRA stands beside a block there, which has no matrix of its own");
     const name = `${site}.weight`;
@@ -54,6 +58,11 @@ export function mergedWeights(
     merged.set(name, sumOf(adapter.file, isEmbedding ? turnedPart(part) : part, place, overrides.get(name)));
   }
   return merged;
+}
+
+/** Whether a head that shares the embeddings follows merged ones: what LoRA makes of them is not the head's. */
+export function headFollowsMerged({ headFollows, parts }: AdapterFile): boolean {
+  return headFollows && !parts.some(({ site }) => site.site === "embed_tokens");
 }
 
 /** The projections of a model that are understood. */

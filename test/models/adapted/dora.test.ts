@@ -77,6 +77,17 @@ describe("DoRA in half precision", () => {
   });
 });
 
+it.each([
+  ["llama2-dora", "llama2"],
+  ["phi3-dora", "phi3"],
+  ["llama2-head", "llama2"],
+])("%s as optional inputs gives PyTorch's logits, and the base's where none is fed", async (name, family) => {
+  const [input, output] = [exportOf(family, "dynamo"), next()];
+  await compile({ input, output, load: [oracle(name)], residence: "optional-inputs" });
+  expect(await logitsApart(output, oracle(name), await feedsFor(output, oracle(name)))).toBeLessThan(1e-4);
+  expect(await apartFrom(output, input, name, new Map())).toBeLessThan(1e-4);
+});
+
 describe("DoRA goes from format to format", () => {
   it.each(["safetensors", "torch", "peft", "onnx_adapter"] as const)("%s and back", async (format) => {
     const ending = { safetensors: ".safetensors", torch: ".pt", peft: "", onnx_adapter: ".onnx_adapter" };

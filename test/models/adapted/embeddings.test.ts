@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { merge } from "../../../compiler/compile/merge.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
-import { refusalOf, save, weight, writePeft } from "../../support/adapters.ts";
+import { refusalOf, save, weight, writePeft, writeWeights } from "../../support/adapters.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { exportOf, logitsApart } from "./family-weights.ts";
 import { apartFrom, feedsFor, memberIds, oracle } from "./peft-variants.ts";
@@ -64,6 +64,10 @@ describe.each(all)(
       const output = next();
       await compile({ input, output, load: [to] });
       expect(await logitsApart(output, oracle(name))).toBeLessThan(1e-4);
+      // A state dict has a shared weight once; LoRA of it is not the head's all the same.
+      const merged = next();
+      await merge({ input, output: merged, load: to });
+      expect(await logitsApart(merged, oracle(name))).toBeLessThan(1e-4);
     });
   },
 );
@@ -90,6 +94,16 @@ describe("LoRA of embeddings that has no place is refused by name", () => {
       code: "ADAPTER_LEAF_SHAPE",
       name: "model.embed_tokens.lora_A.weight",
     });
+  });
+
+  it("merged with embeddings of its own, which a head may share", async () => {
+    const file = await writeWeights(`${next()}.safetensors`, {
+      "model.embed_tokens.lora_embedding_A": weight([2, 56]),
+      "model.embed_tokens.lora_embedding_B": weight([32, 2]),
+      "model.embed_tokens.weight": weight([56, 32]),
+    });
+    const found = await refusalOf(() => merge({ input, output: next(), load: file, settings: { alpha: 2 } }));
+    expect(found).toMatchObject({ code: "MERGE_REFUSED", name: "model.embed_tokens" });
   });
 
   it("with DoRA", async () => {

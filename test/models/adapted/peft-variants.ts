@@ -42,7 +42,10 @@ function feedsOf(session: Session, name: string, more: Tensors): Tensors {
   const [batch = 0, sequence = 0] = ids.dims;
   const symbols = new Map([["kv_cache_dim", 16]]);
   const usual = makeFeeds(session, { batch, sequence, past: 0 }, { symbols });
-  return new Map([...usual, ["input_ids", ids] as const, ...more]);
+  // What a graph takes of adapters is made up by nobody.
+  const ports = adapterInterface(session.file, session.inputs).ports.map(({ port }) => port.name);
+  const own = [...usual].filter(([input]) => !ports.includes(input));
+  return new Map([...own, ["input_ids", ids] as const, ...more]);
 }
 
 /** The member of a bank for each row. */
