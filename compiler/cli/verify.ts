@@ -70,7 +70,7 @@ export function verifyCommand(): Command {
     .option("--seed <n>", "seed of the made-up inputs", countOf("--seed"), 0)
     .option(
       "--logits <file>",
-      "recorded inputs and outputs (safetensors, by the graph's names) to hold the compiled graph against, in place of the base",
+      "recorded inputs and outputs (safetensors or .npz, by the graph's names) to hold the compiled graph against, in place of the base",
     )
     .option("--force", "take an adapter that belongs to another base", false)
     .option("--json", "print one JSON object", false)

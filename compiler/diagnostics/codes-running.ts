@@ -84,7 +84,7 @@ export const runningCodes = {
     what: `recorded inputs and outputs do not fit the graph: ${p.what}`,
     wanted: p.wanted,
     found: p.found,
-    fix: "write a safetensors file with the token ids and the logits, by the names that the graph has for them",
+    fix: "write a safetensors or .npz file with the token ids and the logits, by the names that the graph has for them",
   })),
   VERIFY_LOAD_IMPOSSIBLE: error((p: { why: string }) => ({
     what: `the adapter cannot be computed apart from the compiled graph: ${p.why}`,

@@ -1,4 +1,4 @@
-import { closeSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { openFile, readBytes } from "../../compiler/weights/open-file.ts";
 import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
@@ -15,6 +15,7 @@ import {
   type Port,
   type Tensors,
 } from "../session/tensor.ts";
+import { readNpz } from "./npz.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Level, type LevelReport } from "./tally.ts";
 
@@ -35,7 +36,7 @@ export const RECORDED_TOLERANCE = 1e-4;
  * as a rule. The file holds tensors by the names of the graph's inputs and outputs; caches that it has not begin empty,
  * masks are ones, positions count up. Outputs at tokens that a recorded mask leaves out are not compared.
  *
- * @param file a safetensors file with at least the token ids and one output
+ * @param file a safetensors or .npz file with at least the token ids and one output
  * @throws TfcError LOGITS_FILE where the file does not fit the graph; SAFETENSORS_INVALID; as running does
  */
 export async function verifyRecorded(
@@ -44,7 +45,7 @@ export async function verifyRecorded(
   options: RecordedOptions = {},
 ): Promise<readonly LevelReport[]> {
   const reports: LevelReport[] = [];
-  const recorded = tensorsIn(file);
+  const recorded = isArchive(file) ? readNpz(file) : tensorsIn(file);
   for (const level of options.levels ?? (["off", "all"] as const)) {
     options.progress?.(`optimizations ${level}: recorded inputs`);
     await withSessions([graph], level, options, async ([session]) => {
@@ -129,6 +130,17 @@ function attended(
     return Number(mask.data[at]) !== 0;
   };
   return tensorFrom(got.dtype, got.dims, (i) => Number((isOpen(Math.floor(i / width)) ? got : want).data[i]));
+}
+
+/** Whether a file begins as zip archives do; a header of safetensors is never as long as that would mean. */
+function isArchive(file: string): boolean {
+  const fd = openFile(file);
+  try {
+    const start = Buffer.alloc(4);
+    return readSync(fd, start, 0, 4, 0) === 4 && start.toString("latin1") === "PK\x03\x04";
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** The tensors of a safetensors file, of the types that JavaScript has. */
