@@ -294,9 +294,9 @@ export const adapterCodes = {
   })),
   PEFT_UNSUPPORTED: error((p: { what: string; found: string }) => ({
     what: `the PEFT adapter uses ${p.what}, which tfc does not support`,
-    wanted: "LoRA of linear projections",
+    wanted: "LoRA or DoRA of projections, packed modules, embeddings or the head",
     found: p.found,
-    fix: "merge the adapter into the model with PEFT, or train one of plain LoRA",
+    fix: "merge the adapter into the model with PEFT, or train one of LoRA or DoRA",
   })),
   PEFT_CONTRADICTS: error((p: { wanted: string; found: string }) => ({
     what: "adapter_config.json and the weights contradict each other",
