@@ -47,6 +47,7 @@ export {
 } from "./compile/adapter/list.ts";
 export type { AdapterDescription } from "./adapters/description.ts";
 export type { KindName } from "./adapters/index.ts";
+export type { Provider } from "./ops/providers.ts";
 export type { Residence } from "../passes/index.ts";
 export type { WeightMode } from "./compile/place-weights.ts";
 export type { AdapterFormat } from "./weights/adapter-file.ts";

@@ -2,6 +2,7 @@ import type { Pass } from "../compiler/pass/pass.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
+import { lowerAttention } from "./lower/lower-attention.ts";
 import { lowerPagedAttention } from "./lower/lower-paged-attention.ts";
 import { outlineAttention } from "./outline/outline-attention.ts";
 import { outlineMlp } from "./outline/outline-mlp.ts";
@@ -18,6 +19,7 @@ export const passes: readonly Pass[] = [
   lowerPagedAttention,
   removeLora,
   overrideWeights,
+  lowerAttention,
   outlineAttention,
   outlineMlp,
   outlineMoe,
@@ -31,6 +33,7 @@ export {
   foldConditions,
   inlineFunctions,
   injectAdapters,
+  lowerAttention,
   lowerPagedAttention,
   outlineAttention,
   outlineMlp,

@@ -16,6 +16,7 @@ import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
 import { byteText, grouped, printDiagnostics, printResult, rows } from "./output.ts";
+import { providers } from "../ops/providers.ts";
 import { say } from "./streams.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -36,6 +37,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
 }
 
 const weightOption = choice({ help: "where the base's weights go", default: "link", of: weightModes });
+const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
 const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
 const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
 
@@ -90,6 +92,10 @@ export function compileCommand(): Command {
     .option(
       "--weights <mode>",
       `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`,
+    )
+    .option(
+      "--for <provider>",
+      `write attention as the ops that a provider has kernels for: ${providers.join(", ")} (default: as exported)`,
     )
     .option(
       "--lower-paged-attention",
@@ -173,6 +179,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...given(seedOption, "seed"),
     ...given(membersOption, "members"),
     ...given(weightOption, "weights"),
+    ...given(providerOption, "for"),
     ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),
     ...(adapters === false ? { adapters } : {}),
     ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, divided.replaced)] }),

@@ -8,6 +8,7 @@ import type { TfcConfig } from "../config/index.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../compile/place-weights.ts";
 import { jsonErrorPlace, textPlace, thrownAt, type TextPlace } from "./config-place.ts";
+import { providers } from "../ops/providers.ts";
 import { jsonText, type Option } from "../pass/options.ts";
 
 /** Options as the compiler takes them. */
@@ -21,6 +22,7 @@ export type ConfigOptions = Pick<
   | "seed"
   | "weights"
   | "strict"
+  | "for"
   | "lowerPagedAttention"
 >;
 
@@ -41,6 +43,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     seed: ["a whole number", isCount],
     weights: [weightModes.join(", "), (value) => weightModes.some((mode) => mode === value)],
     strict: ["true or false", isSwitch],
+    for: [providers.join(", "), (value) => providers.some((one) => one === value)],
     lowerPagedAttention: ["true or false", isSwitch],
   };
 

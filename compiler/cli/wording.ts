@@ -11,7 +11,7 @@ const flags: ReadonlyMap<string, string> = new Map([
 
 /** Options whose flag is their name. */
 const named: ReadonlySet<string> = new Set([
-  ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict"],
+  ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict", "for"],
   ...[
     "lowerPagedAttention",
     "allowMissingWeights",

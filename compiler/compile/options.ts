@@ -1,5 +1,6 @@
 import { adapterKinds, type KindName } from "../adapters/index.ts";
 import type { Progress } from "../onnx/output.ts";
+import { providers, type Provider } from "../ops/providers.ts";
 import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
 import { checkGiven, holds, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
@@ -44,6 +45,8 @@ export interface CompileOptions {
   readonly force?: boolean;
   /** Where the base's weights go. Default: `link` beside the base, `copy` in another folder. */
   readonly weights?: WeightMode;
+  /** Writes what plain ops compute as the ops that this execution provider has kernels for. Default: as the exporter wrote it. */
+  readonly for?: Provider;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -80,6 +83,7 @@ const checks: Checks<CompileOptions> = {
   seed: holds.integer,
   force: holds.yesNo,
   weights: oneOf(weightModes),
+  for: oneOf(providers),
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,
   allowMissingWeights: holds.yesNo,

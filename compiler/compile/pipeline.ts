@@ -39,6 +39,11 @@ const rows: Readonly<Record<string, Row>> = {
       },
     }),
   },
+  "lower-attention": {
+    part: "behind",
+    when: ({ provider }) => provider !== null,
+    needs: "`for`",
+  },
   "outline-attention": { part: "behind" },
   "outline-mlp": { part: "behind" },
   "outline-moe": { part: "behind" },

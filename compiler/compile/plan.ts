@@ -1,5 +1,6 @@
 import { injectAdapters, replaceLinears, type Entry, type Residence } from "../../passes/index.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
+import type { Provider } from "../ops/providers.ts";
 import { selects } from "../sites/selector.ts";
 import type { AdapterFile, AdapterPart } from "../weights/adapter-file.ts";
 import type { AdapterEntry, CompileOptions } from "./options.ts";
@@ -18,6 +19,7 @@ export interface Plan {
   readonly residence: Residence;
   readonly members: number;
   readonly seed: number;
+  readonly provider: Provider | null;
   readonly lowerPagedAttention: boolean;
   /** All files of trained adapters, for their base, and the paths that they were read from. */
   readonly given: readonly AdapterFile[];
@@ -46,6 +48,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     override,
     members: options.members ?? 1,
     seed: options.seed ?? injectAdapters.options.seed.default,
+    provider: options.for ?? null,
     lowerPagedAttention: options.lowerPagedAttention === true,
     given: files,
     sources,

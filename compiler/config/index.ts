@@ -21,6 +21,8 @@ export interface TfcConfig {
   readonly weights?: CompileOptions["weights"];
   /** Makes every warning an error. */
   readonly strict?: boolean;
+  /** Writes what plain ops compute as the ops that this execution provider has kernels for. */
+  readonly for?: CompileOptions["for"];
   /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }

@@ -224,6 +224,12 @@ export const modelCodes = {
     found: p.misses,
     fix: "the rest is left as it was; `tfc inspect` names each; `strict` makes this an error",
   })),
+  ATTENTION_KEPT: warning((p: { why: string }) => ({
+    what: "this attention stays in plain ops",
+    wanted: "softmax(scale · query · keyᵀ + mask) · value and nothing else, as an attention op computes it",
+    found: p.why,
+    fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
+  })),
   MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} MLP blocks`,
     found: p.misses,

@@ -13,6 +13,7 @@ import {
   type Expression,
 } from "../symbolic/expression.ts";
 import { Polynomial } from "../symbolic/polynomial.ts";
+import type { ShapesLike } from "../symbolic/shapes.ts";
 
 /**
  * Which positions a query sees, as far as the mask's own graph proves it. A query at index i stands at position i plus the
@@ -45,8 +46,8 @@ export class MaskReader {
   readonly #elements: Elements;
   readonly #known = new Map<Value, Map<string, Visibility>>();
 
-  /** @param like values that are known to have the shape of others: what a block makes has that of its input */
-  constructor(like: ReadonlyMap<Value, Value>) {
+  /** @param like what is known of shapes */
+  constructor(like: ShapesLike) {
     this.#elements = new Elements(like);
   }
 

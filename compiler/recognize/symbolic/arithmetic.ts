@@ -103,6 +103,13 @@ export function combine(op: Arithmetic, a: Expression, b: Expression): Expressio
   });
 }
 
+/** A root or a reciprocal, of a number. */
+export function ofNumber(op: "Sqrt" | "Reciprocal", of: Expression): Expression {
+  const value = constantOf(of);
+  if (value === null) return unknown(`${op} of ${textOf(of)}`);
+  return numberOf(op === "Sqrt" ? Math.sqrt(value) : 1 / value, "float");
+}
+
 function ofIntegers(op: Arithmetic, a: Polynomial, b: Polynomial): Polynomial | null {
   switch (op) {
     case "Add":

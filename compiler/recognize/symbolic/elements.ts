@@ -3,11 +3,20 @@ import { numbers } from "../../ir/scalar.ts";
 import { asTensor } from "../../ir/type.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
-import { constantOf, integersOf } from "../../ops/constant.ts";
-import { combine, compare, conditionOf, numberOf } from "./arithmetic.ts";
-import { and, not, or, unknown, type Condition, type Expression, type Unknown } from "./expression.ts";
+import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
+import { combine, compare, conditionOf, numberOf, ofNumber } from "./arithmetic.ts";
+import {
+  and,
+  not,
+  or,
+  unknown,
+  type Condition,
+  type Element,
+  type Expression,
+  type Unknown,
+} from "./expression.ts";
 import { Polynomial } from "./polynomial.ts";
-import { axisOf, beginOf, product, shapeBounds, Shapes, type Sizes } from "./shapes.ts";
+import { axisOf, beginOf, product, shapeBounds, Shapes, type ShapesLike, type Sizes } from "./shapes.ts";
 
 type Index = readonly Polynomial[];
 
@@ -16,6 +25,18 @@ const FURTHEST = 400;
 
 /** Constants of more elements than this are not looked into. */
 const LARGEST = 1 << 16;
+
+/** How elements are looked for. */
+export interface ElementOptions {
+  /** Shapes that are known already. */
+  readonly shapes?: Shapes;
+  /** Values that are looked no further than, as if callers gave them. */
+  readonly given?: ReadonlySet<Value>;
+  /** Whether constant factors on what is given are passed over: what is asked is where an element comes from. */
+  readonly ignoresScale?: boolean;
+  /** How many values an index takes, by its symbol. */
+  readonly extents?: ReadonlyMap<string, number>;
+}
 
 /**
  * Elements of values as functions of their indices: the graph is read backwards from one element, through every op that
@@ -26,9 +47,17 @@ export class Elements {
   readonly #known = new Map<Value, Map<string, Expression>>();
   #depth = 0;
 
-  /** @param like values that are known to have the shape of others */
-  constructor(like: ReadonlyMap<Value, Value> = new Map()) {
-    this.shapes = new Shapes((value, index) => this.at(value, index), like);
+  readonly #given: ReadonlySet<Value>;
+  readonly #ignoresScale: boolean;
+
+  readonly #extents: ReadonlyMap<string, number>;
+
+  /** @param like what is known of shapes */
+  constructor(like: ShapesLike, options: ElementOptions = {}) {
+    this.shapes = options.shapes ?? new Shapes((value, index) => this.at(value, index), like);
+    this.#given = options.given ?? new Set();
+    this.#ignoresScale = options.ignoresScale ?? false;
+    this.#extents = options.extents ?? new Map<string, number>();
   }
 
   /** The element of a value at an index, which has a polynomial for each axis. */
@@ -47,7 +76,31 @@ export class Elements {
     return found;
   }
 
+  /** The one number that a value always holds, also where it is computed of sizes; null for anything else. */
+  number(value: Value | null): number | null {
+    const constant = scalarOf(value);
+    if (constant !== null || value === null) return constant;
+    const sizes = this.shapes.of(value);
+    if (sizes?.every((size) => size.constant === 1) !== true) return null;
+    const element = this.at(
+      value,
+      sizes.map(() => Polynomial.ZERO),
+    );
+    if (element.kind === "number") return element.value;
+    return element.kind === "integer" ? element.value.constant : null;
+  }
+
+  /** Of a product with or division by one number, which operand is not the number, and the factor; else null. */
+  scaledOperand(node: Node): { readonly operand: number; readonly factor: number } | null {
+    if (node.op !== "Mul" && node.op !== "Div") return null;
+    const right = this.number(node.input(1));
+    if (right !== null) return { operand: 0, factor: node.op === "Mul" ? right : 1 / right };
+    const left = node.op === "Mul" ? this.number(node.input(0)) : null;
+    return left === null ? null : { operand: 1, factor: left };
+  }
+
   #find(value: Value, index: Index): Expression {
+    if (this.#given.has(value)) return { kind: "element", value, index };
     const tensor = constantOf(value);
     if (tensor !== null) {
       const [places, { shape, size }] = [index.map(({ constant }) => constant), tensor];
@@ -87,10 +140,14 @@ export class Elements {
       case "GreaterOrEqual":
       case "Equal":
         return compare(node.op, operand(0), operand(1));
-      case "Add":
-      case "Sub":
       case "Mul":
       case "Div":
+        return this.#scaled(node, operand) ?? combine(node.op, operand(0), operand(1));
+      case "Sqrt":
+      case "Reciprocal":
+        return ofNumber(node.op, operand(0));
+      case "Add":
+      case "Sub":
       case "Max":
       case "Min":
         return node.inputs.length === 2 ? combine(node.op, operand(0), operand(1)) : this.#strange(node);
@@ -99,18 +156,15 @@ export class Elements {
     }
   }
 
-  /** Ops that make elements of sizes, or put them elsewhere. */
+  /** Ops that make elements of sizes, and those that put elements elsewhere. */
   #moved(node: Node, index: Index): Expression {
     const input = node.input(0);
     const sizes = input === null ? null : this.shapes.of(input);
     const [first = Polynomial.ZERO] = index;
+    const place: Expression = { kind: "integer", value: first };
     switch (node.op) {
       case "Range":
-        return combine(
-          "Add",
-          this.at(input, []),
-          combine("Mul", { kind: "integer", value: first }, this.at(node.input(2), [])),
-        );
+        return combine("Add", this.at(input, []), combine("Mul", place, this.at(node.input(2), [])));
       case "Shape":
         return sizes === null ? this.#strange(node) : sizeAt(node, sizes, first);
       case "Size":
@@ -118,14 +172,13 @@ export class Elements {
       case "ConstantOfShape":
         return filled(node);
       default:
-        return input === null || sizes === null
-          ? this.#strange(node)
-          : this.#elsewhere(node, input, sizes, index);
+        if (input === null || sizes === null) return this.#strange(node);
+        return this.#placed(node, input, sizes, index);
     }
   }
 
-  /** Ops that put the elements of their first operand, whose sizes are known, elsewhere. */
-  #elsewhere(node: Node, input: Value, sizes: readonly Polynomial[], index: Index): Expression {
+  /** Ops that put elements elsewhere. */
+  #placed(node: Node, input: Value, sizes: Sizes, index: Index): Expression {
     switch (node.op) {
       case "Expand":
         return this.at(input, alignedTo(sizes, index));
@@ -164,6 +217,13 @@ export class Elements {
     if (operand === null || sizes === null)
       return unknown(`${nameOf(operand)}, whose shape is not understood, in ${nameOf(result)}`);
     return this.at(operand, alignedTo(sizes, index));
+  }
+
+  /** The element that a constant factor is passed over for; null where none is. */
+  #scaled(node: Node, operand: (index: number) => Expression): Element | null {
+    const scaled = this.#ignoresScale ? this.scaledOperand(node) : null;
+    const element = scaled === null ? null : operand(scaled.operand);
+    return element?.kind === "element" && this.#given.has(element.value) ? element : null;
   }
 
   #where(node: Node, value: Value, index: Index): Expression {
@@ -271,7 +331,7 @@ export class Elements {
 
   #reshaped(node: Node, input: Value, from: Sizes, index: Index): Expression {
     const to = this.shapes.of(node.output(0));
-    const at = to === null ? null : indexBefore(from, to, index);
+    const at = to === null ? null : indexBefore(from, to, index, this.#extents);
     return at === null ? this.#strange(node) : this.at(input, at);
   }
 
@@ -295,7 +355,7 @@ function alignedTo(sizes: Sizes, index: Index): Index {
  * Where an element of a reshaped value was before: sizes of one come and go, axes are joined, and a joined axis is
  * divided where the index is a sum of what its parts make. Null where that cannot be said.
  */
-function indexBefore(from: Sizes, to: Sizes, index: Index): Index | null {
+function indexBefore(from: Sizes, to: Sizes, index: Index, extents: Extents): Index | null {
   const wide = from.filter(({ constant }) => constant !== 1);
   const places = to.flatMap((size, axis) =>
     size.constant === 1 ? [] : [{ size, at: index[axis] ?? Polynomial.ZERO }],
@@ -313,7 +373,7 @@ function indexBefore(from: Sizes, to: Sizes, index: Index): Index | null {
     // Several axes on one side are one on the other: the element's place among all of these is the same.
     const step = joinedRun(wide.slice(i), places.slice(j));
     if (step === null) return null;
-    const divided = dividedIndex(wide.slice(i, i + step.from), step.place);
+    const divided = dividedIndex(wide.slice(i, i + step.from), step.place, extents);
     if (divided === null) return null;
     own.push(...divided);
     [i, j] = [i + step.from, j + step.to];
@@ -350,17 +410,26 @@ function joinedRun(
 }
 
 /** A place in a joined axis as an index of its parts: what a part's size divides belongs to those before it. */
-function dividedIndex(parts: Sizes, place: Polynomial): Index | null {
+function dividedIndex(parts: Sizes, place: Polynomial, extents: Extents): Index | null {
   const index: Polynomial[] = [];
   let left = place;
   for (const size of parts.slice(1).reverse()) {
     const divided = left.divided(size);
     // What is left must lie within the part, as an index along it does.
-    if (divided === null || !(divided.rest.isSymbol || divided.rest.constant !== null)) return null;
+    if (divided === null || !isWithin(divided.rest, size, extents)) return null;
     index.unshift(divided.rest);
     left = divided.quotient;
   }
   return [left, ...index];
+}
+
+type Extents = ReadonlyMap<string, number>;
+
+/** Whether an index lies within a size: it is one symbol, as indices along an axis are, or its largest value is below. */
+function isWithin(index: Polynomial, size: Polynomial, extents: Extents): boolean {
+  if (index.isSymbol) return true;
+  const [largest, all] = [index.largest(extents), size.constant];
+  return largest !== null && (all === null ? index.constant !== null : largest < all);
 }
 
 function sizeAt(node: Node, sizes: Sizes, index: Polynomial): Expression {

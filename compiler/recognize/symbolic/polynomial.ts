@@ -96,6 +96,20 @@ export class Polynomial {
     return more.length === 0 && only?.[1] === 1 && symbolsOf(only[0]).length === 1;
   }
 
+  /**
+   * The largest number it can be, where each symbol runs from 0 to below its extent; null where a symbol has none, in a
+   * product, or where it can be negative.
+   */
+  largest(extents: ReadonlyMap<string, number>): number | null {
+    let sum = 0;
+    for (const [monomial, factor] of this.#terms) {
+      const extent = monomial === "" ? 2 : extents.get(monomial);
+      if (extent === undefined || factor < 0) return null;
+      sum += factor * (extent - 1);
+    }
+    return sum;
+  }
+
   /** Quotient and rest, the rest being what no multiple of the divisor's first symbols takes away; null for division by 0. */
   divided(by: Polynomial): { readonly quotient: Polynomial; readonly rest: Polynomial } | null {
     const [leading] = [...by.#terms].sort(([a], [b]) => (a === "" ? 1 : b === "" ? -1 : a < b ? -1 : 1));

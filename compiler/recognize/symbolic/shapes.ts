@@ -12,6 +12,15 @@ export type Sizes = readonly Polynomial[];
 /** Reads one element of a value; what {@link Elements} does, and sizes that are computed need. */
 export type ReadElement = (value: Value, index: readonly Polynomial[]) => Expression;
 
+/** A shape that is known by that of another value: it is the same, but for the last axis where a width is given. */
+export interface ShapeLike {
+  readonly of: Value;
+  readonly width?: number;
+}
+
+/** Shapes that are known by what was recognized: a block makes a value of its input's shape, a linear one of its own width. */
+export type ShapesLike = ReadonlyMap<Value, ShapeLike>;
+
 /** A value that is made by a longer chain of ops than this counts as unknown. */
 const FURTHEST = 200;
 
@@ -21,12 +30,11 @@ const FURTHEST = 200;
  */
 export class Shapes {
   readonly #element: ReadElement;
-  readonly #like: ReadonlyMap<Value, Value>;
+  readonly #like: ShapesLike;
   readonly #known = new Map<Value, Sizes | null>();
   #depth = 0;
 
-  /** @param like values that are known to have the shape of others: what a block makes has that of its input */
-  constructor(element: ReadElement, like: ReadonlyMap<Value, Value>) {
+  constructor(element: ReadElement, like: ShapesLike) {
     this.#element = element;
     this.#like = like;
   }
@@ -47,9 +55,14 @@ export class Shapes {
     const constant = constantOf(value);
     if (constant !== null) return constant.shape.map((size) => Polynomial.of(size));
     const other = this.#like.get(value);
-    if (other !== undefined) return this.of(other);
+    if (other !== undefined) return this.#as(other);
     const node = value.producer;
     return node === null ? declared(value) : (this.#made(node, value) ?? numbered(value));
+  }
+
+  #as({ of, width }: ShapeLike): Sizes | null {
+    const sizes = this.of(of);
+    return sizes === null || width === undefined ? sizes : sizes.with(-1, Polynomial.of(width));
   }
 
   #made(node: Node, value: Value): Sizes | null {
@@ -304,7 +317,10 @@ export interface Cut {
 /** Where a cut begins, counted from the front. */
 export function beginOf({ start }: Cut, size: Polynomial): Polynomial {
   const { constant } = start;
-  return constant !== null && constant < 0 ? size.plus(start) : start;
+  if (constant === null || constant >= 0) return start;
+  // From far in front of the first element means from that.
+  const begin = size.plus(start);
+  return constant <= -(2 ** 31) || (begin.constant ?? 0) < 0 ? Polynomial.ZERO : begin;
 }
 
 function sizeOfCut(cut: Cut, size: Polynomial): Polynomial | null {
