@@ -76,8 +76,8 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     if (residence === "bank") checkBank(plan, outside, pass);
     warnOfLora(plan, sink, pass);
     const values = new AdapterValues(model, rewriter, residence, { pass });
-    const how = { pass, label: "adapter" };
-    const injector = new Injector(model, rewriter, how, values, residence === "bank" ? members : null);
+    const banked = residence === "bank" ? members : null;
+    const injector = new Injector(model, rewriter, { pass, label: "adapter" }, values, banked);
     const around = (step: StepPlace): void => {
       const placed = plan.at(step);
       if (placed !== null) injector.around(placed, addBehind);
@@ -91,11 +91,10 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
       },
       module: {
         exit: (place) => {
-          const { ahead, behind } = bothSides(steps.get(place.site) ?? []);
-          behind.forEach(around);
-          const placed = plan.at(place);
+          const [placed, sides] = [plan.at(place), bothSides(steps.get(place.site) ?? [])];
+          sides.behind.forEach(around);
           if (placed !== null) injector.beside(placed, addBehind);
-          ahead.forEach(around);
+          sides.ahead.forEach(around);
         },
       },
       body: {

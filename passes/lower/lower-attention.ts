@@ -79,12 +79,7 @@ function lower(
     ...(isWide ? { softmax_precision: attribute.int(1) } : {}),
   };
   const shown = mask === null ? [] : [maskOf(mask, b)];
-  const made = b.op(
-    "Attention",
-    [query, key, value, ...shown],
-    context.name ?? "attention",
-    attributes,
-  );
+  const made = b.op("Attention", [query, key, value, ...shown], context.name ?? "attention", attributes);
   takeOver(rw, context, made);
   dropIfUnread(rw, [context]);
 }

@@ -26,7 +26,11 @@ describe("a configuration is refused", () => {
     ["replace that is no list", { replace: "mlp" }, 'wanted a list of { sites, settings }, found "mlp"'],
     ["load that is no path", { load: 7 }, "wanted a path, or a list of paths, found 7"],
     ["load of something else", { load: ["a", null] }, 'found ["a",null]'],
-    ["a residence that is no text", { residence: true }, "wanted baked, inputs, optional-inputs or bank, found true"],
+    [
+      "a residence that is no text",
+      { residence: true },
+      "wanted baked, inputs, optional-inputs or bank, found true",
+    ],
     ["members that are no number", { members: "3" }, 'wanted a whole number, found "3"'],
     ["half a seed", { seed: 0.5 }, "wanted a whole number, found 0.5"],
     ["weights that are none", { weights: "move" }, 'wanted link, copy, inline, found "move"'],
