@@ -27,6 +27,12 @@ export function checkMissing(
   sink.report("EXTERNAL_DATA_ABSENT", place, absent);
 }
 
+/** Checks for what reads the weights, whatever is asked for. @throws TfcError EXTERNAL_DATA_MISSING */
+export function requireWeights(file: string, { missing }: Imported): void {
+  const absent = absentData(missing);
+  if (absent !== null) throw inputError("EXTERNAL_DATA_MISSING", { file }, { ...absent, needsWeights: true });
+}
+
 /** @throws TfcError OUTPUT_IS_INPUT */
 export function checkOutputs(inputs: readonly string[], paths: OutputPaths, model: string): void {
   for (const output of Object.values(paths) as string[]) {

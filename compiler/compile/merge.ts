@@ -12,7 +12,7 @@ import { refusalOf } from "../recognize/model/describe.ts";
 import { fingerprintOf } from "../recognize/model/fingerprint.ts";
 import { checkBase as checkFingerprint } from "../weights/fingerprint.ts";
 import type { Hints } from "../weights/read-adapter.ts";
-import { checkBase, checkMissing, checkOutputs, noDecoder } from "./checks.ts";
+import { checkBase, checkOutputs, noDecoder, requireWeights } from "./checks.ts";
 import { checkGiven, holds, oneOf, type Checks } from "./check-given.ts";
 import { reportOutputPath } from "./output-path.ts";
 import { reporting } from "./reporting.ts";
@@ -84,7 +84,7 @@ async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport
   const stamps = stampsOf(sources);
   const imported = openModel(input, sink);
   const { model } = imported;
-  checkMissing(imported, { input }, sink);
+  requireWeights(input, imported);
   checkOutputs([input, ...weightFiles(model), ...sources], paths, input);
   checkBase(model);
   const analyses = new Analyses(model);

@@ -49,6 +49,12 @@ export const modelCodes = {
     found: p.why,
     fix: "give the .onnx file of the model",
   })),
+  MODEL_NESTED_TOO_DEEP: error((p: { limit: string; found: string }) => ({
+    what: "the model is nested too deep to be read",
+    wanted: `at most ${p.limit} inside one another`,
+    found: p.found,
+    fix: "export the model with fewer Ifs, Loops and types inside one another",
+  })),
   FILE_NOT_WRITABLE: error((p: { file: string; why: string; fix?: string }) => ({
     what: `cannot write ${p.file}`,
     found: p.why,
@@ -83,11 +89,14 @@ export const modelCodes = {
   })),
 
   // ---- external data
-  EXTERNAL_DATA_MISSING: error((p: AbsentData) => ({
+  EXTERNAL_DATA_MISSING: error((p: AbsentData & { needsWeights?: boolean }) => ({
     what: absentText(p),
     wanted: `the ${p.files === 1 ? "file" : "files"} beside the model`,
     found: "none",
-    fix: "put what is missing there, or give `allowMissingWeights` to work on the graph alone",
+    fix:
+      p.needsWeights === true
+        ? "put what is missing there"
+        : "put what is missing there, or give `allowMissingWeights` to work on the graph alone",
   })),
   EXTERNAL_DATA_ABSENT: warning((p: AbsentData) => ({
     what: `${absentText(p)}, and only the graph was looked at`,

@@ -1,5 +1,6 @@
 import { dtypeOf, type DType } from "../ir/dtype.ts";
 import type { Dim, ValueType } from "../ir/type.ts";
+import { TooDeep } from "./too-deep.ts";
 import { BYTES, checkEnd, endOf, int64, skip, tagOf, VARINT, type Reader } from "./wire.ts";
 
 /** TypeProtos inside each other; protobuf's own readers stop at a hundred messages, which two each make. */
@@ -36,7 +37,7 @@ export class TypeImporter {
 
 /** The kind that is set last counts: they are alternatives. */
 function kindOf(r: Reader, end: number, depth: number): ValueType {
-  if (depth > DEPTH) throw new RangeError("types nested too deep");
+  if (depth > DEPTH) throw new TooDeep(`${DEPTH} types`);
   let type: ValueType = { kind: "none" };
   while (r.pos < end) {
     const tag = r.uint32();

@@ -28,6 +28,7 @@ import {
 import { compact, whole } from "./skeleton.ts";
 import { FileSource } from "./source.ts";
 import { stampOf, type Stamp } from "./stamp.ts";
+import { TooDeep, tooDeep } from "./too-deep.ts";
 import { BYTES, checkEnd, endOf, fieldsIn, readerOf, skip, tagOf, type Reader } from "./wire.ts";
 
 /** A model and what importing it showed. */
@@ -85,6 +86,7 @@ function checkFields(file: string): void {
 
 /** What protobufjs says of bytes that are no message, as an error of the file. */
 function broken(cause: unknown, place: Place, what: string): unknown {
+  if (cause instanceof TooDeep) return tooDeep(cause, place);
   if (cause instanceof TfcError || !(cause instanceof Error) || !isWireError(cause)) return cause;
   return inputError("FILE_NOT_ONNX", place, { why: `${what} (${cause.message})` }, cause);
 }
@@ -210,7 +212,7 @@ class Importer {
 
   #graph(graph: Graph, message: GraphFields, outer: Scope | null, path: string): void {
     const scope = new Scope(outer);
-    if (scope.depth > DEPTH) throw new RangeError("graphs nested too deep");
+    if (scope.depth > DEPTH) throw new TooDeep(`${DEPTH} graphs`);
     for (const [i, input] of message.inputs.entries()) {
       const [name, type] = this.#valueInfo(input);
       const value = this.#declare(scope, name, `${path}.input[${i}]`);

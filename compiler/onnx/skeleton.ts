@@ -2,6 +2,7 @@ import { inputError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import { fieldsOf, messageNames, type MessageName } from "./schema.ts";
 import { sourceFile, sourceNumber, type FileSource } from "./source.ts";
+import { TooDeep, withinDepth } from "./too-deep.ts";
 
 /**
  * A skeleton is a serialized model whose tensors' long `raw_data` is replaced by a field {@link RANGE} that says where
@@ -15,7 +16,7 @@ export const KEEP = 512;
 export const RANGE = 19_999;
 const RANGE_TAG = Uint8Array.from(varint(RANGE * 8 + 2));
 const RAW_DATA = 9;
-/** Messages inside messages; protobuf's own readers stop here too. */
+/** Messages inside messages; protobuf's own readers stop here, too. */
 const DEPTH = 100;
 
 type Children = ReadonlyMap<number, MessageName>;
@@ -131,7 +132,7 @@ function rebuild(
   broken: Cursor["fail"],
   depth = 0,
 ): Built | null {
-  if (depth > DEPTH) throw broken(cursor.at, 0, 0);
+  if (depth > DEPTH) throw new TooDeep(`${DEPTH} messages`);
   const built: Built = { pieces: [], size: 0 };
   const children = tensorBearing.get(name);
   let run = cursor.at;
@@ -169,7 +170,7 @@ function varint(value: number): number[] {
 /**
  * Reads a model file as a skeleton.
  *
- * @throws TfcError FILE_EMPTY, FILE_TRUNCATED, FILE_NOT_ONNX
+ * @throws TfcError FILE_EMPTY, FILE_TRUNCATED, FILE_NOT_ONNX, MODEL_NESTED_TOO_DEEP
  */
 export function compact(source: FileSource): Uint8Array {
   const { atTop, inside } = failuresIn(source);
@@ -181,7 +182,9 @@ export function compact(source: FileSource): Uint8Array {
     const range = rangeBytes({ file: number, offset: cursor.at, length });
     return { pieces: [range], size: range.length, id: RANGE };
   };
-  const built = rebuild("ModelProto", new Cursor(source, 0, source.size, atTop), data, inside);
+  const built = withinDepth({ file: source.file }, () =>
+    rebuild("ModelProto", new Cursor(source, 0, source.size, atTop), data, inside),
+  );
   return built === null ? source.slice(0, source.size) : concat(built);
 }
 

@@ -18,6 +18,8 @@ const types: ReadonlyMap<string, ElementType> = new Map([
   ["|b1", "bool"],
 ]);
 
+type Numbers = Exclude<HostTensor["data"], string[]>;
+
 const MAGIC = "\x93NUMPY";
 
 /**
@@ -66,10 +68,12 @@ function arrayOf(file: string, name: string, bytes: Uint8Array): HostTensor {
   const dims = (shape.match(/\d+/g) ?? []).map(Number);
   if (dims.length > 1 && !/'fortran_order':\s*False/.test(header))
     throw refuse("rows one after another (numpy.ascontiguousarray)", "columns");
-  const data = zeros(dtype, sizeOf(dims)) as Exclude<HostTensor["data"], string[]>;
-  const own = new Uint8Array(data.buffer);
-  if (bytes.length - end !== own.length)
-    throw refuse(`${own.length} bytes`, `${Math.max(0, bytes.length - end)}`);
-  own.set(bytes.subarray(end));
+  const count = sizeOf(dims);
+  const given = Math.max(0, bytes.length - end);
+  // Before room is made for them: a shape may claim anything.
+  const { BYTES_PER_ELEMENT: width } = zeros(dtype, 0) as Numbers;
+  if (given !== count * width) throw refuse(`${count * width} bytes`, `${given}`);
+  const data = zeros(dtype, count) as Numbers;
+  new Uint8Array(data.buffer).set(bytes.subarray(end));
   return { dtype, dims, data };
 }

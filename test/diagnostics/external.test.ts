@@ -7,6 +7,7 @@ import { tfcHere } from "../support/tfc.ts";
 import { moveOut, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
 const root = temporaryFolder();
+const loraFile = path.join(import.meta.dirname, "../../samples/models/peft/plain");
 let count = 0;
 
 /** A model in a folder of its own whose q_proj is external, as the entries say. */
@@ -39,6 +40,18 @@ describe("external data that is missing", () => {
     mkdirSync(path.join(folder, "weights.bin"));
     expect(await refused(folder, "compile", file)).toContain("EXTERNAL_DATA_MISSING");
   });
+
+  it.each([["merge"], ["adapter", "extract"]])(
+    "%s %s needs the weights, and offers no way without",
+    async (...words) => {
+      const { folder, file } = external({ location: "weights.bin" });
+      const output = path.join(folder, "out.onnx");
+      const options = words.length === 1 ? ["--load", loraFile, "-o", output] : ["--base", output];
+      const message = await refused(folder, ...words, file, ...options);
+      expect(message).toContain("error EXTERNAL_DATA_MISSING");
+      expect(message).toContain("  fix: put what is missing there\n");
+    },
+  );
 
   it("is a warning where only the graph is wanted", async () => {
     const { folder, file } = external({ location: "weights.bin" });

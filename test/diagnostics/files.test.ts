@@ -130,7 +130,19 @@ describe("a broken file", () => {
     // graph { node { attribute { g { node { …
     for (let depth = 0; depth < 400; depth++) nested = field(1, field(5, field(6, nested)));
     const message = await refused(folder, "compile", file("deep.onnx", Uint8Array.from(field(7, nested))));
-    expect(message).toContain("error FILE_NOT_ONNX");
+    expect(message).toContain("error MODEL_NESTED_TOO_DEEP: the model is nested too deep to be read\n");
+    expect(message).toContain("wanted at most 100 messages inside one another, found more than");
+  });
+
+  it("with types in types without end says that they are types", async () => {
+    let type: number[] = [];
+    // sequence_type { elem_type { …
+    for (let depth = 0; depth < 60; depth++) type = field(4, field(1, type));
+    // graph { input { name, type } }
+    const bytes = field(7, field(11, [...field(1, [120]), ...field(2, type)]));
+    const message = await refused(folder, "compile", file("deep-type.onnx", Uint8Array.from(bytes)));
+    expect(message).toContain("error MODEL_NESTED_TOO_DEEP");
+    expect(message).toContain("found more than 50 types inside one another");
   });
 
   it("with messages that do not decode is refused", async () => {

@@ -18,7 +18,7 @@ import { fingerprintText } from "../../weights/fingerprint.ts";
 import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../../weights/onnx-adapter/layout.ts";
 import { leaderOf, writeAdapter, writtenFiles } from "../../weights/write-adapter.ts";
 import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
-import { checkBase, checkMissing, checkOutputs, noDecoder } from "../checks.ts";
+import { checkBase, checkOutputs, noDecoder, requireWeights } from "../checks.ts";
 import { reportOutputPath } from "../output-path.ts";
 import { outputPaths, writeOutputs } from "../outputs.ts";
 import { sameFile, weightFiles, weightModes, type WeightMode } from "../place-weights.ts";
@@ -97,7 +97,7 @@ async function extract(options: ExtractOptions, sink: Sink): Promise<ExtractRepo
   for (const one of [output, base]) if (one !== undefined) reportOutputPath(one, sink);
   const imported = openModel(input, sink);
   const { model } = imported;
-  checkMissing(imported, { input }, sink);
+  requireWeights(input, imported);
   checkBase(model);
   const analyses = new Analyses(model);
   const prepare = preparation.map((pass) => step(pass));

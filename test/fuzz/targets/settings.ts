@@ -3,11 +3,17 @@ import path from "node:path";
 import { readConfig } from "../../../compiler/cli/config.ts";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { TfcError } from "../../../compiler/diagnostics/error.ts";
+import { ZipFile } from "../../../compiler/weights/torch/zip.ts";
+import { ZipWriter } from "../../../compiler/weights/torch/zip-write.ts";
 import { loadTokenizer } from "../../../runtime/generate/tokenizer.ts";
+import { sizeOf } from "../../../runtime/session/tensor.ts";
+import { readNpz } from "../../../runtime/verify/npz.ts";
 import { bytesOf, tinyDecoder } from "../../support/tiny-decoder.ts";
+import { mutateBytes } from "../mutate-bytes.ts";
 import { mutateJson, mutateText } from "../mutate-text.ts";
+import { mutateZip } from "../mutate-zip.ts";
 import type { Random } from "../random.ts";
-import { jsonOf, samples, type Target } from "./target.ts";
+import { jsonOf, samples, tests, type Target } from "./target.ts";
 
 const config = {
   adapters: [
@@ -73,5 +79,44 @@ const tokenizerTarget: Target = {
   },
 };
 
-/** What says how, and holds no weights. */
-export const settingsTargets: readonly Target[] = [configTarget, tokenizerTarget];
+/** Recorded logits: the archive broken, an array's header, or an array's bytes. */
+const npzTarget: Target = {
+  name: "npz",
+  write: (folder, random) => {
+    const source = path.join(tests, "runtime/verify/npz", random.of(["stored.npz", "deflated.npz"]));
+    const target = path.join(folder, "recorded.npz");
+    const way = random.below(3);
+    if (way === 0) writeFileSync(target, mutateZip(readFileSync(source), random));
+    else
+      rewriteZip(source, target, (bytes) =>
+        way === 1 ? mutateHeader(bytes, random) : mutateBytes(bytes, random),
+      );
+  },
+  read: (folder) => {
+    for (const { dims, data } of readNpz(path.join(folder, "recorded.npz")).values())
+      if (sizeOf(dims) !== data.length) throw new TfcError("internal", []);
+  },
+};
+
+/** The text in front of an array's elements, with a length that is right. */
+function mutateHeader(bytes: Uint8Array, random: Random): Uint8Array {
+  const npy = Buffer.from(bytes);
+  const start = 10;
+  const end = start + npy.readUInt16LE(8);
+  const text = Buffer.from(mutateText(npy.toString("latin1", start, end), random), "latin1");
+  const head = Buffer.from(npy.subarray(0, start));
+  head.writeUInt16LE(text.length & 0xffff, 8);
+  return Buffer.concat([head, text, npy.subarray(end)]);
+}
+
+/** Copies an archive, each record changed. */
+function rewriteZip(source: string, target: string, change: (bytes: Uint8Array) => Uint8Array): void {
+  const zip = new ZipFile(source);
+  const writer = new ZipWriter(target);
+  for (const [name, entry] of zip.entries) writer.add(name, change(zip.read(entry)));
+  writer.end();
+  writer.close();
+}
+
+/** What says how or what was recorded, and holds no weights. */
+export const settingsTargets: readonly Target[] = [configTarget, tokenizerTarget, npzTarget];

@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { ZipFile } from "../../../compiler/weights/torch/zip.ts";
+import { ZipWriter } from "../../../compiler/weights/torch/zip-write.ts";
 import { readNpz } from "../../../runtime/verify/npz.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 
@@ -28,5 +30,18 @@ describe("an .npz file", () => {
       [short, "cut short"],
     ] as const)
       expect(() => readNpz(file)).toThrow(new RegExp(`LOGITS_FILE[^]*${found}`));
+  });
+
+  it("is refused where a shape claims more than there is, before room is made for it", () => {
+    const [source, target] = [new ZipFile(numpy("stored.npz")), path.join(folder, "claims.npz")];
+    const writer = new ZipWriter(target);
+    for (const [name, entry] of source.entries) {
+      const text = Buffer.from(source.read(entry)).toString("latin1");
+      const claim = text.replace(`(2, 3), }${" ".repeat(10)}`, "(9999999, 99999), }");
+      writer.add(name, Buffer.from(claim, "latin1"));
+    }
+    writer.end();
+    writer.close();
+    expect(() => readNpz(target)).toThrow(/"ids"[^]*wanted 7999919200008 bytes, found 48/);
   });
 });
