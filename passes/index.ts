@@ -3,7 +3,9 @@ import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
 import { lowerAttention } from "./lower/lower-attention.ts";
+import { lowerNorms } from "./lower/lower-norms.ts";
 import { lowerPagedAttention } from "./lower/lower-paged-attention.ts";
+import { lowerSkipNorms } from "./lower/lower-skip-norms.ts";
 import { outlineAttention } from "./outline/outline-attention.ts";
 import { outlineMlp } from "./outline/outline-mlp.ts";
 import { outlineMoe } from "./outline/outline-moe.ts";
@@ -20,6 +22,8 @@ export const passes: readonly Pass[] = [
   removeLora,
   overrideWeights,
   lowerAttention,
+  lowerNorms,
+  lowerSkipNorms,
   outlineAttention,
   outlineMlp,
   outlineMoe,
@@ -34,7 +38,9 @@ export {
   inlineFunctions,
   injectAdapters,
   lowerAttention,
+  lowerNorms,
   lowerPagedAttention,
+  lowerSkipNorms,
   outlineAttention,
   outlineMlp,
   outlineMoe,

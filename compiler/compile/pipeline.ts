@@ -13,6 +13,9 @@ interface Row {
   readonly options?: (plan: Plan) => object;
 }
 
+/** Lowering runs for a provider. */
+const lowering: Pick<Row, "when" | "needs"> = { when: ({ provider }) => provider !== null, needs: "`for`" };
+
 /** The pipeline of `compile`: a row for each pass of the registry, whose order is the order in which they run. */
 const rows: Readonly<Record<string, Row>> = {
   "inline-functions": { part: "before" },
@@ -39,11 +42,9 @@ const rows: Readonly<Record<string, Row>> = {
       },
     }),
   },
-  "lower-attention": {
-    part: "behind",
-    when: ({ provider }) => provider !== null,
-    needs: "`for`",
-  },
+  "lower-attention": { part: "behind", ...lowering },
+  "lower-norms": { part: "behind", ...lowering },
+  "lower-skip-norms": { part: "behind", ...lowering },
   "outline-attention": { part: "behind" },
   "outline-mlp": { part: "behind" },
   "outline-moe": { part: "behind" },

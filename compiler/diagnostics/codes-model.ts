@@ -239,6 +239,13 @@ export const modelCodes = {
     found: p.why,
     fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
   })),
+  NORM_KEPT: warning((p: { count: number; why: string }) => ({
+    what:
+      p.count === 1 ? "this norm stays in plain ops" : `this norm and ${p.count - 1} more stay in plain ops`,
+    wanted: "x / √(mean(x²) + ε) over the last axis, and nothing else that reads what it is made of",
+    found: p.why,
+    fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
+  })),
   MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} MLP blocks`,
     found: p.misses,
