@@ -93,7 +93,10 @@ function lowerAll(norms: readonly ExactNorm[], rw: Rewriter): void {
     const bias = now(norm.bias);
     const shift = bias === null ? [] : [vector(bias, norm, b, `${name}_bias`)];
     const op = norm.kind === "rms" ? "RMSNormalization" : "LayerNormalization";
-    const result = b.op(op, [now(norm.input), scale, ...shift], `${name}_norm`, attributesOf(norm));
+    const inputs = [now(norm.input), scale, ...shift];
+    const named = last.name === undefined ? {} : { name: last.name };
+    const node = rw.node({ op, ...named, inputs, attributes: attributesOf(norm), loc: b.loc });
+    const { result } = b.place(node);
     made.set(output, result);
     takeOver(rw, output, result);
     dropIfUnread(rw, [output]);

@@ -1,0 +1,41 @@
+import { expect, it } from "@jest/globals";
+import { elementTypeOf } from "../../compiler/ops/element-type.ts";
+import { parseModel } from "../../compiler/text/parse.ts";
+
+const model = parseModel(`<ir_version: 10, opset_import: ["" : 23, "com.microsoft" : 1, "other" : 1]>
+types (float16[B,S,8] x, bool[B,S,8] mask) => (float16[B,S,8] y)
+<float16[8] w = ["location": "w"], float one = {1.0}>
+{
+  kept = Add (x, x)
+  moved = Transpose (kept)
+  product = MatMul (moved, moved)
+  wide = Cast <to = 1> (product)
+  narrow = CastLike (wide, x)
+  chosen = Where (mask, wide, one)
+  norm, "", "", sum = com.microsoft.SkipSimplifiedLayerNormalization (x, x, w)
+  scaled = RMSNormalization (wide, w)
+  size = Shape (x)
+  less = Less (x, x)
+  strange = other.Op (x)
+  behind = Neg (strange)
+  y = Identity (x)
+}`);
+
+it.each([
+  ["kept", "float16"],
+  ["product", "float16"],
+  ["wide", "float"],
+  ["narrow", "float16"],
+  ["chosen", "float"],
+  ["norm", "float16"],
+  ["sum", "float16"],
+  ["scaled", "float16"],
+  ["size", null],
+  ["less", null],
+  ["strange", null],
+  ["behind", null],
+])("%s is of %s", (name, type) => {
+  const values = [...model.graph.nodes].flatMap(({ outputs }) => outputs);
+  const value = values.find((one) => one.name === name);
+  expect(elementTypeOf(value ?? null)).toBe(type);
+});
