@@ -4,6 +4,7 @@ import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
 import { stampsOf } from "../onnx/stamp.ts";
+import { LOWERED_KEY } from "../ops/providers.ts";
 import { Analyses } from "../pass/analyses.ts";
 import { runPasses } from "../pass/runner.ts";
 import { viewDecoder } from "../recognize/decoder.ts";
@@ -80,6 +81,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   for (const { base: known, file } of plan.given)
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
+  if (options.for !== undefined) new Rewriter().setMeta(model, LOWERED_KEY, options.for);
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {
     base: input,

@@ -17,6 +17,17 @@ describe("verifyCompiled", () => {
     expect(report.levels.map(({ optimizations }) => optimizations)).toEqual(["off", "all"]);
   });
 
+  it("allows a lowered graph to round as its ops do, and a plain one nothing", async () => {
+    const exported = "samples/models/families/llama3-dynamo/model.onnx";
+    const output = path.join(folder, "lowered.onnx");
+    await compile({ input: exported, output, for: "cpu", weights: "copy" });
+    const report = await verifyCompiled(exported, output);
+    expect(report).toMatchObject({ same: true, difference: null });
+    expect(report.levels.map(({ tolerance }) => tolerance)).toEqual([1e-4, 1e-4]);
+    const strict = await verifyCompiled(exported, output, { toleranceExact: 0, levels: ["off"] });
+    expect(strict).toMatchObject({ same: false, levels: [{ tolerance: 0 }] });
+  });
+
   it("says of a difference what the two models are to each other", async () => {
     const replaced = path.join(folder, "replaced.onnx");
     await compile({ input: base, output: replaced, replace: [{ sites: "mlp" }] });
