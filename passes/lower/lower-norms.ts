@@ -2,6 +2,7 @@ import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
 import { before, Builder } from "../../compiler/ir/builder.ts";
+import { functionKey, type Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
@@ -17,6 +18,8 @@ import { raiseOpset } from "./_opset.ts";
 
 /** The first versions of the default domain with each op. */
 const opsets = { rms: 23, layer: 17 } as const;
+
+const names = { rms: "RMSNormalization", layer: "LayerNormalization" } as const;
 
 /** What `stash_type` calls float32. */
 const FLOAT = 1;
@@ -53,8 +56,9 @@ export const lowerNorms: Pass<object, NodeVisitor> = {
       },
       model: {
         exit: () => {
-          const newest = Math.max(0, ...found.map(({ norm }) => opsets[norm.kind]));
-          const why = raiseOpset(model, rewriter, newest);
+          const kinds = new Set(found.map(({ norm }) => norm.kind));
+          const newest = Math.max(0, ...[...kinds].map((kind) => opsets[kind]));
+          const why = redefined(model, kinds) ?? raiseOpset(model, rewriter, newest);
           if (why === null)
             lowerAll(
               found.map(({ norm }) => norm),
@@ -69,6 +73,12 @@ export const lowerNorms: Pass<object, NodeVisitor> = {
     };
   },
 };
+
+/** Why an op of the standard would be something else in a model; null where it is not. */
+function redefined(model: Model, kinds: ReadonlySet<ExactNorm["kind"]>): string | null {
+  const own = [...kinds].find((kind) => model.functions.has(functionKey({ domain: "", name: names[kind] })));
+  return own === undefined ? null : `the model has a function ${names[own]} of its own`;
+}
 
 /** One message for each reason. */
 function reportKept(kept: readonly { readonly mean: Node; readonly why: string }[], sink: Sink): void {
@@ -92,10 +102,15 @@ function lowerAll(norms: readonly ExactNorm[], rw: Rewriter): void {
     const scale = vector(now(norm.scale) ?? ones(norm, b, name), norm, b, `${name}_scale`);
     const bias = now(norm.bias);
     const shift = bias === null ? [] : [vector(bias, norm, b, `${name}_bias`)];
-    const op = norm.kind === "rms" ? "RMSNormalization" : "LayerNormalization";
     const inputs = [now(norm.input), scale, ...shift];
     const named = last.name === undefined ? {} : { name: last.name };
-    const node = rw.node({ op, ...named, inputs, attributes: attributesOf(norm), loc: b.loc });
+    const node = rw.node({
+      op: names[norm.kind],
+      ...named,
+      inputs,
+      attributes: attributesOf(norm),
+      loc: b.loc,
+    });
     const { result } = b.place(node);
     made.set(output, result);
     takeOver(rw, output, result);

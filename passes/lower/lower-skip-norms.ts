@@ -2,6 +2,7 @@ import { attribute } from "../../compiler/ir/attribute.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
+import { functionKey } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { replaceBy } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
@@ -66,6 +67,8 @@ export const lowerSkipNorms: Pass<object, NodeVisitor> = {
       const add = norm.input(0)?.producer ?? null;
       const op = skipping.get(norm.op);
       if (add === null || op === undefined || found.has(add) || model.callee(norm) !== undefined) return;
+      // A model's own function of the name would be called in its place.
+      if (model.functions.has(functionKey({ domain: DOMAIN, name: op }))) return;
       if (isSkip(add, norm, shapes)) found.set(add, { add, norm, op });
     };
     return {
