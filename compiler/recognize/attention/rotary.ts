@@ -165,12 +165,12 @@ function halfOf(value: Value): Half | null {
   if (at === null || node === null || source === null) return null;
   switch (node.op) {
     case "Split":
-      return { source, isUpper: at.index === 1, interleaved: false };
+      return { source, isUpper: at.index === 1, interleaved: isRegrouped(source) };
     case "Slice": {
       const start = node.ints("starts")?.[0] ?? scalarOf(node.input(1));
       const step = node.ints("steps")?.[0] ?? scalarOf(node.input(4)) ?? 1;
       // Of two features that lie side by side each is taken, which is each second one of all.
-      const interleaved = step === 2 || widthOf(source) === 2;
+      const interleaved = step === 2 || widthOf(source) === 2 || isRegrouped(source);
       return { source, isUpper: start === null ? null : start !== 0, interleaved };
     }
     case "Gather": {
@@ -186,7 +186,25 @@ function halfOf(value: Value): Half | null {
 function widthOf({ type, producer }: Value): number | null {
   const width = asTensor(type)?.shape?.at(-1);
   if (typeof width === "number") return width;
-  return producer?.op === "Reshape" ? (integersOf(producer.input(1))?.at(-1) ?? null) : null;
+  if (producer?.op !== "Reshape") return null;
+  const shape = producer.input(1);
+  // Of a shape that is put together, its end may be known alone.
+  const last = shape?.producer?.op === "Concat" ? (shape.producer.inputs.at(-1) ?? null) : shape;
+  return integersOf(last)?.at(-1) ?? null;
+}
+
+/**
+ * Whether the second features were put behind the first ones, so that the halves are of neighbours: features in pairs
+ * `[…, D/2, 2]`, turned to `[…, 2, D/2]`, and in a row again.
+ */
+function isRegrouped(value: Value): boolean {
+  const turned = unviewed(value);
+  const node = turned?.producer;
+  const perm = node?.op === "Transpose" ? (node.ints("perm") ?? []) : [];
+  if (turned === value || perm.length < 2) return false;
+  const swapped = perm.map((_, i) => i).toSpliced(-2, 2, perm.length - 1, perm.length - 2);
+  const pairs = node?.input(0) ?? null;
+  return perm.every((axis, i) => axis === swapped[i]) && pairs !== null && widthOf(pairs) === 2;
 }
 
 /** What a node puts together: the inputs of a Concat, or of the sequence that a ConcatFromSequence reads. */

@@ -66,6 +66,18 @@ describe("rotary embedding", () => {
       expect(understood({ inputs, weights: more, rotate: wrong }).rotary).toBeNull();
   });
 
+  it.each([
+    ["known", "paired", [0, 1, 2, 4, 3], true],
+    ["computed but for its end", "computed", [0, 1, 2, 4, 3], true],
+    ["other axes turned", "paired", [0, 1, 3, 2, 4], false],
+  ])("of neighbours, put into halves first: %s", (_, shape, perm, interleaved) => {
+    const more = `${weights}, int64[5] paired = {0, 0, 0, 1, 2}, int64[4] front = {0, 0, 0, -1}`;
+    const rotate = `heads = Shape (q4) computed = Concat <axis = 0> (front, two) pairs = Reshape (q4, ${shape})
+      rows = Transpose <perm = [${perm.join(", ")}]> (pairs) regrouped = Reshape (rows, heads) ${SLICED.replaceAll("q4", "regrouped")}`;
+    const found = understood({ inputs, weights: more, rotate }).rotary;
+    expect(found).toMatchObject({ kind: "rotate_half", interleaved });
+  });
+
   it("of neighbours, by tables of which each second column is read, too", () => {
     const more = `${weights}, int64[1] end = {9223372036854775807}`;
     const every = (name: string, from: string, start: string): string =>
