@@ -49,6 +49,18 @@ const otherModules: Readonly<Record<string, SiteKind>> = {
   "attn.v_proj": "v_proj",
   "attn.o_proj": "o_proj",
   "attn.qkv_proj": "qkv_proj",
+  // Phi's, Falcon-H1's and LFM2's.
+  "self_attn.dense": "o_proj",
+  "self_attn.out_proj": "o_proj",
+  "mlp.fc1": "up_proj",
+  "mlp.fc2": "down_proj",
+  feed_forward: "mlp",
+  "feed_forward.gate_proj": "gate_proj",
+  "feed_forward.up_proj": "up_proj",
+  "feed_forward.down_proj": "down_proj",
+  "feed_forward.w1": "gate_proj",
+  "feed_forward.w3": "up_proj",
+  "feed_forward.w2": "down_proj",
   shared_mlp: "mlp",
   mlp_norm: "pre_mlp_norm",
   pre_mlp_norm: "pre_mlp_norm",
@@ -116,7 +128,8 @@ export function parseSiteName(path: string): SiteRef | null {
     return outside === undefined ? null : { layer: OUTSIDE, copy: 0, site: outside };
   }
   const layer = Number(number);
-  const [, block = "", copy = "0", rest = ""] = /^([a-z_]+?)(?:_(\d+))?((?:\.[a-z_]+)*)$/.exec(module) ?? [];
+  const [, block = "", copy = "0", rest = ""] =
+    /^([a-z_]+?)(?:_(\d+))?((?:\.[a-z_]+\d?)*)$/.exec(module) ?? [];
   const site = sites.get(`${block}${rest}`);
   return site === undefined ? null : { layer, copy: Number(copy), site };
 }

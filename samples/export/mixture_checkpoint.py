@@ -4,8 +4,8 @@
     python mixture_checkpoint.py qwen2-moe
 
 Writes `../models/family-adapters/<family>-mixture`: `checkpoint_1.pt` with adapters beside every MLP, and changed
-weights of what all tokens go through: routers, shared experts and their gates, and of latent attention the projections
-and norms but those behind the cache. `<family>-latent` is a PEFT folder with LoRA beside the projections of latent
+weights of what all tokens go through: routers with the bias of their scores, shared experts and their gates, and of
+latent attention the projections and norms. `<family>-latent` is a PEFT folder with LoRA beside the projections of latent
 attention. `reference.safetensors` holds `input_ids` and the `logits` of the adapted model.
 """
 
@@ -31,7 +31,8 @@ LATENT_MODULES = ["q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "o_proj"]
 CHANGED = re.compile(
     r"mlp\.layer\.(gate|router|shared_expert_gate)\.(weight|bias)$"
     r"|\.shared_experts?\.(gate|up|down)_proj\.weight$"
-    r"|\.(q_a_proj|q_b_proj|kv_a_proj_with_mqa|q_a_layernorm|kv_a_layernorm)\.weight$"
+    r"|\.(q_a_proj|q_b_proj|kv_a_proj_with_mqa|kv_b_proj|q_a_layernorm|kv_a_layernorm)\.weight$"
+    r"|\.e_score_correction_bias$"
 )
 
 
@@ -48,7 +49,7 @@ def save_mixture(family: str, folder: Path) -> None:
     generator = torch.Generator().manual_seed(zlib.crc32(family.encode()))
     model = adapted(family)
     hidden, state, leaves = model.config.hidden_size, {}, {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
         leaf = name.rpartition(".")[2]
         if leaf == "tokenformer_k":
             leaves = random_leaves(generator, hidden, HEADS, RANK, p_std=0.3)

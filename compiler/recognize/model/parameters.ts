@@ -10,6 +10,7 @@ import { has } from "../../ops/table.ts";
 import { embeddingNode } from "./embedding.ts";
 import { headOf } from "./head.ts";
 import { moduleOfMixture } from "./mixture.ts";
+import { scoreBiasOf } from "../moe/score-bias.ts";
 import type { Linear } from "../linear/linear.ts";
 import { normsIn, placeOfNorm } from "../norm/named.ts";
 import { isGemma } from "../norm/style.ts";
@@ -94,6 +95,9 @@ export class Parameters {
         "head",
         this.#head((head) => this.#norm(head.input, leafOfLast === "bias")),
       );
+    const [, routed] = /^model\.layers\.(\d+)\.mlp\.gate\.e_score_correction_bias$/.exec(name) ?? [];
+    if (routed !== undefined)
+      return (this.#layers.get(Number(routed)) ?? []).flatMap((one) => owned(one, [scoreBias(one.mlp)]));
     const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
     if (layer === undefined) return [];
     const layers = this.#layers.get(Number(layer)) ?? [];
@@ -158,8 +162,10 @@ function inLayer(layer: Layer, module: string, isBias: boolean): readonly (Readi
   return blocksOf(layer).flatMap((block) => inBlock(block, site, isBias));
 }
 
+const notMixed = "the layer has no mixture of experts that was understood";
+
 function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly (Reading | string)[] {
-  if (mlp?.kind !== "moe") return ["the layer has no mixture of experts that was understood"];
+  if (mlp?.kind !== "moe") return [notMixed];
   const found = moduleOfMixture(mlp, module);
   if (found.is === "unknown") return [found.why];
   if (found.is === "linear")
@@ -168,7 +174,24 @@ function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly
   return site === undefined ? [] : inBlock(found.mlp, site, isBias);
 }
 
+/** What is added to a router's scores before it chooses. */
+function scoreBias(mlp: Layer["mlp"]): Reading | string {
+  if (mlp?.kind !== "moe") return notMixed;
+  const found = scoreBiasOf(mlp.router);
+  const weight = found === null ? null : weightOf(found.reader.input(found.index));
+  if (found === null || weight === null)
+    return "the graph shows no bias that its router adds to the scores before every choice";
+  const obstacle = tensorObstacle(weight);
+  if (obstacle !== null) return obstacle;
+  const { dtype } = weight;
+  return { ...found, shape: [mlp.router.linear.outFeatures], dtype, weight, isInFirst: false, packed: null };
+}
+
 function inBlock(block: Block, site: ProjectionKind, isBias: boolean): readonly (Reading | string)[] {
+  // No place for an adapter, since it runs over the cache's steps, but a weight like any other.
+  const ofCache = block.kind === "attention" && block.latent?.isCached === true ? block.latent.up : null;
+  if (ofCache !== null && site === "kv_b_proj")
+    return [isBias ? biasReading(ofCache, null) : linearReading(ofCache, null)];
   for (const { linear, parts } of projectionsOf(block)) {
     const at = parts.findIndex((part) => part.site === site);
     const part = parts[at];
@@ -201,6 +224,11 @@ function linearReading(linear: Linear, packed: Reading["packed"]): Reading | str
 function weightObstacle(node: Node, weight: Weight | null): string | null {
   const isPlain = ["MatMul", "Gemm", "com.microsoft::FusedMatMul"].includes(node.op);
   if (!isPlain || weight === null || !isFloat(weight.dtype)) return `its weight is quantized (${node.op})`;
+  return tensorObstacle(weight);
+}
+
+/** What stands between a reader and a tensor that could be put in its place. */
+function tensorObstacle(weight: Weight): string | null {
   const between = weight.path.find((one) => !has(one, "same-numbers"));
   if (between?.op === "DequantizeLinear") return "its weight is quantized (DequantizeLinear)";
   if (between !== undefined) return `the graph computes on it (${between.op})`;

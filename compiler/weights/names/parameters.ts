@@ -168,15 +168,19 @@ function siteAt(module: string): SiteRef | null {
 
 /** Weights of a mixture of experts that every token goes through: its router, and shared experts with their gate. */
 const mixtureWeight =
-  /^layers\.(\d{1,9})\.(?:mlp|block_sparse_moe)\.((?:gate|router|shared_expert_gate|shared_experts?\.(?:gate|up|down)_proj)\.(?:weight|bias))$/;
+  /^layers\.(\d{1,9})\.(?:mlp|block_sparse_moe)\.((?:gate|router|shared_expert_gate|shared_experts?\.(?:gate|up|down)_proj)\.(?:weight|bias)|gate\.e_score_correction_bias)$/;
 
 /** Parameters in a layer: projections by themselves or packed, and norms, whatever a family calls them. */
 const layerWeight =
   /^layers\.(\d{1,9})\.((?:self_attn\.(?:(?:[qkvo]|qkv|q_[ab]|kv_b)_proj|kv_a_proj_with_mqa)|mlp\.(?:gate|up|down|gate_up)_proj|(?:self_attn\.)?\w*norm)\.(?:weight|bias))$/;
 
-/** What other families call the projections of Hugging Face's Llama: Phi's. */
+/** What other families call the projections of Hugging Face's Llama: Phi, Falcon-H1 and LFM2. */
 const aliases: readonly (readonly [RegExp, string])[] = [
-  [/\.self_attn\.dense\./, ".self_attn.o_proj."],
+  [/\.self_attn\.(?:dense|out_proj)\./, ".self_attn.o_proj."],
+  [/\.feed_forward\.w1\./, ".mlp.gate_proj."],
+  [/\.feed_forward\.w2\./, ".mlp.down_proj."],
+  [/\.feed_forward\.w3\./, ".mlp.up_proj."],
+  [/\.feed_forward\./, ".mlp."],
   [/\.mlp\.fc1\./, ".mlp.up_proj."],
   [/\.mlp\.fc2\./, ".mlp.down_proj."],
 ];

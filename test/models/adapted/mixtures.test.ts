@@ -8,7 +8,7 @@ import { exportOf, runWith, trainedFor } from "./family-weights.ts";
 const folder = temporaryFolder();
 
 describe("a checkpoint of ScalarLM's trainer for a mixture of experts", () => {
-  // Adapters beside the mixtures, and weights of routers, shared experts and latent attention.
+  // Adapters beside the mixtures, and weights of routers, the bias of their scores, shared experts and latent attention.
   it.each([
     ["mixtral", "dynamo", 2],
     ["mixtral", "mobius", 2],
@@ -18,11 +18,11 @@ describe("a checkpoint of ScalarLM's trainer for a mixture of experts", () => {
     ["qwen3-moe", "dynamo", 2],
     ["qwen3-moe", "torchscript", 2],
     ["olmoe", "dynamo", 2],
-    ["glm4-moe", "dynamo", 4],
-    ["deepseek-v2", "mobius", 14],
-    ["deepseek-v2", "transformers", 14],
-    ["deepseek-v3", "dynamo", 14],
-    ["deepseek-v3", "torchscript", 14],
+    ["glm4-moe", "dynamo", 5],
+    ["deepseek-v2", "mobius", 16],
+    ["deepseek-v2", "transformers", 16],
+    ["deepseek-v3", "dynamo", 17],
+    ["deepseek-v3", "torchscript", 17],
     ["gpt-oss", "dynamo", 4],
     ["gpt-oss", "torchscript", 4],
   ])("gives %s by %s PyTorch's logits", async (family, exporter, overrides) => {
@@ -68,6 +68,25 @@ describe("weights of single experts", () => {
     const message = await refused(folder, "compile", exportOf("qwen3-moe", "torchscript"), "--load", file);
     expect(message).toContain("error ADAPTER_WEIGHT_UNKNOWN");
     expect(message).toContain(up);
+    expect(message).toContain(why);
+  });
+});
+
+describe("the bias of a router's scores", () => {
+  const bias = "model.layers.1.mlp.gate.e_score_correction_bias";
+
+  it.each([
+    ["qwen3-moe", 8, "OVERRIDE_REFUSED", "no bias that its router adds to the scores before every choice"],
+    ["glm4-moe", 5, "ADAPTER_LEAF_SHAPE", "found [5]"],
+  ])("is refused by name where %s has no such bias of %i: %s", async (family, experts, code, why) => {
+    const file = await writeWeights(path.join(folder, `${family}-${experts}.safetensors`), {
+      ...scalarlmOf("model.layers.0.mlp", { width: 32 }),
+      [bias]: weight([experts]),
+    });
+    const args = ["--load", file, "-o", path.join(folder, `${family}-${experts}.onnx`)];
+    const message = await refused(folder, "compile", exportOf(family, "dynamo"), ...args);
+    expect(message).toContain(`error ${code}`);
+    expect(message).toContain(bias);
     expect(message).toContain(why);
   });
 });
