@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
-export { inspect } from "./compile/inspect.ts";
+export { inspect, type InspectOptions } from "./compile/inspect.ts";
 export type {
   Inspection,
   InspectedModel,
@@ -20,6 +20,9 @@ export type {
   InspectedMiss,
   InspectedMixer,
   InspectedLora,
+  InspectedPlacement,
+  InspectedNode,
+  OffReason,
 } from "./compile/inspection.ts";
 export { explain, type Explanation, type ExplainReport } from "./compile/explain.ts";
 export {

@@ -1,16 +1,16 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { countsText } from "../adapters/description.ts";
 import type { Site } from "../sites/site.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
 import { type DecoderView, type Layer } from "../recognize/decoder.ts";
-import { refusalOf } from "../recognize/model/describe.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
 import { moeText } from "../recognize/moe/describe.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
-import { openDecoder } from "../compile/open-decoder.ts";
+import { providers, type Provider } from "../ops/providers.ts";
+import { placementText } from "./inspect-placement.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
-import { inspection } from "../compile/inspect.ts";
+import { inspectFile } from "../compile/inspect.ts";
 import type { InspectedLora, InspectedModel } from "../compile/inspection.ts";
 
 /** `tfc inspect <model>`: what tfc understands of a model. */
@@ -18,13 +18,22 @@ export function inspectCommand(): Command {
   return new Command("inspect")
     .description("say what is understood of a model: layers, attention, MLPs, and what was missed")
     .argument("<model>", "an .onnx file")
+    .addOption(
+      new Option("--for <provider>", "say where each node runs on this execution provider").choices(
+        providers,
+      ),
+    )
     .option("--json", "print one JSON object", false)
-    .action((file: string, flags: { readonly json: boolean }) => {
-      const decoder = openDecoder(file);
+    .action((file: string, flags: { readonly json: boolean; readonly for?: Provider }) => {
+      const { decoder, report, refusal } = inspectFile(file, flags.for);
       printDiagnostics(decoder.diagnostics);
-      const report = inspection(decoder);
-      const refusal = refusalOf(decoder.model, decoder.view);
-      printResult(flags.json, report, () => inspectionText(report, decoder.view, refusal));
+      printResult(flags.json, report, () => {
+        const text = inspectionText(report, decoder.view, refusal);
+        const { placement } = report;
+        return flags.for === undefined || placement === undefined
+          ? text
+          : `${text}\n\n${placementText(placement, flags.for)}`;
+      });
     });
 }
 

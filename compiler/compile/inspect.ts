@@ -14,8 +14,12 @@ import { unseenReason } from "../recognize/model/unknown.ts";
 import type { Model } from "../ir/model.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
+import { placementOf, type Placement } from "../ops/placement/placement.ts";
+import { providers, type Provider } from "../ops/providers.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
+import { checkGiven, oneOf, type Checks } from "./check-given.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
+import { placementRecord } from "./placement.ts";
 import type {
   InspectedAttention,
   InspectedLayer,
@@ -28,17 +32,43 @@ import type {
   OutlinedBlock,
 } from "./inspection.ts";
 
+/** What to say of a model beside what is understood of it. */
+export interface InspectOptions {
+  /** The execution provider to say of where each node runs. */
+  readonly for?: Provider;
+}
+
 /**
  * Says what tfc understands of a model, and changes nothing.
  *
  * @param file an .onnx file
- * @throws TfcError FILE_NOT_FOUND, FILE_NOT_ONNX, and others of a model that cannot be read
+ * @example
+ * const { placement } = inspect("model.onnx", { for: "cuda" });
+ * console.log(placement?.nodes.filter(({ provider }) => provider !== "cuda"));
+ * @throws TfcError FILE_NOT_FOUND, FILE_NOT_ONNX, and others of a model that cannot be read; OPTION_UNKNOWN,
+ * OPTION_OUT_OF_RANGE
  */
-export function inspect(file: string): Inspection {
-  const decoder = openDecoder(file);
-  const refusal = refusalOf(decoder.model, decoder.view);
-  return { ...inspection(decoder), refusal, diagnostics: decoder.diagnostics };
+export function inspect(file: string, options: InspectOptions = {}): Inspection {
+  checkGiven(options, checks, "inspect", []);
+  const { decoder, report, refusal } = inspectFile(file, options.for);
+  return { ...report, refusal, diagnostics: decoder.diagnostics };
 }
+
+/** What a file holds, for {@link inspect} and the command. */
+export function inspectFile(file: string, provider: Provider | undefined) {
+  const placements: (Placement | null)[] = [];
+  const decoder = openDecoder(file, (model) => {
+    if (provider !== undefined) placements.push(placementOf(model, provider));
+  });
+  const refusal = refusalOf(decoder.model, decoder.view);
+  const report: InspectedModel = inspection(decoder);
+  if (provider === undefined) return { decoder, report, refusal };
+  const [placement = null] = placements;
+  const placed = placement === null ? null : placementRecord(placement, decoder.view, provider);
+  return { decoder, report: { ...report, placement: placed }, refusal };
+}
+
+const checks: Checks<InspectOptions> = { for: oneOf(providers) };
 
 /** What is understood of a model: its layers, attention and MLP of each, and what was missed. */
 export function inspection({ model, view, style, exporter }: OpenedDecoder): InspectedModel {

@@ -1,5 +1,6 @@
 import type { AdapterDescription } from "../adapters/description.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Provider } from "../ops/providers.ts";
 
 /** What tfc understands of a model: what `tfc inspect --json` prints, and two fields more. */
 export interface Inspection extends InspectedModel {
@@ -37,6 +38,8 @@ export interface InspectedModel {
   readonly replaced?: AdapterDescription;
   /** Fingerprint of the base of a compiled model. */
   readonly base?: string;
+  /** Where the nodes run, where that was asked for; null where, their functions written out, they are too many. */
+  readonly placement?: InspectedPlacement | null;
 }
 
 /** A number for each kind of block. */
@@ -177,4 +180,45 @@ export interface InspectedLora {
   readonly rank: number | null;
   /** α/r */
   readonly scale: number;
+}
+
+/**
+ * Where onnxruntime runs the nodes of a model, as far as its table of kernels and its rules tell: of the graph as it is
+ * written, its functions written out, before onnxruntime rewrites it.
+ */
+export interface InspectedPlacement {
+  readonly provider: Provider;
+  /** The version of onnxruntime whose kernels these are. */
+  readonly onnxruntime: string;
+  /** Nodes on the provider. */
+  readonly on: number;
+  /** Nodes elsewhere. */
+  readonly off: number;
+  /** Nodes elsewhere, by reason. */
+  readonly reasons: Readonly<Partial<Record<OffReason, number>>>;
+  /** Names of the values that are copied in each run, beside what is fed and fetched: to the device and from it. */
+  readonly copies: { readonly in: readonly string[]; readonly out: readonly string[] };
+  /** Every node, in the order of the graph, behind those graphs that are inside of others. */
+  readonly nodes: readonly InspectedNode[];
+}
+
+/**
+ * Why a node is not on the provider: it has no kernel of the op (`op`), none of this version of it (`version`), none for
+ * these types (`types`) or attributes (`attributes`); onnxruntime casts float16 to float around it, since only that has a
+ * kernel, on the CPU (`casts`); or it computes with shapes, which onnxruntime keeps on the CPU (`shapes`).
+ */
+export type OffReason = "op" | "version" | "types" | "attributes" | "casts" | "shapes";
+
+/** Where one node runs. */
+export interface InspectedNode {
+  /** Its name behind those of the calls that it is in. */
+  readonly name: string;
+  readonly op: string;
+  /** The layer that it is in; null of what is in none, or in none that is known. */
+  readonly layer: number | null;
+  /** Null where no provider has a kernel: onnxruntime writes the op out in others, or refuses the model. */
+  readonly provider: Provider | null;
+  readonly reason?: OffReason;
+  /** Of the reason `types`: what the node has and the kernels do not take. */
+  readonly types?: { readonly wanted: readonly string[]; readonly found: string };
 }

@@ -17,12 +17,17 @@ export interface OpenedDecoder {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Opens a model, makes its graph plain as `compile` does, and looks for a decoder. */
-export function openDecoder(file: string): OpenedDecoder {
+/**
+ * Opens a model, makes its graph plain as `compile` does, and looks for a decoder.
+ *
+ * @param look is shown the model as it is in the file
+ */
+export function openDecoder(file: string, look: (model: Model) => void = () => undefined): OpenedDecoder {
   const sink = new Sink();
   const { model, missing } = openModel(file, sink);
   const absent = absentData(missing);
   if (absent !== null) sink.report("EXTERNAL_DATA_ABSENT", { file }, absent);
+  look(model);
   // The style is that of the file: preparation takes its marks away.
   const [style, exporter] = [styleOf(model), exporterOf(model)];
   runPasses(

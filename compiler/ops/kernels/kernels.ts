@@ -1,10 +1,7 @@
 import type { ValueType } from "../../ir/type.ts";
+import type { Provider } from "../providers.ts";
 import { isDType, type DType } from "../../ir/dtype.ts";
 import { opKernels, typeLetters, typeSets } from "./kernels-data.ts";
-
-/** The execution providers whose kernels are known. */
-export const providers = ["cpu", "cuda"] as const;
-export type Provider = (typeof providers)[number];
 
 /** What the table says of a type: an element type, or that the value is no tensor. */
 export type KernelType = DType | "seq" | "optional" | "map";

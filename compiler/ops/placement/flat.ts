@@ -17,14 +17,20 @@ export interface FlatValue {
   readonly readers: Set<FlatNode>;
 }
 
+/** A call of a function, in the call that it is in itself. */
+export interface FlatCall {
+  readonly name: string;
+  readonly outer: FlatCall | null;
+}
+
 /** A node of such a model. */
 export interface FlatNode {
   readonly node: Node;
   /** The node of the model's graph that it is or is inside of: through calls of functions and through graphs. */
   readonly outermost: Node;
   readonly op: string;
-  /** Names of the calls that it is in, and its own. */
-  readonly path: readonly string[];
+  /** The call that it is in; null in the model's graph. */
+  readonly call: FlatCall | null;
   readonly scope: Scope;
   readonly facts: OpKernels | null;
   /** The version of its op; null where onnxruntime does not know the op. */

@@ -4,8 +4,9 @@ import type { Func, Model } from "../../ir/model.ts";
 import type { Node } from "../../ir/node.ts";
 import { asTensor } from "../../ir/type.ts";
 import type { Value } from "../../ir/value.ts";
-import { kernelsOf, kernelType, sinceOf, type Provider } from "../kernels/kernels.ts";
-import type { FlatNode, FlatValue, Scope } from "./flat.ts";
+import { kernelsOf, kernelType, sinceOf } from "../kernels/kernels.ts";
+import type { Provider } from "../providers.ts";
+import type { FlatCall, FlatNode, FlatValue, Scope } from "./flat.ts";
 import { refusal } from "./refusal.ts";
 import { bindOutputs, typesOf } from "./types.ts";
 
@@ -16,8 +17,9 @@ export const MOST_FLAT_NODES = 200_000;
 interface Environment {
   readonly values: Map<Value, FlatValue | null>;
   readonly opsets: ReadonlyMap<string, number>;
-  readonly attribute: (node: Node, name: string) => Attribute | undefined;
-  readonly path: readonly string[];
+  /** What the call gives for attributes of the function. */
+  readonly attributes: ReadonlyMap<string, Attribute>;
+  readonly call: FlatCall | null;
 }
 
 /** A graph on the way of the walk, and what is done at its end. */
@@ -51,8 +53,8 @@ class Flattener {
     const environment: Environment = {
       values: new Map(),
       opsets: this.#model.opsets,
-      attribute: (node, name) => node.attributes.get(name),
-      path: [],
+      attributes: new Map(),
+      call: null,
     };
     this.#enter(this.#model.graph, main, environment, null, () => undefined);
     for (let top = this.#frames.at(-1); top !== undefined; top = this.#frames.at(-1)) {
@@ -103,7 +105,11 @@ class Flattener {
   #hasKernel(node: Node, { environment }: Frame): boolean {
     if (kernelsOf(node.op) === null) return false;
     const facts = factsOf(node, environment);
-    const given = { op: node.op, ...facts, attribute: (name: string) => environment.attribute(node, name) };
+    const given = {
+      op: node.op,
+      ...facts,
+      attribute: (name: string) => attributeOf(node, name, environment),
+    };
     const inputs = inputsOf(node, environment);
     const { bound } = typesOf({ ...given, inputs, results: [] }, node.outputs.length);
     return [this.#provider, "cpu" as const].some(
@@ -118,12 +124,8 @@ class Flattener {
     const inner: Environment = {
       values: new Map(callee.body.inputs.map((formal, i) => [formal, given[i] ?? null])),
       opsets: callee.opsets,
-      attribute: (one, name) => {
-        const attr = one.attributes.get(name);
-        if (attr?.kind !== "ref") return attr;
-        return environment.attribute(node, attr.parameter) ?? callee.defaults.get(attr.parameter);
-      },
-      path: [...environment.path, node.name ?? node.opType],
+      attributes: attributesOf(node, callee, environment),
+      call: { name: node.name ?? node.opType, outer: environment.call },
     };
     this.#frames.push({
       nodes: callee.body.nodes[Symbol.iterator](),
@@ -145,14 +147,14 @@ class Flattener {
       node,
       outermost: frame.outermost ?? node,
       op: node.op,
-      path: [...environment.path, node.name ?? node.opType],
+      call: environment.call,
       scope,
       ...factsOf(node, environment),
       inputs: inputsOf(node, environment),
       outputs: [],
       captures: new Set(),
       scopes: [],
-      attribute: (name) => environment.attribute(node, name),
+      attribute: (name) => attributeOf(node, name, environment),
       types: new Map(),
     };
     scope.nodes.push(flat);
@@ -176,6 +178,22 @@ class Flattener {
 }
 
 type MutableNode = { -readonly [K in keyof FlatNode]: FlatNode[K] };
+
+/** An attribute of a node, where it is the caller's as the call gives it. */
+function attributeOf(node: Node, name: string, { attributes }: Environment): Attribute | undefined {
+  const attr = node.attributes.get(name);
+  return attr?.kind === "ref" ? attributes.get(attr.parameter) : attr;
+}
+
+/** What a call gives for the attributes of a function, or the function itself does. */
+function attributesOf(node: Node, callee: Func, environment: Environment): ReadonlyMap<string, Attribute> {
+  const given = new Map(callee.defaults);
+  for (const name of node.attributes.keys()) {
+    const attr = attributeOf(node, name, environment);
+    if (attr !== undefined) given.set(name, attr);
+  }
+  return given;
+}
 
 /** What onnxruntime has of a node's op, in the version that is imported where the node stands. */
 function factsOf(node: Node, { opsets }: Environment): Pick<FlatNode, "facts" | "since"> {
@@ -222,7 +240,7 @@ function constant(node: Node, { scope, environment }: Frame): void {
   for (const output of node.outputs) {
     const flat = newValue(output, scope, null);
     const [name, attr] = [...node.attributes][0] ?? ["", undefined];
-    const given = name === "" ? undefined : environment.attribute(node, name);
+    const given = name === "" ? undefined : attributeOf(node, name, environment);
     environment.values.set(output, { ...flat, ...constantOf(given ?? attr), readers: flat.readers });
   }
 }

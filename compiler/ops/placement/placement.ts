@@ -1,9 +1,9 @@
 import type { Model } from "../../ir/model.ts";
-import type { Provider } from "../kernels/kernels.ts";
+import type { Provider } from "../providers.ts";
 import { copiesIn } from "./copies.ts";
 import type { FlatNode, FlatValue, Scope } from "./flat.ts";
 import { flatten } from "./flatten.ts";
-import { refusal, type Reason } from "./refusal.ts";
+import { refusal, runsInFloat, type Reason } from "./refusal.ts";
 import { shapeNodes } from "./shape-nodes.ts";
 
 /** Where a node runs. */
@@ -55,8 +55,8 @@ function placeIn(scope: Scope, provider: Provider): Placement {
   const nodes = scope.nodes.map((node): PlacedNode => {
     const reason = refused.get(node) ?? null;
     if (reason === null) return { node, provider, reason };
-    const fallback = refusal(node, "cpu") === null || reason === "shapes";
-    return { node, provider: fallback ? "cpu" : null, reason };
+    if (reason === "shapes" || refusal(node, "cpu") === null) return { node, provider: "cpu", reason };
+    return runsInFloat(node) ? { node, provider: "cpu", reason: "casts" } : { node, provider: null, reason };
   });
   const onDevice = new Set(nodes.filter((one) => one.provider === "cuda").map(({ node }) => node));
   return { nodes, copies: provider === "cpu" ? { in: [], out: [] } : copiesIn(scope, onDevice) };

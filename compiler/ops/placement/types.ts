@@ -1,6 +1,6 @@
 import { dtypeOf, type DType } from "../../ir/dtype.ts";
 import { kernelType, signatureOf, type KernelType, type Parameter } from "../kernels/kernels.ts";
-import { providers } from "../kernels/kernels.ts";
+import { providers } from "../providers.ts";
 import type { FlatNode } from "./flat.ts";
 
 type Typed = Pick<FlatNode, "op" | "facts" | "since" | "attribute"> & {
