@@ -1,5 +1,5 @@
 import type { Graph } from "../../compiler/ir/graph.ts";
-import type { Model } from "../../compiler/ir/model.ts";
+import { functionKey, type Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { before, Builder } from "../../compiler/ir/builder.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
@@ -45,6 +45,12 @@ export function raiseOpset(model: Model, rw: Rewriter, to: number): string | nul
     for (const domain of ["", "ai.onnx"])
       if ((owner.opsets.get(domain) ?? to) < to) rw.setOpset(owner, domain, to);
   return null;
+}
+
+/** Why an op of the standard would be something else in a model: it has a function of that name. Null where it is not. */
+export function redefined(model: Model, ops: readonly string[]): string | null {
+  const own = ops.find((name) => model.functions.has(functionKey({ domain: "", name })));
+  return own === undefined ? null : `the model has a function ${own} of its own`;
 }
 
 function bodiesOf(model: Model): readonly Graph[] {

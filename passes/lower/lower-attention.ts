@@ -14,7 +14,7 @@ import {
 import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
 import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
-import { raiseOpset } from "./_opset.ts";
+import { raiseOpset, redefined } from "./_opset.ts";
 
 /** The first with `Attention`. */
 const OPSET = 23;
@@ -53,7 +53,7 @@ export const lowerAttention: Pass<object, BlockVisitor> = {
           const exact = found.get(block);
           if (exact === undefined) return;
           if (raised === undefined) {
-            raised = raiseOpset(model, rewriter, OPSET);
+            raised = redefined(model, ["Attention"]) ?? raiseOpset(model, rewriter, OPSET);
             if (raised !== null) sink.report("ATTENTION_KEPT", placeOf(block.anchor.node), { why: raised });
           }
           if (raised !== null) return;

@@ -2,7 +2,6 @@ import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
 import { before, Builder } from "../../compiler/ir/builder.ts";
-import { functionKey, type Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
@@ -14,7 +13,7 @@ import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
 import { readNorm, type ExactNorm } from "../../compiler/recognize/norm/exact.ts";
 import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
-import { raiseOpset } from "./_opset.ts";
+import { raiseOpset, redefined } from "./_opset.ts";
 
 /** The first versions of the default domain with each op. */
 const opsets = { rms: 23, layer: 17 } as const;
@@ -58,7 +57,8 @@ export const lowerNorms: Pass<object, NodeVisitor> = {
         exit: () => {
           const kinds = new Set(found.map(({ norm }) => norm.kind));
           const newest = Math.max(0, ...[...kinds].map((kind) => opsets[kind]));
-          const why = redefined(model, kinds) ?? raiseOpset(model, rewriter, newest);
+          const ops = [...kinds].map((kind) => names[kind]);
+          const why = redefined(model, ops) ?? raiseOpset(model, rewriter, newest);
           if (why === null)
             lowerAll(
               found.map(({ norm }) => norm),
@@ -73,12 +73,6 @@ export const lowerNorms: Pass<object, NodeVisitor> = {
     };
   },
 };
-
-/** Why an op of the standard would be something else in a model; null where it is not. */
-function redefined(model: Model, kinds: ReadonlySet<ExactNorm["kind"]>): string | null {
-  const own = [...kinds].find((kind) => model.functions.has(functionKey({ domain: "", name: names[kind] })));
-  return own === undefined ? null : `the model has a function ${names[own]} of its own`;
-}
 
 /** One message for each reason. */
 function reportKept(kept: readonly { readonly mean: Node; readonly why: string }[], sink: Sink): void {
