@@ -61,7 +61,11 @@ export function expertsIn(
       (isFused ? activationOf(router.choice) : activationBetween(products, region)),
     separate,
     shared: shared.map((mlp) => ({ mlp, gate: gateOfShared(mlp, region, index) })),
-    dtype: separate[0]?.dtype ?? typeOfWeights([...products, ...inner]) ?? shared[0]?.dtype ?? null,
+    dtype:
+      separate[0]?.dtype ??
+      typeOfWeights([...products, ...inner]) ??
+      shared[0]?.dtype ??
+      (isFused ? typeOfScores(router) : null),
   };
 }
 
@@ -178,6 +182,14 @@ function typeOfWeights(products: readonly Node[]): DType | null {
     }
   }
   return null;
+}
+
+/** What an op computes in whose own weights are quantized: it takes scores of the type that its input has. */
+function typeOfScores({ choice, linear }: Router): DType | null {
+  const scores = choice.input(scoresOfExperts(choice) ?? 1);
+  const chain = scores === null ? [] : viewChain(scores);
+  const isSame = chain.includes(linear.output) && !chain.some(({ producer }) => producer?.op === "Cast");
+  return isSame ? linear.dtype : null;
 }
 
 function activationOf(fused: Node): string | null {
