@@ -104,9 +104,8 @@ export default { adapters: [{ kind: "scalarlm", sites: ["mlp"], settings: { head
     expect(shapesIn(folder)).toEqual({
       "mlp.key_param_tokens": [4, 8],
       "mlp.value_param_tokens": [4, 8],
-      // Behind the members lie the zeros of the base.
-      "self_attn.q_proj.lora_A.weight": [4, 2, 8],
-      "self_attn.q_proj.lora_B.weight": [4, 8, 2],
+      "self_attn.q_proj.lora_A.weight": [3, 2, 8],
+      "self_attn.q_proj.lora_B.weight": [3, 8, 2],
     });
   });
 
@@ -188,8 +187,8 @@ describe("flags win over a configuration", () => {
     const folder = fresh({ "tfc.config.json": bank });
     compiledIn(folder, "--members", "4");
     expect(bytes(folder)).toEqual([
-      [5, 3, 8],
-      [5, 8, 3],
+      [4, 3, 8],
+      [4, 8, 3],
     ]);
   });
 
