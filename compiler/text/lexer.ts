@@ -11,7 +11,7 @@ export interface Token {
 /** Graphs and types inside each other: as deep as protobuf's messages may be. */
 const DEPTH = 100;
 
-const space = /(?:\s+|#[^\n]*)*/y;
+const space = /\s*(?:#[^\n]*\s*)*/y;
 const trailing = /[ \t]*#([^\n]*)/y;
 const word = /[A-Za-z_][A-Za-z0-9_]*/y;
 const number = /-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|-(?:infinity|inf|nan)\b/iy;

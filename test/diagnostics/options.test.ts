@@ -34,7 +34,7 @@ const compileFlags: readonly (readonly [flag: string, value: string, code: strin
 
 describe("verify of what a graph does not take", () => {
   it.each<[string, string, string]>([
-    ["--load nowhere", "ADAPTER_INPUTS_NONE", "the graph takes no adapters as inputs"],
+    ["--load nowhere", "FILE_NOT_FOUND", "cannot open nowhere"],
     ["--adapter-ids 0,1", "ADAPTER_IDS_NONE", "the graph holds no bank"],
     ["--alpha 3", "OPTION_UNUSED", "--alpha would have no effect"],
     ["--force", "OPTION_UNUSED", "--force would have no effect"],

@@ -5,8 +5,8 @@ import { setFlagsFromString } from "node:v8";
 /** Where the sources lie whose steps are counted. */
 const root = path.resolve(import.meta.dirname, "../..");
 
-/** V8's compilers. */
-const tiers = ["turbofan", "maglev", "sparkplug"] as const;
+/** V8's compilers: those that are on, since each is put on again. Maglev is from Node 22 on. */
+const tiers = ["turbofan", "sparkplug", ...(Number.parseInt(process.versions.node) < 22 ? [] : ["maglev"])];
 
 /** How often parts of the sources ran, by file and offset. */
 type Counts = ReadonlyMap<string, number>;

@@ -28,9 +28,14 @@ export async function tfcHere(...args: readonly string[]): Promise<Outcome> {
       return true;
     }),
   );
+  // Of each test file's own copy of the command line, which a worker has many of.
+  const listeners = (["stdout", "stderr"] as const).map((name) => process[name].listeners("error"));
   try {
     return { status: await main(args), ...printed };
   } finally {
+    for (const [i, stream] of [process.stdout, process.stderr].entries())
+      for (const one of stream.listeners("error"))
+        if (listeners[i]?.includes(one) !== true) stream.off("error", one as (error: Error) => void);
     for (const spy of spies) spy.mockRestore();
   }
 }

@@ -169,7 +169,7 @@ describe("metadata", () => {
       "version [ [ [ [Array] ] ] ]",
     ],
     ["no sites", { version: 1, parts: [{ ...part, sites: [1] }] }, "without a list of sites"],
-    ["a site that is none", { version: 1, parts: [{ ...part, sites: ["lm_head"] }] }, 'a site "lm_head"'],
+    ["a site that is none", { version: 1, parts: [{ ...part, sites: ["lm_tail"] }] }, 'a site "lm_tail"'],
     ["a site twice", { version: 1, parts: [part, part] }, `${q} twice`],
     [
       "a site without leaves",
