@@ -101,7 +101,7 @@ async function stage(
 ): Promise<void> {
   for (const [from, to] of needed) {
     // A base in a folder named like the one its weights would go to.
-    if (sameFile(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: base }, { file: to });
+    if (sameEntry(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: base }, { file: to });
   }
   if (mode !== "link") return files.copy([...needed], progress);
   const how = new Map<string, "link" | "copy">();
@@ -196,6 +196,18 @@ export function sameFile(a: string, b: string): boolean {
   if (resolve(a) === resolve(b)) return true;
   const [x, y] = [statOf(a), statOf(b)];
   return x !== null && x.dev === y?.dev && x.ino === y.ino;
+}
+
+/**
+ * Whether to put a file at one path would take the other away. Outputs are renamed into place, which leaves alone what
+ * has the same bytes under a second name: the hard links of an earlier output may be replaced.
+ */
+function sameEntry(a: string, b: string): boolean {
+  if (!sameFile(a, b)) return false;
+  if ((statOf(a)?.nlink ?? 1) < 2) return true;
+  const [x, y] = [realpathSync(a), realpathSync(b)];
+  // A file system that does not tell case apart has one entry for both.
+  return sameFile(dirname(x), dirname(y)) && basename(x).toLowerCase() === basename(y).toLowerCase();
 }
 
 /** null for a path that leads nowhere, also where a part of it is a file. */

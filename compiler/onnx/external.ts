@@ -1,8 +1,9 @@
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, normalize, relative, resolve, sep } from "node:path";
 import { inputError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import { refusePointerAt } from "./lfs.ts";
+import { lookAt } from "./open-failure.ts";
 import type { Entry } from "./schema.ts";
 import { stampOf, type Stamp } from "./stamp.ts";
 
@@ -36,7 +37,8 @@ export class ExternalResolver {
 
   /**
    * @param bytes the size the tensor's type asks for, or null when unknown
-   * @throws TfcError EXTERNAL_PATH_ESCAPES, EXTERNAL_DATA_INVALID, EXTERNAL_DATA_SHORT, FILE_IS_LFS_POINTER
+   * @throws TfcError EXTERNAL_PATH_ESCAPES, EXTERNAL_DATA_INVALID, EXTERNAL_DATA_SHORT, FILE_IS_LFS_POINTER;
+   *   FILE_NOT_FOUND for a file that is there and may not be read
    */
   resolve(
     entries: readonly Entry[],
@@ -91,12 +93,12 @@ export class ExternalResolver {
       throw inputError("EXTERNAL_PATH_ESCAPES", place, { location });
     }
     let found: { file: string; size: number } | null = null;
-    if (existsSync(file)) {
+    const stat = lookAt(file);
+    if (stat !== null) {
       const real = realpathSync(file);
       if (!isInside(realpathSync(this.#folder), real) && !isInside(realFolderOf(this.model), real)) {
         throw inputError("EXTERNAL_PATH_ESCAPES", place, { location });
       }
-      const stat = statSync(file);
       if (stat.isFile()) found = { file, size: stat.size };
       const stamp = stampOf(file);
       if (stamp !== null) this.stamps.set(file, stamp);

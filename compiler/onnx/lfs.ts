@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { inputError } from "../diagnostics/error.ts";
+import { opening } from "./open-failure.ts";
 
 /** Pointers are smaller than this, and begin so: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md */
 const LIMIT = 1024;
@@ -21,9 +22,9 @@ export function refusePointer(file: string, fd: number): void {
   throw inputError("FILE_IS_LFS_POINTER", { file }, { file, size: stands ?? null });
 }
 
-/** The same of a file that is not open. @throws what opening it throws */
+/** The same of a file that is not open. @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER */
 export function refusePointerAt(file: string): void {
-  const fd = openSync(file, "r");
+  const fd = opening(file, () => openSync(file, "r"));
   try {
     refusePointer(file, fd);
   } finally {

@@ -3,6 +3,7 @@ import { inputError, TfcError } from "../diagnostics/error.ts";
 import type { ByteRange } from "../ir/tensor.ts";
 import { refusePointer } from "./lfs.ts";
 import { insteadOfFolder } from "./models-in.ts";
+import { cannotOpen } from "./open-failure.ts";
 
 const WINDOW = 1 << 20;
 
@@ -25,7 +26,7 @@ export class FileSource {
       this.size = fstatSync(this.#fd).size;
     } catch (cause) {
       if (cause instanceof TfcError) throw cause;
-      throw inputError("FILE_NOT_FOUND", { file }, { file, found: openFailure(cause) }, cause);
+      throw cannotOpen(file, cause);
     }
     try {
       refusePointer(file, this.#fd);
@@ -74,14 +75,6 @@ function notAFile(file: string, isFolder: boolean): TfcError {
   const found = isFolder ? "a folder" : "something else than a regular file";
   const fix = isFolder ? { fix: insteadOfFolder(file) } : {};
   return inputError("FILE_NOT_FOUND", { file }, { file, found, ...fix });
-}
-
-/** What stands in the way of opening a file, in words. */
-function openFailure(cause: unknown): string {
-  const code = typeof cause === "object" && cause !== null && "code" in cause ? cause.code : undefined;
-  if (code === "ENOENT" || code === "ENOTDIR") return "none at this path";
-  if (code === "EACCES" || code === "EPERM") return "one that may not be read";
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 /** Reads a range of a file now. */

@@ -1,27 +1,19 @@
 import { closeSync, openSync, readSync } from "node:fs";
-import { inputError } from "../diagnostics/error.ts";
 import { refusePointer } from "../onnx/lfs.ts";
+import { opening } from "../onnx/open-failure.ts";
 
 /** Node reads and writes less than 2 GiB in one call, and its checksum leaves out what lies beyond 4 GiB. */
 export const STEP = 2 ** 30;
 
 /** Opens a file for reading. @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER */
 export function openFile(file: string): number {
-  const fd = opened(file);
+  const fd = opening(file, () => openSync(file, "r"));
   try {
     refusePointer(file, fd);
     return fd;
   } catch (cause) {
     closeSync(fd);
     throw cause;
-  }
-}
-
-function opened(file: string): number {
-  try {
-    return openSync(file, "r");
-  } catch (cause) {
-    throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
   }
 }
 

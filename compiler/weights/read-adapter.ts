@@ -2,6 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from
 import { join } from "node:path";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { refusePointerAt } from "../onnx/lfs.ts";
+import { opening } from "../onnx/open-failure.ts";
 import type { AdapterFile } from "./adapter-file.ts";
 import { readOnnxAdapterFile } from "./onnx-adapter/adapter.ts";
 import type { Hints } from "./parts.ts";
@@ -51,7 +52,7 @@ interface Source {
 }
 
 function sourceOf(path: string): Source {
-  const stat = looking(path, () => statSync(path, { throwIfNoEntry: false }));
+  const stat = opening(path, () => statSync(path, { throwIfNoEntry: false }));
   if (stat === undefined) throw inputError("FILE_NOT_FOUND", { file: path }, { file: path });
   if (stat.isDirectory()) return folderSource(path);
   if (!stat.isFile()) {
@@ -59,18 +60,18 @@ function sourceOf(path: string): Source {
     throw inputError("FILE_NOT_FOUND", { file: path }, { file: path, found });
   }
   if (isOnnxAdapter(path)) return { format: "onnx_adapter", file: path };
-  looking(path, () => {
+  opening(path, () => {
     refusePointerAt(path);
   });
   if (isTorchFile(path)) return { format: "torch", file: path };
-  const start = looking(path, () => beginning(path));
+  const start = opening(path, () => beginning(path));
   // Eight bytes of length, then JSON.
   if (start[8] === 0x7b) return { format: "safetensors", file: path };
   throw unknown(path, describe(start));
 }
 
 function folderSource(folder: string): Source {
-  const names = looking(folder, () => readdirSync(folder));
+  const names = opening(folder, () => readdirSync(folder));
   if (names.includes(peftFiles.config)) return { format: "peft", file: folder };
   const [latest, ...others] = latestCheckpoints(names);
   if (latest === undefined) {
@@ -90,17 +91,6 @@ function latestCheckpoints(names: readonly string[]): readonly string[] {
   });
   const highest = Math.max(...steps.map(({ step }) => step));
   return steps.filter(({ step }) => step === highest).map(({ name }) => name);
-}
-
-/** What the file system refuses is said by the path that was given. */
-function looking<T>(file: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    if (cause instanceof TfcError) throw cause;
-    const found = cause instanceof Error ? cause.message : String(cause);
-    throw inputError("FILE_NOT_FOUND", { file }, { file, found }, cause);
-  }
 }
 
 function beginning(file: string): Uint8Array {

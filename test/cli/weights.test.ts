@@ -87,6 +87,34 @@ describe("--weights link, the default in the base's folder", () => {
   });
 });
 
+describe.each([
+  ["dynamo", "model.onnx.data"],
+  ["torchscript", "model.onnx"],
+] as const)("a compile again after --weights link (%s)", (style, data) => {
+  it.each(["link", "copy", "inline"])(
+    "replaces the links, and leaves the base: --weights %s",
+    async (mode) => {
+      const found = compiled(style, "../out/m.onnx", "--weights", "link");
+      const base = path.join(found.folder, data);
+      const before = readFileSync(base);
+      const again = ["compile", "model.onnx", "-o", "../out/m.onnx", "--rank", "2", "--weights", mode];
+      expect(tfc(again, found.folder).status).toBe(0);
+      expect(readFileSync(base).equals(before)).toBe(true);
+      const link = path.join(path.dirname(found.output), "m.base", data);
+      // A copy of inline weights goes into the graph's own file.
+    if (mode === "link" || (mode === "copy" && style === "dynamo"))
+      expect(inode(link) === inode(base)).toBe(mode === "link");
+      expect(filesIn(path.dirname(found.output))).toEqual([
+        "m.adapters.safetensors",
+        "m.base",
+        `m.base/${data}`,
+        "m.onnx",
+      ]);
+      await expectSame(found);
+    },
+  );
+});
+
 describe("--weights link into another folder", () => {
   it.each([
     ["dynamo", "model.onnx.data"],

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync, readSync, statSync, type Stats } from "node:fs";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
+import { opening } from "../../onnx/open-failure.ts";
 import { byteSize, dtypeOf, type DType } from "../../ir/dtype.ts";
 import {
   adapterFields,
@@ -132,19 +133,4 @@ function readWhole(file: string): Buffer {
 /** What is at a path. Asked before it is opened: opening a pipe would wait for someone to write into it. */
 function look(file: string): Stats {
   return opening(file, () => statSync(file));
-}
-
-function opening<T>(file: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw inputError(
-      "FILE_NOT_FOUND",
-      { file },
-      { file, ...(code === "ENOENT" ? {} : { found: why }) },
-      cause,
-    );
-  }
 }

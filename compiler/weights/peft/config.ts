@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import { refusePointerAt } from "../../onnx/lfs.ts";
+import { opening } from "../../onnx/open-failure.ts";
 import { isRecord, jsonText } from "../json-values.ts";
 
 /** What an adapter_config.json of LoRA says, with the defaults of PEFT 0.21's LoraConfig for what it leaves out. */
@@ -177,12 +178,7 @@ export function readPeftConfig(file: string): PeftConfig {
 }
 
 function parse(file: string): Json {
-  let source: string;
-  try {
-    source = readFileSync(file, "utf8");
-  } catch (cause) {
-    throw inputError("FILE_NOT_FOUND", { file }, { file }, cause);
-  }
+  const source = opening(file, () => readFileSync(file, "utf8"));
   refusePointerAt(file);
   let json: unknown;
   try {

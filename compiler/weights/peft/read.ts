@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { inputError, type TfcError } from "../../diagnostics/error.ts";
+import { lookAt } from "../../onnx/open-failure.ts";
 import { MAGNITUDE } from "../../adapters/dora.ts";
 import type { AdapterFile } from "../adapter-file.ts";
 import { makeParts, type Hints } from "../parts.ts";
@@ -81,11 +81,11 @@ function inLayer(module: string, layer: number): string {
 
 function openWeights(folder: string): { file: string; weights: StateDict; base: string | null } {
   const [file, old] = [join(folder, peftFiles.weights), join(folder, peftFiles.oldWeights)];
-  if (existsSync(file)) {
+  if (lookAt(file) !== null) {
     const { tensors, metadata } = openSafetensors(file);
     return { file, weights: tensors, base: metadata.get(BASE_KEY) ?? null };
   }
-  if (existsSync(old)) return { file: old, weights: readStateDict(old), base: null };
+  if (lookAt(old) !== null) return { file: old, weights: readStateDict(old), base: null };
   throw inputError(
     "FILE_NOT_FOUND",
     { file: folder },
