@@ -15,7 +15,7 @@ import type { Option as PassOption } from "../pass/options.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
-import { byteText, grouped, printDiagnostics, printResult, rows } from "./output.ts";
+import { byteText, counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { providers } from "../ops/providers.ts";
 import { say } from "./streams.ts";
 
@@ -263,7 +263,9 @@ function reportText(report: CompileReport): string {
     ...(report.replaced === 0
       ? []
       : [["replaced", `${report.replaced} by token-parameter attention`] as const]),
-    ...(report.overrides === 0 ? [] : [["overrides", `${report.overrides} weights of the base`] as const]),
+    ...(report.overrides === 0
+      ? []
+      : [["overrides", counted(report.overrides, "weight of the base", "weights of the base")] as const]),
     ["parameters", `${grouped(parameters.added)} added${percent}`],
     ...(parameters.padding === 0 ? [] : [["padding", paddingText(parameters)] as const]),
     ["files", files.join("\n")],

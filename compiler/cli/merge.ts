@@ -5,7 +5,7 @@ import { merge } from "../compile/merge.ts";
 import { weightModes, type WeightMode } from "../compile/place-weights.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { copyProgress } from "./copy-progress.ts";
-import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
+import { byteText, counted, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly output: string;
@@ -44,7 +44,7 @@ async function run(input: string, flags: Flags): Promise<void> {
   printDiagnostics(report.diagnostics);
   printResult(flags.json, report, () =>
     rows([
-      ["merged", `${report.merged} weights of the base`],
+      ["merged", counted(report.merged, "weight of the base", "weights of the base")],
       ["files", report.files.map((file) => `${here(file)}  ${byteText(statSync(file).size)}`).join("\n")],
     ]),
   );

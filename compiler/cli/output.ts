@@ -37,6 +37,11 @@ export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
   }
 }
 
+/** `1 weight`, `2 weights` */
+export function counted(count: number, one: string, several: string): string {
+  return `${count} ${count === 1 ? one : several}`;
+}
+
 /** `1,234,567` */
 export function grouped(n: number): string {
   // By hand: toLocaleString loads the tables of all locales, ten milliseconds of a short command.

@@ -108,7 +108,7 @@ export const adapterCodes = {
     fix: "compile the model with the adapter beside it: tfc compile --load; or merge into a float export",
   })),
   BASE_UNKNOWN: note(() => ({
-    what: "base unknown: the adapter does not say which weights it was trained for; names and shapes fit this model",
+    what: "the adapter does not say which weights it was trained for; its names and shapes fit this model",
     fix: "tfc adapter import ADAPTER --base MODEL writes the adapter with the fingerprint of a base that you know to be its own",
   })),
   ADAPTER_NOT_FINITE: error((p: { index: number; dtype: string }) => ({

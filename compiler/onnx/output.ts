@@ -284,13 +284,17 @@ function checkTarget(file: string): void {
 const SPACE =
   "free that much on the disk, choose another -o, or --weights link, which copies no weights on one disk";
 
+/** Bytes in the unit in which two sizes that differ look different, as a rule. */
+function sizeText(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
 function checkSpace(file: string, bytes: number): void {
   if (bytes === 0) return;
   const { bavail, bsize } = statfsSync(dirname(resolve(file)));
   if (bytes <= bavail * bsize) return;
   const free = bavail * bsize;
-  const [need, have] = [bytes, free].map((n) => `${(n / 1e9).toFixed(1)} GB`);
-  const why = `${bytes} bytes to write and ${free} bytes free on the disk (${need} and ${have})`;
+  const why = `${sizeText(bytes)} to write and ${sizeText(free)} free on the disk`;
   throw inputError("FILE_NOT_WRITABLE", { file }, { file, why, fix: SPACE });
 }
 
