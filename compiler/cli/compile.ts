@@ -133,7 +133,9 @@ async function run(model: string, flags: Flags): Promise<void> {
   const progress = copyProgress();
   const report = await compile({ ...options, progress: progress.update }).finally(progress.end);
   printDiagnostics(report.diagnostics);
-  printResult(flags.json, reportObject(report), () => reportText(report));
+  printResult(flags.json, { ...(file === null ? {} : { config: file }), ...reportObject(report) }, () =>
+    reportText(report, file),
+  );
 }
 
 /** Flags about adapters that are not there. What a configuration says may be meant for other flags than today's. */
@@ -247,7 +249,7 @@ function reportObject(report: CompileReport): object {
   };
 }
 
-function reportText(report: CompileReport): string {
+function reportText(report: CompileReport, config: string | null): string {
   const { attention, mlp, parameters } = report;
   const percent =
     parameters.base === 0 ? "" : ` (${((100 * parameters.added) / parameters.base).toFixed(2)}% of the base)`;
@@ -255,6 +257,7 @@ function reportText(report: CompileReport): string {
     (file) => `${here(file)}  ${byteText(statSync(file).size)}${noteOf(file, report)}`,
   );
   return rows([
+    ...(config === null ? [] : [["config", here(config)] as const]),
     [
       "blocks",
       `${attention.matched} of ${attention.seen} attention, ${mlp.matched} of ${mlp.seen} MLP matched`,

@@ -109,6 +109,13 @@ export default { adapters: [{ kind: "scalarlm", sites: ["mlp"], settings: { head
     });
   });
 
+  it("is named in what compile prints, as text and as JSON", () => {
+    const folder = fresh({ "tfc.config.json": oneLora });
+    expect(tfc(["compile", "model.onnx"], folder).stdout).toMatch(/^config +tfc\.config\.json$/m);
+    const { stdout } = tfc(["compile", "model.onnx", "--json"], folder);
+    expect(JSON.parse(stdout)).toMatchObject({ config: path.join(folder, "tfc.config.json") });
+  });
+
   it.each(["adapter.safetensors", ["./adapter.safetensors"]])("loads %j from beside itself", async (load) => {
     const folder = fresh({ "some/where/tfc.config.json": { load } });
     await writeWeights(path.join(folder, "some/where/adapter.safetensors"), scalarlmOf("model.layers.0.mlp"));
