@@ -27,7 +27,8 @@ export type ConfigOptions = Pick<
 >;
 
 const isText = (value: unknown): boolean => typeof value === "string";
-const isTexts = (value: unknown): boolean => isText(value) || (Array.isArray(value) && value.every(isText));
+const isTexts = (value: unknown): boolean =>
+  isText(value) || (Array.isArray(value) && value.length > 0 && value.every(isText));
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value);
 const isSwitch = (value: unknown): boolean => typeof value === "boolean";
 const isList = (value: unknown): boolean => Array.isArray(value);
@@ -37,7 +38,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
   {
     adapters: ["a list of { kind, sites, settings }", isList],
     replace: ["a list of { sites, settings }", isList],
-    load: ["a path, or a list of paths", isTexts],
+    load: ["a path, or a list of paths, one at least", isTexts],
     residence: ["baked, inputs, optional-inputs or bank", isText],
     members: ["a whole number", isCount],
     seed: ["a whole number", isCount],

@@ -37,6 +37,22 @@ export function inspectCommand(): Command {
     });
 }
 
+/** A line for each input. Those of one type whose names differ in a number alone, as of a cache, share one. */
+function inputsText(inputs: InspectedModel["inputs"]): string {
+  const alike = new Map<string, { readonly type: string; readonly names: string[] }>();
+  for (const { name, type } of inputs) {
+    const key = `${name.replace(/\d+/, "#")} ${type}`;
+    const known = alike.get(key);
+    if (known === undefined) alike.set(key, { type, names: [name] });
+    else known.names.push(name);
+  }
+  const lines = [...alike.values()].map(({ type, names: [first = "", ...others] }) => {
+    const last = others.at(-1);
+    return `${first}${last === undefined ? "" : ` … ${last}`}  ${type}`;
+  });
+  return lines.length === 0 ? "none" : lines.join("\n");
+}
+
 function othersText(others: readonly { readonly layer: number; readonly op: string }[]): string {
   const ops = [...new Set(others.map(({ op }) => op))].join(", ");
   const layers = [...new Set(others.map(({ layer }) => layer))];
@@ -58,6 +74,7 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ["style", `${report.style}, written by ${report.exporter}`],
     ["hidden size", report.hiddenSize === null ? "unknown" : String(report.hiddenSize)],
     ["parameters", grouped(report.parameters)],
+    ["inputs", inputsText(report.inputs)],
     ["attention", countText(matched.attention, seen.attention, report.unseen?.["attention"])],
     ["mlp", countText(matched.mlp, seen.mlp, report.unseen?.["mlp"])],
     ...(report.others === undefined ? [] : [["other blocks", othersText(report.others)] as const]),

@@ -9,6 +9,8 @@ export type Checks<O> = Readonly<Record<keyof O & string, Check>>;
 
 export const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
 export const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+/** What an empty list asks for is unclear: nothing of the kind, or the default. */
+export const isSomeTexts = (value: unknown): boolean => isTexts(value) && (value as unknown[]).length > 0;
 const isRecord = (value: unknown): boolean =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 

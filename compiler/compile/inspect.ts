@@ -1,6 +1,7 @@
 import { describedIn } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { locText } from "../ir/entity.ts";
+import { typeText } from "../ir/type.ts";
 import type { Site } from "../sites/site.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
 import type { Latent } from "../recognize/attention/latent.ts";
@@ -84,11 +85,18 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder): Ins
     seen: { attention: attention.seen, mlp: mlp.seen },
     misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
     parameters,
+    inputs: inputsOf(model),
     ...unseenIn(model, view),
     ...(view.mixers.length === 0 ? {} : { others: view.mixers.map(mixerRecord) }),
     ...loraIn(view),
     ...contentsOf(model),
   };
+}
+
+/** What is fed when the graph runs. Up to IR version 3, initializers are listed among the inputs. */
+function inputsOf({ graph }: Model): InspectedModel["inputs"] {
+  const fed = graph.inputs.filter((value) => value.constant === undefined);
+  return fed.map(({ name, type }) => ({ name: name ?? "", type: typeText(type) }));
 }
 
 function mixerRecord({ layer, at }: DecoderView["mixers"][number]): InspectedMixer {

@@ -26,6 +26,8 @@ export interface InspectedModel {
   readonly misses: readonly InspectedMiss[];
   /** Elements of all initializers. */
   readonly parameters: number;
+  /** Inputs of the graph, such as `input_ids` of the type `int64[batch,sequence]`. */
+  readonly inputs: readonly { readonly name: string; readonly type: string }[];
   /** Why no block of a kind was seen, by kind; left out where some were. */
   readonly unseen?: Readonly<Record<string, string>>;
   /** Blocks of hybrids that mix tokens in another way than attention; left out where there are none. */

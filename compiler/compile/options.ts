@@ -3,7 +3,7 @@ import type { Progress } from "../onnx/output.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
-import { checkGiven, holds, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
+import { checkGiven, holds, isSomeTexts, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
 
 /** Adapters of one kind at some sites. */
@@ -76,7 +76,7 @@ const checks: Checks<CompileOptions> = {
   settings: holds.settings,
   entries: holds.list,
   adapters: holds.yesNo,
-  load: ["a list of paths", isTexts],
+  load: ["a list of paths, one at least", isSomeTexts],
   residence: oneOf(residences),
   members: holds.integer,
   replace: holds.list,

@@ -63,13 +63,18 @@ export function hasAdapters({ entries, beside }: Pick<Plan, "entries" | "beside"
   return entries.length > 0 || beside.some(({ parts }) => parts.length > 0);
 }
 
+const inBank = {
+  wanted: "adapters alone: a bank has one base for all its members",
+  why: "a bank of several adapters, one of which brings weights of the base",
+  fix: "compile this checkpoint by itself, or take the weight out of it",
+};
+
 /** @throws TfcError OVERRIDE_REFUSED for a bank that brings weights of the base */
 function overrideOf(given: readonly AdapterFile[], model: string): AdapterFile | null {
   const override = given.find(({ overrides }) => overrides.size > 0) ?? null;
   if (override !== null && given.length > 1) {
     const [name = ""] = override.overrides.keys();
-    const why = "a bank has one base for all its members";
-    throw inputError("OVERRIDE_REFUSED", { file: override.file, name }, { model, why });
+    throw inputError("OVERRIDE_REFUSED", { file: override.file, name }, { model, ...inBank });
   }
   return override;
 }

@@ -83,11 +83,11 @@ export const adapterCodes = {
     found: `[${p.found}]`,
     fix: "give an adapter that was trained for this model",
   })),
-  OVERRIDE_REFUSED: error((p: { model: string; why: string }) => ({
+  OVERRIDE_REFUSED: error((p: { model: string; why: string; wanted?: string; fix?: string }) => ({
     what: `a weight of the base that the checkpoint brings along cannot be put into ${p.model}`,
-    wanted: "a parameter that the graph has, in a float type",
+    wanted: p.wanted ?? "a parameter that the graph has, in a float type",
     found: p.why,
-    fix: "compile the float export of the base, or take the weight out of the checkpoint",
+    fix: p.fix ?? "compile the float export of the base, or take the weight out of the checkpoint",
   })),
   BASE_MISMATCH: error((p: { wanted: string; found: string; difference: string }) => ({
     what: "the adapter belongs to another base model",

@@ -126,13 +126,21 @@ export function valueText(value: unknown): string {
   return typeof value === "string" ? value : jsonText(value);
 }
 
-/** A value as JSON; what is none, or is nested deeper than a stack, as Node shows it. */
+/** A value as JSON; what is none, holds NaN or infinity, or is nested deeper than a stack, as Node shows it. */
 export function jsonText(value: unknown): string {
+  const shown = (): string => inspect(value, { depth: 2, breakLength: Infinity });
+  if (["function", "symbol", "undefined"].includes(typeof value)) return inspect(value);
+  // JSON would have null in their place.
+  const strange: number[] = [];
+  const look = (_: string, one: unknown): unknown => {
+    if (typeof one === "number" && !Number.isFinite(one)) strange.push(one);
+    return one;
+  };
   try {
-    const isNone = ["function", "symbol", "undefined"].includes(typeof value);
-    return isNone ? inspect(value) : JSON.stringify(value);
+    const text = JSON.stringify(value, look);
+    return strange.length === 0 ? text : shown();
   } catch {
-    return inspect(value, { depth: 2, breakLength: Infinity });
+    return shown();
   }
 }
 

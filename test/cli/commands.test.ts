@@ -72,6 +72,7 @@ describe("tfc inspect", () => {
       seen: { attention: 1, mlp: 1 },
       misses: [],
       parameters: 16 * 8 + 4 * 64 + 3 * 96 + 128 + 4 + 3 + 3,
+      inputs: [{ name: "input_ids", type: "int64[batch,sequence]" }],
     });
     expect(Object.keys(report)).toEqual([
       "style",
@@ -82,6 +83,7 @@ describe("tfc inspect", () => {
       "seen",
       "misses",
       "parameters",
+      "inputs",
     ]);
     expect(report.layers.map((layer) => Object.keys(layer))).toEqual([["index", "name", "attention", "mlp"]]);
     expect(report.layers[0]).toMatchObject({
@@ -107,8 +109,17 @@ describe("tfc inspect", () => {
     const { status, stdout } = tfc(["inspect", "model.onnx"], folder);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^style {8}unknown, written by by hand\nhidden size {2}8\nparameters {3}810\n/);
+    expect(stdout).toContain("\ninputs       input_ids  int64[batch,sequence]\n");
     expect(stdout).toContain("attention    1 of 1 understood");
     expect(stdout).toContain("2 heads, 2 kv heads of 4, scale 0.5");
+  });
+
+  it("shows the inputs of a cache as one line each of keys and values", async () => {
+    const model = path.join(import.meta.dirname, "../../samples/models/austen-llama/dynamo/model.onnx");
+    const { stdout } = await tfcHere("inspect", model);
+    const lines = stdout.split("\n").filter((line) => line.includes(" … ") && line.includes("float["));
+    expect(lines).toHaveLength(2);
+    for (const line of lines) expect(line).toMatch(/^ +\S*0\S* … \S*5\S* {2}float\[\S+,2,\S+,32\]$/);
   });
 
   it("says of other graphs that they are no decoder, without failing", async () => {

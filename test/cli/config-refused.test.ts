@@ -24,7 +24,8 @@ describe("a configuration is refused", () => {
       "wanted a list of { kind, sites, settings }, found {",
     ],
     ["replace that is no list", { replace: "mlp" }, 'wanted a list of { sites, settings }, found "mlp"'],
-    ["load that is no path", { load: 7 }, "wanted a path, or a list of paths, found 7"],
+    ["load that is no path", { load: 7 }, "wanted a path, or a list of paths, one at least, found 7"],
+    ["load of nothing", { load: [] }, "wanted a path, or a list of paths, one at least, found []"],
     ["load of something else", { load: ["a", null] }, 'found ["a",null]'],
     [
       "a residence that is no text",

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { readAdapter } from "../../compiler/weights/read-adapter.ts";
+import { loraOf, writeWeights } from "../support/adapters.ts";
 import { refused } from "../support/refused.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfcHere } from "../support/tfc.ts";
@@ -59,7 +60,19 @@ describe("tfc grow", () => {
   it("writes nothing where a model would show a difference", async () => {
     // The adapter is for six layers; that of another model has no place in it.
     const other = path.join(models, "families/llama2-dynamo/model.onnx");
-    await refused(folder, "grow", adapters.scalarlm, "-o", next(".pt"), "--rank", "2x", "--check", other);
+    const args = [adapters.scalarlm, "-o", next(".pt"), "--rank", "2x", "--check", other];
+    expect(await refused(folder, "grow", ...args)).toContain("error ADAPTER_LEAF_SHAPE");
+  });
+
+  it("says which site of the adapter a model has no place for", async () => {
+    const site = "model.layers.99.self_attn.q_proj";
+    const lora = loraOf(site, { inFeatures: 128, outFeatures: 128 });
+    const file = await writeWeights(next(".safetensors"), lora);
+    const args = ["--alpha", "2", "-o", next(".safetensors"), "--rank", "2x", "--check", base];
+    const message = await refused(folder, "grow", file, ...args);
+    expect(message).toContain(
+      `error ADAPTER_SITE_MISSING: the model has no place for the adapter of ${site}`,
+    );
   });
 
   it.each([

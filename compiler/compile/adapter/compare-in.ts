@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { LevelReport } from "../../../runtime/verify/tally.ts";
 import { MAGNITUDE } from "../../adapters/dora.ts";
+import { TfcError } from "../../diagnostics/error.ts";
 import { isOutside, isPacked } from "../../sites/names.ts";
 import type { Hints } from "../../weights/read-adapter.ts";
 import type { AdapterFile, AdapterPart } from "../../weights/adapter-file.ts";
@@ -28,7 +29,7 @@ export async function compareIn(
   const folder = mkdtempSync(join(tmpdir(), "tfc-check-"));
   try {
     const graph = join(folder, "model.onnx");
-    await compile({
+    await compileFor(before, settings, {
       input: model,
       output: graph,
       residence: "inputs",
@@ -36,7 +37,6 @@ export async function compareIn(
       // onnxruntime has attention with a paged cache for CUDA alone, and adapters do not depend on the cache.
       lowerPagedAttention: true,
       force,
-      ...askedFor(before, settings),
     });
     const symbols = headSizes(model);
     // Weights of the base that were trained along are the same in both.
@@ -44,6 +44,18 @@ export async function compareIn(
     return await compareAdapters(graph, [bare(before), bare(after)], CHECK_TOLERANCE, { symbols, force });
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @throws TfcError what compiling throws, in terms of the adapter that was given */
+async function compileFor(adapter: AdapterFile, settings: Hints, options: CompileOptions): Promise<void> {
+  try {
+    await compile({ ...options, ...askedFor(adapter, settings) });
+  } catch (error) {
+    // Nobody asked for sites but the file: what it lacks in the model is told of the adapter when it is loaded.
+    if (error instanceof TfcError && error.code === "SITE_EMPTY")
+      await compile({ ...options, load: [adapter.file], settings });
+    throw error;
   }
 }
 

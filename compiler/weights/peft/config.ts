@@ -27,7 +27,7 @@ export interface PeftConfig {
 /** The JSON, as far as it was checked. */
 type Json = Readonly<Record<string, unknown>>;
 
-/** What a field may hold, besides null, which stands for its default. */
+/** What a field may hold, besides null, which stands for its default in all but {@link numbers}. */
 interface Field {
   readonly wanted: string;
   readonly accepts: (value: unknown) => boolean;
@@ -53,6 +53,9 @@ const namesOrPattern: Field = {
   accepts: (value) => isText(value) || isListOf(value, isText),
 };
 const any: Field = { wanted: "anything", accepts: () => true };
+
+/** Fields in which null stands for nothing: PEFT computes with what is there. */
+const numbers: readonly string[] = ["r", "lora_alpha"];
 
 /** Every field of PEFT 0.21's LoraConfig, and what older versions wrote. */
 const fields: Readonly<Record<string, Field>> = {
@@ -159,7 +162,8 @@ export function readPeftConfig(file: string): PeftConfig {
   const unknown = Object.keys(json).filter((name) => !Object.hasOwn(fields, name));
   for (const [name, { wanted, accepts }] of Object.entries(fields)) {
     const value = json[name] ?? null;
-    if (value !== null && !accepts(value)) throw invalid(file, name, wanted, jsonText(value));
+    const mayBeNull = !numbers.includes(name) || json[name] === undefined;
+    if (value === null ? !mayBeNull : !accepts(value)) throw invalid(file, name, wanted, jsonText(value));
   }
   checkPlain(file, json, unknown);
   const config = configOf(file, json);

@@ -24,6 +24,8 @@ describe("adapter_config.json", () => {
     ["r", { r: "8" }, "an integer, 1 or more"],
     ["r", { r: 0 }, "an integer, 1 or more"],
     ["r", { r: 4.5 }, "an integer, 1 or more"],
+    ["r", { r: null }, "an integer, 1 or more"],
+    ["lora_alpha", { lora_alpha: null }, "a number, 0 or more"],
     ["lora_alpha", { lora_alpha: "16" }, "a number, 0 or more"],
     ["lora_alpha", { lora_alpha: -16 }, "a number, 0 or more"],
     ["use_rslora", { use_rslora: "yes" }, "true or false"],
