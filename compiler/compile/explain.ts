@@ -3,6 +3,7 @@ import type { Site } from "../sites/site.ts";
 import { typeText } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
+import { AttentionProver } from "../recognize/attention/exact.ts";
 import type { Visibility } from "../recognize/attention/visibility.ts";
 import type { Seen } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
@@ -15,6 +16,7 @@ import { weightOf } from "../recognize/linear/weight.ts";
 import { headNorms, normBehind, type PlacedNorm } from "../recognize/norm/around.ts";
 import { normWeight } from "../recognize/norm/weight.ts";
 import { recognizeNorm } from "../recognize/norm/norm.ts";
+import { knownShapes } from "../recognize/known-shapes.ts";
 import { visibilitiesOf } from "../recognize/visibilities.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -51,26 +53,26 @@ export interface Explanation {
 }
 
 function explanations({ view }: OpenedDecoder): Explanation[] {
-  const visibilities = visibilitiesOf(view);
+  const proofs = { visibilities: visibilitiesOf(view), prover: new AttentionProver(knownShapes(view)) };
   return view.seen.map(({ layer, block, at, answer }) => ({
     layer,
     block,
     understood: !isMiss(answer),
-    facts: factsOf(at, answer, visibilities),
+    facts: factsOf(at, answer, proofs),
   }));
 }
 
-type Visibilities = ReturnType<typeof visibilitiesOf>;
+/** What is proved of attention beside what is recognized. */
+interface Proofs {
+  readonly visibilities: ReturnType<typeof visibilitiesOf>;
+  readonly prover: AttentionProver;
+}
 
-function factsOf(
-  at: Node,
-  answer: Seen["answer"],
-  visibilities: Visibilities,
-): Readonly<Record<string, string>> {
+function factsOf(at: Node, answer: Seen["answer"], proofs: Proofs): Readonly<Record<string, string>> {
   if (isMiss(answer)) return missFacts(at, answer);
   if (answer.kind === "site") return siteFacts(answer);
   if (answer.kind === "moe") return moeFacts(answer);
-  return answer.kind === "attention" ? attentionFacts(answer, visibilities.get(answer)) : mlpFacts(answer);
+  return answer.kind === "attention" ? attentionFacts(answer, proofs) : mlpFacts(answer);
 }
 
 function missFacts(at: Node, miss: Miss): Readonly<Record<string, string>> {
@@ -89,9 +91,10 @@ function siteFacts(site: Site): Readonly<Record<string, string>> {
 
 function attentionFacts(
   block: Attention,
-  visibility: Visibility | undefined,
+  { visibilities, prover }: Proofs,
 ): Readonly<Record<string, string>> {
   const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
+  const visibility = visibilities.get(block);
   return {
     anchor: placeText(anchor.node),
     ...cutFacts(block),
@@ -119,6 +122,7 @@ function attentionFacts(
         ? "none"
         : `${mask.kind}${mask.source === null ? "" : `, from ${valueText(mask.source)}`}`,
     ...(visibility === undefined ? {} : { sees: visibilityText(visibility) }),
+    "as one op": loweredText(block, prover),
     rotary:
       rotary === null
         ? block.opaque.length > 0
@@ -130,6 +134,14 @@ function attentionFacts(
         ? "none"
         : `${cache.kind}, ${valueText(cache.pastKey)} to ${valueText(cache.presentKey)}, ${valueText(cache.pastValue)} to ${valueText(cache.presentValue)}`,
   };
+}
+
+/** What `for` makes of attention in plain ops. */
+function loweredText({ anchor }: Attention, prover: AttentionProver): string {
+  if (anchor.kind === "op") return `it is: ${anchor.node.op}`;
+  const exact = prover.prove(anchor);
+  if ("why" in exact) return `not proved: ${exact.why}`;
+  return `Attention, of keys ${valueText(exact.key)} and values ${valueText(exact.value)}`;
 }
 
 /** Which positions a query attends to, in words. */
