@@ -1,13 +1,13 @@
-import { SourceMap, type SourceMapPayload } from "node:module";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { injectAdapters, replaceLinears } from "../../passes/index.ts";
 import type { CompileOptions } from "../compile/compile.ts";
 import type { TfcConfig } from "../config/index.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../compile/place-weights.ts";
-import { jsonErrorPlace, textPlace, thrownAt, type TextPlace } from "./config-place.ts";
+import { opening, lookAt } from "../onnx/open-failure.ts";
+import { failed, importModule, unreadable, messageOf } from "./config-module.ts";
+import { jsonErrorPlace, thrownAt } from "./config-place.ts";
 import { providers } from "../ops/providers.ts";
 import { jsonText, type Option } from "../pass/options.ts";
 
@@ -55,127 +55,32 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
  * @throws TfcError FILE_NOT_FOUND; CONFIG_INVALID for what cannot be read, and for keys and values that are none
  */
 export async function readConfig(file: string): Promise<ConfigOptions> {
-  if (!existsSync(file)) throw inputError("FILE_NOT_FOUND", { file }, { file });
+  const stat = lookAt(file);
+  if (stat === null) throw inputError("FILE_NOT_FOUND", { file }, { file });
+  if (stat.isDirectory()) {
+    const fix = "give the file itself, such as tfc.config.ts in this folder";
+    throw inputError("FILE_NOT_FOUND", { file }, { file, found: "a folder", fix });
+  }
+  // A pipe can be opened once.
+  if (stat.isFile()) closeSync(opening(file, () => openSync(file, "r")));
   try {
     const value: unknown = file.endsWith(".json") ? readJson(file) : await importModule(file);
     // Within the same care: what a module exports may run code when it is read, too.
     return optionsOf(checkConfig(value, file), file);
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
-    throw unreadable(file, cause, thrownAt(cause, resolve(file)));
+    throw failed(file, cause, thrownAt(cause, resolve(file)));
   }
 }
 
 /** @throws TfcError CONFIG_INVALID */
 function readJson(file: string): unknown {
-  const text = readFileSync(file, "utf8");
+  const text = opening(file, () => readFileSync(file, "utf8"));
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw unreadable(file, cause, jsonErrorPlace(text, messageOf(cause)));
+    throw unreadable(file, "JSON", cause, jsonErrorPlace(text, messageOf(cause)));
   }
-}
-
-function unreadable(file: string, cause: unknown, place: TextPlace | null): TfcError {
-  const path = place === null ? {} : { path: `line ${place.line}, column ${place.column}` };
-  const params = { wanted: "JSON, or a module", found: messageOf(cause) };
-  return inputError("CONFIG_INVALID", { file, ...path }, params, cause);
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-async function importModule(file: string): Promise<unknown> {
-  const isTypeScript = /\.[cm]?ts$/.test(file);
-  const module = isTypeScript ? await importTypeScript(file) : await importJavaScript(file);
-  if (module.default === undefined) {
-    throw inputError("CONFIG_INVALID", { file }, { wanted: "a default export", found: "none" });
-  }
-  return module.default;
-}
-
-interface Imported {
-  readonly default?: unknown;
-}
-
-/** @throws Error where the module waits for something that nothing is left to bring */
-async function importFile(path: string): Promise<Imported> {
-  let giveUp = (): void => undefined;
-  const waiting = new Promise<never>((_, reject) => {
-    giveUp = () => {
-      reject(new Error("a module that waits for what never comes"));
-    };
-  });
-  process.once("beforeExit", giveUp);
-  try {
-    return await Promise.race([import(pathToFileURL(path).href) as Promise<Imported>, waiting]);
-  } finally {
-    process.off("beforeExit", giveUp);
-  }
-}
-
-async function importJavaScript(file: string): Promise<Imported> {
-  try {
-    return await importFile(resolve(file));
-  } catch (cause) {
-    // Of what the syntax of a module lacks, Node tells the place on a terminal only.
-    if (cause instanceof SyntaxError) await transpiled(file);
-    throw cause;
-  }
-}
-
-/**
- * Node 20 knows no TypeScript: its types are erased, and what is left is imported from a file beside it for a moment,
- * so that what it imports itself is found.
- */
-async function importTypeScript(file: string): Promise<Imported> {
-  const { text, map } = await transpiled(file);
-  const beside = join(dirname(resolve(file)), `.${basename(file)}.${process.pid}.mjs`);
-  const remove = (): void => {
-    rmSync(beside, { force: true });
-  };
-  // A module may end the process.
-  process.once("exit", remove);
-  try {
-    writeFileSync(beside, text, { flag: "wx" });
-    return await importFile(beside);
-  } catch (cause) {
-    const at = thrownAt(cause, beside);
-    throw at === null ? cause : unreadable(file, cause, originOf(map, at));
-  } finally {
-    process.off("exit", remove);
-    remove();
-  }
-}
-
-interface Transpiled {
-  readonly text: string;
-  readonly map: SourceMap;
-}
-
-/** @throws TfcError CONFIG_INVALID for a syntax error */
-async function transpiled(file: string): Promise<Transpiled> {
-  const { ts } = await import("ts-morph");
-  const { ESNext } = ts.ModuleKind;
-  const compilerOptions = { module: ESNext, target: ts.ScriptTarget.ES2022, sourceMap: true };
-  const source = readFileSync(file, "utf8");
-  const result = ts.transpileModule(source, { compilerOptions, reportDiagnostics: true, fileName: file });
-  const [wrong] = result.diagnostics ?? [];
-  // What TypeScript can read in spite of an error may be something else than what was meant.
-  if (wrong !== undefined) {
-    const message = ts.flattenDiagnosticMessageText(wrong.messageText, " ");
-    throw unreadable(file, message, wrong.start === undefined ? null : textPlace(source, wrong.start));
-  }
-  const map = JSON.parse(result.sourceMapText ?? "") as SourceMapPayload;
-  return { text: result.outputText, map: new SourceMap(map) };
-}
-
-/** The place in a source of one in what was made of it. */
-function originOf(map: SourceMap, { line, column }: TextPlace): TextPlace | null {
-  const entry = map.findEntry(line - 1, column - 1);
-  if (!("originalLine" in entry)) return null;
-  return { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
 }
 
 /** Only keys that hold something. */

@@ -144,7 +144,7 @@ describe("a configuration is refused", () => {
   ])("for %s", async (_, text) => {
     const message = await refusedHere(text);
     expect(message).toMatch(
-      /c\.json: error CONFIG_INVALID: .*\n {2}at line .*\n {2}wanted JSON, or a module, found .*JSON/,
+      /c\.json: error CONFIG_INVALID: .*\n {2}at line .*\n {2}wanted JSON, found .*JSON/,
     );
   });
 
@@ -197,7 +197,12 @@ describe("a configuration is refused", () => {
       "export const config = {};",
       /wanted a default export, found none/,
     ],
-    ["tfc.config.ts", "code that throws", 'throw new Error("no such luck");', /found no such luck/],
+    [
+      "tfc.config.ts",
+      "code that throws",
+      'throw new Error("no such luck");',
+      /wanted a module that runs without an error, found no such luck/,
+    ],
     ["tfc.config.ts", "a function", "export default () => ({});", /wanted a plain object, found/],
     ["tfc.config.mjs", "a map", "export default new Map([['seed', 3]]);", /wanted a plain object, found/],
     [
