@@ -45,6 +45,8 @@ interface KindOption {
   readonly option: PassOption<unknown>;
   /** The option's default, where kinds have it: `32`, `8 with lora`. */
   readonly defaults: readonly string[];
+  /** What it means to each kind that has it: `lora: rank of the two matrices`. */
+  readonly helps: readonly string[];
 }
 
 /** Options of adapter kinds, by name. */
@@ -55,7 +57,11 @@ function kindOptions(): ReadonlyMap<string, KindOption> {
       const known = found.get(name);
       const text = String(option.default);
       const defaults = known === undefined ? [text] : [...known.defaults, `${text} with ${kind.name}`];
-      found.set(name, { option: known?.option ?? option, defaults });
+      found.set(name, {
+        option: known?.option ?? option,
+        defaults,
+        helps: [...(known?.helps ?? []), `${kind.name}: ${option.help}`],
+      });
     }
   }
   return found;
@@ -76,9 +82,10 @@ export function compileCommand(): Command {
       "--sites <list>",
       `where they go, such as mlp@0-15,q_proj: ${siteKinds.join(", ")} (default: by kind)`,
     );
-  for (const [name, { option, defaults }] of kindOptions()) {
+  for (const [name, { option, defaults, helps }] of kindOptions()) {
     const value = option.placeholder === "" ? "" : ` <${option.placeholder}>`;
-    const shown = value === "" ? option.help : `${option.help} (default: ${defaults.join(", ")})`;
+    const help = helps.join("; ");
+    const shown = value === "" ? help : `${help} (default: ${defaults.join(", ")})`;
     command.addOption(new Option(`--${name}${value}`, shown));
   }
   command

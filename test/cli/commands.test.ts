@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { adapterKinds, optionsOfKind } from "../../compiler/adapters/index.ts";
 import { describe, expect, it } from "@jest/globals";
 import { temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
@@ -66,6 +67,16 @@ describe("tfc", () => {
     expect(stdout).toHaveLength(100);
     expect(stderr).toBe("");
   });
+});
+
+it("tfc compile --help says to which kinds a setting belongs", async () => {
+  const { stdout } = await tfcHere("compile", "--help");
+  for (const kind of adapterKinds.values()) {
+    for (const [name, { help }] of Object.entries(optionsOfKind(kind))) {
+      const line = stdout.split("\n").find((one) => one.startsWith(`  --${name}`));
+      expect(line).toContain(`${kind.name}: ${help}`);
+    }
+  }
 });
 
 describe("tfc inspect", () => {
