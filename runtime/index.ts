@@ -13,6 +13,7 @@ export { generate, generateText, type GenerateOptions } from "./generate/generat
 export { reportText } from "./verify/report.ts";
 export { sampler, type Sampler, type SamplingOptions } from "./generate/sampling.ts";
 export { openSession, type Session, type SessionOptions } from "./session/session.ts";
+export type { Agreement } from "./verify/compare.ts";
 export type { Level, LevelReport, Noise, Worst } from "./verify/tally.ts";
 export {
   tensorFrom,

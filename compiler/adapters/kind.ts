@@ -14,6 +14,9 @@ export const ADAPTER_KEY = "tfc.adapter";
 /** Metadata key of a compiled model: what stands in place of projections, in the same words. */
 export const REPLACED_KEY = "tfc.replaced";
 
+/** Metadata key of a merged model: the name of the adapter that is in its weights. */
+export const MERGED_KEY = "tfc.merged";
+
 /** The names of the adapter kinds. */
 export const kindNames = ["scalarlm", "pattention", "lora"] as const;
 /** An adapter kind: ScalarLM's, attention to parameter tokens (pattention), or LoRA. */

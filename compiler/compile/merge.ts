@@ -1,7 +1,9 @@
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { headFollowsMerged, mergedWeights, overrideWeights, preparation } from "../../passes/index.ts";
+import { MERGED_KEY } from "../adapters/kind.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sink } from "../diagnostics/sink.ts";
+import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName, type Progress } from "../onnx/output.ts";
 import { stampsOf } from "../onnx/stamp.ts";
@@ -102,6 +104,7 @@ async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport
   const merged = mergedWeights(model, view, adapter);
   const overrides = { file: load, weights: merged, headFollows: headFollowsMerged(adapter) };
   runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  new Rewriter().setMeta(model, MERGED_KEY, basename(resolve(load)));
   if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});
   const files = await writeOutputs(model, sink, paths, {
     base: input,

@@ -1,12 +1,20 @@
 import { fromHalf } from "../../compiler/weights/half.ts";
 import { isFloating, type HostTensor } from "../session/tensor.ts";
 
+/**
+ * What two outputs agree by: `absolute`: every element within the tolerance; `relative`: within that and as much of the
+ * element; `ulps` and `share`: within last places of a float16, or a share, of the largest element.
+ */
+export type Agreement = "absolute" | "relative" | "ulps" | "share";
+
 /** How one output of two graphs differs. */
 export interface Difference {
   /** every element is equal; NaN equals NaN */
   readonly exact: boolean;
   /** every element is within the tolerance */
   readonly same: boolean;
+  /** what the elements are within; null where they are not, or equal */
+  readonly by: Agreement | null;
   /** largest |want - got|; null when that is no number: other dims, NaN or infinity on one side only, 64-bit integers */
   readonly maxAbs: number | null;
   /** largest |want - got| / max(|want|, |got|); null as `maxAbs` is */
@@ -15,7 +23,7 @@ export interface Difference {
   readonly detail: string | null;
 }
 
-const equal: Difference = { exact: true, same: true, maxAbs: 0, maxRel: 0, detail: null };
+const equal: Difference = { exact: true, same: true, by: null, maxAbs: 0, maxRel: 0, detail: null };
 
 /**
  * Compares two tensors element by element. Floats are the same when |want - got| <= tolerance + tolerance * |want|, or
@@ -35,14 +43,18 @@ export function compare(
   const shapes = [want, got].map(({ dtype, dims }) => `${dtype}[${dims.join(",")}]`);
   if (shapes[0] !== shapes[1]) return unlike(`${shapes[1] ?? ""} instead of ${shapes[0] ?? ""}`);
   if (want.dtype === "string" || typeof want.data[0] === "bigint") return compareEach(want, got);
-  if (!isFloating(want.dtype)) return compareNumbers(want, got, 0, 0);
+  if (!isFloating(want.dtype)) return compareNumbers(want, got, 0, { of: 0, by: "share" });
   const largest = halfUlps === 0 && share === 0 ? 0 : largestOf(want);
   const ulps = halfUlps === 0 ? 0 : halfUlps * halfUlp(largest);
-  return compareNumbers(want, got, tolerance, Math.max(ulps, share * largest));
+  const least =
+    ulps > share * largest
+      ? ({ of: ulps, by: "ulps" } as const)
+      : ({ of: share * largest, by: "share" } as const);
+  return compareNumbers(want, got, tolerance, least);
 }
 
 function unlike(detail: string): Difference {
-  return { exact: false, same: false, maxAbs: null, maxRel: null, detail };
+  return { exact: false, same: false, by: null, maxAbs: null, maxRel: null, detail };
 }
 
 /** Strings, and 64-bit integers, which are no JavaScript numbers: equal, or not. */
@@ -69,10 +81,15 @@ export function largestOf(tensor: HostTensor): number {
   return largest;
 }
 
-/** @param least allowed whatever an element's size */
-function compareNumbers(want: HostTensor, got: HostTensor, tolerance: number, least: number): Difference {
+/** What is allowed whatever an element's size, and by which rule. */
+interface Least {
+  readonly of: number;
+  readonly by: "ulps" | "share";
+}
+
+function compareNumbers(want: HostTensor, got: HostTensor, tolerance: number, least: Least): Difference {
   const [wanted, found] = [reader(want), reader(got)];
-  let [maxAbs, maxRel, worst, worstExcess] = [0, 0, -1, -Infinity];
+  let [maxAbs, maxRel, worst, worstExcess, isRelative] = [0, 0, -1, -Infinity, true];
   for (let i = 0; i < want.data.length; i++) {
     const [a, b] = [wanted(i), found(i)];
     if (a === b || (Number.isNaN(a) && Number.isNaN(b))) continue;
@@ -80,11 +97,15 @@ function compareNumbers(want: HostTensor, got: HostTensor, tolerance: number, le
     if (!Number.isFinite(abs)) return unlike(elementText(want, got, i));
     maxAbs = Math.max(maxAbs, abs);
     maxRel = Math.max(maxRel, abs / Math.max(Math.abs(a), Math.abs(b)));
-    const excess = abs - Math.max(least, tolerance + tolerance * Math.abs(a));
+    const allowed = tolerance + tolerance * Math.abs(a);
+    if (abs > allowed) isRelative = false;
+    const excess = abs - Math.max(least.of, allowed);
     if (excess > worstExcess) [worst, worstExcess] = [i, excess];
   }
   if (worst < 0) return equal;
-  return { exact: false, same: worstExcess <= 0, maxAbs, maxRel, detail: elementText(want, got, worst) };
+  const same = worstExcess <= 0;
+  const by = maxAbs <= tolerance ? "absolute" : isRelative ? "relative" : least.by;
+  return { exact: false, same, by: same ? by : null, maxAbs, maxRel, detail: elementText(want, got, worst) };
 }
 
 /** An element as a number. */

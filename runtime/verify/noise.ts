@@ -1,6 +1,7 @@
 import { TfcError } from "../../compiler/diagnostics/error.ts";
 import { AdapterFeeder } from "../adapters/feeder.ts";
 import { makeFeeds } from "../session/feeds.ts";
+import { tensorFrom, type Tensors } from "../session/tensor.ts";
 import type { Session } from "../session/session.ts";
 import { withSessions } from "./sessions.ts";
 import type { Level, Tally } from "./tally.ts";
@@ -31,10 +32,20 @@ export async function measureNoise(
       const want = await runOrNothing(first, feeds);
       if (want === null) continue;
       tally.addNoise(sizes, "runs", want, await first.run(feeds));
-      const beside = other === undefined ? null : await runOrNothing(other, own);
-      if (beside !== null) tally.addNoise(sizes, options.controlFor ?? "graphs", want, beside);
+      if (other === undefined) continue;
+      for (const feed of controlFeeds(own, options)) {
+        options.signal?.throwIfAborted();
+        const beside = await runOrNothing(other, feed);
+        if (beside !== null) tally.addNoise(sizes, options.controlFor ?? "graphs", want, beside);
+      }
     }
   });
+}
+
+/** What a control is fed with: once, or once for each draw. */
+function controlFeeds(own: Tensors, { draws }: VerifyOptions): readonly Tensors[] {
+  if (draws === undefined) return [own];
+  return draws.values.map((value) => new Map([...own, [draws.input, tensorFrom("float", [], () => value)]]));
 }
 
 /** A control that does not run says nothing. */

@@ -46,18 +46,30 @@ function noiseLines({ optimizations, noise }: LevelReport): string[] {
   return [...largest.values()].map(({ output, between, maxAbs }) => {
     const far = maxAbs === null ? "by more than a number says" : `by ${numberText(maxAbs)}`;
     if (between === "roundings")
-      return `base and adapter at ${optimizations}, with what is added changed in its last places, differ ${far} in ${output}`;
+      return `base and adapter at ${optimizations}, with what modules read changed as roundings do, differ ${far} in ${output}`;
     return between === "runs"
       ? `the base itself at ${optimizations}: two runs differ ${far} in ${output}`
       : `the base at ${optimizations} with its modules named and nothing added differs ${far} in ${output}`;
   });
 }
 
-function resultText({ exact, same, tolerance, maxAbs, noise }: LevelReport): string {
+function resultText({ exact, same, by, tolerance, halfUlps, share }: LevelReport): string {
   if (exact) return "equal";
-  const far = maxAbs === null || maxAbs > tolerance;
-  if (same && far && noise.length > 0) return "as far off as the base is from itself";
-  return `${same ? "equal within" : "differs by more than"} ${tolerance === 0 ? "0" : tolerance.toExponential()}`;
+  const within = tolerance === 0 ? "0" : tolerance.toExponential();
+  if (!same) return `differs by more than ${within}`;
+  switch (by) {
+    case "noise":
+      return "as far off as the base is from itself";
+    case "share":
+      return `equal within ${share.toExponential()} of the largest element`;
+    case "ulps":
+      return `equal within ${halfUlps} last places of the largest element`;
+    case "relative":
+      return `equal within ${within} + ${within} of each element`;
+    case "absolute":
+    case null:
+      return `equal within ${within}`;
+  }
 }
 
 function numberText(value: number | null): string {

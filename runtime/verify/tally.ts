@@ -1,7 +1,7 @@
 import { caseText, type Case } from "../session/dims.ts";
 import type { Tensors } from "../session/tensor.ts";
 import { isFloating } from "../session/tensor.ts";
-import { compare, largestOf, type Difference } from "./compare.ts";
+import { compare, largestOf, type Agreement, type Difference } from "./compare.ts";
 
 /** A level of onnxruntime's graph optimisation. */
 export type Level = "off" | "all";
@@ -22,7 +22,7 @@ export interface Noise {
   readonly case: Case;
   /**
    * `runs`: the base, run twice; `graphs`: the base, and the base with its modules named and nothing added; `roundings`:
-   * base and adapter, and the same with what the adapter adds changed in its last places
+   * base and adapter, and the same with what its modules read changed about as much as roundings do
    */
   readonly between: "runs" | "graphs" | "roundings";
   /** null where it is no number: NaN or infinity on one side, or other dims */
@@ -44,6 +44,14 @@ export interface LevelReport {
   readonly exact: boolean;
   /** whether every output is within the tolerance, or no further off than the base is from itself */
   readonly same: boolean;
+  /**
+   * What the outputs agree by, of the one that needs most: see {@link Agreement}; `noise`: no further off than the base
+   * is from itself; null where they are equal, or differ
+   */
+  readonly by: Agreement | "noise" | null;
+  /** what `ulps` and `share` of `by` allow */
+  readonly halfUlps: number;
+  readonly share: number;
   readonly worst: Worst | null;
   /** where an output was beyond the tolerance: how far the base is from itself there, if at all */
   readonly noise: readonly Noise[];
@@ -64,14 +72,20 @@ interface Entry {
   readonly difference: Difference;
 }
 
-/** Of two runs that differ by noise, either may be the one compared with: twice the noise lies between the farthest. */
-const NOISE_FACTOR = 2;
+/**
+ * Of two runs that differ by noise, either may be the one compared with: twice the noise lies between the farthest. Of
+ * what a model makes of roundings there are a few draws, whose largest another one may pass.
+ */
+const NOISE_FACTOR: Readonly<Record<Noise["between"], number>> = { runs: 2, graphs: 2, roundings: 4 };
 
 /**
  * Two graphs of the same nodes may round otherwise, at worst where one of them is quantized on the way; of the largest
  * element that is a share of this size. The control is tfc's own work: where it is further off, it is wrong.
  */
 const ROUNDING_SHARE = 0.02;
+
+/** From what asks least to what asks most. */
+const agreements = [null, "absolute", "relative", "ulps", "share", "noise"] as const;
 
 /** Gathers the differences of a level. */
 export class Tally {
@@ -120,16 +134,21 @@ export class Tally {
   report(optimizations: Level): LevelReport {
     const all = this.#differences;
     const unequal = all.filter(({ difference }) => !difference.exact);
+    const same = all.every((entry) => this.#isSame(entry));
+    const { tolerance, halfUlps, share = 0 } = this.#allowed;
     const [worst] = unequal.toSorted((a, b) => this.#severity(b) - this.#severity(a));
     return {
       optimizations,
-      tolerance: this.#allowed.tolerance,
+      tolerance,
+      halfUlps,
+      share,
       cases: this.#cases,
       outputs: this.#outputs,
       maxAbs: largest(all.map(({ difference }) => difference.maxAbs)),
       maxRel: largest(all.map(({ difference }) => difference.maxRel)),
       exact: unequal.length === 0,
-      same: all.every((entry) => this.#isSame(entry)),
+      same,
+      by: same ? agreementOf(unequal) : null,
       worst: worst === undefined ? null : worstOf(worst.output, worst.case, worst.difference),
       noise: [...this.#noise.values()],
     };
@@ -140,7 +159,7 @@ export class Tally {
     if (difference.same) return true;
     const noise = this.#noise.get(keyOf(output, sizes));
     if (noise?.isExcuse !== true) return false;
-    const allowed = this.#allowed.tolerance + NOISE_FACTOR * magnitude(noise.maxAbs);
+    const allowed = this.#allowed.tolerance + NOISE_FACTOR[noise.between] * magnitude(noise.maxAbs);
     return magnitude(difference.maxAbs) <= allowed;
   }
 
@@ -150,6 +169,13 @@ export class Tally {
     const size = magnitude(maxAbs) / (1 + magnitude(maxAbs));
     return (this.#isSame(entry) ? 0 : 2) + (maxAbs === null ? 1 : size);
   }
+}
+
+function agreementOf(entries: readonly Entry[]): LevelReport["by"] {
+  const needed = entries.map(({ difference }) =>
+    agreements.indexOf(difference.same ? difference.by : "noise"),
+  );
+  return agreements[Math.max(0, ...needed)] ?? null;
 }
 
 function keyOf(output: string, sizes: Case): string {

@@ -37,6 +37,8 @@ export interface VerifyOptions extends FeedOptions, AdapterChoice, Where {
   readonly control?: () => Promise<string | null>;
   /** What the control shows: see `Noise.between`. */
   readonly controlFor?: "graphs" | "roundings";
+  /** An input of the control, a scalar of float, and what it is fed with: one run each. Default: none, one run. */
+  readonly draws?: { readonly input: string; readonly values: readonly number[] };
   /** Is told what is being done. */
   readonly progress?: (doing: string) => void;
   /** Ends the work between two runs: the promise rejects with the signal's reason. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { checkBfloat16 } from "../../compiler/compile/verify/bfloat16.ts";
 import { adviceOf, relationOf } from "../../compiler/compile/verify/relation.ts";
 import { compile } from "../../compiler/compile/compile.ts";
+import { merge } from "../../compiler/compile/merge.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfcHere } from "../support/tfc.ts";
 import { info, initializerOf, tinyDecoder, writeModel, type ModelMessage } from "../support/tiny-decoder.ts";
@@ -52,10 +53,24 @@ describe("what is said of a difference fits what was compared", () => {
     expect(relationOf(tiny, fresh)).toBe("other base");
     expect(relationOf(sample, path.join(models, "austen-llama/torchscript/model.onnx"))).toBe("unrelated");
     expect(relationOf(fresh, trained)).toBe("trained");
+    const merged = path.join(folder, "merged", "model.onnx");
+    await merge({ input: sample, output: merged, load: load[0] ?? "" });
+    expect(relationOf(sample, merged)).toBe("merged");
+    expect(relationOf(merged, sample)).toBe("merged swapped");
+    expect(relationOf(merged, merged)).toBe("unrelated");
   });
 
   it("asks for a report only where nothing else explains it", () => {
-    const relations = ["swapped", "unrelated", "other base", "replaced", "trained", "fresh"] as const;
+    const relations = [
+      "swapped",
+      "merged",
+      "merged swapped",
+      "unrelated",
+      "other base",
+      "replaced",
+      "trained",
+      "fresh",
+    ] as const;
     const asking = relations.filter((one) => adviceOf(one, false).includes("report it"));
     expect(asking).toEqual(["fresh"]);
     expect(adviceOf("fresh", true)).not.toContain("report it");
@@ -71,6 +86,14 @@ describe("what is said of a difference fits what was compared", () => {
     expect(forward.stderr).toContain("fix: expected of adapters that add something");
     const swapped = await tfcHere("verify", trained, sample, ...cases);
     expect(swapped.stderr).toContain("fix: the first model is a compiled one");
+    const merged = path.join(folder, "said-merged", "model.onnx");
+    await merge({ input: sample, output: merged, load: load[0] ?? "" });
+    const product = await tfcHere("verify", sample, merged, ...cases);
+    expect(product).toMatchObject({ status: 1 });
+    expect(product.stderr).toContain("fix: expected: the second model is a product of `tfc merge`");
+    expect(product.stderr).toContain("give the adapter with --load");
+    const around = await tfcHere("verify", merged, sample, ...cases);
+    expect(around.stderr).toContain("give the base first, and the adapter with --load");
     const exports = path.join(models, "austen-llama/torchscript/model.onnx");
     expect((await tfcHere("verify", sample, exports, "--optimizations", "off")).stderr).toContain(
       "give --tolerance",

@@ -1,6 +1,6 @@
 import { describedIn, takesInputs } from "../../adapters/description.ts";
 import { adapterKinds } from "../../adapters/index.ts";
-import { ADAPTER_KEY, REPLACED_KEY, type AdapterKind } from "../../adapters/kind.ts";
+import { ADAPTER_KEY, MERGED_KEY, REPLACED_KEY, type AdapterKind } from "../../adapters/kind.ts";
 import { Sink } from "../../diagnostics/sink.ts";
 import type { Model } from "../../ir/model.ts";
 import type { Tensor } from "../../ir/tensor.ts";
@@ -13,6 +13,10 @@ import { BASE_KEY, fingerprintDifference, parseFingerprint } from "../../weights
 export type Relation =
   /** the first was compiled, the second was not */
   | "swapped"
+  /** the second has an adapter in its weights, which the first has not */
+  | "merged"
+  /** the first has an adapter in its weights, which the second has not */
+  | "merged swapped"
   /** neither was compiled from the other */
   | "unrelated"
   /** the second was compiled from another base than the first */
@@ -27,8 +31,8 @@ export type Relation =
 /** Reads both models' marks, and the adapters' weights that are zero before training. */
 export function relationOf(base: string, compiled: string): Relation {
   const [first, second] = [base, compiled].map((file) => openModel(file, new Sink()).model);
-  if (first === undefined || second === undefined || !isCompiled(second))
-    return first !== undefined && isCompiled(first) ? "swapped" : "unrelated";
+  if (first === undefined || second === undefined) return "unrelated";
+  if (!isCompiled(second)) return isCompiled(first) ? "swapped" : relationOfWeights(first, second);
   const own = parseFingerprint(second.meta.get(BASE_KEY) ?? "");
   if (own !== null && !isCompiled(first)) {
     const found = fingerprintOf(first, viewDecoder(first));
@@ -38,13 +42,24 @@ export function relationOf(base: string, compiled: string): Relation {
   return addsNothing(second) ? "fresh" : "trained";
 }
 
+/** Of models that were not compiled: a merged one says so. */
+function relationOfWeights(first: Model, second: Model): Relation {
+  const [before, after] = [first, second].map(({ meta }) => meta.get(MERGED_KEY));
+  if (before === after) return "unrelated";
+  return after === undefined ? "merged swapped" : "merged";
+}
+
 /** What to do about a difference, in words that fit what was compared. */
 export function adviceOf(relation: Relation, isNoisy: boolean): string {
   switch (relation) {
     case "swapped":
       return "the first model is a compiled one and the second is not: give the base first";
+    case "merged":
+      return "expected: the second model is a product of `tfc merge`, with an adapter in its weights; to verify it, give the adapter with --load";
+    case "merged swapped":
+      return "the first model is a product of `tfc merge` and the second is not: give the base first, and the adapter with --load";
     case "unrelated":
-      return "the second model was not compiled by tfc; if rounding explains the difference, give --tolerance";
+      return "neither model is marked as made by tfc from the other (`tfc merge` of earlier versions left no mark): if the second was merged, give the adapter with --load; if rounding explains the difference, give --tolerance";
     case "other base":
       return "the second model was compiled from another base: give that one";
     case "replaced":

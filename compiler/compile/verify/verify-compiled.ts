@@ -16,7 +16,7 @@ import { verifyLoaded } from "./verify-loaded.ts";
 /** How to verify a compiled model; what is left out is as `tfc verify` has it. */
 export interface VerifyCompiledOptions extends Omit<
   VerifyOptions,
-  "control" | "controlFor" | "load" | "leavesOutOverrides" | "share"
+  "control" | "controlFor" | "draws" | "load" | "leavesOutOverrides" | "share"
 > {
   /**
    * An adapter in any format: the graph that was compiled with it, or takes it as inputs, is held against base and

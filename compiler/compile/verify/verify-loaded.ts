@@ -2,10 +2,11 @@ import type { Report } from "../../../runtime/verify/verify.ts";
 import { describedIn, takesInputs, type AdapterDescription } from "../../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../../adapters/kind.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { inputError, TfcError } from "../../diagnostics/error.ts";
+import { inputError } from "../../diagnostics/error.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
 import type { AdapterFile } from "../../weights/adapter-file.ts";
 import { writeReference, type Apart } from "./apart/reference.ts";
+import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
 import { otherWeights } from "./apart/other-weights.ts";
 import { adviceOf, relationOf } from "./relation.ts";
 import { TemporaryModels } from "./temporary.ts";
@@ -19,9 +20,6 @@ const APART_SHARE = 2e-5;
 
 /** A model adds up what adapters add in half precision, too: more than where nothing is added. */
 const APART_ULPS = 8;
-
-/** What rounding makes of a sum. What a base that quantizes its activations makes of so little shows what it is worth. */
-const NUDGE = 2 ** -18;
 
 /** What {@link verifyLoaded} found. */
 export interface LoadedReport extends Report {
@@ -64,20 +62,20 @@ export async function verifyLoaded(
     const force = options.force === true;
     const how = { merges: described !== null, force };
     const { file, made } = await models.make((output) => writeReference(base, adapter, output, how));
+    // Who says what is allowed exactly means no more than that.
+    const isStrict = options.toleranceExact !== undefined || options.toleranceUlps !== undefined;
     const control = async (): Promise<string | null> => {
-      const nudged = { merges: false, force, nudge: NUDGE };
-      try {
-        return (await models.make((output) => writeReference(base, adapter, output, nudged))).file;
-      } catch (error) {
-        // What can be merged alone cannot be changed by so little: no control.
-        if (error instanceof TfcError) return null;
-        throw error;
-      }
+      if (isStrict) return null;
+      const jittered = await models.make((output) =>
+        writeReference(base, adapter, output, { ...how, jitters: true }),
+      );
+      return jittered.made.jittered === 0 ? null : jittered.file;
     };
     const report = await verify(file, compiled, {
       ...options,
       control,
       controlFor: "roundings",
+      draws: { input: DRAW_INPUT, values: DRAWS },
       tolerance: options.tolerance ?? APART_TOLERANCE,
       toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
       toleranceUlps: options.toleranceUlps ?? APART_ULPS,
@@ -85,7 +83,7 @@ export async function verifyLoaded(
       ...(takesInputs(described?.residence) ? { load, leavesOutOverrides: true } : {}),
       ...(member === null ? {} : { adapterIds: [member] }),
     });
-    const own = { ...report, base, load, member, apart: made };
+    const own = { ...report, base, load, member, apart: made.apart };
     return { ...own, difference: report.same ? null : differenceOf(own, adapter, described) };
   } finally {
     models.remove();
@@ -126,7 +124,8 @@ function fixOf(
   described: AdapterDescription | null,
 ): string {
   const relation = relationOf(base, compiled);
-  if (relation === "swapped" || relation === "other base") return adviceOf(relation, false);
+  if (relation === "swapped" || relation === "merged swapped" || relation === "other base")
+    return adviceOf(relation, false);
   const other = described === null ? null : otherWeights(compiled, described, adapter);
   if (other !== null) return `${other}: give the adapter that it was compiled with, or compile it again`;
   if (described === null)

@@ -6,7 +6,7 @@ function floats(...data: number[]): HostTensor {
   return { dtype: "float", dims: [1, data.length], data: Float32Array.from(data) };
 }
 
-const exact = { exact: true, same: true, maxAbs: 0, maxRel: 0, detail: null };
+const exact = { exact: true, same: true, by: null, maxAbs: 0, maxRel: 0, detail: null };
 
 describe("compare", () => {
   it.each([
@@ -30,6 +30,7 @@ describe("compare", () => {
     expect(compare(floats(1, 2, 100), floats(1, 2.5, 101), 0)).toEqual({
       exact: false,
       same: false,
+      by: null,
       maxAbs: 1,
       maxRel: 0.2,
       detail: "[0,2]: 101 instead of 100",

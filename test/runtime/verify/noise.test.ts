@@ -3,7 +3,7 @@ import { tensorFrom, type HostTensor, type Tensors } from "../../../runtime/sess
 import { toHalf } from "../../../compiler/weights/half.ts";
 import { compare } from "../../../runtime/verify/compare.ts";
 import { reportText } from "../../../runtime/verify/report.ts";
-import { Tally } from "../../../runtime/verify/tally.ts";
+import { Tally, type Allowed } from "../../../runtime/verify/tally.ts";
 import { verify } from "../../../runtime/verify/verify.ts";
 import { FLOAT, graphFile, INT64, scaled } from "../graphs.ts";
 
@@ -53,6 +53,27 @@ describe("a difference beyond the tolerance", () => {
     const tally = tallied(outputs(1, 2), outputs(1, 3));
     tally.addNoise(sizes, "runs", outputs(1, 2), outputs(1, NaN));
     expect(tally.report("all").same).toBe(true);
+  });
+});
+
+describe("the report", () => {
+  const told = (want: Tensors, got: Tensors, allowed: Partial<Allowed> = {}): string => {
+    const tally = new Tally({ tolerance: 1e-4, halfUlps: 0, ...allowed });
+    tally.add(sizes, want, got);
+    return reportText({ levels: [tally.report("off")], skipped: [] });
+  };
+
+  it("says which rule an output passes by", () => {
+    expect(told(outputs(1), outputs(1))).toMatch(/ equal$/m);
+    expect(told(outputs(1), outputs(1.00005))).toMatch(/ equal within 1e-4$/m);
+    expect(told(outputs(8), outputs(8.0004))).toMatch(/ equal within 1e-4 \+ 1e-4 of each element$/m);
+    expect(told(outputs(50, 0), outputs(50, 0.0009), { share: 2e-5 })).toMatch(
+      / equal within 2e-5 of the largest element$/m,
+    );
+    expect(
+      told(new Map([["y", halves(512, 0.25)]]), new Map([["y", halves(512, 1.25)]]), { halfUlps: 4 }),
+    ).toMatch(/ equal within 4 last places of the largest element$/m);
+    expect(told(outputs(1), outputs(1.5))).toMatch(/ differs by more than 1e-4$/m);
   });
 });
 

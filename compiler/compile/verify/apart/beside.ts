@@ -26,17 +26,15 @@ export interface Beside {
   /** That the adapters are from. */
   readonly file: string;
   readonly stands: readonly Stand[];
-  /** By what share everything that is added is changed. */
-  readonly nudge: number;
 }
 
 /**
  * Writes adapters out in plain nodes beside what they stand beside: each end's readers read its sum with what the
  * adapter's formula gives, in float whatever the base computes in.
  */
-export function writeBeside(model: Model, rw: Rewriter, { file, stands, nudge }: Beside): void {
+export function writeBeside(model: Model, rw: Rewriter, { file, stands }: Beside): void {
   const leaves = new Leaves(model, rw, file);
-  for (const stand of inOrder(model, stands)) writeOne(rw, leaves, stand, nudge);
+  for (const stand of inOrder(model, stands)) writeOne(rw, leaves, stand);
 }
 
 /** Last first: an adapter whose input is another one's output then reads the sum, since that one's readers change later. */
@@ -53,7 +51,7 @@ function depth({ site }: End): number {
   return (blockKinds as readonly string[]).includes(site) ? 1 : 2;
 }
 
-function writeOne(rw: Rewriter, leaves: Leaves, { part, end }: Stand, nudge: number): void {
+function writeOne(rw: Rewriter, leaves: Leaves, { part, end }: Stand): void {
   const { input, output, node, columns } = end;
   const readers = new Set(output.uses);
   const b = new Builder(rw, after(node));
@@ -63,11 +61,7 @@ function writeOne(rw: Rewriter, leaves: Leaves, { part, end }: Stand, nudge: num
   const x = b.reshape(typed, [-1, widthOf(part)], name("x"));
   const leaf = (one: string): Value => leaves.of(part, one, dtype, columns);
   const delta = formulas[part.kind]({ b, x, leaf, part, dtype, name });
-  const nudged =
-    nudge === 0
-      ? delta
-      : b.op("Mul", [delta, b.constant(dtype, [], [1 + nudge], name("more"))], name("nudged"));
-  const shaped = b.shapedAs(nudged, output, name("delta"));
+  const shaped = b.shapedAs(delta, output, name("delta"));
   const sum = b.op("Add", [output, asOutput(b, shaped, end, dtype, name("cast"))], name("sum"));
   rw.replaceUses(output, sum, (use) => readers.has(use));
 }

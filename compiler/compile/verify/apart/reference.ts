@@ -18,6 +18,7 @@ import { outputPaths, writeOutputs } from "../../outputs.ts";
 import { writeBeside, type Stand } from "./beside.ts";
 import { endsIn } from "./ends.ts";
 import { checkFormula } from "./formulas.ts";
+import { jitter } from "./jitter.ts";
 
 /** How many adapters and weights a reference has, by how they were put in. */
 export interface Apart {
@@ -29,12 +30,19 @@ export interface Apart {
   readonly overrides: number;
 }
 
+/** What {@link writeReference} wrote. */
+export interface Written {
+  readonly apart: Apart;
+  /** How many values are changed as roundings do. */
+  readonly jittered: number;
+}
+
 export interface ReferenceOptions {
   /** Whether LoRA is merged: what a merged model is held against must not be one. */
   readonly merges: boolean;
   readonly force: boolean;
-  /** By what share everything that is added is changed. */
-  readonly nudge?: number;
+  /** Whether all that modules read is changed as roundings do: see {@link jitter}. */
+  readonly jitters?: boolean;
 }
 
 /**
@@ -49,8 +57,8 @@ export async function writeReference(
   base: string,
   adapter: AdapterFile,
   output: string,
-  { merges, force, nudge = 0 }: ReferenceOptions,
-): Promise<Apart> {
+  { merges, force, jitters = false }: ReferenceOptions,
+): Promise<Written> {
   const sink = new Sink();
   const { model } = openModel(base, sink);
   const analyses = new Analyses(model);
@@ -62,10 +70,14 @@ export async function writeReference(
   const overrides = { file: adapter.file, weights, headFollows: adapter.headFollows };
   runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
   // The pass may have changed what the recognizers found.
-  const stands = standsOf(analyses.get(viewDecoder), model, { ...adapter, parts: rest });
-  writeBeside(model, new Rewriter("verify"), { file: adapter.file, stands, nudge });
+  const ends = endsIn(analyses.get(viewDecoder));
+  const stands = standsOf(ends, model, { ...adapter, parts: rest });
+  const rewriter = new Rewriter("verify");
+  writeBeside(model, rewriter, { file: adapter.file, stands });
+  const jittered = jitters ? jitter(model, rewriter, [...ends.values()].flat()) : 0;
   await writeOutputs(model, sink, outputPaths(output), { base, weights: "link" });
-  return { merged, beside: rest.length, overrides: adapter.overrides.size };
+  const apart = { merged, beside: rest.length, overrides: adapter.overrides.size };
+  return { apart, jittered };
 }
 
 interface Divided {
@@ -112,8 +124,11 @@ function mergedOrNull(
   }
 }
 
-function standsOf(view: DecoderView, model: Model, { file, parts }: AdapterFile): readonly Stand[] {
-  const ends = endsIn(view);
+function standsOf(
+  ends: ReturnType<typeof endsIn>,
+  model: Model,
+  { file, parts }: AdapterFile,
+): readonly Stand[] {
   return parts.flatMap((part) => {
     checkFormula(file, part);
     const found = ends.get(siteKey(part.site)) ?? [];
