@@ -54,7 +54,7 @@ describe("a PEFT folder", () => {
   });
 
   it("may leave out what has a default", async () => {
-    const config = { r: undefined, lora_alpha: null, target_modules: undefined };
+    const config = { r: undefined, lora_alpha: undefined, target_modules: undefined };
     expect(settingsBySite(await peft(lora([q], [0], 8), config))).toEqual({
       [`model.layers.0.${q}`]: { rank: 8, alpha: 8, rslora: false },
     });
