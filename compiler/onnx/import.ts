@@ -11,6 +11,7 @@ import { tensorType } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { ExternalResolver } from "./external.ts";
 import { VALUE_INFO } from "./ids.ts";
+import { Scope } from "./import-scope.ts";
 import { importAttribute, type AttributeParts } from "./import-attribute.ts";
 import { importTensor, readEntry, type TensorContext } from "./import-tensor.ts";
 import { TypeImporter } from "./import-type.ts";
@@ -114,39 +115,6 @@ function readMeta(message: Uint8Array, place: Place): Map<string, string> {
     );
   } catch (cause) {
     throw broken(cause, place, "metadata that does not decode");
-  }
-}
-
-/** Names of one graph; a name that is not found is looked up in the graph around. */
-class Scope {
-  readonly #values = new Map<string, Value>();
-  readonly #outer: Scope | null;
-  /** How many graphs are around. */
-  readonly depth: number;
-
-  constructor(outer: Scope | null) {
-    this.#outer = outer;
-    this.depth = outer === null ? 0 : outer.depth + 1;
-  }
-
-  get(name: string): Value | undefined {
-    return this.#values.get(name) ?? this.#outer?.get(name);
-  }
-
-  local(name: string): Value | undefined {
-    return this.#values.get(name);
-  }
-
-  define(name: string, value: Value, file: string): void {
-    const first = this.#values.get(name);
-    if (first !== undefined) {
-      throw inputError(
-        "NAME_DUPLICATE",
-        { file, path: value.loc.path, name },
-        { name, first: first.loc.path },
-      );
-    }
-    this.#values.set(name, value);
   }
 }
 
