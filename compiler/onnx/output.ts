@@ -284,9 +284,10 @@ function checkTarget(file: string): void {
 const SPACE =
   "free that much on the disk, choose another -o, or --weights link, which copies no weights on one disk";
 
-/** Bytes in the unit in which two sizes that differ look different, as a rule. */
+/** Bytes to four digits. */
 function sizeText(bytes: number): string {
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  const power = bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
+  return `${Number((bytes / 1000 ** power).toPrecision(4))} ${["kB", "MB", "GB"][power - 1] ?? ""}`;
 }
 
 function checkSpace(file: string, bytes: number): void {

@@ -46,7 +46,7 @@ function noiseLines({ optimizations, noise }: LevelReport): string[] {
   return [...largest.values()].map(({ output, between, maxAbs }) => {
     const far = maxAbs === null ? "by more than a number says" : `by ${numberText(maxAbs)}`;
     if (between === "roundings")
-      return `base and adapter at ${optimizations}, with what modules read changed as roundings do, differ ${far} in ${output}`;
+      return `what it is held against, at ${optimizations} with what modules read changed as roundings do, differs ${far} in ${output}`;
     return between === "runs"
       ? `the base itself at ${optimizations}: two runs differ ${far} in ${output}`
       : `the base at ${optimizations} with its modules named and nothing added differs ${far} in ${output}`;

@@ -22,7 +22,7 @@ export interface Noise {
   readonly case: Case;
   /**
    * `runs`: the base, run twice; `graphs`: the base, and the base with its modules named and nothing added; `roundings`:
-   * base and adapter, and the same with what its modules read changed about as much as roundings do
+   * what the compiled graph is held against, and the same with what its modules read changed about as much as roundings do
    */
   readonly between: "runs" | "graphs" | "roundings";
   /** null where it is no number: NaN or infinity on one side, or other dims */

@@ -219,7 +219,7 @@ describe("OutputFiles", () => {
     const pairs = ["a", "b"].map((name) => [at(name), at(`out/${name}`)] as const);
     await expect(files.copy(pairs)).rejects.toMatchObject({
       code: "FILE_NOT_WRITABLE",
-      diagnostics: [{ found: expect.stringMatching(/[MG]B to write and [\d.]+ [MG]B free/) as unknown }],
+      diagnostics: [{ found: expect.stringMatching(/[kMG]B to write and [\d.]+ [kMG]B free/) as unknown }],
     });
     files.discard();
     expect(filesIn(path.dirname(at("a")))).toEqual(["a", "b", "model.onnx", "weights.bin"]);

@@ -175,7 +175,7 @@ describe("OutputFiles", () => {
     const files = new OutputFiles();
     expect(() => {
       files.prepare(path.join(root, "large/file"), 2 ** 62);
-    }).toThrow(/[MG]B to write and [\d.]+ [MG]B free on the disk/);
+    }).toThrow(/[kMG]B to write and [\d.]+ [kMG]B free on the disk/);
     files.discard();
     expect(filesIn(root)).not.toContain("large");
   });

@@ -1,9 +1,7 @@
 import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { TfcError } from "../../diagnostics/error.ts";
-import { Sink } from "../../diagnostics/sink.ts";
 import { checkModelFile } from "../../onnx/check/check.ts";
-import { openModel } from "../../onnx/open.ts";
 import { LOWERED_KEY } from "../../ops/providers.ts";
 import type { Apart } from "./apart/reference.ts";
 export type { Apart } from "./apart/reference.ts";
@@ -11,7 +9,9 @@ import { checkBfloat16 } from "./bfloat16.ts";
 import { controlOf } from "./control.ts";
 import { headSizes } from "./head-sizes.ts";
 import { adviceOf, relationOf } from "./relation.ts";
+import { readModelMetadata } from "../../weights/model-metadata.ts";
 import { verifyLoaded } from "./verify-loaded.ts";
+import { verifyLowered } from "./verify-lowered.ts";
 
 /** How to verify a compiled model; what is left out is as `tfc verify` has it. */
 export interface VerifyCompiledOptions extends Omit<
@@ -59,22 +59,17 @@ export async function verifyCompiled(
   checkStandard(base, compiled);
   const symbols = new Map([...headSizes(base), ...(options.symbols ?? [])]);
   if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
+  if (readModelMetadata(compiled).has(LOWERED_KEY)) {
+    const report = await verifyLowered(base, compiled, { ...options, symbols });
+    return { ...report, difference: report.same ? null : differenceOf(report) };
+  }
   const control = controlOf(base, compiled);
   try {
-    const allowed = { ...toleranceFor(compiled), ...options };
-    // Who says what is allowed exactly means no more than that.
-    const share = options.toleranceExact === undefined ? (allowed.share ?? 0) : 0;
-    const report = await verify(base, compiled, { ...allowed, share, symbols, control: control.make });
+    const report = await verify(base, compiled, { ...options, symbols, control: control.make });
     return { ...report, difference: report.same ? null : differenceOf(report) };
   } finally {
     control.remove();
   }
-}
-
-/** What is allowed unless options say: ops in place of plain ones add in another order, with and without optimizations. */
-function toleranceFor(compiled: string): Pick<VerifyOptions, "tolerance" | "toleranceExact" | "share"> {
-  const { model } = openModel(compiled, new Sink());
-  return model.meta.has(LOWERED_KEY) ? { tolerance: 1e-4, toleranceExact: 1e-4, share: 2e-5 } : {};
 }
 
 /** Refuses a compiled graph that breaks the ONNX standard where its base does not; onnxruntime may take it, or crash. */

@@ -16,7 +16,7 @@ import type { VerifyCompiledOptions } from "./verify-compiled.ts";
 export const APART_TOLERANCE = 1e-4;
 
 /** And of larger ones this much of the largest. */
-const APART_SHARE = 2e-5;
+export const APART_SHARE = 2e-5;
 
 /** A model adds up what adapters add in half precision, too: more than where nothing is added. */
 const APART_ULPS = 8;

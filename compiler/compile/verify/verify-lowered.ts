@@ -1,0 +1,54 @@
+import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
+import { TfcError } from "../../diagnostics/error.ts";
+import type { AdapterFile } from "../../weights/adapter-file.ts";
+import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
+import { writeReference } from "./apart/reference.ts";
+import { isOfPlace, TemporaryModels } from "./temporary.ts";
+import { APART_SHARE, APART_TOLERANCE } from "./verify-loaded.ts";
+
+/** No adapter: what is written with it is the base. */
+const NONE: AdapterFile = {
+  file: "",
+  format: "safetensors",
+  parts: [],
+  overrides: new Map(),
+  headFollows: true,
+  base: null,
+};
+
+/**
+ * Runs a base and a graph that was compiled for a provider: ops in place of plain ones add in another order, with
+ * onnxruntime's optimizations and without. What a deep model makes of that is measured where the tolerance is not enough:
+ * see {@link jitter}.
+ */
+export async function verifyLowered(base: string, compiled: string, options: VerifyOptions): Promise<Report> {
+  const { verify } = await import("../../../runtime/verify/verify.ts");
+  const models = new TemporaryModels(base, compiled);
+  // Who says what is allowed exactly means no more than that.
+  const isStrict = options.toleranceExact !== undefined || options.toleranceUlps !== undefined;
+  const control = async (): Promise<string | null> => {
+    if (isStrict) return null;
+    try {
+      const how = { merges: false, force: true, jitters: true };
+      const { file, made } = await models.make((output) => writeReference(base, NONE, output, how));
+      return made.jittered === 0 ? null : file;
+    } catch (error) {
+      // No place, or no decoder: no control.
+      if (error instanceof TfcError || isOfPlace(error)) return null;
+      throw error;
+    }
+  };
+  try {
+    return await verify(base, compiled, {
+      ...options,
+      control,
+      controlFor: "roundings",
+      draws: { input: DRAW_INPUT, values: DRAWS },
+      tolerance: options.tolerance ?? APART_TOLERANCE,
+      toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
+      share: options.toleranceExact === undefined ? APART_SHARE : 0,
+    });
+  } finally {
+    models.remove();
+  }
+}
