@@ -2,7 +2,6 @@ import { attribute } from "../ir/attribute.ts";
 import type { DType } from "../ir/dtype.ts";
 import type { Func } from "../ir/model.ts";
 import { FunctionBuilder } from "../ir/function-builder.ts";
-import { tensorOf } from "../ir/scalar.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
 import type { Value } from "../ir/value.ts";
 import type { BodyContext, Form } from "./kind.ts";
@@ -131,13 +130,18 @@ export class AdapterBody extends FunctionBuilder {
   get isMember(): Value {
     if (this.#ids === null) throw new Error("only a bank has members");
     if (this.#isMember !== null) return this.#isMember;
-    const shape = this.constant("int64", [2], [this.#members + 1, this.#members], "unit_shape");
-    const zero = tensorOf("float", [1], [0]);
-    const zeros = this.op("ConstantOfShape", [shape], "unit_zeros", { value: attribute.tensor(zero) });
-    const unit = this.op("EyeLike", [zeros], "unit");
-    const typed = this.dtype === "float" ? unit : this.cast(unit, this.dtype, "unit_typed");
+    // Not EyeLike: onnxruntime 1.30 has it on CUDA below opset 22 only.
+    const [rows, columns] = [this.#upTo(this.#members + 1, "rows"), this.#upTo(this.#members, "columns")];
+    const same = this.op("Equal", [this.unsqueeze(rows, [1], "row_column"), columns], "is_unit");
+    const typed = this.cast(same, this.dtype, "unit");
     this.#isMember = this.unsqueeze(this.gather(typed, this.#ids, "member_rows"), [2], "is_member");
     return this.#isMember;
+  }
+
+  /** 0, 1, 2, … below a number. */
+  #upTo(end: number, name: string): Value {
+    const numbers = Array.from({ length: end }, (_, i) => i);
+    return this.constant("int64", [end], numbers, name);
   }
 
   softmax(scores: Value, name: string): Value {
@@ -166,9 +170,7 @@ export class AdapterBody extends FunctionBuilder {
       wide === this.dtype ? value : this.cast(value, wide, name);
     const wideX = widened(x, "wide");
     // As a product with ones: onnxruntime 1.30 reduces an axis of size zero to no element instead of to 0.
-    const count = this.dim(size, this.form === "single" ? 0 : 1, "size");
-    const one = attribute.tensor(tensorOf(wide, [1], [1]));
-    const ones = this.op("ConstantOfShape", [this.vector([count, 1], "ones_shape")], "ones", { value: one });
+    const ones = this.ones(size, this.form === "single" ? 0 : 1, wide, "ones");
     const squares = this.op("Mul", [wideX, wideX], "squares");
     const length = this.op("Sqrt", [this.op("MatMul", [squares, ones], "square_sum")], "length");
     const guarded = this.op("Max", [length, this.constant(wide, [], [1e-12], "least")], "guarded");

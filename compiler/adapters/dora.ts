@@ -3,8 +3,6 @@ import { FunctionBuilder } from "../ir/function-builder.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { Loc } from "../ir/entity.ts";
 import type { DType } from "../ir/dtype.ts";
-import { attribute } from "../ir/attribute.ts";
-import { tensorOf } from "../ir/scalar.ts";
 import type { Value } from "../ir/value.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
 import type { AdapterBody } from "./body.ts";
@@ -75,11 +73,8 @@ export function normFunction(rw: Rewriter, loc: Loc, name: string, opset: number
   const [a, upper, s] = [widened(down, "a"), widened(up, "b"), widened(scaling, "s")];
   const across = widened(projected(b, weight, down, spec), "across"); // W Aᵀ [out, r]
   const gram = b.op("MatMul", [a, b.transpose(a, [1, 0], "a_turned")], "gram"); // [r, r]
-  const one = attribute.tensor(tensorOf(wide, [1], [1]));
   // As a product with ones: onnxruntime 1.30 reduces an axis of size zero to no element instead of to 0.
-  const ones = b.op("ConstantOfShape", [b.vector([b.dim(down, 0, "rank"), 1], "ones_shape")], "ones", {
-    value: one,
-  });
+  const ones = b.ones(down, 0, wide, "ones");
   const rows = (product: Value, hint: string): Value =>
     b.reshape(b.op("MatMul", [product, ones], `${hint}_sum`), [-1], hint); // [out]
   const crossed = rows(b.op("Mul", [upper, across], "crossed_parts"), "crossed");

@@ -175,9 +175,17 @@ export class Builder {
     return this.op("Shape", [x], name, { start: attribute.int(from), end: attribute.int(to) });
   }
 
-  /** One dimension of a value, as a vector of one element. */
+  /** One dimension of a value, as a vector of one element: of Shape alone since opset 15. */
   dim(x: Value, axis: number, name: string): Value {
+    if (this.opset >= 15) return this.dims(x, axis, axis + 1, name);
     return this.gather(this.op("Shape", [x], `${name}_shape`), this.ints([axis]), name);
+  }
+
+  /** A column of ones `[n, 1]`, as many as a value has along an axis. Its shape is no arithmetic of the CPU's. */
+  ones(x: Value, axis: number, dtype: DType, name: string): Value {
+    const count = this.dim(x, axis, `${name}_count`);
+    const one = attribute.tensor(tensorOf(dtype, [1], [1]));
+    return this.unsqueeze(this.op("ConstantOfShape", [count], `${name}_row`, { value: one }), [1], name);
   }
 
   /** The vector that its parts make, numbers being its constants. */
