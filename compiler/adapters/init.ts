@@ -1,5 +1,6 @@
 import { createCipheriv, createHash } from "node:crypto";
 import type { DType } from "../ir/dtype.ts";
+import { joined } from "../ir/pieces.ts";
 import { toBfloat, toHalf } from "../ir/scalar.ts";
 import type { Init } from "./kind.ts";
 import { normalQuantile } from "./normal.ts";
@@ -20,27 +21,72 @@ export function initialBytes(
   seed: number,
   name: string,
 ): Uint8Array {
-  const size = { float: 4, double: 8, float16: 2, bfloat16: 2 }[dtype as string];
-  if (size === undefined) throw new Error(`a leaf of type ${dtype}`);
-  if (init.kind === "zeros") return new Uint8Array(count * size);
-  if (size === 2) return lookUp(randomBits(seed, name, count * 2), quantiles(init, dtype));
-  const random = new Uint32Array(randomBits(seed, name, (count + (count % 2)) * 4).buffer);
-  const numbers = init.kind === "uniform" ? uniform(init.bound, random) : normal(init.std, random);
-  return new Uint8Array((size === 4 ? numbers : Float64Array.from(numbers)).buffer, 0, count * size);
+  return joined(initialPieces(init, dtype, count, seed, name));
 }
 
-/** What a cipher turns into its key stream, a megabyte at a time. */
-const ZEROS = new Uint8Array(1 << 20);
+/** What {@link initialBytes} gives, in pieces that are made one by one. Each stays as it is when the next is made. */
+export function* initialPieces(
+  init: Init,
+  dtype: DType,
+  count: number,
+  seed: number,
+  name: string,
+): Generator<Uint8Array, void, void> {
+  const size = sizeOf(dtype);
+  const bytesOf = init.kind === "zeros" ? null : numbersFrom(init, dtype);
+  // Of each number two random bytes, or four: a piece of doubles is twice as large as its bits.
+  const used = Math.min(size, 4);
+  const sizes = piecesOf(count * used);
+  if (bytesOf === null) {
+    for (const length of sizes) yield ZEROS.subarray(0, (length / used) * size);
+    return;
+  }
+  const next = randomBits(seed, name);
+  for (const length of sizes) yield bytesOf(next(length)).subarray(0, (length / used) * size);
+}
 
-function randomBits(seed: number, name: string, bytes: number): Uint8Array {
+function sizeOf(dtype: DType): number {
+  const size = { float: 4, double: 8, float16: 2, bfloat16: 2 }[dtype as string];
+  if (size === undefined) throw new Error(`a leaf of type ${dtype}`);
+  return size;
+}
+
+/** Bits turned into numbers at a time: what the processor keeps near while it is written, read and written again. */
+const PIECE = 1 << 18;
+
+/** What a cipher turns into its key stream. */
+const ZEROS = new Uint8Array(2 * PIECE);
+
+function piecesOf(bytes: number): readonly number[] {
+  return Array.from({ length: Math.ceil(bytes / PIECE) }, (_, i) => Math.min(PIECE, bytes - i * PIECE));
+}
+
+/** Gives as many random bytes as it is asked for, and up to seven more: whole pairs of words. */
+function randomBits(seed: number, name: string): (bytes: number) => ArrayBuffer {
   const digest = createHash("sha256").update(`tfc ${seed} ${name}`).digest();
   const cipher = createCipheriv("aes-128-ctr", digest.subarray(0, 16), digest.subarray(16));
-  // A copy with a buffer of its own: what the cipher returns may be a slice of a pool, at any alignment.
-  const bits = new Uint8Array(bytes);
-  for (let at = 0; at < bytes; at += ZEROS.length) {
-    bits.set(cipher.update(ZEROS.subarray(0, Math.min(ZEROS.length, bytes - at))), at);
+  return (bytes) => {
+    const bits = cipher.update(ZEROS.subarray(0, Math.ceil(bytes / 8) * 8));
+    // What the cipher returns may be a slice of a pool, at any alignment.
+    const { buffer, byteOffset, length } = bits;
+    return byteOffset === 0 && buffer.byteLength === length ? buffer : new Uint8Array(bits).buffer;
+  };
+}
+
+/** What turns random bits into numbers, mostly in their place. */
+function numbersFrom(
+  init: Exclude<Init, { kind: "zeros" }>,
+  dtype: DType,
+): (bits: ArrayBuffer) => Uint8Array {
+  if (sizeOf(dtype) === 2) {
+    const table = quantiles(init, dtype);
+    return (bits) => lookUp(bits, table);
   }
-  return bits;
+  return (bits) => {
+    const random = new Uint32Array(bits);
+    const numbers = init.kind === "uniform" ? uniform(init.bound, random) : normal(init.std, random);
+    return new Uint8Array((dtype === "double" ? Float64Array.from(numbers) : numbers).buffer);
+  };
 }
 
 /** A word gives a number of 24 bits: what a float32 holds. The numbers take the place of the words. */
@@ -89,8 +135,12 @@ function quantiles(init: Exclude<Init, { kind: "zeros" }>, dtype: DType): Uint16
   return table;
 }
 
-function lookUp(bits: Uint8Array, table: Uint16Array): Uint8Array {
-  const words = new Uint16Array(bits.buffer);
-  for (let i = 0; i < words.length; i++) words[i] = table[words[i] ?? 0] ?? 0;
-  return bits;
+/** Two numbers at a time, since what takes long is to read and write memory. */
+function lookUp(bits: ArrayBuffer, table: Uint16Array): Uint8Array {
+  const pairs = new Int32Array(bits);
+  for (let i = 0; i < pairs.length; i++) {
+    const pair = pairs[i] ?? 0;
+    pairs[i] = (table[pair & 0xffff] ?? 0) | ((table[pair >>> 16] ?? 0) << 16);
+  }
+  return new Uint8Array(bits);
 }

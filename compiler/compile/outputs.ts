@@ -177,6 +177,6 @@ async function stageTensors(
   }
   files.prepare(file, layout.size);
   await files.stage(file, (temporary) =>
-    writeSafetensors(temporary, layout, (name) => tensors.get(name)?.bytes() ?? new Uint8Array(0)),
+    writeSafetensors(temporary, layout, (name) => tensors.get(name)?.pieces() ?? new Uint8Array(0)),
   );
 }

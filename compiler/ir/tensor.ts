@@ -1,4 +1,5 @@
 import type { DType } from "./dtype.ts";
+import { joined, type Pieces } from "./pieces.ts";
 
 /** Bytes of a file. `file` is an absolute path; offset and length are in bytes. */
 export interface ByteRange {
@@ -23,8 +24,11 @@ export type Storage =
     }
   /** the typed fields of TensorProto (`float_data`, `int64_data`, …), read through `read`; `length` in bytes, where it is known */
   | { readonly kind: "typed"; readonly length: number | null; readonly read: () => Uint8Array }
-  /** made when asked for; on emit it must have been given a place in a file: in `file`, one of those beside the model */
-  | { readonly kind: "deferred"; readonly file: string; readonly produce: () => Uint8Array }
+  /**
+   * made when asked for, at once or in pieces; on emit it must have been given a place in a file: in `file`, one of those
+   * beside the model
+   */
+  | { readonly kind: "deferred"; readonly file: string; readonly produce: () => Pieces }
   /** a string tensor */
   | { readonly kind: "strings"; readonly strings: readonly Uint8Array[] };
 
@@ -86,7 +90,7 @@ export class Tensor {
       case "typed":
         return this.storage.read();
       case "deferred":
-        return this.storage.produce();
+        return joined(this.storage.produce());
       case "inline":
       case "external":
         if (this.storage.range === null || this.#read === undefined) {
@@ -96,5 +100,10 @@ export class Tensor {
       case "strings":
         throw new Error("a string tensor has no raw bytes");
     }
+  }
+
+  /** What {@link bytes} gives, in pieces where the tensor is made so: a large one is never in memory as a whole. */
+  pieces(): Pieces {
+    return this.storage.kind === "deferred" ? this.storage.produce() : this.bytes();
   }
 }

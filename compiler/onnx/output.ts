@@ -35,6 +35,8 @@ export { writePieces, type Progress } from "./output/copy.ts";
 export class OutputFiles {
   readonly #staged: Staged[] = [];
   readonly #temporaries: string[] = [];
+  /** Waits for the disk, one for each file that was written. */
+  readonly #syncs: Promise<void>[] = [];
   readonly #madeFolders: string[] = [];
   readonly #leader: string | null;
   #interim: Staged | null = null;
@@ -172,6 +174,7 @@ export class OutputFiles {
    * @throws TfcError FILE_NOT_WRITABLE; what `check` throws
    */
   async commit(check?: () => void): Promise<void> {
+    await Promise.all(this.#syncs);
     await this.lock();
     for (const { file } of this.#staged)
       naming(file, "", () => {
@@ -204,6 +207,7 @@ export class OutputFiles {
     for (const folder of this.#madeFolders.reverse()) removeEmpty(folder);
     this.#staged.length = 0;
     this.#temporaries.length = 0;
+    this.#syncs.length = 0;
     this.#madeFolders.length = 0;
     this.#interim = null;
     this.#lock = null;
@@ -227,9 +231,18 @@ export class OutputFiles {
     this.#temporaries.push(temporary);
     await namingAsync(file, temporary, async () => {
       await write(temporary);
-      if (isNew && existsSync(temporary)) await syncFile(temporary);
     });
+    if (isNew) this.#beginSync(file, temporary);
     return { temporary, file: target };
+  }
+
+  /** Has the disk take a file while the next one is made. {@link commit} waits for it. */
+  #beginSync(file: string, temporary: string): void {
+    if (!existsSync(temporary)) return;
+    const sync = namingAsync(file, temporary, () => syncFile(temporary));
+    // Who commits learns of its failure; until then nobody does, which Node would take for a mistake.
+    sync.catch(() => undefined);
+    this.#syncs.push(sync);
   }
 
   /**

@@ -1,4 +1,4 @@
-import { initialBytes } from "../../compiler/adapters/init.ts";
+import { initialPieces } from "../../compiler/adapters/init.ts";
 import { OPTIONAL_INPUTS, takesInputs } from "../../compiler/adapters/description.ts";
 import { derived } from "../../compiler/adapters/dora.ts";
 import type { AdapterKind, Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
@@ -7,6 +7,7 @@ import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { joined, type Pieces } from "../../compiler/ir/pieces.ts";
 import { tensorOf } from "../../compiler/ir/scalar.ts";
 import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType, type Dim } from "../../compiler/ir/type.ts";
@@ -106,7 +107,9 @@ export class AdapterValues {
     if (one === null || members.length !== 1) throw new Error(`${members.length} adapters at ${name}`);
     const leaves = one.leaves.map((leaf) => {
       const full = `${name}.${leaf.name}`;
-      const tensor = deferred(dtype, leaf.shape, () => leafBytes(this.#fresh(leaf), one.member, dtype, full));
+      const tensor = deferred(dtype, leaf.shape, () =>
+        leafPieces(this.#fresh(leaf), one.member, dtype, full),
+      );
       this.parameters += tensor.size;
       if (this.residence === "baked") return this.#initializer(full, tensor);
       const shape = symbolicShape(leaf, name, kind.size);
@@ -135,7 +138,7 @@ export class AdapterValues {
       const slices = members.map((one, i) => () => {
         const own = one?.leaves[index];
         if (!one || own === undefined) return null;
-        const numbers = leafBytes(this.#fresh(own), one.member, dtype, full);
+        const numbers = leafPieces(this.#fresh(own), one.member, dtype, full);
         return padded(numbers, own, dtype, sizes[i] ?? 0, largest);
       });
       const tensor = stacked(dtype, leaf.shape, slices);
@@ -196,7 +199,7 @@ export class AdapterValues {
   }
 }
 
-function deferred(dtype: DType, shape: readonly number[], produce: () => Uint8Array): Tensor {
+function deferred(dtype: DType, shape: readonly number[], produce: () => Pieces): Tensor {
   return new Tensor(dtype, shape, { kind: "deferred", file: "adapters", produce });
 }
 
@@ -208,19 +211,14 @@ function zeroTensor(dtype: DType, shape: readonly Dim[]): Tensor {
 }
 
 /** Slices of a shape, made when they are asked for; null for zeros. */
-function stacked(
-  dtype: DType,
-  shape: readonly number[],
-  slices: readonly (() => Uint8Array | null)[],
-): Tensor {
+function stacked(dtype: DType, shape: readonly number[], slices: readonly (() => Pieces | null)[]): Tensor {
   const size = (byteSize(dtype, 1) ?? 0) * shape.reduce((a, b) => a * b, 1);
-  return deferred(dtype, [slices.length, ...shape], () => {
-    const bytes = new Uint8Array(size * slices.length);
-    slices.forEach((slice, i) => {
-      const own = slice();
-      if (own !== null) bytes.set(own, i * size);
-    });
-    return bytes;
+  return deferred(dtype, [slices.length, ...shape], function* () {
+    for (const slice of slices) {
+      const own = slice() ?? new Uint8Array(size);
+      if (own instanceof Uint8Array) yield own;
+      else yield* own;
+    }
   });
 }
 
@@ -230,10 +228,10 @@ function sizeOf(one: Fitted | null): number {
   return leaf === undefined ? 0 : sizeIn(leaf);
 }
 
-function leafBytes(leaf: Leaf, { given, seed }: Member, dtype: DType, name: string): Uint8Array {
+function leafPieces(leaf: Leaf, { given, seed }: Member, dtype: DType, name: string): Pieces {
   const size = leaf.shape.reduce((a, b) => a * b, 1);
   const tensor = given?.part.leaves.get(leaf.name);
-  if (given === null || tensor === undefined) return initialBytes(leaf.init, dtype, size, seed, name);
+  if (given === null || tensor === undefined) return initialPieces(leaf.init, dtype, size, seed, name);
   const bytes = tensor.bytes();
   checkFinite({ file: given.file, name }, tensor.dtype, bytes);
   const converted = convert(bytes, tensor.dtype, dtype);
@@ -253,9 +251,9 @@ function lowRankOf(kind: AdapterKind, { settings, given }: Member): LowRank | nu
   return { down: numbers(down), up: numbers(up), rank: down.shape[0] ?? 0, scale };
 }
 
-function padded(bytes: Uint8Array, leaf: Leaf, dtype: DType, from: number, to: number): Uint8Array {
-  if (leaf.grows === null || from === to) return bytes;
-  return resizeLeaf(bytes, { ...leaf.grows, elementSize: byteSize(dtype, 1) ?? 1 }, from, to);
+function padded(pieces: Pieces, leaf: Leaf, dtype: DType, from: number, to: number): Pieces {
+  if (leaf.grows === null || from === to) return pieces;
+  return resizeLeaf(joined(pieces), { ...leaf.grows, elementSize: byteSize(dtype, 1) ?? 1 }, from, to);
 }
 
 /** The leaf's shape with a symbol where its size is: a session takes adapters of any. */

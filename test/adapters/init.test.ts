@@ -1,5 +1,6 @@
+import { createCipheriv, createHash } from "node:crypto";
 import { describe, expect, it } from "@jest/globals";
-import { initialBytes } from "../../compiler/adapters/init.ts";
+import { initialBytes, initialPieces } from "../../compiler/adapters/init.ts";
 import type { Init } from "../../compiler/adapters/kind.ts";
 import { scalarlm } from "../../compiler/adapters/scalarlm.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
@@ -113,4 +114,20 @@ it("numbers of one leaf do not follow from those before", () => {
   const values = numbers({ kind: "normal", std: 1 }, "float");
   const correlation = values.slice(1).reduce((sum, x, i) => sum + x * (values[i] ?? 0), 0) / COUNT;
   expect(Math.abs(correlation)).toBeLessThan(0.015);
+});
+
+it("a large leaf is one key stream, made in pieces that do not change any more", () => {
+  const [count, bound] = [300_001, 0.5];
+  const pieces = [...initialPieces({ kind: "uniform", bound }, "float", count, 7, name)];
+  expect(pieces.length).toBeGreaterThan(2);
+  expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(1 << 20);
+
+  const digest = createHash("sha256").update(`tfc 7 ${name}`).digest();
+  const cipher = createCipheriv("aes-128-ctr", digest.subarray(0, 16), digest.subarray(16));
+  const bits = cipher.update(new Uint8Array(count * 4));
+  const expected = Float32Array.from(
+    { length: count },
+    (_, i) => ((bits.readUInt32LE(i * 4) >>> 8) / 2 ** 23 - 1) * bound,
+  );
+  expect(Buffer.concat(pieces).equals(Buffer.from(expected.buffer))).toBe(true);
 });
