@@ -5,6 +5,7 @@ import { inlineFunctions } from "./prepare/inline-functions.ts";
 import { lowerAttention } from "./lower/lower-attention.ts";
 import { lowerNorms } from "./lower/lower-norms.ts";
 import { lowerPagedAttention } from "./lower/lower-paged-attention.ts";
+import { lowerRotary } from "./lower/lower-rotary.ts";
 import { lowerSkipNorms } from "./lower/lower-skip-norms.ts";
 import { outlineAttention } from "./outline/outline-attention.ts";
 import { outlineMlp } from "./outline/outline-mlp.ts";
@@ -21,6 +22,7 @@ export const passes: readonly Pass[] = [
   lowerPagedAttention,
   removeLora,
   overrideWeights,
+  lowerRotary,
   lowerAttention,
   lowerNorms,
   lowerSkipNorms,
@@ -40,6 +42,7 @@ export {
   lowerAttention,
   lowerNorms,
   lowerPagedAttention,
+  lowerRotary,
   lowerSkipNorms,
   outlineAttention,
   outlineMlp,

@@ -42,6 +42,7 @@ const rows: Readonly<Record<string, Row>> = {
       },
     }),
   },
+  "lower-rotary": { part: "behind", ...lowering },
   "lower-attention": { part: "behind", ...lowering },
   "lower-norms": { part: "behind", ...lowering },
   "lower-skip-norms": { part: "behind", ...lowering },

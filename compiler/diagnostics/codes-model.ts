@@ -246,6 +246,15 @@ export const modelCodes = {
     found: p.why,
     fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
   })),
+  ROTARY_KEPT: warning((p: { count: number; why: string }) => ({
+    what:
+      p.count === 1
+        ? "this rotary embedding stays in plain ops"
+        : `this rotary embedding and ${p.count - 1} more stay in plain ops`,
+    wanted: "a·cos - b·sin and b·cos + a·sin of each two features, by tables of the positions",
+    found: p.why,
+    fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
+  })),
   MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} MLP blocks`,
     found: p.misses,

@@ -24,10 +24,15 @@ export function recognizeRotary(anchor: Anchor, index: GraphIndex): Rotary | nul
   const inside = insideOp(anchor);
   if (inside !== null) return inside;
   for (const { value, node } of valuesAbove([anchor.query], index)) {
-    const found = rotaryOp(node) ?? rotateHalf(node) ?? turnHalves(node, index);
+    const found = rotaryOp(node) ?? recognizeTurn(node, index);
     if (found !== null) return { ...found, partial: found.partial || partOfConcat(value) };
   }
   return null;
+}
+
+/** The turning of halves or pairs in plain ops that a node ends; null where it ends none that is understood. */
+export function recognizeTurn(node: Node, index: GraphIndex): Rotary | null {
+  return rotateHalf(node) ?? turnHalves(node, index);
 }
 
 /** The attention op turns by its tables: where an attribute says so, or, without one, where it is given any. */

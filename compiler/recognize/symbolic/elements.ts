@@ -15,9 +15,10 @@ import {
   type Expression,
   type Unknown,
 } from "./expression.ts";
-import { alignedTo, indexBefore, placeIn, type Extents } from "./indices.ts";
+import { alignedTo, placeIn, type Extents } from "./indices.ts";
+import { Moves } from "./moves.ts";
 import { Polynomial } from "./polynomial.ts";
-import { axisOf, beginOf, product, shapeBounds, Shapes, type ShapesLike, type Sizes } from "./shapes.ts";
+import { product, shapeBounds, Shapes, type ShapesLike, type Sizes } from "./shapes.ts";
 
 type Index = readonly Polynomial[];
 
@@ -51,14 +52,15 @@ export class Elements {
   readonly #given: ReadonlySet<Value>;
   readonly #ignoresScale: boolean;
 
-  readonly #extents: Extents;
+  readonly #moves: Moves;
 
   /** @param like what is known of shapes */
   constructor(like: ShapesLike, options: ElementOptions = {}) {
     this.shapes = options.shapes ?? new Shapes((value, index) => this.at(value, index), like);
     this.#given = options.given ?? new Set();
     this.#ignoresScale = options.ignoresScale ?? false;
-    this.#extents = options.extents ?? new Map<string, number>();
+    const extents = options.extents ?? new Map<string, number>();
+    this.#moves = new Moves(this.shapes, (of, index) => this.at(of, index), extents);
   }
 
   /** The element of a value at an index, which has a polynomial for each axis. */
@@ -144,6 +146,8 @@ export class Elements {
       case "Mul":
       case "Div":
         return this.#scaled(node, operand) ?? combine(node.op, operand(0), operand(1));
+      case "Neg":
+        return combine("Sub", { kind: "integer", value: Polynomial.ZERO }, operand(0));
       case "Sqrt":
       case "Reciprocal":
         return ofNumber(node.op, operand(0));
@@ -153,12 +157,12 @@ export class Elements {
       case "Min":
         return node.inputs.length === 2 ? combine(node.op, operand(0), operand(1)) : this.#strange(node);
       default:
-        return this.#moved(node, index);
+        return this.#moved(node, value, index);
     }
   }
 
   /** Ops that make elements of sizes, and those that put elements elsewhere. */
-  #moved(node: Node, index: Index): Expression {
+  #moved(node: Node, value: Value, index: Index): Expression {
     const input = node.input(0);
     const sizes = input === null ? null : this.shapes.of(input);
     const [first = Polynomial.ZERO] = index;
@@ -173,43 +177,16 @@ export class Elements {
       case "ConstantOfShape":
         return filled(node);
       default:
-        if (input === null || sizes === null) return this.#strange(node);
-        return this.#placed(node, input, sizes, index);
+        return input === null ? this.#strange(node) : this.#placed(node, input, value, index);
     }
   }
 
   /** Ops that put elements elsewhere. */
-  #placed(node: Node, input: Value, sizes: Sizes, index: Index): Expression {
-    switch (node.op) {
-      case "Expand":
-        return this.at(input, alignedTo(sizes, index));
-      case "Unsqueeze":
-      case "Squeeze":
-      case "Reshape":
-      case "Flatten":
-        return this.#reshaped(node, input, sizes, index);
-      case "Transpose": {
-        const order = node.ints("perm") ?? sizes.map((_, axis) => sizes.length - 1 - axis);
-        return this.at(
-          input,
-          sizes.map((_, axis) => index[order.indexOf(axis)] ?? Polynomial.ZERO),
-        );
-      }
-      case "Slice":
-        return this.#sliced(node, input, sizes, index);
-      case "Concat":
-        return this.#joined(node, index);
-      case "Gather":
-        return this.#gathered(node, input, sizes, index);
-      case "GatherND":
-        return this.#gatheredAt(node, input, index);
-      case "ScatterND":
-        return this.#scattered(node, index);
-      case "Trilu":
-        return this.#triangle(node, input, index);
-      default:
-        return this.#strange(node);
-    }
+  #placed(node: Node, input: Value, value: Value, index: Index): Expression {
+    if (node.op === "ScatterND") return this.#scattered(node, index);
+    if (node.op === "Trilu") return this.#triangle(node, input, index);
+    const place = this.#moves.before(node, value, index);
+    return place === null ? this.#strange(node) : this.at(place.value, place.index);
   }
 
   /** An operand's element where the result's is wanted: axes that broadcast have one element. */
@@ -244,62 +221,6 @@ export class Elements {
     return isFloat(type ?? "float") ? of : unknown("an infinite number as an integer");
   }
 
-  #sliced(node: Node, input: Value, sizes: Sizes, index: Index): Expression {
-    const cuts = this.shapes.cuts(node, sizes.length);
-    if (cuts === null) return this.#strange(node);
-    const at = [...index];
-    for (const cut of cuts) {
-      const [place, size] = [index[cut.axis], sizes[cut.axis]];
-      if (place === undefined || size === undefined) return this.#strange(node);
-      const begin =
-        cut.step < 0 && cut.start.constant === -1 ? size.minus(Polynomial.ONE) : beginOf(cut, size);
-      at[cut.axis] = begin.plus(place.scaled(cut.step));
-    }
-    return this.at(input, at);
-  }
-
-  /** An element of a joined value, where the index says which part it is in. */
-  #joined(node: Node, index: Index): Expression {
-    const axis = axisOf(node, index.length);
-    let place = index[axis] ?? Polynomial.ZERO;
-    for (const part of node.inputs) {
-      const size = this.shapes.of(part)?.[axis];
-      if (size === undefined) return this.#strange(node);
-      const [at, length] = [place.constant, size.constant];
-      if (length === 0) continue;
-      if (at === null || length === null) return this.#strange(node);
-      if (at < length) return this.at(part, index.with(axis, place));
-      place = place.minus(size);
-    }
-    return this.#strange(node);
-  }
-
-  #gathered(node: Node, input: Value, sizes: Sizes, index: Index): Expression {
-    const axis = axisOf(node, sizes.length);
-    const indices = node.input(1);
-    const rank = this.shapes.of(indices)?.length;
-    const size = sizes[axis];
-    if (rank === undefined || size === undefined) return this.#strange(node);
-    const place = this.at(indices, index.slice(axis, axis + rank));
-    if (place.kind !== "integer") return this.#strange(node);
-    const { constant } = place.value;
-    const from = constant !== null && constant < 0 ? size.plus(place.value) : place.value;
-    return this.at(input, [...index.slice(0, axis), from, ...index.slice(axis + rank)]);
-  }
-
-  #gatheredAt(node: Node, input: Value, index: Index): Expression {
-    const indices = node.input(1);
-    const sizes = this.shapes.of(indices);
-    const length = sizes?.at(-1)?.constant;
-    if (!sizes || length === null || length === undefined || (node.int("batch_dims") ?? 0) !== 0)
-      return this.#strange(node);
-    const own = index.slice(0, sizes.length - 1);
-    const places = Array.from({ length }, (_, i) => this.at(indices, [...own, Polynomial.of(i)]));
-    const known = places.flatMap((one) => (one.kind === "integer" ? [one.value] : []));
-    if (known.length < length) return this.#strange(node);
-    return this.at(input, [...known, ...index.slice(sizes.length - 1)]);
-  }
-
   /** Elements that are written over all of a value, each in its place, as older tracers copy a slice. */
   #scattered(node: Node, index: Index): Expression {
     const isInPlace = index.every((at, axis) => {
@@ -328,12 +249,6 @@ export class Elements {
     const own = this.at(input, index);
     if (condition.kind === "truth") return condition.value ? own : zero;
     return { kind: "choose", condition, then: own, otherwise: zero };
-  }
-
-  #reshaped(node: Node, input: Value, from: Sizes, index: Index): Expression {
-    const to = this.shapes.of(node.output(0));
-    const at = to === null ? null : indexBefore(from, to, index, this.#extents);
-    return at === null ? this.#strange(node) : this.at(input, at);
   }
 
   #strange(node: Node): Unknown {

@@ -85,9 +85,12 @@ function dividedIndex(parts: Sizes, place: Polynomial, extents: Extents): Index 
 /** How many values an index takes, by its symbol. */
 export type Extents = ReadonlyMap<string, number>;
 
-/** Whether an index lies within a size: it is one symbol, as indices along an axis are, or its largest value is below. */
+/**
+ * Whether an index lies within a size: its largest value is below, or it is one symbol of which no extent is known, as
+ * indices along an axis are.
+ */
 function isWithin(index: Polynomial, size: Polynomial, extents: Extents): boolean {
-  if (index.isSymbol) return true;
+  if (index.isSymbol && !extents.has(index.key)) return true;
   const [largest, all] = [index.largest(extents), size.constant];
   return largest !== null && (all === null ? index.constant !== null : largest < all);
 }

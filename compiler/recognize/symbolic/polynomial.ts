@@ -48,6 +48,16 @@ export class Polynomial {
     return constant < 0 && factors.every((factor) => factor < 0) ? -1 : null;
   }
 
+  /** How many terms it is the sum of. */
+  get terms(): number {
+    return this.#terms.size;
+  }
+
+  /** Each symbol that is in it, alone or in a product. */
+  get symbols(): ReadonlySet<string> {
+    return new Set([...this.#terms.keys()].flatMap(symbolsOf));
+  }
+
   equals(other: Polynomial): boolean {
     return this.key === other.key;
   }
@@ -88,6 +98,22 @@ export class Polynomial {
   /** What is left without the term of a symbol that stands alone. */
   without(symbol: string): Polynomial {
     return this.minus(Polynomial.symbol(symbol).scaled(this.coefficient(symbol)));
+  }
+
+  /**
+   * What each of some symbols is multiplied by; null where a term has none of them, or more than one.
+   *
+   * @returns by symbol, those that are in it alone
+   */
+  factors(of: ReadonlySet<string>): ReadonlyMap<string, Polynomial> | null {
+    const found = new Map<string, Polynomial>();
+    for (const [monomial, factor] of this.#terms) {
+      const [own, ...more] = symbolsOf(monomial).filter((symbol) => of.has(symbol));
+      if (own === undefined || more.length > 0) return null;
+      const left = monomialOf(withoutSymbols(symbolsOf(monomial), [own]) ?? []);
+      found.set(own, (found.get(own) ?? Polynomial.ZERO).plus(new Polynomial(new Map([[left, factor]]))));
+    }
+    return found;
   }
 
   /** Whether it is one symbol, once. */

@@ -4,6 +4,7 @@ import type { Value } from "../../ir/value.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
 import { opOf } from "../../ops/table.ts";
 import type { Expression } from "./expression.ts";
+import { sizeOfCut, type Cut } from "./cuts.ts";
 import { Polynomial } from "./polynomial.ts";
 
 /** Sizes along the axes of a value. */
@@ -66,8 +67,6 @@ export class Shapes {
   }
 
   #made(node: Node, value: Value): Sizes | null {
-    const first = (): Sizes | null => this.of(node.input(0));
-    const { rank, traits } = opOf(node);
     switch (node.op) {
       case "Shape":
         return this.#shapeOfShape(node);
@@ -102,15 +101,19 @@ export class Shapes {
         return this.#product(node);
       case "Split":
         return this.#split(node, value.index);
-      case "Trilu":
-      case "CumSum":
+      case "Conv":
+        return this.#convolved(node);
       case "ScatterND":
-        return first();
+        return this.of(node.input(0));
       default:
-        break;
+        return value.index === 0 ? this.#byTable(node) : null;
     }
-    if (value.index !== 0) return null;
-    if (rank === "first") return first();
+  }
+
+  /** As the table of ops says it. */
+  #byTable(node: Node): Sizes | null {
+    const { rank, traits } = opOf(node);
+    if (rank === "first") return this.of(node.input(0));
     if (traits.has("reduce")) return this.#reduced(node);
     if (rank === "most" || traits.has("elementwise")) return this.broadcast(node.inputs);
     return null;
@@ -283,6 +286,24 @@ export class Shapes {
     return [...batch, rows, columns];
   }
 
+  /** Of step one, with padding that is stated. */
+  #convolved(node: Node): Sizes | null {
+    const [from, weight] = [this.of(node.input(0)), this.of(node.input(1))];
+    const [rows, channels] = [from?.[0], weight?.[0]];
+    const isPlain = (node.string("auto_pad") ?? "NOTSET") === "NOTSET";
+    if (!from || !weight || !rows || !channels || !isPlain) return null;
+    if (node.ints("strides")?.some((step) => step !== 1) === true) return null;
+    const pads = node.ints("pads") ?? [];
+    const sizes = from.slice(2).map((size, axis) => {
+      const kernel = weight[axis + 2]?.constant ?? null;
+      if (kernel === null) return null;
+      const padding = (pads[axis] ?? 0) + (pads[axis + from.length - 2] ?? 0);
+      return size.plus(Polynomial.of(padding - (kernel - 1) * (node.ints("dilations")?.[axis] ?? 1)));
+    });
+    const known = sizes.filter((size) => size !== null);
+    return known.length < sizes.length ? null : [rows, channels, ...known];
+  }
+
   #reduced(node: Node): Sizes | null {
     const from = this.of(node.input(0));
     const axes = from === null ? null : this.axes(node, 1, from.length);
@@ -304,39 +325,6 @@ export class Shapes {
     if ((node.int("batch_dims") ?? 0) !== 0) return null;
     return [...indices.slice(0, -1), ...data.slice(length)];
   }
-}
-
-/** How a Slice cuts one axis. */
-export interface Cut {
-  readonly axis: number;
-  readonly start: Polynomial;
-  readonly end: Polynomial;
-  readonly step: number;
-}
-
-/** Where a cut begins, counted from the front. */
-export function beginOf({ start }: Cut, size: Polynomial): Polynomial {
-  const { constant } = start;
-  if (constant === null || constant >= 0) return start;
-  // From far in front of the first element means from that.
-  const begin = size.plus(start);
-  return constant <= -(2 ** 31) || (begin.constant ?? 0) < 0 ? Polynomial.ZERO : begin;
-}
-
-function sizeOfCut(cut: Cut, size: Polynomial): Polynomial | null {
-  const { end, step } = cut;
-  const begin = beginOf(cut, size);
-  const isOpen = end.constant !== null && end.constant >= 2 ** 31 - 1;
-  const stop = isOpen ? size : end.constant !== null && end.constant < 0 ? size.plus(end) : end;
-  if (step === 1) {
-    // Numbers are cut off at the size; that of a symbol is taken to be within it, as the exporter had it.
-    const [from, to, all] = [begin.constant, stop.constant, size.constant];
-    if (from !== null && to !== null && all !== null)
-      return Polynomial.of(Math.max(0, Math.min(to, all) - from));
-    return stop.minus(begin);
-  }
-  const length = stop.minus(begin).constant;
-  return length === null || step < 1 ? null : Polynomial.of(Math.ceil(length / step));
 }
 
 /** Which dimensions a Shape gives. */
