@@ -2,7 +2,7 @@ import type { InspectedNode, InspectedPlacement, OffReason } from "../compile/in
 import type { Provider } from "../ops/providers.ts";
 import { grouped, rows } from "./output.ts";
 
-const providerNames: Readonly<Record<Provider, string>> = { cpu: "the CPU", cuda: "CUDA" };
+const providerNames: Readonly<Record<Provider, string>> = { cpu: "the CPU", cuda: "CUDA", webgpu: "WebGPU" };
 
 /** Where the nodes of a model run, as a summary and by layer. */
 export function placementText(placement: InspectedPlacement | null, provider: Provider): string {

@@ -1,5 +1,5 @@
 /** Execution providers of onnxruntime that graphs are lowered for. */
-export const providers = ["cpu", "cuda"] as const;
+export const providers = ["cpu", "cuda", "webgpu"] as const;
 
 /** The key of a model's metadata that says which provider it was lowered for. */
 export const LOWERED_KEY = "tfc.for";

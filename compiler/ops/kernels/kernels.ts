@@ -2,6 +2,7 @@ import type { ValueType } from "../../ir/type.ts";
 import type { Provider } from "../providers.ts";
 import { isDType, type DType } from "../../ir/dtype.ts";
 import { opKernels, typeLetters, typeSets } from "./kernels-data.ts";
+import { webgpuKernels } from "./webgpu-data.ts";
 
 /** What the table says of a type: an element type, or that the value is no tensor. */
 export type KernelType = DType | "seq" | "optional" | "map";
@@ -34,18 +35,19 @@ export interface OpKernels {
   /** By the version since which it is so, oldest first. */
   readonly versions: readonly { readonly since: number; readonly signature: Signature }[];
   readonly kernels: Readonly<Record<Provider, readonly Kernel[]>>;
-  /** Inputs and outputs that CUDA's kernels read from and write to the CPU's memory. */
-  readonly host: { readonly inputs: ReadonlySet<number>; readonly outputs: ReadonlySet<number> };
+  readonly host: Readonly<Record<Provider, HostMemory>>;
+}
+
+/** Inputs and outputs that a provider's kernels read from and write to the CPU's memory, of those of a device. */
+export interface HostMemory {
+  readonly inputs: ReadonlySet<number>;
+  readonly outputs: ReadonlySet<number>;
 }
 
 const letters = typesByLetter();
 const sets: readonly ReadonlySet<KernelType>[] = typeSets.split(" ").map(typesOfLetters);
-const lines: ReadonlyMap<string, string> = new Map(
-  opKernels.split("\n").map((line) => {
-    const end = line.indexOf(" | ");
-    return [line.slice(0, end), line.slice(end + 3)];
-  }),
-);
+const lines = linesOf(opKernels);
+const webgpuLines = linesOf(webgpuKernels);
 const read = new Map<string, OpKernels | null>();
 
 /** What onnxruntime has of an op, by `Node.op`; null of one that it does not know. */
@@ -53,7 +55,7 @@ export function kernelsOf(op: string): OpKernels | null {
   let known = read.get(op);
   if (known === undefined) {
     const text = lines.get(op);
-    read.set(op, (known = text === undefined ? null : parse(text)));
+    read.set(op, (known = text === undefined ? null : parse(text, webgpuLines.get(op) ?? "")));
   }
   return known;
 }
@@ -112,14 +114,43 @@ function typesOfLetters(text: string): ReadonlySet<KernelType> {
   return new Set([...letters].flatMap(([letter, type]) => (text.includes(letter) ? [type] : [])));
 }
 
-function parse(text: string): OpKernels {
-  const [signatures = "", cpu = "", cuda = "", host = ""] = text.split("|").map((part) => part.trim());
-  const [inputs, outputs] = host.split(">");
+/** What lines say, by the op that they begin with. */
+function linesOf(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split("\n").map((line) => {
+      const end = line.indexOf(" | ");
+      return [line.slice(0, end), line.slice(end + 3)];
+    }),
+  );
+}
+
+/** @param other what the table of WebGPU's kernels says of the op; nothing where it has none */
+function parse(text: string, other: string): OpKernels {
+  const [signatures = "", cpu = "", cuda = "", host = ""] = partsOf(text);
+  const [webgpu = "", webgpuHost = ""] = partsOf(other);
   return {
     versions: signatures.split("; ").flatMap(parseSignature),
-    kernels: { cpu: parseKernels(cpu), cuda: parseKernels(cuda) },
-    host: { inputs: numbersIn(inputs), outputs: numbersIn(outputs) },
+    kernels: {
+      cpu: parseKernels(cpu, numberedTypes),
+      cuda: parseKernels(cuda, numberedTypes),
+      webgpu: parseKernels(webgpu, typesOfLetters),
+    },
+    host: { cpu: parseHost(""), cuda: parseHost(host), webgpu: parseHost(webgpuHost) },
   };
+}
+
+function partsOf(text: string): readonly string[] {
+  return text.split("|").map((part) => part.trim());
+}
+
+/** `1,2>0` */
+function parseHost(text: string): HostMemory {
+  const [inputs, outputs] = text.split(">");
+  return { inputs: numbersIn(inputs), outputs: numbersIn(outputs) };
+}
+
+function numberedTypes(number: string): ReadonlySet<KernelType> {
+  return sets[Number(number)] ?? new Set<KernelType>();
 }
 
 function parseSignature(text: string): { since: number; signature: Signature }[] {
@@ -140,7 +171,7 @@ function parseParameters(text: string): Parameter[] {
   });
 }
 
-function parseKernels(text: string): Kernel[] {
+function parseKernels(text: string, typesOf: (text: string) => ReadonlySet<KernelType>): Kernel[] {
   if (text === "") return [];
   return text.split("; ").map((row) => {
     const [versions = "", types = ""] = row.split(":");
@@ -152,7 +183,7 @@ function parseKernels(text: string): Kernel[] {
       types: new Map(
         pairs.map((pair) => {
           const [variable = "", set = ""] = pair.split("=");
-          return [variable, sets[Number(set)] ?? new Set<KernelType>()];
+          return [variable, typesOf(set)];
         }),
       ),
     };

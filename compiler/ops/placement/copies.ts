@@ -1,3 +1,4 @@
+import type { Provider } from "../providers.ts";
 import type { FlatNode, FlatValue, Scope } from "./flat.ts";
 
 /** Values that are copied between devices in each run, inside a graph; what is fed and fetched is not among them. */
@@ -12,11 +13,11 @@ export interface Copies {
  * The copies that onnxruntime inserts into one graph: of each value that one side makes and the other reads, one, and
  * of an input of the graph that both sides read. Initializers are stored on both sides instead.
  */
-export function copiesIn(scope: Scope, onDevice: ReadonlySet<FlatNode>): Copies {
+export function copiesIn(scope: Scope, onDevice: ReadonlySet<FlatNode>, provider: Provider): Copies {
   const [hostReads, hostWrites] = [new Set<FlatValue>(), new Set<FlatValue>()];
   const [deviceReads, deviceWrites] = [new Set<FlatValue>(), new Set<FlatValue>()];
   for (const node of scope.nodes) {
-    const host = onDevice.has(node) ? node.facts?.host : null;
+    const host = onDevice.has(node) ? node.facts?.host[provider] : null;
     node.inputs.forEach((value, i) => {
       if (value !== null) (host?.inputs.has(i) === false ? deviceReads : hostReads).add(value);
     });

@@ -108,10 +108,10 @@ class Flattener {
     const given = {
       op: node.op,
       ...facts,
+      inputs: inputsOf(node, environment),
       attribute: (name: string) => attributeOf(node, name, environment),
     };
-    const inputs = inputsOf(node, environment);
-    const { bound } = typesOf({ ...given, inputs, results: [] }, node.outputs.length);
+    const { bound } = typesOf({ ...given, results: [] }, node.outputs.length);
     return [this.#provider, "cpu" as const].some(
       (provider) => refusal({ ...given, types: bound }, provider) === null,
     );

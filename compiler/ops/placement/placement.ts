@@ -47,17 +47,24 @@ function scopesIn(main: Scope): readonly Scope[] {
   return scopes;
 }
 
+/**
+ * Whether onnxruntime keeps arithmetic on shapes on the CPU. WebGPU it asks twice, since that prefers another layout, and
+ * at the second time it takes what it left at the first.
+ */
+const keepsShapes: Readonly<Record<Provider, boolean>> = { cpu: false, cuda: true, webgpu: false };
+
 function placeIn(scope: Scope, provider: Provider): Placement {
   const refused = new Map<FlatNode, Reason | null>();
   for (const node of scope.nodes) refused.set(node, refusal(node, provider));
   const capable = new Set(scope.nodes.filter((node) => refused.get(node) === null));
-  if (provider !== "cpu") for (const node of shapeNodes(scope, capable)) refused.set(node, "shapes");
+  if (keepsShapes[provider])
+    for (const node of shapeNodes(scope, capable, provider)) refused.set(node, "shapes");
   const nodes = scope.nodes.map((node): PlacedNode => {
     const reason = refused.get(node) ?? null;
     if (reason === null) return { node, provider, reason };
     if (reason === "shapes" || refusal(node, "cpu") === null) return { node, provider: "cpu", reason };
     return runsInFloat(node) ? { node, provider: "cpu", reason: "casts" } : { node, provider: null, reason };
   });
-  const onDevice = new Set(nodes.filter((one) => one.provider === "cuda").map(({ node }) => node));
-  return { nodes, copies: provider === "cpu" ? { in: [], out: [] } : copiesIn(scope, onDevice) };
+  const onDevice = new Set(nodes.filter((one) => one.provider === provider).map(({ node }) => node));
+  return { nodes, copies: provider === "cpu" ? { in: [], out: [] } : copiesIn(scope, onDevice, provider) };
 }

@@ -3,7 +3,9 @@ import type { Provider } from "../providers.ts";
 import type { FlatNode } from "./flat.ts";
 
 /** What must be known of a node to say who has a kernel for it. */
-type Asked = Pick<FlatNode, "op" | "facts" | "since" | "types" | "attribute">;
+type Asked = Pick<FlatNode, "op" | "facts" | "since" | "types" | "attribute"> & {
+  readonly inputs: readonly unknown[];
+};
 
 /**
  * Why a node is not on the provider that was asked for: it has no kernel of the op; none of this version of it; none
@@ -19,7 +21,7 @@ export function refusal(node: Asked, provider: Provider): Exclude<Reason, "casts
   const kernels = kernelsFor(facts, provider, since);
   if (kernels.length === 0) return "version";
   if (!kernels.some((kernel) => takes(kernel, node.types))) return "types";
-  return provider === "cuda" && asksTooMuch(node) ? "attributes" : null;
+  return tooMuch[provider](node) ? "attributes" : null;
 }
 
 /** Whether the CPU has a kernel of a node once float16 is cast to float, which onnxruntime then does. */
@@ -44,8 +46,17 @@ export function refusedType(
   return null;
 }
 
-/** What CUDA's kernels cannot do, though they are there: strings, and the last of several best. */
-function asksTooMuch(node: Asked): boolean {
+/** What a provider's kernels cannot do, though they are there. */
+const tooMuch: Readonly<Record<Provider, (node: Asked) => boolean>> = {
+  cpu: () => false,
+  cuda: asksTooMuchOfCuda,
+  // A mask, a past, and its length.
+  webgpu: ({ op, inputs }) =>
+    op === "com.microsoft::Attention" && [3, 4, 6].some((operand) => (inputs[operand] ?? null) !== null),
+};
+
+/** Strings, and the last of several best. */
+function asksTooMuchOfCuda(node: Asked): boolean {
   if (node.op === "ArgMax" || node.op === "ArgMin") {
     const last = node.attribute("select_last_index");
     return last?.kind === "int" && last.value !== 0n;
