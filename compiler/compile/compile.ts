@@ -23,7 +23,6 @@ import { afterPassOf } from "./dump-after.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
-import { weightFiles } from "./place-weights.ts";
 import { planOf } from "./plan.ts";
 import { reportOutputPath } from "./output-path.ts";
 import { reporting } from "./reporting.ts";
@@ -66,7 +65,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const imported = openModel(input, sink);
   const { model } = imported;
   checkMissing(imported, options, sink);
-  checkOutputs([input, ...weightFiles(model), ...plan.sources], paths, input);
+  checkOutputs([input, ...imported.stamps.keys(), ...plan.sources], paths, input);
   checkBase(model);
   const base = parameterCount(model);
   const analyses = new Analyses(model);

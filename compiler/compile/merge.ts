@@ -19,7 +19,7 @@ import { checkGiven, holds, oneOf, type Checks } from "./check-given.ts";
 import { reportOutputPath } from "./output-path.ts";
 import { reporting } from "./reporting.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
-import { weightFiles, weightModes, type WeightMode } from "./place-weights.ts";
+import { weightModes, type WeightMode } from "./place-weights.ts";
 
 /** What to merge and how. */
 export interface MergeOptions {
@@ -87,7 +87,7 @@ async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport
   const imported = openModel(input, sink);
   const { model } = imported;
   requireWeights(input, imported);
-  checkOutputs([input, ...weightFiles(model), ...sources], paths, input);
+  checkOutputs([input, ...imported.stamps.keys(), ...sources], paths, input);
   checkBase(model);
   const analyses = new Analyses(model);
   runPasses(

@@ -175,22 +175,6 @@ function* allNodes(model: Model): Generator<Node, void, void> {
   for (const func of model.functions.values()) yield* nodesDeep(func.body);
 }
 
-/** Every tensor of a model: initializers, and attributes also inside functions. */
-function* tensorsOf(model: Model): Generator<Tensor, void, void> {
-  for (const { constant } of initializersDeep(model.graph)) if (constant !== undefined) yield constant;
-  for (const node of allNodes(model)) {
-    for (const attr of node.attributes.values()) {
-      if (attr.kind === "tensor") yield attr.value;
-      if (attr.kind === "tensors") yield* attr.value;
-    }
-  }
-}
-
-/** The files a model's weights are in, the model's own among them when some are inline. */
-export function weightFiles(model: Model): ReadonlySet<string> {
-  return new Set([...tensorsOf(model)].flatMap(({ at }) => (at === null ? [] : [at.file])));
-}
-
 /** Whether two paths name one file or folder, also by different names. */
 export function sameFile(a: string, b: string): boolean {
   if (resolve(a) === resolve(b)) return true;

@@ -37,7 +37,7 @@ export interface Imported {
   readonly model: Model;
   /** External locations whose file is missing, with the number of tensors that need each. */
   readonly missing: ReadonlyMap<string, number>;
-  /** The files it was read from, as they were before. */
+  /** The files that it and its weights are in, as they were before. */
   readonly stamps: ReadonlyMap<string, Stamp>;
 }
 
@@ -209,7 +209,9 @@ class Importer {
   }
 
   #slice([start, end]: Range): Uint8Array {
-    return this.#r.buf.subarray(start, end);
+    // No subarray of a Buffer, which is another Buffer, and takes longer to make: each message has one.
+    const { buffer, byteOffset } = this.#r.buf;
+    return new Uint8Array(buffer, byteOffset + start, end - start);
   }
 
   /** The name of a ValueInfoProto, and where its type is. */

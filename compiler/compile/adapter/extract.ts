@@ -21,7 +21,7 @@ import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
 import { checkBase, checkOutputs, noDecoder, requireWeights } from "../checks.ts";
 import { reportOutputPath } from "../output-path.ts";
 import { outputPaths, writeOutputs } from "../outputs.ts";
-import { sameFile, weightFiles, weightModes, type WeightMode } from "../place-weights.ts";
+import { sameFile, weightModes, type WeightMode } from "../place-weights.ts";
 import { reporting } from "../reporting.ts";
 import { partsOf } from "./graph-lora.ts";
 import { listingOf, type AdapterListing } from "./list.ts";
@@ -161,7 +161,7 @@ async function writeAll(
   sink: Sink,
 ): Promise<readonly string[]> {
   const paths = base === undefined ? null : outputPaths(resolve(base));
-  const read = [input, ...weightFiles(model)];
+  const read = [input, ...stamps.keys()];
   if (paths !== null) checkOutputs(read, paths, input);
   const adapterFiles =
     written === null ? [] : writtenFiles(written.target.path, written.target.format, written.target.options);
