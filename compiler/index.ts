@@ -52,6 +52,7 @@ export type { AdapterDescription } from "./adapters/description.ts";
 export type { KindName } from "./adapters/index.ts";
 export type { Provider } from "./ops/providers.ts";
 export type { Residence } from "../passes/index.ts";
+export type { Quantization } from "./compile/quantize.ts";
 export type { WeightMode } from "./compile/place-weights.ts";
 export type { AdapterFormat } from "./weights/adapter-file.ts";
 export type { Difference, Distance } from "./weights/compare.ts";

@@ -12,6 +12,7 @@ import { outlineMlp } from "./outline/outline-mlp.ts";
 import { outlineMoe } from "./outline/outline-moe.ts";
 import { outlineNorms } from "./outline/outline-norms.ts";
 import { overrideWeights } from "./adapt/override-weights.ts";
+import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
 
@@ -22,6 +23,7 @@ export const passes: readonly Pass[] = [
   lowerPagedAttention,
   removeLora,
   overrideWeights,
+  quantizeWeights,
   lowerRotary,
   lowerAttention,
   lowerNorms,
@@ -49,6 +51,7 @@ export {
   outlineMoe,
   outlineNorms,
   overrideWeights,
+  quantizeWeights,
   removeLora,
   replaceLinears,
 };

@@ -9,6 +9,8 @@ import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
 import { siteKinds } from "../sites/site.ts";
 import { weightModes } from "../compile/place-weights.ts";
+import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
+import { blockSizes } from "../weights/nbits/settings.ts";
 import { outputPaths } from "../compile/outputs.ts";
 import { choice } from "../pass/options.ts";
 import type { Option as PassOption } from "../pass/options.ts";
@@ -23,6 +25,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly output?: string;
   readonly config?: string;
   readonly weights?: string;
+  readonly symmetric?: boolean;
   readonly lowerPagedAttention?: boolean;
   /** False for --no-adapters, a residence for --adapters. */
   readonly adapters?: string | boolean;
@@ -38,6 +41,8 @@ interface Flags extends Readonly<Record<string, unknown>> {
 
 const weightOption = choice({ help: "where the base's weights go", default: "link", of: weightModes });
 const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
+const quantizeOption = choice({ help: "bits of a weight", default: "int4", of: quantizations });
+const blockOption = choice({ help: "inputs that share a scale", default: "32", of: blockSizes.map(String) });
 const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
 const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
 
@@ -99,15 +104,9 @@ export function compileCommand(): Command {
     .option(
       "--weights <mode>",
       `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`,
-    )
-    .option(
-      "--for <provider>",
-      `write attention as the ops that a provider has kernels for: ${providers.join(", ")} (default: as exported)`,
-    )
-    .option(
-      "--lower-paged-attention",
-      "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
-    )
+    );
+  addLowering(command);
+  command
     .option("--strict", "make every warning an error")
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")
@@ -115,6 +114,25 @@ export function compileCommand(): Command {
     .action(run);
   refuseBoth(command);
   return command;
+}
+
+/** Flags about how the base's own ops are written. */
+function addLowering(command: Command): void {
+  command
+    .option(
+      "--for <provider>",
+      `write attention as the ops that a provider has kernels for: ${providers.join(", ")} (default: as exported)`,
+    )
+    .option(
+      "--quantize <type>",
+      `quantize projections and the head to ${quantizations.join(" or ")}, adapters in float beside them (default: as stored)`,
+    )
+    .option("--block <n>", `inputs that share a scale: ${blockSizes.join(", ")} (default: ${DEFAULT_BLOCK})`)
+    .option("--symmetric", "quantize around 0, without zero points")
+    .option(
+      "--lower-paged-attention",
+      "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
+    );
 }
 
 function collect(path: string, before: readonly string[] = []): readonly string[] {
@@ -146,10 +164,13 @@ async function run(model: string, flags: Flags): Promise<void> {
 }
 
 /** Flags about adapters that are not there. What a configuration says may be meant for other flags than today's. */
-function refuseUnused({ load = [], replace = [], adapters }: CompileOptions, flags: Flags): void {
+function refuseUnused({ load = [], replace = [], adapters, quantize }: CompileOptions, flags: Flags): void {
   if (flags.force && load.length === 0)
     throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--load" });
   const isFresh = load.length === 0 && (adapters !== false || replace.length > 0);
+  for (const option of ["block", "symmetric"])
+    if (flags[option] !== undefined && quantize === undefined)
+      throw inputError("OPTION_UNUSED", {}, { option: `--${option}`, needs: "--quantize" });
   if (flags["seed"] !== undefined && !isFresh)
     throw inputError("OPTION_UNUSED", {}, { option: "--seed", needs: "fresh adapters" });
 }
@@ -172,7 +193,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     const other = "a configuration that lists its adapters, without --adapter or --sites";
     throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
   }
-  const { adapters, lowerPagedAttention, strict, sites } = flags;
+  const { adapters, lowerPagedAttention, strict, symmetric, sites } = flags;
   const divided = dividedSettings(flags, settings);
   // How many a bank holds is of no meaning where a flag asks for something else.
   const isBank = typeof adapters !== "string" || adapters === "bank";
@@ -182,13 +203,15 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...others,
     ...configured,
     ...(hasAdapters(flags) ? defined({ residence, members: isBank ? members : undefined }) : {}),
-    ...defined({ output: flags.output, load: flags.load, lowerPagedAttention, strict }),
+    ...defined({ output: flags.output, load: flags.load, symmetric, lowerPagedAttention, strict }),
     ...given(kindOption, "adapter"),
     ...(sites === undefined ? {} : { sites: sitesText(sites) }),
     ...given(seedOption, "seed"),
     ...given(membersOption, "members"),
     ...given(weightOption, "weights"),
     ...given(providerOption, "for"),
+    ...given(quantizeOption, "quantize"),
+    ...(flags["block"] === undefined ? {} : { block: Number(blockOption.check(flags["block"], "--block")) }),
     ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),
     ...(adapters === false ? { adapters } : {}),
     ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, divided.replaced)] }),
@@ -276,6 +299,9 @@ function reportText(report: CompileReport, config: string | null): string {
     ...(report.overrides === 0
       ? []
       : [["overrides", counted(report.overrides, "weight of the base", "weights of the base")] as const]),
+    ...(report.quantized === 0
+      ? []
+      : [["quantized", counted(report.quantized, "weight", "weights")] as const]),
     ["parameters", `${grouped(parameters.added)} added${percent}`],
     ...(parameters.padding === 0 ? [] : [["padding", paddingText(parameters)] as const]),
     ["files", files.join("\n")],

@@ -5,10 +5,12 @@ import type { CompileOptions } from "../compile/compile.ts";
 import type { TfcConfig } from "../config/index.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { weightModes } from "../compile/place-weights.ts";
+import { isBlockSize, quantizations } from "../compile/quantize.ts";
 import { opening, lookAt } from "../onnx/open-failure.ts";
 import { failed, importModule, unreadable, messageOf } from "./config-module.ts";
 import { jsonErrorPlace, thrownAt } from "./config-place.ts";
 import { providers } from "../ops/providers.ts";
+import { blockSizes } from "../weights/nbits/settings.ts";
 import { jsonText, type Option } from "../pass/options.ts";
 
 /** Options as the compiler takes them. */
@@ -23,6 +25,9 @@ export type ConfigOptions = Pick<
   | "weights"
   | "strict"
   | "for"
+  | "quantize"
+  | "block"
+  | "symmetric"
   | "lowerPagedAttention"
 >;
 
@@ -45,6 +50,9 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     weights: [weightModes.join(", "), (value) => weightModes.some((mode) => mode === value)],
     strict: ["true or false", isSwitch],
     for: [providers.join(", "), (value) => providers.some((one) => one === value)],
+    quantize: [quantizations.join(", "), (value) => quantizations.some((one) => one === value)],
+    block: [blockSizes.join(", "), isBlockSize],
+    symmetric: ["true or false", isSwitch],
     lowerPagedAttention: ["true or false", isSwitch],
   };
 

@@ -11,11 +11,13 @@ import { viewDecoder } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { fingerprintOf } from "../recognize/model/fingerprint.ts";
 import { BASE_KEY, checkBase as checkFingerprint, fingerprintText } from "../weights/fingerprint.ts";
+import { QUANTIZED_KEY } from "../weights/nbits/settings.ts";
 import {
   checkBase,
   checkMissing,
   checkOutputs,
   noDecoder,
+  requireWeights,
   parameterCount,
   refuseWarnings,
 } from "./checks.ts";
@@ -64,7 +66,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const stamps = stampsOf(plan.sources);
   const imported = openModel(input, sink);
   const { model } = imported;
-  checkMissing(imported, options, sink);
+  if (plan.quantize === null) checkMissing(imported, options, sink);
+  else requireWeights(input, imported);
   checkOutputs([input, ...imported.stamps.keys(), ...plan.sources], paths, input);
   checkBase(model);
   const base = parameterCount(model);
@@ -81,6 +84,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   if (options.for !== undefined) new Rewriter().setMeta(model, LOWERED_KEY, options.for);
+  if (plan.quantize !== null) new Rewriter().setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {
     base: input,

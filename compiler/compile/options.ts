@@ -3,8 +3,10 @@ import type { Progress } from "../onnx/output.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
+import { blockSizes } from "../weights/nbits/settings.ts";
 import { checkGiven, holds, isSomeTexts, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
+import { isBlockSize, quantizations, type Quantization } from "./quantize.ts";
 
 /** Adapters of one kind at some sites. */
 export interface AdapterEntry {
@@ -47,6 +49,12 @@ export interface CompileOptions {
   readonly weights?: WeightMode;
   /** Writes what plain ops compute as the ops that this execution provider has kernels for. Default: as the exporter wrote it. */
   readonly for?: Provider;
+  /** Quantizes the weights of projections and of the head to integers of 4 or 8 bits; adapters stay as they are. */
+  readonly quantize?: Quantization;
+  /** How many inputs share a scale: 16, 32, 64, 128 or 256. Default 32. */
+  readonly block?: number;
+  /** Quantizes around 0; else each block has a zero point. Default false. */
+  readonly symmetric?: boolean;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -84,6 +92,9 @@ const checks: Checks<CompileOptions> = {
   force: holds.yesNo,
   weights: oneOf(weightModes),
   for: oneOf(providers),
+  quantize: oneOf(quantizations),
+  block: [blockSizes.join(", "), isBlockSize],
+  symmetric: holds.yesNo,
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,
   allowMissingWeights: holds.yesNo,

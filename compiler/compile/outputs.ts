@@ -26,13 +26,20 @@ export interface OutputPaths {
   readonly adapters: string;
   /** Weights that replace some of the base's. */
   readonly overrides: string;
+  /** Quantized weights of the base. */
+  readonly quantized: string;
 }
 
 /** The files of a compiled model of this name: `out/model.onnx` → `out/model.adapters.safetensors`, … */
 export function outputPaths(output: string): OutputPaths {
   const beside = (what: string): string =>
     join(dirname(output), `${basename(output, ".onnx")}.${what}.safetensors`);
-  return { output, adapters: beside("adapters"), overrides: beside("overrides") };
+  return {
+    output,
+    adapters: beside("adapters"),
+    overrides: beside("overrides"),
+    quantized: beside("quantized"),
+  };
 }
 
 /** What is to be written besides what the model says itself. */
@@ -71,6 +78,7 @@ export async function writeOutputs(
     await stageTensors(files, rw, paths.adapters, storedIn(model, "adapters"), adapterMetadata(model));
     const pytorch = new Map([["format", "pt"]]);
     await stageTensors(files, rw, paths.overrides, storedIn(model, "overrides"), pytorch);
+    await stageTensors(files, rw, paths.quantized, storedIn(model, "quantized"), new Map(), progress);
     // Others that write the same outputs wait from here on: what is there now is what will be replaced.
     await files.lock();
     const emit = async (temporary: string): Promise<void> => {
@@ -161,6 +169,7 @@ async function stageTensors(
   file: string,
   stored: readonly Stored[],
   metadata: ReadonlyMap<string, string>,
+  progress?: Progress,
 ): Promise<void> {
   if (stored.length === 0) return;
   for (const { name, tensor } of stored) checkLeafSize(name, tensor.shape);
@@ -177,6 +186,10 @@ async function stageTensors(
   }
   files.prepare(file, layout.size);
   await files.stage(file, (temporary) =>
-    writeSafetensors(temporary, layout, (name) => tensors.get(name)?.pieces() ?? new Uint8Array(0)),
+    writeSafetensors(temporary, layout, (name) => {
+      progress?.(file, layout.tensors.get(name)?.offset ?? 0, layout.size);
+      return tensors.get(name)?.pieces() ?? new Uint8Array(0);
+    }),
   );
+  progress?.(file, layout.size, layout.size);
 }

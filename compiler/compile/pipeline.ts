@@ -42,6 +42,12 @@ const rows: Readonly<Record<string, Row>> = {
       },
     }),
   },
+  "quantize-weights": {
+    part: "behind",
+    when: ({ quantize }) => quantize !== null,
+    needs: "`quantize`",
+    options: ({ quantize, provider }) => ({ ...(quantize === null ? {} : { settings: quantize }), provider }),
+  },
   "lower-rotary": { part: "behind", ...lowering },
   "lower-attention": { part: "behind", ...lowering },
   "lower-norms": { part: "behind", ...lowering },

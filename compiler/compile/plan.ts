@@ -3,7 +3,9 @@ import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { Provider } from "../ops/providers.ts";
 import { selects } from "../sites/selector.ts";
 import type { AdapterFile, AdapterPart } from "../weights/adapter-file.ts";
+import type { BlockSettings } from "../weights/nbits/settings.ts";
 import type { AdapterEntry, CompileOptions } from "./options.ts";
+import { quantizeSettings } from "./quantize.ts";
 
 /** What options ask for. */
 export interface Plan {
@@ -21,6 +23,8 @@ export interface Plan {
   readonly seed: number;
   readonly provider: Provider | null;
   readonly lowerPagedAttention: boolean;
+  /** How weights are quantized; null where they are not. */
+  readonly quantize: BlockSettings | null;
   /** All files of trained adapters, for their base, and the paths that they were read from. */
   readonly given: readonly AdapterFile[];
   readonly sources: readonly string[];
@@ -36,6 +40,7 @@ type Asked = Pick<Plan, "entries" | "replace" | "residence">;
  */
 export async function planOf(options: CompileOptions): Promise<Plan> {
   const asked = askedFor(options);
+  const quantize = quantizeSettings(options);
   const { files, sources } = await readGiven(options);
   const override = overrideOf(files, options.input);
   const divides = files.length > 0 && asked.replace.length > 0;
@@ -49,6 +54,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     members: options.members ?? 1,
     seed: options.seed ?? injectAdapters.options.seed.default,
     provider: options.for ?? null,
+    quantize,
     lowerPagedAttention: options.lowerPagedAttention === true,
     given: files,
     sources,

@@ -1,4 +1,10 @@
-import { injectAdapters, overrideWeights, replaceLinears, type Residence } from "../../passes/index.ts";
+import {
+  injectAdapters,
+  overrideWeights,
+  quantizeWeights,
+  replaceLinears,
+  type Residence,
+} from "../../passes/index.ts";
 import { describedIn, type AdapterDescription } from "../adapters/description.ts";
 import { ADAPTER_KEY } from "../adapters/kind.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -25,6 +31,8 @@ export interface CompileReport {
   readonly replaced: number;
   /** Weights of the base that were replaced by those of a checkpoint. */
   readonly overrides: number;
+  /** Weights of the base that were quantized. */
+  readonly quantized: number;
   /**
    * Numbers that adapters add, and those of the base. Of a bank's some are `padding`: members are filled up to the
    * largest of their site.
@@ -65,6 +73,7 @@ export function reportOf({ model, view, base, ...done }: Done): CompileReport {
     adapters: stat(injectAdapters.name, "adapters"),
     replaced: stat(replaceLinears.name, "replaced"),
     overrides: stat(overrideWeights.name, "overrides"),
+    quantized: stat(quantizeWeights.name, "quantized"),
     parameters: {
       added: stat(injectAdapters.name, "parameters") + stat(replaceLinears.name, "parameters"),
       padding: stat(injectAdapters.name, "padding"),

@@ -23,6 +23,12 @@ export interface TfcConfig {
   readonly strict?: boolean;
   /** Writes what plain ops compute as the ops that this execution provider has kernels for. */
   readonly for?: CompileOptions["for"];
+  /** Quantizes the weights of projections and of the head to integers of 4 or 8 bits. */
+  readonly quantize?: CompileOptions["quantize"];
+  /** How many inputs share a scale of quantized weights: 16, 32, 64, 128 or 256. */
+  readonly block?: number;
+  /** Quantizes around 0; else each block has a zero point. */
+  readonly symmetric?: boolean;
   /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }

@@ -255,6 +255,29 @@ export const modelCodes = {
     found: p.why,
     fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
   })),
+  QUANTIZE_KEPT: warning((p: { count: number; why: string }) => ({
+    what:
+      p.count === 1
+        ? "these weights stay in floating point"
+        : `these weights, and those at ${p.count - 1} more nodes, stay in floating point`,
+    wanted: "a projection with a constant matrix of floats, of which there is a quantized kernel",
+    found: p.why,
+    fix: "nothing need be done: the graph runs with both; `strict` makes this an error",
+  })),
+  QUANTIZE_NOTHING: error((p: { found: string }) => ({
+    what: "there is nothing to quantize",
+    wanted: "projections with constant matrices of floats, of which there are quantized kernels",
+    found: p.found,
+    fix: "leave out `quantize`, or give a model in floating point",
+  })),
+  QUANTIZE_NOT_FINITE: error((p: { symmetric: boolean }) => ({
+    what: "a weight cannot be quantized",
+    wanted: p.symmetric
+      ? "finite numbers"
+      : "finite numbers, and in each block a range from the least to the most that is one, too",
+    found: p.symmetric ? "NaN or infinity" : "NaN, infinity, or numbers so large that their range is",
+    fix: "export the model again, from weights that are all finite",
+  })),
   MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} MLP blocks`,
     found: p.misses,

@@ -1,7 +1,7 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
-import { readsOf } from "../ir/walk.ts";
+import { nodesDeep, readsOf } from "../ir/walk.ts";
 import { has, opOf } from "../ops/table.ts";
 import { weightOf } from "./linear/weight.ts";
 
@@ -20,6 +20,20 @@ export function activationsOf(graph: Graph): ReadonlySet<Value> {
       for (const output of node.outputs) found.add(output);
   }
   for (const input of graph.inputs) if (isActivation(input)) found.add(input);
+  return found;
+}
+
+/**
+ * The values that are computed from some others, in the graph of a model or in those inside it, as data: not from their
+ * shape alone.
+ */
+export function computedFrom(graph: Graph, from: Iterable<Value>): ReadonlySet<Value> {
+  const found = new Set(from);
+  for (const node of nodesDeep(graph)) {
+    if (has(node, "filled") || !dataOf(node).some((value) => found.has(value))) continue;
+    for (const output of node.outputs) found.add(output);
+    for (const inner of node.subgraphs) for (const input of inner.inputs) found.add(input);
+  }
   return found;
 }
 

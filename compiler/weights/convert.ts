@@ -27,6 +27,28 @@ export function numbersOf(bytes: Uint8Array, dtype: DType): (index: number) => n
   return reader(bytes);
 }
 
+/** The elements of a tensor of a float type in single precision. What has more is rounded. */
+export function floatsOf(bytes: Uint8Array, dtype: DType): Float32Array {
+  if (dtype === "float")
+    return bytes.byteOffset % 4 === 0
+      ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2)
+      : new Float32Array(aligned(bytes, 4));
+  if (dtype !== "float16" && dtype !== "bfloat16") {
+    const at = numbersOf(bytes, dtype);
+    return Float32Array.from({ length: bytes.length / (byteSize(dtype, 1) ?? 1) }, (_, i) => at(i));
+  }
+  const codes = new Uint16Array(aligned(bytes, 2));
+  const result = new Float32Array(codes.length);
+  if (dtype === "float16") {
+    const numbers = halves();
+    for (let i = 0; i < codes.length; i++) result[i] = numbers[codes[i] ?? 0] ?? 0;
+  } else {
+    const words = new Uint32Array(result.buffer);
+    for (let i = 0; i < codes.length; i++) words[i] = (codes[i] ?? 0) << 16;
+  }
+  return result;
+}
+
 /** The elements of a tensor of one float type as another one, rounded to the nearest. */
 export function convert(bytes: Uint8Array, from: DType, to: DType): Uint8Array {
   if (from === to) return bytes;

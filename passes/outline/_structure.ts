@@ -216,7 +216,9 @@ function attributeText(attr: Exclude<Attribute, { readonly kind: "graph" | "grap
 /** Shapes, axes and scalars; a vector of floats is a weight, however short. */
 function isSmall(tensor: Tensor): boolean {
   const { storage } = tensor;
-  if (storage.kind === "strings" || (storage.kind === "external" && storage.range === null)) return false;
+  // What is made when the output is written is a weight, and not to be made for a look at it.
+  if (storage.kind === "strings" || storage.kind === "deferred") return false;
+  if (storage.kind === "external" && storage.range === null) return false;
   return tensor.size <= (tensor.dtype.startsWith("float") || tensor.dtype === "double" ? 1 : SMALL);
 }
 

@@ -60,6 +60,7 @@ describe("tfc compile", () => {
       residence: "baked",
       replaced: 0,
       overrides: 0,
+      quantized: 0,
       adapters: 2,
       parameters: expect.anything(),
       files: ["m.base/weights.bin", "m.adapters.safetensors", "m.onnx"].map((name) => path.join(out, name)),

@@ -28,6 +28,7 @@ const compileFlags: readonly (readonly [flag: string, value: string, code: strin
   ["--rank", "65537", "OPTION_OUT_OF_RANGE", "found 65537"],
   ["--rank", "NaN", "OPTION_OUT_OF_RANGE", "found NaN"],
   ["--rank", "9007199254740993", "OPTION_OUT_OF_RANGE", "found 9007199254740993"],
+  ["--quantize", "int2", "OPTION_UNKNOWN_VALUE", "wanted one of int4, int8"],
   ["--weights", "move", "OPTION_UNKNOWN_VALUE", "wanted one of link, copy, inline"],
   ["--dump-after", "outline", "OPTION_UNKNOWN_VALUE", '--dump-after does not know "outline"'],
 ];
@@ -57,6 +58,9 @@ describe("an option of compile out of range", () => {
     ["--replace q_proj --rank 8", "OPTION_UNKNOWN", 'adapter pattention has no option "rank"'],
     ["--replace --alpha 3", "OPTION_UNKNOWN", 'adapter pattention has no option "alpha"'],
     ["--replace q_proj --adapter lora --heads 2", "OPTION_UNKNOWN", 'adapter lora has no option "heads"'],
+    ["--block 32", "OPTION_UNUSED", "--block would have no effect"],
+    ["--symmetric", "OPTION_UNUSED", "--symmetric would have no effect"],
+    ["--quantize int4 --block 24", "OPTION_UNKNOWN_VALUE", '--block does not know "24"'],
     ["--force", "OPTION_UNUSED", "--force would have no effect"],
     ["--seed 3 --no-adapters", "OPTION_UNUSED", "--seed would have no effect"],
     ["--no-adapters --rank 8", "OPTION_CONFLICT", "--rank does not go with --no-adapters"],

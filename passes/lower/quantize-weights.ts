@@ -1,0 +1,148 @@
+import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import { passError } from "../../compiler/diagnostics/error.ts";
+import type { Sink } from "../../compiler/diagnostics/sink.ts";
+import type { Model } from "../../compiler/ir/model.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import { graphsDeep } from "../../compiler/ir/walk.ts";
+import type { Provider } from "../../compiler/ops/providers.ts";
+import { given } from "../../compiler/pass/options.ts";
+import type { Pass } from "../../compiler/pass/pass.ts";
+import { computedFrom } from "../../compiler/recognize/activations.ts";
+import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
+import { GraphIndex } from "../../compiler/recognize/graph-index.ts";
+import type { Moe } from "../../compiler/recognize/moe/moe.ts";
+import type { BlockSettings } from "../../compiler/weights/nbits/settings.ts";
+import { quantizable, type Quantizable } from "./_quantizable.ts";
+import { QuantizedLinears } from "./_quantized-linears.ts";
+
+export interface QuantizeOptions {
+  readonly settings: BlockSettings;
+  readonly provider: Provider | null;
+}
+
+/**
+ * Quantizes the weights of projections and of the head, and leaves activations as they are.
+ *
+ * Before: `q = MatMul (x, W)`, W `[in, out]` of floats, also read through a Transpose, or as the embeddings turned.
+ * After: `q = MatMulNBits <K, N, bits, block_size> (x, W_Q4, W_scales, W_zero_points)`.
+ *
+ * The numbers are made when the output is written, bit for bit those of onnxruntime's own quantizer (round to nearest).
+ * Leaves alone embeddings, norms, the routers of mixtures of experts and the gates of shared experts; and, with a
+ * warning that says why, weights of all experts in one tensor, and what has no kernel or is computed on.
+ */
+export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
+  name: "quantize-weights",
+  summary: "quantize the weights of projections and of the head",
+  options: {
+    settings: given<BlockSettings>({
+      help: "bits, block and whether it is symmetric",
+      default: { bits: 4, block: 32, symmetric: false },
+    }),
+    provider: given<Provider | null>({ help: "whose kernels run it", default: null }),
+  },
+  stats: ["quantized", "kept"],
+  requires: [],
+  walk: blocks,
+  visitor: ({ model, options, rewriter, sink, count }) => {
+    const stream: Value[] = [];
+    const moes: Moe[] = [];
+    return {
+      embedding: (node) => {
+        stream.push(...node.outputs);
+      },
+      attention: ({ region }) => {
+        stream.push(region.input);
+      },
+      mlp: ({ region }) => {
+        stream.push(region.input);
+      },
+      moe: (moe) => {
+        stream.push(moe.region.input);
+        moes.push(moe);
+      },
+      site: ({ input }) => {
+        stream.push(input);
+      },
+      model: {
+        exit: () => {
+          const found = plan(model, stream, moes, options.provider);
+          const kept = [...found.kept, ...stackedIn(moes)];
+          if (found.linears.length === 0) throw nothing(model, kept, found.already);
+          const writer = new QuantizedLinears(model, rewriter, options);
+          for (const one of found.linears) writer.write(one);
+          count("quantized", found.linears.length);
+          count("kept", kept.length);
+          reportKept(kept, sink);
+        },
+      },
+    };
+  },
+};
+
+/** What stays as it is, and why. */
+interface Kept {
+  readonly node: Node;
+  readonly why: string;
+}
+
+interface Found {
+  readonly linears: readonly Quantizable[];
+  readonly kept: readonly Kept[];
+  /** How many are quantized already. */
+  readonly already: number;
+}
+
+/** The linears that the residual stream goes through: not those that make tables of positions. */
+function plan(
+  model: Model,
+  stream: readonly Value[],
+  moes: readonly Moe[],
+  provider: Provider | null,
+): Found {
+  const isReached = computedFrom(model.graph, stream);
+  const deciding = new Set(moes.flatMap(decidersOf));
+  const linears: Quantizable[] = [];
+  const kept: Kept[] = [];
+  let already = 0;
+  for (const graph of graphsDeep(model.graph)) {
+    for (const linear of new GraphIndex(model, graph).linears) {
+      if (deciding.has(linear.node) || !isReached.has(linear.input)) continue;
+      const found = quantizable(linear, provider);
+      if (!("why" in found)) linears.push(found);
+      else if (found.isQuantized) already++;
+      else kept.push({ node: linear.node, why: found.why });
+    }
+  }
+  return { linears, kept, already };
+}
+
+/** What decides where a token goes, and how much of it: a few numbers, on which everything else depends. */
+function decidersOf({ router, shared }: Moe): readonly Node[] {
+  return [router.linear.node, ...shared.flatMap(({ gate }) => (gate === null ? [] : [gate.node]))];
+}
+
+function stackedIn(moes: readonly Moe[]): readonly Kept[] {
+  return moes
+    .filter(({ form, anchor }) => form === "batched" || (form === "op" && anchor.opType === "MoE"))
+    .map(({ anchor }) => ({ node: anchor, why: "the weights of its experts are in one tensor" }));
+}
+
+/** One message for each reason. */
+function reportKept(kept: readonly Kept[], sink: Sink): void {
+  for (const why of new Set(kept.map((one) => one.why))) {
+    const [first, ...more] = kept.filter((one) => one.why === why);
+    if (first === undefined) continue;
+    const place = { ...placeOf(first.node), pass: quantizeWeights.name };
+    sink.report("QUANTIZE_KEPT", place, { count: 1 + more.length, why });
+  }
+}
+
+function nothing(model: Model, kept: readonly Kept[], already: number): Error {
+  const reasons = [
+    ...(already === 0 ? [] : [`${already} whose weights are quantized already`]),
+    ...new Set(kept.map(({ why }) => why)),
+  ];
+  const found = reasons.length === 0 ? "none that multiply with a weight" : reasons.join("; ");
+  return passError("QUANTIZE_NOTHING", { file: model.loc.file, pass: quantizeWeights.name }, { found });
+}

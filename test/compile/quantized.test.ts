@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { compile } from "../../compiler/compile/compile.ts";
+import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
+import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
+import { filesIn, temporaryFolder } from "../support/folder.ts";
+import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
+
+const folder = temporaryFolder();
+const strange = temporaryFolder();
+const input = writeModel(folder, "model.onnx", tinyDecoder());
+
+describe("compiling with quantized weights", () => {
+  it("writes them beside the graph, and says how in its metadata", async () => {
+    const output = path.join(folder, "int4.onnx");
+    const report = await compile({ input, output, quantize: "int4", adapters: false });
+    expect(report.quantized).toBeGreaterThan(0);
+    const file = path.join(folder, "int4.quantized.safetensors");
+    expect(report.files).toContain(file);
+    const names = [...readSafetensors(file).tensors.keys()];
+    expect(names.filter((name) => name.endsWith("_Q4"))).toHaveLength(report.quantized);
+    expect(names).toHaveLength(3 * report.quantized);
+    expect(readModelMetadata(output).get("tfc.quantized")).toBe('{"bits":4,"block":32,"symmetric":false}');
+  });
+
+  it("puts no zero points where it is symmetric", async () => {
+    const output = path.join(folder, "int8.onnx");
+    const options = { quantize: "int8", block: 16, symmetric: true } as const;
+    const report = await compile({ input, output, ...options, adapters: false });
+    const file = path.join(folder, "int8.quantized.safetensors");
+    expect(readSafetensors(file).tensors.size).toBe(2 * report.quantized);
+  });
+
+  it("writes nothing where a weight is not finite, and names it", async () => {
+    const model = tinyDecoder();
+    const weight = model.graph?.initializer?.find(({ name }) => name === "up_proj");
+    const raw = weight?.rawData ?? new Uint8Array(0);
+    const strangeNumbers = new Float32Array(raw.slice().buffer);
+    strangeNumbers[5] = NaN;
+    if (weight) weight.rawData = new Uint8Array(strangeNumbers.buffer);
+    const file = writeModel(strange, "strange.onnx", model);
+    await expect(compile({ input: file, quantize: "int4", adapters: false })).rejects.toMatchObject({
+      code: "QUANTIZE_NOT_FINITE",
+      diagnostics: [{ place: { file, name: "up_proj" } }],
+    });
+    expect(filesIn(strange)).toEqual(["strange.onnx"]);
+  });
+
+  it.each([
+    [{ block: 32 }, "OPTION_UNUSED"],
+    [{ symmetric: true }, "OPTION_UNUSED"],
+    [{ quantize: "int4", block: 24 }, "OPTION_OUT_OF_RANGE"],
+    [{ quantize: "int2" }, "OPTION_OUT_OF_RANGE"],
+  ])("refuses %p", async (options, code) => {
+    const given = { input, output: path.join(folder, "refused.onnx"), ...options } as never;
+    await expect(compile(given)).rejects.toMatchObject({ code });
+    expect(filesIn(folder)).not.toContain("refused.onnx");
+  });
+
+  it("refuses what is quantized already", async () => {
+    const base = path.join(folder, "once.onnx");
+    await compile({ input, output: base, quantize: "int4", adapters: false });
+    const before = readFileSync(base);
+    await expect(
+      compile({ input: base, output: path.join(folder, "twice.onnx"), quantize: "int4" }),
+    ).rejects.toMatchObject({ code: "QUANTIZE_NOTHING" });
+    expect(readFileSync(base)).toEqual(before);
+  });
+});
