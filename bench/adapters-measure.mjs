@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import ort from "onnxruntime-node";
-import { median } from "./measure.mjs";
+import { median } from "./median.mjs";
 
 /** A turn is at least this many milliseconds: threads of the session before look for work that long at most. */
 const TURN = 20;

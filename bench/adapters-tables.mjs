@@ -1,5 +1,5 @@
 import { compared } from "./adapters-measure.mjs";
-import { median } from "./measure.mjs";
+import { median } from "./median.mjs";
 import { HEADS, RANK, sameParameters } from "./adapters-variants.mjs";
 import { markdownTable } from "./table.mjs";
 

@@ -7,7 +7,6 @@ import {
   bundleCodec,
   codecAlone,
   findPython,
-  median,
   peakMemory,
   peer,
   peersIn,
@@ -17,6 +16,7 @@ import {
   tfcCompile,
   wallTimes,
 } from "./measure.mjs";
+import { median } from "./median.mjs";
 import { markdownTable } from "./table.mjs";
 import { reads, withFolder, writeModel } from "./workplace.mjs";
 

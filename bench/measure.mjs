@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
+import { median } from "./median.mjs";
 
 /**
  * A program to be measured: how it is called, and how so that it writes its peak memory to a file.
@@ -148,10 +149,4 @@ function spawn([program, ...args], env = {}) {
   const done = spawnSync(program, args, { encoding: "utf8", env: { ...process.env, ...env } });
   if (done.status === 0) return done;
   throw new Error(`${[program, ...args].join(" ")} failed:\n${done.stderr || (done.error?.message ?? "")}`);
-}
-
-export function median(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

@@ -15,6 +15,11 @@ const benchmarks = {
     about: "attention blocks that tfc understands, beside those that other tools' pattern matchers fuse",
     load: () => import("./fusions.mjs"),
   },
+  lower: {
+    about:
+      "decode and prefill of lowered graphs in onnxruntime, beside other tools' graphs of the same weights",
+    load: () => import("./lower.mjs"),
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

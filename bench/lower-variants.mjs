@@ -1,0 +1,155 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { lengthOf } from "./lower-columns.mjs";
+
+/**
+ * A model that is measured beside the export.
+ *
+ * @typedef {object} Variant
+ * @property {string} name
+ * @property {"concat" | "shared" | "products"} form how its caches are fed
+ * @property {"tool" | "tfc" | "floor"} by
+ * @property {"fp32" | "int4"} precision
+ * @property {string} file in the model's folder
+ * @property {readonly string[]} make arguments of lower-models.py, or of `tfc compile`
+ * @property {string} [needs] a Python module, or a flag of `tfc compile`
+ * @property {string} [twin] the variant that it is without its adapters
+ */
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+const tfc = fileURLToPath(new URL("../bin/tfc.js", import.meta.url));
+
+/** What adapters are measured with. */
+const ADAPTER = ["--adapter", "scalarlm", "--rank", "32"];
+
+/** Other tools' graphs. Those of genai take their caches both ways. */
+function peers(folder) {
+  const export_ = join(folder, "model.onnx");
+  const genai = (precision, form) => ({
+    name: `genai's builder, ${precision}, ${formText(form)}`,
+    form,
+    by: "tool",
+    precision,
+    file: `genai-${precision}/model.onnx`,
+    make: ["genai", join(folder, "hf"), join(folder, `genai-${precision}`, "model.onnx"), precision],
+    needs: "onnxruntime_genai",
+  });
+  const rewriter = (name, file, needs) => ({
+    name: name === "ort-optimizer" ? "onnxruntime's transformers.optimizer" : `onnxscript's ${name}`,
+    form: "concat",
+    by: "tool",
+    precision: "fp32",
+    file,
+    make: [name, export_, join(folder, file)],
+    needs,
+  });
+  return [
+    rewriter("optimize_for_ort", "optimize-for-ort.onnx", "onnxscript"),
+    rewriter("ort-optimizer", "ort-optimizer.onnx", "onnxruntime.transformers"),
+    genai("fp32", "concat"),
+    genai("fp32", "shared"),
+    genai("int4", "shared"),
+  ];
+}
+
+function formText(form) {
+  return form === "shared" ? "shared caches" : "joined caches";
+}
+
+/** tfc's graphs of an export: both caches, each with and without adapters, with the last logits, in 4 bits. */
+function compiled(length) {
+  const shared = ["--kv", "shared", "--max-length", String(length)];
+  const one = (name, file, form, precision, flags, needs) => {
+    const plain = { name: `tfc, ${name}`, file: `tfc-${file}.onnx`, form, by: "tfc", precision, needs };
+    const adapted = {
+      ...plain,
+      name: `${plain.name}, scalarlm`,
+      file: `tfc-${file}-adapted.onnx`,
+      twin: plain.name,
+    };
+    return [
+      { ...plain, make: [...flags, "--no-adapters"] },
+      { ...adapted, make: [...flags, ...ADAPTER] },
+    ];
+  };
+  return [
+    ...one("fp32, joined caches", "joined", "concat", "fp32", []),
+    ...one("fp32, shared caches", "shared", "shared", "fp32", shared, "--kv"),
+    ...one(
+      "fp32, shared caches, last logits",
+      "last",
+      "shared",
+      "fp32",
+      [...shared, "--last-logits"],
+      "--last-logits",
+    ),
+    ...one("int4, shared caches", "int4", "shared", "int4", [...shared, "--quantize", "int4"], "--quantize"),
+  ];
+}
+
+/** All that is measured of one model, in the order of the table. */
+export function variantsOf(folder, columns) {
+  const floor = {
+    name: "products with weights alone",
+    form: "products",
+    by: "floor",
+    precision: "fp32",
+    file: "floor.onnx",
+    make: ["floor", join(folder, "model.onnx"), join(folder, "floor.onnx")],
+  };
+  return [...peers(folder), ...compiled(lengthOf(columns)), floor];
+}
+
+/**
+ * Makes the models that are not there yet.
+ *
+ * @returns {readonly (Variant & { missing?: string })[]} with why one cannot be had; none of flags that tfc has not
+ */
+export function makeVariants(python, folder, variants) {
+  const help = run(process.execPath, [tfc, "compile", "--help"]);
+  return variants
+    .filter(({ by, needs }) => by !== "tfc" || needs === undefined || help.includes(`${needs} `))
+    .map((variant) => {
+      const { by, needs, make, file } = variant;
+      const target = join(folder, file);
+      if (by === "tool" && spawnSync(python, ["-c", `import ${needs}`]).status !== 0)
+        return { ...variant, missing: "not installed" };
+      if (existsSync(target)) return variant;
+      try {
+        if (by === "tfc")
+          run(process.execPath, [
+            tfc,
+            "compile",
+            join(folder, "model.onnx"),
+            "-o",
+            target,
+            "--for",
+            "cpu",
+            ...make,
+          ]);
+        else run(python, [here("lower-models.py"), ...make]);
+        return variant;
+      } catch (error) {
+        return { ...variant, missing: `failed: ${lastLine(error.message)}` };
+      }
+    });
+}
+
+/** Makes an export with random weights, and its Hugging Face folder. */
+export function makeExport(python, folder, shape) {
+  if (existsSync(join(folder, "model.onnx"))) return;
+  run(python, [here("lower-models.py"), "base", folder, JSON.stringify(shape)]);
+}
+
+/** The standard output of a program that succeeds. */
+export function run(program, args, options = {}) {
+  const done = spawnSync(program, args, { encoding: "utf8", maxBuffer: 1 << 28, ...options });
+  if (done.status === 0) return done.stdout;
+  throw new Error(`${[program, ...args].join(" ")} failed:\n${done.stderr ?? done.error?.message ?? ""}`);
+}
+
+function lastLine(text) {
+  return text.trim().split("\n").at(-1).slice(0, 160);
+}

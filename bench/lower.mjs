@@ -1,0 +1,189 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus, release, type } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { LARGE, lengthOf, scaled, SMALL } from "./lower-columns.mjs";
+import { speedTable, targetTable } from "./lower-tables.mjs";
+import { makeExport, makeVariants, run as output, variantsOf } from "./lower-variants.mjs";
+import { withFolder } from "./workplace.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+const options = {
+  only: { type: "string", default: "large,small" },
+  hidden: { type: "string", default: "2048" },
+  layers: { type: "string", default: "4" },
+  vocabulary: { type: "string", default: "8192" },
+  variants: { type: "string" },
+  rounds: { type: "string", default: "1" },
+  threads: { type: "string", default: "1" },
+  cpu: { type: "boolean", default: false },
+  keep: { type: "string" },
+  real: { type: "string" },
+  write: { type: "boolean", default: false },
+};
+
+/**
+ * What lowering gains in onnxruntime on the CPU, beside what other tools make of the same weights.
+ *
+ * `--only large,small` which models; `--hidden`, `--layers`, `--vocabulary` of the large one; `--variants REGEX` some of
+ * the graphs; `--rounds X` a factor of the rounds; `--threads N` of onnxruntime; `--cpu` one thread, and processor time
+ * in place of wall time; `--keep DIR` leaves the models there for the next run; `--real DIR` measures a real model
+ * instead; `--write` puts the tables into docs/benchmarks.md.
+ */
+export async function run(args) {
+  const { values } = parseArgs({ args, options });
+  const python = findPython();
+  if (python === null)
+    return lacks("no Python with torch, transformers, onnxscript and onnxruntime: set PYTHON");
+  const settings = { ...values, python, threads: values.cpu ? 1 : Number(values.threads) };
+  if (values.real !== undefined) {
+    const { runReal } = await import("./lower-real.mjs");
+    return runReal(resolve(values.real), settings);
+  }
+  const text = await inFolder(values.keep, async (folder) => {
+    const parts = [];
+    const only = new Set(values.only.split(","));
+    if (only.has("large")) parts.push(measureLarge(join(folder, "large"), settings));
+    if (only.has("small")) parts.push(measureSmall(join(folder, "small"), settings));
+    return [machine(settings), ...parts].join("\n\n");
+  });
+  console.log(text);
+  if (values.write) writeSection("lower", text);
+}
+
+function lacks(what) {
+  console.error(what);
+  process.exitCode = 1;
+}
+
+/** A folder that is kept, or a temporary one. */
+async function inFolder(kept, use) {
+  if (kept === undefined) return withFolder(use);
+  mkdirSync(kept, { recursive: true });
+  return use(resolve(kept));
+}
+
+function measureLarge(folder, settings) {
+  const [hidden, layers, vocabulary] = [settings.hidden, settings.layers, settings.vocabulary].map(Number);
+  const shape = {
+    hidden_size: hidden,
+    intermediate_size: 4 * hidden,
+    num_hidden_layers: layers,
+    num_attention_heads: hidden / 64,
+    num_key_value_heads: hidden / 256,
+    vocab_size: vocabulary,
+    max_position_embeddings: 8192,
+    rope_theta: 500000,
+  };
+  console.error("making the export");
+  makeExport(settings.python, folder, shape);
+  const words = `${layers} layers, hidden ${hidden}, ${hidden / 64} heads sharing ${hidden / 256}, vocabulary ${vocabulary}, float32`;
+  return measured("large", words, folder, scaled(LARGE, Number(settings.rounds)), settings);
+}
+
+/** Positions that the sample model is said to have: tables of angles, and caches, are as long. */
+const SMALL_CONTEXT = 2048;
+
+/** The sample model, which is of 512 positions, with a longer context: what is measured is the time, not the text. */
+function measureSmall(folder, settings) {
+  const sample = join(root, "samples/models/austen-llama");
+  const hf = join(folder, "hf");
+  mkdirSync(hf, { recursive: true });
+  const names = ["model.safetensors", "generation_config.json", "tokenizer.json", "tokenizer_config.json"];
+  for (const name of names) copyFileSync(join(sample, name), join(hf, name));
+  for (const name of ["model.onnx", "model.onnx.data"])
+    copyFileSync(join(sample, "dynamo", name), join(folder, name));
+  const config = JSON.parse(readFileSync(join(sample, "config.json"), "utf8"));
+  const longer = JSON.stringify({ ...config, max_position_embeddings: SMALL_CONTEXT });
+  for (const where of [hf, folder]) writeFileSync(join(where, "config.json"), longer);
+  return measured(
+    "small",
+    "the sample austen-llama",
+    folder,
+    scaled(SMALL, Number(settings.rounds)),
+    settings,
+  );
+}
+
+function measured(size, words, folder, columns, settings) {
+  const wanted = new RegExp(settings.variants ?? "");
+  const all = variantsOf(folder, columns).filter(({ name }) => wanted.test(name));
+  console.error(`making graphs of ${words}`);
+  const variants = makeVariants(settings.python, folder, all);
+  console.error("measuring");
+  const results = timed(folder, variants, columns, settings);
+  const names = columns.map(({ name }) => name);
+  return [`${words}:`, speedTable(names, results), targetTable(size, names, results)].join("\n\n");
+}
+
+/** Times variants in pairs with the export. */
+function timed(folder, variants, columns, { python, threads, cpu }) {
+  const length = lengthOf(columns);
+  const plan = {
+    base: join(folder, "model.onnx"),
+    variants: variants
+      .filter(({ missing }) => missing === undefined)
+      .map(({ name, file, form }) => ({ name, file: join(folder, file), form })),
+    columns: columns.map((column) => ({ ...column, length })),
+    threads,
+    cpu,
+  };
+  const lines = output(python, [here("lower-time.py")], {
+    input: JSON.stringify(plan),
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" },
+  });
+  const rows = lines
+    .trim()
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+  return variants.map((variant) => {
+    const own = rows.filter((row) => row.variant === variant.name);
+    const failed = own.find(({ column }) => column === null);
+    if (failed !== undefined) return { ...variant, missing: `does not load: ${failed.error.slice(0, 160)}` };
+    for (const { column, error } of own)
+      if (error !== undefined) console.error(`${variant.name}, ${column}: ${error}`);
+    return { ...variant, cells: Object.fromEntries(own.map(({ column, ...cell }) => [column, cell])) };
+  });
+}
+
+/** A Python that has what makes and runs the base: $PYTHON or python3; null where neither has. */
+function findPython() {
+  const candidates = [process.env.PYTHON, "python3"].filter((name) => name !== undefined && name !== "");
+  const has = (name) => {
+    try {
+      output(name, ["-c", "import onnx, onnxruntime, onnxscript, torch, transformers"]);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return candidates.find(has) ?? null;
+}
+
+/** What was measured on, and with what. */
+export function machine({ python, threads, cpu }) {
+  const processors = cpus();
+  const script = `
+import importlib.metadata as m, platform
+names = ["onnxruntime", "torch", "transformers", "onnxscript", "onnxruntime-genai", "llama-cpp-python"]
+have = {d.metadata["Name"].lower().replace("_", "-") for d in m.distributions()}
+print(", ".join(["Python " + platform.python_version()] + [f"{n} {m.version(n)}" for n in names if n in have]))`;
+  const how = `${threads} ${threads === 1 ? "thread" : "threads"}${cpu ? ", processor time" : ""}`;
+  const where = `${processors.length} × ${processors[0]?.model ?? "?"}, ${type()} ${release()}`;
+  return `${where}, ${output(python, ["-c", script]).trim()}; ${how}.`;
+}
+
+/** Puts text between `<!-- name: begin -->` and `<!-- name: end -->` in docs/benchmarks.md. */
+export function writeSection(name, text) {
+  const page = join(root, "docs/benchmarks.md");
+  const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
+  const before = readFileSync(page, "utf8");
+  const [from, to] = [before.indexOf(begin), before.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`docs/benchmarks.md has no place for "${name}"`);
+  writeFileSync(page, `${before.slice(0, from + begin.length)}\n\n${text}\n\n${before.slice(to)}`);
+}
