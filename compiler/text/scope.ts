@@ -57,8 +57,9 @@ export class Scope {
     for (const [i, output] of this.outputs.entries()) {
       const value = this.#find(output.name, `${this.graph.loc.path}.output[${i}]`);
       rw.setOutput(this.graph, i, value);
-      // What an input, or a value from outside, says of itself counts.
-      if (value.producer?.graph === this.graph || value.type === undefined) describe(rw, value, output);
+      // What an input, or a value from outside, says of itself counts; an initializer says its tensor's type alone.
+      const isOwn = value.producer?.graph === this.graph || this.graph.initializers.has(value);
+      if ((isOwn && !value.isInput) || value.type === undefined) describe(rw, value, output);
     }
     for (const info of this.infos) {
       const value = this.#values.get(info.name);

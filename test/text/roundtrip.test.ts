@@ -115,6 +115,16 @@ lines # and no comment",
   });
 });
 
+describe("an initializer that is an output", () => {
+  it("keeps the type that the output declares", () => {
+    const head = `main (float[B,4] x) => (float[B,4] y, float[B,16] w)
+<float[16,8] w = ["location": "w.bin", "offset": "0", "length": "512"]>`;
+    const parsed = stays(model("  y = Op (x, w)", head));
+    expect(typeText(parsed.graph.outputs[1]?.type)).toBe("float[B,16]");
+    expect(parsed.graph.outputs[1]?.constant?.shape).toEqual([16, 8]);
+  });
+});
+
 describe("nodes", () => {
   it("may leave inputs and outputs out", () => {
     const [clip, split, sink] = nodes(
