@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { statSync } from "node:fs";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
 import { integer } from "../pass/options.ts";
 import { convertAdapter, type ConvertReport } from "../compile/adapter/convert.ts";
@@ -10,6 +10,7 @@ import type { AdapterFormat } from "../weights/adapter-file.ts";
 import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../weights/onnx-adapter/layout.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { adapterRows, formatNames } from "./adapter-text.ts";
+import { wordFlag } from "./flags.ts";
 import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -57,15 +58,14 @@ export function exportCommand(): Command {
       .argument("<path>", "an adapter in any format")
       .requiredOption("-o, --output <path>", "the file or folder")
       .addOption(
-        new Option("--format <name>", "the format (default: by the output's ending)").choices(
-          Object.keys(formatNames),
-        ),
+        wordFlag("--format <name>", "the format (default: by the output's ending)", Object.keys(formatNames)),
       )
       .addOption(
-        new Option(
+        wordFlag(
           "--layout <name>",
           "the graphs that take an .onnx_adapter: tfc's, or those of Olive or genai, with LoRA as MatMuls take it (default: tfc)",
-        ).choices(onnxAdapterLayouts),
+          onnxAdapterLayouts,
+        ),
       )
       .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
       .option("--json", "print one JSON object", false),

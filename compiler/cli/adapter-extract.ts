@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { statSync } from "node:fs";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { extractAdapter, type ExtractReport } from "../compile/adapter/extract.ts";
 import { weightModes, type WeightMode } from "../compile/place-weights.ts";
 import type { AdapterFormat } from "../weights/adapter-file.ts";
@@ -8,6 +8,7 @@ import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../weights/onnx-adap
 import { stepOption } from "./adapter-convert.ts";
 import { adapterRows, formatNames } from "./adapter-text.ts";
 import { copyProgress } from "./copy-progress.ts";
+import { wordFlag } from "./flags.ts";
 import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags {
@@ -28,22 +29,22 @@ export function extractCommand(): Command {
     .option("-o, --output <path>", "the adapter: a file, or the folder for PEFT")
     .option("--base <file>", "write the graph without LoRA, too")
     .addOption(
-      new Option(
+      wordFlag(
         "--format <name>",
         "the adapter's format (default: by the output's ending, else peft)",
-      ).choices(Object.keys(formatNames)),
+        Object.keys(formatNames),
+      ),
     )
     .addOption(
-      new Option("--layout <name>", "the graphs that take an .onnx_adapter (default: tfc)").choices(
-        onnxAdapterLayouts,
-      ),
+      wordFlag("--layout <name>", "the graphs that take an .onnx_adapter (default: tfc)", onnxAdapterLayouts),
     )
     .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
     .addOption(
-      new Option(
+      wordFlag(
         "--weights <mode>",
         "the base's weights (default: link beside the model, copy elsewhere)",
-      ).choices(weightModes),
+        weightModes,
+      ),
     )
     .option("--json", "print one JSON object", false)
     .action(run);

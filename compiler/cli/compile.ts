@@ -15,6 +15,7 @@ import { outputPaths } from "../compile/outputs.ts";
 import { choice } from "../pass/options.ts";
 import type { Option as PassOption } from "../pass/options.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
+import { repeatedFlag } from "./flags.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
 import { byteText, counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
@@ -95,7 +96,9 @@ export function compileCommand(): Command {
   }
   command
     .option("--seed <n>", `${seedOption.help} (default: ${seedOption.default})`)
-    .option("--load <path>", "trained adapters: a file or folder; in a bank, once for each", collect)
+    .addOption(
+      repeatedFlag("--load <path>", "trained adapters: a file or folder; in a bank, once for each", collect),
+    )
     .option("--adapters <where>", `where their weights are: ${residences.join(", ")} (default: baked)`)
     .option("--members <n>", "how many fresh adapters a bank holds (default: 1)")
     .option("--no-adapters", "outline only: name the modules and add nothing")

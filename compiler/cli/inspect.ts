@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { countsText } from "../adapters/description.ts";
 import type { Site } from "../sites/site.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
@@ -9,6 +9,7 @@ import type { Moe } from "../recognize/moe/moe.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import { placementText } from "./inspect-placement.ts";
+import { wordFlag } from "./flags.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { inspectFile } from "../compile/inspect.ts";
 import type { InspectedLora, InspectedModel } from "../compile/inspection.ts";
@@ -18,11 +19,7 @@ export function inspectCommand(): Command {
   return new Command("inspect")
     .description("say what is understood of a model: layers, attention, MLPs, and what was missed")
     .argument("<model>", "an .onnx file")
-    .addOption(
-      new Option("--for <provider>", "say where each node runs on this execution provider").choices(
-        providers,
-      ),
-    )
+    .addOption(wordFlag("--for <provider>", "say where each node runs on this execution provider", providers))
     .option("--json", "print one JSON object", false)
     .action((file: string, flags: { readonly json: boolean; readonly for?: Provider }) => {
       const { decoder, report, refusal } = inspectFile(file, flags.for);

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
+import { refuseRepeats } from "./flags.ts";
 import { beginDiagnostics, errorObject, jsonText, printDiagnostics } from "./output.ts";
 import { checkOutputPath } from "./output-path.ts";
 import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
@@ -40,7 +41,7 @@ async function run(args: readonly string[]): Promise<number> {
   const asked = commands.get(args[0] ?? "");
   // Help, and errors about a command that does not exist, know them all.
   for (const load of asked === undefined ? commands.values() : [asked]) {
-    program.addCommand(withStreams(await load()));
+    program.addCommand(refuseRepeats(withStreams(await load())));
   }
   withStreams(program).hook("preAction", (_, command) => {
     checkOutputPath(command.opts());

@@ -1,10 +1,11 @@
 import { relative } from "node:path";
 import { statSync } from "node:fs";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { merge } from "../compile/merge.ts";
 import { weightModes, type WeightMode } from "../compile/place-weights.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { copyProgress } from "./copy-progress.ts";
+import { wordFlag } from "./flags.ts";
 import { byteText, counted, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -24,10 +25,11 @@ export function mergeCommand(): Command {
       .requiredOption("--load <path>", "LoRA in any format")
       .requiredOption("-o, --output <file>", "the merged model")
       .addOption(
-        new Option(
+        wordFlag(
           "--weights <mode>",
           "the base's other weights (default: link beside the base, copy elsewhere)",
-        ).choices(weightModes),
+          weightModes,
+        ),
       )
       .option("--force", "take an adapter that belongs to another base", false)
       .option("--json", "print one JSON object", false),

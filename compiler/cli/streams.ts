@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
+import { withNarrowHelp } from "./help.ts";
 
 let hasPrinted = false;
 let failure: NodeJS.ErrnoException | null = null;
@@ -67,5 +68,7 @@ export async function settled(status: number): Promise<number> {
 
 /** A command that throws in place of ending the process, and prints as all do. */
 export function withStreams(command: Command): Command {
-  return command.exitOverride().configureOutput({ writeOut: print, writeErr: () => undefined });
+  return withNarrowHelp(command)
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: () => undefined });
 }

@@ -10,11 +10,11 @@ export function toleranceOf(option: string): (text: string) => number {
   };
 }
 
-/** A reader of whole numbers, 0 or more. */
-export function countOf(option: string): (text: string) => number {
+/** A reader of whole numbers from a least one on. */
+export function countOf(option: string, least = 0): (text: string) => number {
   return (text) => {
-    if (/^\d+$/.test(text)) return Number(text);
-    throw outOfRange(option, "a whole number, 0 or more", text);
+    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    throw outOfRange(option, `a whole number, ${least} or more`, text);
   };
 }
 

@@ -1,4 +1,4 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { checkBfloat16 } from "../compile/verify/bfloat16.ts";
@@ -9,6 +9,7 @@ import {
   type VerifyCompiledOptions,
   type VerifyCompiledReport,
 } from "../compile/verify/verify-compiled.ts";
+import { repeatedFlag, wordFlag } from "./flags.ts";
 import { printDiagnostics, printResult } from "./output.ts";
 import { TerminalLine } from "./terminal-line.ts";
 import { casesOf, countOf, idsOf, sizesOf, toleranceOf } from "./verify-flags.ts";
@@ -44,28 +45,29 @@ export function verifyCommand(): Command {
     .argument("<compiled>", "what it was compiled to");
   withAdapters(withTolerances(command))
     .addOption(
-      new Option("--optimizations <level>", "onnxruntime's graph optimizations to run with")
-        .choices(["off", "all", "both"])
-        .default("both"),
+      wordFlag("--optimizations <level>", "onnxruntime's graph optimizations to run with", [
+        "off",
+        "all",
+        "both",
+      ]).default("both"),
     )
-    .addOption(
-      new Option("--provider <name>", "where to run").choices(["cpu", "cuda", "auto"]).default("cpu"),
-    )
+    .addOption(wordFlag("--provider <name>", "where to run", ["cpu", "cuda", "auto"]).default("cpu"))
     .option(
       "--cases <list>",
       "sizes to run: rows x tokens, or rows x tokens + cache (default: nine, from 1x1 to 2x16+7)",
       casesOf,
     )
-    .option(
-      "--size <name=n>",
-      "the size of a dimension that counts neither rows nor tokens; may be repeated",
-      sizesOf,
-      new Map<string, number>(),
+    .addOption(
+      repeatedFlag(
+        "--size <name=n>",
+        "the size of a dimension that counts neither rows nor tokens; may be repeated",
+        sizesOf,
+      ).default(new Map<string, number>()),
     )
     .option(
       "--vocabulary <n>",
       "token ids are made up below this (default: the last dim of the logits)",
-      countOf("--vocabulary"),
+      countOf("--vocabulary", 1),
     )
     .option("--seed <n>", "seed of the made-up inputs", countOf("--seed"), 0)
     .option(
@@ -80,11 +82,12 @@ export function verifyCommand(): Command {
 
 function withAdapters(command: Command): Command {
   return command
-    .option(
-      "--load <path>",
-      "an adapter: the compiled graph is held against base and adapter computed apart; once for each member of a bank",
-      (path: string, before: readonly string[]) => [...before, path],
-      [],
+    .addOption(
+      repeatedFlag(
+        "--load <path>",
+        "an adapter: the compiled graph is held against base and adapter computed apart; once for each member of a bank",
+        (path: string, before: readonly string[]) => [...before, path],
+      ).default([]),
     )
     .option(
       "--adapter-ids <list>",

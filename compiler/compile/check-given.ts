@@ -1,8 +1,12 @@
 import { inputError } from "../diagnostics/error.ts";
 import { valueText } from "../pass/options.ts";
 
-/** What an option may hold: in words, and as a test. */
-export type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
+/** What an option may hold: in words, and as a test; and the words themselves, where it is one of some. */
+export type Check = readonly [
+  wanted: string,
+  holds: (value: unknown) => boolean,
+  allowed?: readonly string[],
+];
 
 /** A table of checks: one for each option of a function. */
 export type Checks<O> = Readonly<Record<keyof O & string, Check>>;
@@ -27,7 +31,7 @@ export const holds = {
 
 /** One of some words. */
 export function oneOf(words: readonly string[]): Check {
-  return [`one of ${words.join(", ")}`, (value) => words.some((word) => word === value)];
+  return [`one of ${words.join(", ")}`, (value) => words.some((word) => word === value), words];
 }
 
 /**
@@ -35,7 +39,7 @@ export function oneOf(words: readonly string[]): Check {
  *
  * @param owner the function that takes them
  * @param required options that must be there
- * @throws TfcError OPTION_UNKNOWN, OPTION_OUT_OF_RANGE
+ * @throws TfcError OPTION_UNKNOWN, OPTION_UNKNOWN_VALUE, OPTION_OUT_OF_RANGE
  */
 export function checkGiven<O extends object>(
   given: O,
@@ -47,10 +51,12 @@ export function checkGiven<O extends object>(
   const record: Readonly<Record<string, unknown>> = isRecord(given) ? { ...given } : {};
   const strange = Object.keys(record).find((name) => !allowed.includes(name));
   if (strange !== undefined) throw inputError("OPTION_UNKNOWN", {}, { option: strange, owner, allowed });
-  for (const [name, [wanted, test]] of Object.entries<Check>(checks)) {
+  for (const [name, [wanted, test, words]] of Object.entries<Check>(checks)) {
     const value = record[name];
     const isLeftOut = value === undefined && !required.some((one) => one === name);
     if (isLeftOut || test(value)) continue;
+    if (words !== undefined && value !== undefined)
+      throw inputError("OPTION_UNKNOWN_VALUE", {}, { option: name, value: valueText(value), allowed: words });
     throw inputError("OPTION_OUT_OF_RANGE", {}, { option: name, wanted, found: valueText(value) });
   }
 }

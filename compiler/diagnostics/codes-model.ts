@@ -318,6 +318,12 @@ export const modelCodes = {
     found: p.found,
     fix: `correct \`${p.option}\``,
   })),
+  OPTION_REPEATED: error((p: { option: string; values: readonly string[] }) => ({
+    what: `\`${p.option}\` is given more than once`,
+    wanted: "one value",
+    found: p.values.join(" and "),
+    fix: "leave all but one of them out",
+  })),
   OPTION_UNUSED: error((p: { option: string; needs: string }) => ({
     what: `\`${p.option}\` would have no effect`,
     wanted: `${p.needs} beside it`,

@@ -115,14 +115,35 @@ const verifyFlags: readonly (readonly [flag: string, value: string, code: string
   ["--tolerance-exact", "much", "OPTION_OUT_OF_RANGE"],
   ["--seed", "1.5", "OPTION_OUT_OF_RANGE"],
   ["--vocabulary", "-4", "OPTION_OUT_OF_RANGE"],
-  ["--optimizations", "some", "USAGE"],
-  ["--provider", "tpu", "USAGE"],
+  ["--vocabulary", "0", "OPTION_OUT_OF_RANGE"],
+  ["--optimizations", "some", "OPTION_UNKNOWN_VALUE"],
+  ["--provider", "tpu", "OPTION_UNKNOWN_VALUE"],
 ];
 
 it.each(verifyFlags)("an option of verify out of range: %s %j", async (flag, value, code) => {
   const message = await refused(folder, "verify", model, model, flag, value);
   expect(message).toContain(`error ${code}: `);
   expect(message).toContain(flag);
+});
+
+describe("a flag that is given twice", () => {
+  it.each([
+    [["compile", model, "--rank", "4", "--rank", "8"], "--rank", "4 and 8"],
+    [["compile", model, "-o", "a.onnx", "--output", "b.onnx"], "--output", "a.onnx and b.onnx"],
+    [["compile", model, "--replace", "--replace", "q_proj"], "--replace", "no value and q_proj"],
+    [["verify", model, model, "--seed", "1", "--seed", "1"], "--seed", "1 and 1"],
+    [["merge", model, "--load", "a", "--load", "b", "-o", "c.onnx"], "--load", "a and b"],
+    [["adapter", "export", "a", "-o", "b.pt", "--step", "1", "--step", "2"], "--step", "1 and 2"],
+  ])("is refused where it takes one value: %j", async (args, flag, found) => {
+    const message = await refused(folder, ...args);
+    expect(message).toContain(`error OPTION_REPEATED: ${flag} is given more than once`);
+    expect(message).toContain(`found ${found}`);
+  });
+
+  it("says one thing twice where it takes none, and adds to a list where it takes several", async () => {
+    const args = ["--force", "--force", "--size", "a=1", "--size", "b=2", "--load", "x", "--load", "y"];
+    expect(await refused(folder, "verify", "nowhere.onnx", model, ...args)).toContain("FILE_NOT_FOUND");
+  });
 });
 
 describe("a command line that is not understood", () => {
