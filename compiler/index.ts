@@ -50,6 +50,7 @@ export {
 } from "./compile/adapter/list.ts";
 export type { AdapterDescription } from "./adapters/description.ts";
 export type { KindName } from "./adapters/index.ts";
+export type { KvForm } from "./ops/kv.ts";
 export type { Provider } from "./ops/providers.ts";
 export type { Residence } from "../passes/index.ts";
 export type { Quantization } from "./compile/quantize.ts";

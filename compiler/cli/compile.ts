@@ -12,13 +12,14 @@ import { weightModes } from "../compile/place-weights.ts";
 import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
 import { blockSizes } from "../weights/nbits/settings.ts";
 import { outputPaths } from "../compile/outputs.ts";
-import { choice } from "../pass/options.ts";
+import { choice, integer } from "../pass/options.ts";
 import type { Option as PassOption } from "../pass/options.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { repeatedFlag } from "./flags.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
 import { byteText, counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
+import { kvForms } from "../ops/kv.ts";
 import { providers } from "../ops/providers.ts";
 import { say } from "./streams.ts";
 
@@ -27,6 +28,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly config?: string;
   readonly weights?: string;
   readonly symmetric?: boolean;
+  readonly maxLength?: string;
   readonly lowerPagedAttention?: boolean;
   /** False for --no-adapters, a residence for --adapters. */
   readonly adapters?: string | boolean;
@@ -44,6 +46,8 @@ const weightOption = choice({ help: "where the base's weights go", default: "lin
 const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
 const quantizeOption = choice({ help: "bits of a weight", default: "int4", of: quantizations });
 const blockOption = choice({ help: "inputs that share a scale", default: "32", of: blockSizes.map(String) });
+const kvOption = choice({ help: "how caches are kept", default: "concat", of: [...kvForms] });
+const lengthOption = integer({ help: "positions in a shared cache", default: 0, min: 1, max: 2 ** 31 - 1 });
 const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
 const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
 
@@ -133,6 +137,11 @@ function addLowering(command: Command): void {
     .option("--block <n>", `inputs that share a scale: ${blockSizes.join(", ")} (default: ${DEFAULT_BLOCK})`)
     .option("--symmetric", "quantize around 0, without zero points")
     .option(
+      "--kv <form>",
+      `with --for, how caches are kept: ${kvForms.join(", ")}, one buffer for past and present (default: concat)`,
+    )
+    .option("--max-length <n>", "positions in a shared cache (default: the model's context length)")
+    .option(
       "--lower-paged-attention",
       "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
     );
@@ -196,7 +205,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     const other = "a configuration that lists its adapters, without --adapter or --sites";
     throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
   }
-  const { adapters, lowerPagedAttention, strict, symmetric, sites } = flags;
+  const { adapters, lowerPagedAttention, strict, symmetric, sites, maxLength } = flags;
   const divided = dividedSettings(flags, settings);
   // How many a bank holds is of no meaning where a flag asks for something else.
   const isBank = typeof adapters !== "string" || adapters === "bank";
@@ -215,6 +224,8 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...given(providerOption, "for"),
     ...given(quantizeOption, "quantize"),
     ...(flags["block"] === undefined ? {} : { block: Number(blockOption.check(flags["block"], "--block")) }),
+    ...given(kvOption, "kv"),
+    ...(maxLength === undefined ? {} : { maxLength: lengthOption.check(maxLength, "--max-length") }),
     ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),
     ...(adapters === false ? { adapters } : {}),
     ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, divided.replaced)] }),

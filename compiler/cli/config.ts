@@ -9,6 +9,7 @@ import { isBlockSize, quantizations } from "../compile/quantize.ts";
 import { opening, lookAt } from "../onnx/open-failure.ts";
 import { failed, importModule, unreadable, messageOf } from "./config-module.ts";
 import { jsonErrorPlace, thrownAt } from "./config-place.ts";
+import { kvForms } from "../ops/kv.ts";
 import { providers } from "../ops/providers.ts";
 import { blockSizes } from "../weights/nbits/settings.ts";
 import { jsonText, type Option } from "../pass/options.ts";
@@ -28,6 +29,8 @@ export type ConfigOptions = Pick<
   | "quantize"
   | "block"
   | "symmetric"
+  | "kv"
+  | "maxLength"
   | "lowerPagedAttention"
 >;
 
@@ -53,6 +56,8 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     quantize: [quantizations.join(", "), (value) => quantizations.some((one) => one === value)],
     block: [blockSizes.join(", "), isBlockSize],
     symmetric: ["true or false", isSwitch],
+    kv: [kvForms.join(", "), (value) => kvForms.some((one) => one === value)],
+    maxLength: ["a whole number", isCount],
     lowerPagedAttention: ["true or false", isSwitch],
   };
 

@@ -11,9 +11,10 @@ const flags: ReadonlyMap<string, string> = new Map([
 
 /** Options whose flag is their name. */
 const named: ReadonlySet<string> = new Set([
-  ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict", "for"],
+  ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict", "for", "kv"],
   ...[
     "lowerPagedAttention",
+    "maxLength",
     "allowMissingWeights",
     "dumpAfter",
     "tolerance",

@@ -6,6 +6,7 @@ import type { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
 import { absentData } from "../onnx/absent.ts";
 import type { Imported } from "../onnx/open.ts";
+import { LOWERED_KEY, type Provider } from "../ops/providers.ts";
 import { counts, type DecoderView } from "../recognize/decoder.ts";
 import type { CompileOptions } from "./options.ts";
 import type { OutputPaths } from "./outputs.ts";
@@ -42,8 +43,11 @@ export function checkOutputs(inputs: readonly string[], paths: OutputPaths, mode
   }
 }
 
-/** @throws TfcError ALREADY_COMPILED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
-export function checkBase(model: Model): void {
+/** @throws TfcError ALREADY_COMPILED, ALREADY_LOWERED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
+export function checkBase(model: Model, provider?: Provider): void {
+  const lowered = model.meta.get(LOWERED_KEY);
+  if (lowered !== undefined && provider !== undefined)
+    throw inputError("ALREADY_LOWERED", { file: model.loc.file }, { provider: lowered });
   for (const [key, what] of [
     [ADAPTER_KEY, "adapters"],
     [REPLACED_KEY, "replaced projections"],

@@ -4,6 +4,7 @@ import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
 import { stampsOf } from "../onnx/stamp.ts";
+import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { LOWERED_KEY } from "../ops/providers.ts";
 import { Analyses } from "../pass/analyses.ts";
 import { runPasses } from "../pass/runner.ts";
@@ -22,6 +23,7 @@ import {
   refuseWarnings,
 } from "./checks.ts";
 import { afterPassOf } from "./dump-after.ts";
+import { cacheLength } from "./cache-length.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
@@ -61,21 +63,22 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   checkFileName(output);
   const paths = outputPaths(resolve(output));
   reportOutputPath(output, sink);
-  const plan = await planOf(options);
-  const afterPass = afterPassOf(options, plan);
-  const stamps = stampsOf(plan.sources);
+  const asked = await planOf(options);
+  const afterPass = afterPassOf(options, asked);
+  const stamps = stampsOf(asked.sources);
   const imported = openModel(input, sink);
   const { model } = imported;
-  if (plan.quantize === null) checkMissing(imported, options, sink);
+  if (asked.quantize === null) checkMissing(imported, options, sink);
   else requireWeights(input, imported);
-  checkOutputs([input, ...imported.stamps.keys(), ...plan.sources], paths, input);
-  checkBase(model);
+  checkOutputs([input, ...imported.stamps.keys(), ...asked.sources], paths, input);
+  checkBase(model, options.for);
   const base = parameterCount(model);
   const analyses = new Analyses(model);
-  const prepared = runPasses(model, pipelineOf(plan, "before"), sink, afterPass, analyses);
+  const prepared = runPasses(model, pipelineOf(asked, "before"), sink, afterPass, analyses);
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
+  const plan = { ...asked, maxLength: cacheLength(asked, model, view) };
   const fingerprint = fingerprintOf(model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
@@ -85,6 +88,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   if (options.for !== undefined) new Rewriter().setMeta(model, LOWERED_KEY, options.for);
   if (plan.quantize !== null) new Rewriter().setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
+  if (plan.maxLength !== null) new Rewriter().setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {
     base: input,

@@ -1,5 +1,6 @@
 import { adapterKinds, type KindName } from "../adapters/index.ts";
 import type { Progress } from "../onnx/output.ts";
+import { kvForms, type KvForm } from "../ops/kv.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
@@ -55,6 +56,13 @@ export interface CompileOptions {
   readonly block?: number;
   /** Quantizes around 0; else each block has a zero point. Default false. */
   readonly symmetric?: boolean;
+  /**
+   * With `for`, how keys and values are kept from step to step: `concat`, as exported; `shared`, in buffers of
+   * `maxLength` positions, each of which is past and present in one. Default `concat`.
+   */
+  readonly kv?: KvForm;
+  /** Positions in a shared cache: tokens of prompt and answer together. Default: the model's context length. */
+  readonly maxLength?: number;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -95,6 +103,11 @@ const checks: Checks<CompileOptions> = {
   quantize: oneOf(quantizations),
   block: [blockSizes.join(", "), isBlockSize],
   symmetric: holds.yesNo,
+  kv: oneOf(kvForms),
+  maxLength: [
+    "a whole number, 1 or more",
+    (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31,
+  ],
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,
   allowMissingWeights: holds.yesNo,

@@ -49,7 +49,15 @@ const rows: Readonly<Record<string, Row>> = {
     options: ({ quantize, provider }) => ({ ...(quantize === null ? {} : { settings: quantize }), provider }),
   },
   "lower-rotary": { part: "behind", ...lowering },
-  "lower-attention": { part: "behind", ...lowering },
+  "lower-attention": {
+    part: "behind",
+    ...lowering,
+    options: ({ provider, kv, maxLength }) => ({
+      ...(provider === null ? {} : { provider }),
+      kv,
+      ...(maxLength === null ? {} : { maxLength }),
+    }),
+  },
   "lower-norms": { part: "behind", ...lowering },
   "lower-skip-norms": { part: "behind", ...lowering },
   "outline-attention": { part: "behind" },

@@ -1,5 +1,6 @@
 import { injectAdapters, replaceLinears, type Entry, type Residence } from "../../passes/index.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
+import type { KvForm } from "../ops/kv.ts";
 import type { Provider } from "../ops/providers.ts";
 import { selects } from "../sites/selector.ts";
 import type { AdapterFile, AdapterPart } from "../weights/adapter-file.ts";
@@ -22,6 +23,9 @@ export interface Plan {
   readonly members: number;
   readonly seed: number;
   readonly provider: Provider | null;
+  readonly kv: KvForm;
+  /** Positions in a shared cache; null where caches are concatenated, and until the model says its context. */
+  readonly maxLength: number | null;
   readonly lowerPagedAttention: boolean;
   /** How weights are quantized; null where they are not. */
   readonly quantize: BlockSettings | null;
@@ -39,6 +43,7 @@ type Asked = Pick<Plan, "entries" | "replace" | "residence">;
  * @throws TfcError OPTION_*, and what reading adapters throws
  */
 export async function planOf(options: CompileOptions): Promise<Plan> {
+  refuseWithoutProvider(options);
   const asked = askedFor(options);
   const quantize = quantizeSettings(options);
   const { files, sources } = await readGiven(options);
@@ -55,6 +60,8 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     seed: options.seed ?? injectAdapters.options.seed.default,
     provider: options.for ?? null,
     quantize,
+    kv: options.kv ?? "concat",
+    maxLength: options.maxLength ?? null,
     lowerPagedAttention: options.lowerPagedAttention === true,
     given: files,
     sources,
@@ -67,6 +74,14 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
 /** Whether adapters stand beside something. */
 export function hasAdapters({ entries, beside }: Pick<Plan, "entries" | "beside">): boolean {
   return entries.length > 0 || beside.some(({ parts }) => parts.length > 0);
+}
+
+/** Refuses what is said about caches where none are written anew. @throws TfcError OPTION_UNUSED */
+function refuseWithoutProvider({ for: provider, kv, maxLength }: CompileOptions): void {
+  if (kv !== undefined && provider === undefined)
+    throw inputError("OPTION_UNUSED", {}, { option: "kv", needs: "`for`" });
+  if (maxLength !== undefined && kv !== "shared")
+    throw inputError("OPTION_UNUSED", {}, { option: "maxLength", needs: "`kv: shared`" });
 }
 
 const inBank = {

@@ -29,6 +29,10 @@ export interface TfcConfig {
   readonly block?: number;
   /** Quantizes around 0; else each block has a zero point. */
   readonly symmetric?: boolean;
+  /** With `for`, how keys and values are kept from step to step. */
+  readonly kv?: CompileOptions["kv"];
+  /** Positions in a shared cache. */
+  readonly maxLength?: number;
   /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }

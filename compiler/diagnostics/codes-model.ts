@@ -239,6 +239,26 @@ export const modelCodes = {
     found: p.why,
     fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
   })),
+  KV_SHARED_REFUSED: error((p: { why: string }) => ({
+    what: "the cache of this attention cannot be one buffer for past and present",
+    wanted:
+      "attention as one op that writes into its cache, and a graph that reads nothing else of the cache",
+    found: p.why,
+    fix: "leave out `kv`: caches are concatenated then",
+  })),
+  KV_LENGTH_UNKNOWN: error(() => ({
+    what: "how many positions a shared cache is to hold is not known",
+    wanted:
+      "`maxLength`, or the model's context length: in tables of its rotary embedding, or in a config.json or genai_config.json beside it",
+    found: "none",
+    fix: "give `maxLength`",
+  })),
+  KV_LENGTH_BEYOND: error((p: { length: number; context: number; source: string }) => ({
+    what: "a shared cache would be longer than the model's context",
+    wanted: `${p.context} positions at most, as ${p.source} says`,
+    found: String(p.length),
+    fix: "give a smaller `maxLength`",
+  })),
   NORM_KEPT: warning((p: { count: number; why: string }) => ({
     what:
       p.count === 1 ? "this norm stays in plain ops" : `this norm and ${p.count - 1} more stay in plain ops`,
@@ -348,6 +368,13 @@ export const modelCodes = {
     wanted: "a base model",
     found: p.what,
     fix: "compile the base model, not the compiled one",
+  })),
+
+  ALREADY_LOWERED: error((p: { provider: string }) => ({
+    what: "the model has been lowered by tfc already",
+    wanted: "a model as its exporter wrote it",
+    found: `one that was compiled with \`for: ${p.provider}\``,
+    fix: "leave out `for`, or compile the model that this one was made of",
   })),
 
   // ---- us

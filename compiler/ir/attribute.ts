@@ -35,6 +35,7 @@ export const attribute = {
   string: (value: string): Attribute => ({ kind: "string", value: utf8.encode(value) }),
   ints: (value: readonly (number | bigint)[]): Attribute => ({ kind: "ints", value: value.map(BigInt) }),
   tensor: (value: Tensor): Attribute => ({ kind: "tensor", value }),
+  graph: (value: Graph): Attribute => ({ kind: "graph", value }),
 };
 
 /** The graphs an attribute holds. */

@@ -71,7 +71,11 @@ export class Builder {
     return node;
   }
 
-  /** A node with one output for each name. */
+  /**
+   * A node with one output for each name.
+   *
+   * @param op `MatMul`, or one of another domain: `com.microsoft::Gelu`
+   */
   node(
     op: string,
     inputs: readonly (Value | null)[],
@@ -80,7 +84,8 @@ export class Builder {
   ): Node {
     const [first] = names;
     const name = this.#namesNodes && first !== undefined ? { name: first } : {};
-    const spec = { op, ...name, inputs, outputs: names, attributes, loc: this.loc };
+    const [opType = "", domain = ""] = op.split("::").reverse();
+    const spec = { op: opType, domain, ...name, inputs, outputs: names, attributes, loc: this.loc };
     return this.place(this.rewriter.node(spec));
   }
 

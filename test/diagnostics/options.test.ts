@@ -30,6 +30,8 @@ const compileFlags: readonly (readonly [flag: string, value: string, code: strin
   ["--rank", "9007199254740993", "OPTION_OUT_OF_RANGE", "found 9007199254740993"],
   ["--quantize", "int2", "OPTION_UNKNOWN_VALUE", "wanted one of int4, int8"],
   ["--weights", "move", "OPTION_UNKNOWN_VALUE", "wanted one of link, copy, inline"],
+  ["--kv", "paged", "OPTION_UNKNOWN_VALUE", "wanted one of concat, shared"],
+  ["--max-length", "0", "OPTION_OUT_OF_RANGE", "wanted an integer from 1 to 2147483647, found 0"],
   ["--dump-after", "outline", "OPTION_UNKNOWN_VALUE", '--dump-after does not know "outline"'],
 ];
 
@@ -53,6 +55,8 @@ describe("an option of compile out of range", () => {
   });
 
   it.each<[string, string, string]>([
+    ["--kv shared", "OPTION_UNUSED", "--kv would have no effect"],
+    ["--for cpu --max-length 8", "OPTION_UNUSED", "--max-length would have no effect"],
     ["--replace q_proj --adapters inputs", "OPTION_CONFLICT", "--adapters inputs does not go with --replace"],
     ["--replace q_proj --adapters bank", "OPTION_CONFLICT", "--adapters bank does not go with --replace"],
     ["--replace q_proj --rank 8", "OPTION_UNKNOWN", 'adapter pattention has no option "rank"'],

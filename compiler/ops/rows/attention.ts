@@ -46,6 +46,12 @@ export const attentionRows: readonly Row[] = [
     sinks: 11,
     rotary: { attribute: "do_rotary", cos: 7, sin: 8 },
   }),
+  // The same operands, and behind them whether the op takes these sizes, as lower-attention writes it.
+  attention("tfc::GroupQueryAttention", {
+    cache: cached,
+    mask: { operand: 10, causal: null, lengths: null, window: null },
+    sinks: 11,
+  }),
   // Packed, it takes q, k and v in five dimensions, and gives three.
   // (q, k, v, bias, key_padding_mask, attention_bias, past_key, past_value)
   attention(

@@ -142,7 +142,8 @@ function meaningOf(one: Condition, offsets: readonly Polynomial[], known: Visibi
   }
   if (one.kind === "isTrue") {
     const { value, index } = one.of;
-    const isPadding = index.length === 2 && index[0]?.key === BATCH && index[1]?.key === KEY;
+    const isOneRow = asTensor(value.type)?.shape?.[0] === 1 && index[0]?.constant === 0;
+    const isPadding = index.length === 2 && (index[0]?.key === BATCH || isOneRow) && index[1]?.key === KEY;
     if (isPadding && (known.padding ?? value) === value) return { padding: value };
   }
   return { unproved: one.kind === "unknown" ? one.why : keyOf(one) };

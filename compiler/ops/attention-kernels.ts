@@ -1,0 +1,82 @@
+import type { DType } from "../ir/dtype.ts";
+import { kernelsOf } from "./kernels/kernels.ts";
+import type { Provider } from "./providers.ts";
+
+/** Ops that attention in plain ops is written as. */
+export type AttentionOpName = "Attention" | "com.microsoft::GroupQueryAttention";
+
+/**
+ * What onnxruntime's kernels of an attention op take, as their source has it (1.30): what they check, and what they
+ * compute where nothing is checked. Element types stand in the table of kernels.
+ */
+export interface AttentionKernel {
+  readonly provider: Provider;
+  readonly op: AttentionOpName;
+  /** The type parameter of queries in the table of kernels. */
+  readonly type: string;
+  /** What the width of a head must be a multiple of. */
+  readonly widthMultiple: number;
+  /** The widest head. */
+  readonly widest: number;
+  /** Whether heads of values may have another width than those of keys. */
+  readonly ownValueWidth: boolean;
+  /** Whether a score per head takes part in the Softmax; `alone`: where no mask is given. */
+  readonly sinks: "no" | "alone" | "yes";
+  /** Whether past and present may be one buffer, into which new keys are written. */
+  readonly sharesBuffer: boolean;
+  /** Whether several rows may each have several new tokens behind a past. */
+  readonly batchedChunks: boolean;
+  /**
+   * Which positions a rotary embedding inside turns by: none, or those that are given, but for a prompt only the first
+   * row's first. A prompt padded on the left has others in each row.
+   */
+  readonly positions: "none" | "first of prompt";
+}
+
+const attention: Omit<AttentionKernel, "provider" | "widest"> = {
+  ...{ op: "Attention", type: "T1", widthMultiple: 1, ownValueWidth: true },
+  ...{ sinks: "no", sharesBuffer: false, batchedChunks: true, positions: "none" },
+};
+
+const groupQuery: Omit<AttentionKernel, "provider" | "widest" | "sinks"> = {
+  ...{ op: "com.microsoft::GroupQueryAttention", type: "T", widthMultiple: 8, ownValueWidth: false },
+  ...{ sharesBuffer: true, batchedChunks: false, positions: "first of prompt" },
+};
+
+/** In the order in which they are chosen. */
+export const attentionKernels: readonly AttentionKernel[] = [
+  { provider: "cpu", ...attention, widest: Infinity },
+  { provider: "cpu", ...groupQuery, widest: Infinity, sinks: "yes" },
+  { provider: "cuda", ...attention, widest: Infinity },
+  { provider: "cuda", ...groupQuery, widest: 256, sinks: "alone" },
+];
+
+/** What an attention is like, as far as kernels differ in it. */
+export interface AttentionNeeds {
+  readonly dtype: DType | null;
+  /** Width of a head of queries and keys. */
+  readonly width: number | null;
+  readonly valueWidth: number | null;
+  readonly hasMask: boolean;
+  readonly hasSinks: boolean;
+}
+
+/** Why a kernel does not take an attention; null where it does. */
+export function obstacleIn(kernel: AttentionKernel, needs: AttentionNeeds): string | null {
+  const { provider, op, type, widthMultiple, widest, ownValueWidth, sinks } = kernel;
+  const { dtype, width, valueWidth, hasMask, hasSinks } = needs;
+  const name = op.replace("com.microsoft::", "");
+  const kernels = kernelsOf(op)?.kernels[provider] ?? [];
+  if (dtype !== null && !kernels.some(({ types }) => types.get(type)?.has(dtype) === true))
+    return `${name} has no kernel for ${dtype} on ${provider}`;
+  if (width === null || valueWidth === null) return "the width of its heads is not known";
+  if (width % widthMultiple !== 0)
+    return `${name} wants heads whose width is a multiple of ${widthMultiple}: they are ${width} wide`;
+  if (width > widest)
+    return `${name} takes heads up to ${widest} wide on ${provider}: they are ${width} wide`;
+  if (!ownValueWidth && width !== valueWidth)
+    return `${name} wants values as wide as keys: they are ${valueWidth} and ${width} wide`;
+  if (hasSinks && sinks === "no") return `${name} has no sinks`;
+  if (hasSinks && hasMask && sinks === "alone") return `${name} takes no mask beside sinks on ${provider}`;
+  return null;
+}

@@ -1,0 +1,181 @@
+import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
+import { atEnd, Builder } from "../../compiler/ir/builder.ts";
+import type { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
+import type { Graph } from "../../compiler/ir/graph.ts";
+import type { Func } from "../../compiler/ir/model.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
+
+/** The op, and the function that calls it. */
+export const GROUP_QUERY_OP = "com.microsoft::GroupQueryAttention";
+export const GROUP_QUERY_FUNCTION = "tfc::GroupQueryAttention";
+
+/** What a grouped-query attention is like, apart from the values it works on. */
+export interface GroupedQueryForm {
+  readonly heads: number;
+  readonly kvHeads: number;
+  /** Of one head. */
+  readonly width: number;
+  readonly scale: number;
+  readonly softcap: number | null;
+  /** How many positions a query sees, its own included; null for all. */
+  readonly window: number | null;
+  /** Whether later positions are hidden by definition, whatever the mask says. */
+  readonly isCausal: boolean;
+  /** Whether the mask says more than that and the window. */
+  readonly hasMask: boolean;
+  readonly hasSinks: boolean;
+}
+
+/** The operands, in the order in which `com.microsoft::GroupQueryAttention` has them. */
+const opOperands = [
+  ...["query", "key", "value", "past_key", "past_value", "seqlens_k", "total_sequence_length"],
+  ...["cos_cache", "sin_cache", "position_ids", "attention_bias", "head_sink"],
+] as const;
+
+/** Those of the function: behind the op's whether it takes these sizes, a truth value. */
+export const groupedQueryOperands = [...opOperands, "fits"] as const;
+
+type Operands = ReadonlyMap<string, Value>;
+
+/** The op itself, for operands of these names. Without a mask it is given none, even if there is one. */
+export function groupedQueryOp(
+  b: Builder,
+  form: GroupedQueryForm,
+  operands: Operands,
+  names: readonly string[],
+): readonly Value[] {
+  const given = form.hasMask
+    ? operands
+    : new Map([...operands].filter(([name]) => name !== "attention_bias"));
+  const inputs = opOperands.map((name) => given.get(name) ?? null);
+  const { outputs } = b.node(GROUP_QUERY_OP, withoutTail(inputs), names, attributesOf(form));
+  return outputs;
+}
+
+/** @param inputs operands, of which the last may be left out */
+export function withoutTail(inputs: readonly (Value | null)[]): readonly (Value | null)[] {
+  return inputs.slice(0, inputs.findLastIndex((value) => value !== null) + 1);
+}
+
+function attributesOf(form: GroupedQueryForm): Readonly<Record<string, Attribute>> {
+  return {
+    num_heads: attribute.int(form.heads),
+    kv_num_heads: attribute.int(form.kvHeads),
+    scale: attribute.float(form.scale),
+    ...(form.softcap === null ? {} : { softcap: attribute.float(form.softcap) }),
+    ...(form.window === null ? {} : { local_window_size: attribute.int(form.window) }),
+    ...(form.isCausal ? {} : { causal: attribute.int(0) }),
+  };
+}
+
+/**
+ * `GroupQueryAttention` for all that callers may ask of it, as a function that takes the op's operands in its order,
+ * with `fits` behind them, and gives its three results. The op refuses several rows of several new tokens behind a past: those are written into the
+ * cache by plain ops and attended to by `Attention`.
+ *
+ * Shapes: H heads and KV key-value heads of width d, B rows of S new tokens, T tokens in all, L places in the cache.
+ */
+export function groupedQuery(b: FunctionBuilder, name: string, form: GroupedQueryForm): Func {
+  const operands: Operands = new Map(groupedQueryOperands.map((operand) => [operand, b.input(operand)]));
+  const used = new Map([...operands].filter(([operand]) => isUsed(operand, form)));
+  const branches = {
+    then_branch: attribute.graph(
+      branch(b, "op", (inner) => groupedQueryOp(inner, form, used, ["attended", "keys", "values"])),
+    ),
+    else_branch: attribute.graph(branch(b, "parts", (inner) => inParts(inner, form, operands))),
+  };
+  const results = ["output", "present_key", "present_value"];
+  const { outputs } = b.node("If", [valueOf(operands, "fits")], results, branches);
+  const func = b.finish(TFC_DOMAIN, name, outputs);
+  b.rewriter.setOpset(func, "com.microsoft", 1);
+  return func;
+}
+
+/** Positions and tables are for a rotary embedding inside, which stays outside. */
+function isUsed(operand: string, form: GroupedQueryForm): boolean {
+  if (operand === "head_sink") return form.hasSinks;
+  return !["cos_cache", "sin_cache", "position_ids"].includes(operand);
+}
+
+function branch(b: FunctionBuilder, name: string, write: (inner: Builder) => readonly Value[]): Graph {
+  const rw = b.rewriter;
+  const graph = rw.graph(b.loc, name);
+  const inner = new Builder(rw, atEnd(graph), { loc: b.loc, opset: b.opset, namesNodes: false });
+  write(inner).forEach((value, i) => {
+    rw.setOutput(graph, i, value);
+  });
+  return graph;
+}
+
+function inParts(b: Builder, form: GroupedQueryForm, operands: Operands): readonly Value[] {
+  const { heads, kvHeads, width } = form;
+  const total = b.cast(valueOf(operands, "total_sequence_length"), "int64", "total"); // [1]
+  const steps = b.dims(valueOf(operands, "query"), 1, 2, "steps"); // [1]
+  const past = b.op("Sub", [total, steps], "past"); // [1]
+  const written = (of: "key" | "value"): { readonly present: Value; readonly seen: Value } => {
+    const cache = valueOf(operands, `past_${of}`); // [B, KV, L, d]
+    const fresh = inHeads(b, valueOf(operands, of), kvHeads, width, of); // [B, KV, S, d]
+    const parts = [b.slice(cache, 0, past, 2, `${of}_past`), fresh];
+    const rest = b.op(
+      "Slice",
+      [cache, total, b.dims(cache, 2, 3, `${of}_places`), b.ints([2])],
+      `${of}_rest`,
+    );
+    const present = b.concat([...parts, rest], 2, `${of}_present`); // [B, KV, L, d]
+    return { present, seen: b.slice(present, 0, total, 2, `${of}_seen`) }; // [B, KV, T, d]
+  };
+  const [keys, values] = [written("key"), written("value")];
+  const query = inHeads(b, valueOf(operands, "query"), heads, width, "query"); // [B, H, S, d]
+  const sunk = withSinks(b, form, operands, { keys: keys.seen, values: values.seen });
+  const attributes = {
+    scale: attribute.float(form.scale),
+    ...(form.softcap === null ? {} : { softcap: attribute.float(form.softcap) }),
+  };
+  const context = b.op("Attention", [query, sunk.keys, sunk.values, sunk.mask], "context", attributes);
+  const rows = b.transpose(context, [0, 2, 1, 3], "context_rows");
+  return [b.reshape(rows, [0, 0, heads * width], "attended"), keys.present, values.present];
+}
+
+/** A head's sink is the score of one more position: its key is zero, its value is zero, and the mask adds the sink. */
+function withSinks(
+  b: Builder,
+  { heads, hasSinks }: GroupedQueryForm,
+  operands: Operands,
+  seen: { readonly keys: Value; readonly values: Value },
+): { readonly keys: Value; readonly values: Value; readonly mask: Value } {
+  const mask = valueOf(operands, "attention_bias"); // [B or 1, 1 or H, S, T]
+  if (!hasSinks) return { ...seen, mask };
+  const more = (value: Value, name: string): Value => {
+    const zero = b.op(
+      "Sub",
+      [b.slice(value, 0, 1, 2, `${name}_first`), b.slice(value, 0, 1, 2, `${name}_same`)],
+      `${name}_zero`,
+    );
+    return b.concat([value, zero], 2, `${name}_sunk`);
+  };
+  const sinks = b.reshape(valueOf(operands, "head_sink"), [1, heads, 1, 1], "sinks");
+  const none = b.op(
+    "Sub",
+    [b.slice(mask, 0, 1, 3, "mask_first"), b.slice(mask, 0, 1, 3, "mask_same")],
+    "mask_zero",
+  ); // [·, ·, S, 1]
+  const column = b.op("Add", [none, sinks], "sink_column"); // [·, H, S, 1]
+  const wide = b.op("Expand", [mask, b.vector([1, heads, 1, 1], "mask_heads")], "mask_wide"); // [·, H, S, T]
+  return {
+    keys: more(seen.keys, "keys"),
+    values: more(seen.values, "values"),
+    mask: b.concat([wide, column], 3, "mask_sunk"),
+  };
+}
+
+/** `[B, S, heads · width]` with heads in front: `[B, heads, S, width]`. */
+function inHeads(b: Builder, x: Value, heads: number, width: number, name: string): Value {
+  return b.transpose(b.reshape(x, [0, 0, heads, width], `${name}_split`), [0, 2, 1, 3], `${name}_heads`);
+}
+
+function valueOf(operands: Operands, name: (typeof groupedQueryOperands)[number]): Value {
+  const value = operands.get(name);
+  if (value === undefined) throw new Error(`no operand ${name}`);
+  return value;
+}

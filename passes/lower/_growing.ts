@@ -1,0 +1,73 @@
+import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
+import { before, Builder } from "../../compiler/ir/builder.ts";
+import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import type { Context } from "../../compiler/pass/pass.ts";
+import type { Attention } from "../../compiler/recognize/attention/attention.ts";
+import {
+  AttentionProver,
+  type ExactAttention,
+  type ExactMask,
+} from "../../compiler/recognize/attention/exact.ts";
+import type { BlockVisitor } from "../../compiler/recognize/blocks.ts";
+import { viewDecoder } from "../../compiler/recognize/decoder.ts";
+import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
+import type { LoweringOptions } from "./_lowering-options.ts";
+import { raiseOpset, redefined } from "./_opset.ts";
+
+/** The first with `Attention`. */
+export const ATTENTION_OPSET = 23;
+
+/** Writes attention with caches that grow: keys and values go into the op as the caches hold them. */
+export function growing({ model, rewriter, sink, analysis, count }: Context<LoweringOptions>): BlockVisitor {
+  const prover = new AttentionProver(knownShapes(analysis(viewDecoder)));
+  const found = new Map<Attention, ExactAttention>();
+  let raised: string | null | undefined;
+  return {
+    attention: {
+      enter: (block) => {
+        const { anchor } = block;
+        if (anchor.kind === "op") return;
+        const exact = prover.prove(anchor);
+        if ("why" in exact) sink.report("ATTENTION_KEPT", placeOf(anchor.node), exact);
+        else found.set(block, exact);
+      },
+      exit: (block) => {
+        const exact = found.get(block);
+        if (exact === undefined) return;
+        if (raised === undefined) {
+          raised = redefined(model, ["Attention"]) ?? raiseOpset(model, rewriter, ATTENTION_OPSET);
+          if (raised !== null) sink.report("ATTENTION_KEPT", placeOf(block.anchor.node), { why: raised });
+        }
+        if (raised !== null) return;
+        lower(exact, rewriter);
+        count("attention");
+      },
+    },
+  };
+}
+
+function lower(
+  { query, key, value, scale, softcap, mask, isWide, context }: ExactAttention,
+  rw: Rewriter,
+): void {
+  const product = context.producer;
+  if (product === null) return;
+  const b = new Builder(rw, before(product));
+  const attributes: Record<string, Attribute> = {
+    scale: attribute.float(scale),
+    ...(softcap === null ? {} : { softcap: attribute.float(softcap) }),
+    // Of float: the type that scores were cast to in front of the Softmax.
+    ...(isWide ? { softmax_precision: attribute.int(1) } : {}),
+  };
+  const shown = mask === null ? [] : [maskOf(mask, b)];
+  const made = b.op("Attention", [query, key, value, ...shown], context.name ?? "attention", attributes);
+  takeOver(rw, context, made);
+  dropIfUnread(rw, [context]);
+}
+
+function maskOf({ value, kind }: ExactMask, b: Builder): Value {
+  return kind === "hide" ? b.op("Not", [value], `${value.name ?? "mask"}_shown`) : value;
+}

@@ -1,0 +1,127 @@
+import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
+import { passError } from "../../compiler/diagnostics/error.ts";
+import { before, Builder } from "../../compiler/ir/builder.ts";
+import { madeBy } from "../../compiler/ir/entity.ts";
+import { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
+import { Func, type Model } from "../../compiler/ir/model.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
+import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import type { Value } from "../../compiler/ir/value.ts";
+import type { HeadRows } from "../../compiler/recognize/attention/rows.ts";
+import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
+import { admitFunctions, freeName } from "../_module.ts";
+import {
+  groupedQuery,
+  groupedQueryOp,
+  groupedQueryOperands,
+  withoutTail,
+  type GroupedQueryForm,
+} from "./_grouped-query.ts";
+import { MaskBiases } from "./_mask-bias.ts";
+import type { SharedCaches } from "./_shared-caches.ts";
+import type { SharedAttention } from "./_sharing.ts";
+
+/** Writes attention whose caches are buffers of a fixed length, all of a model's alike. */
+export class SharedLowering {
+  readonly #model: Model;
+  readonly #rw: Rewriter;
+  readonly #rows: HeadRows;
+  readonly #biases: MaskBiases;
+  readonly #functions = new Map<string, Func>();
+  readonly #caches: SharedCaches;
+
+  constructor(model: Model, rw: Rewriter, rows: HeadRows, caches: SharedCaches) {
+    this.#model = model;
+    this.#rw = rw;
+    this.#rows = rows;
+    this.#caches = caches;
+    this.#biases = new MaskBiases(rw, model.graph);
+  }
+
+  /** @throws TfcError KV_SHARED_REFUSED where something else reads a cache */
+  lower(attention: SharedAttention): void {
+    const { exact, form, key, value } = attention;
+    const product = exact.context.producer;
+    if (product === null) return;
+    const caches = this.#caches;
+    const b = new Builder(this.#rw, before(product));
+    const below = this.#rows.below(exact.context);
+    const operands = new Map<string, Value>([
+      ["query", this.#inRows(b, exact.query, form.heads * form.width)],
+      ["key", this.#inRows(b, key.fresh, form.kvHeads * form.width)],
+      ["value", this.#inRows(b, value.fresh, form.kvHeads * form.width)],
+      ["past_key", key.past],
+      ["past_value", value.past],
+      ["seqlens_k", caches.last],
+      ["total_sequence_length", caches.total],
+      ["attention_bias", this.#biasOf(attention, caches)],
+      ["fits", caches.fits],
+    ]);
+    const [output, keys, values] = this.#attend(b, attention, operands);
+    if (output === undefined || keys === undefined || values === undefined) return;
+    if (below === null) takeOver(this.#rw, exact.context, inHeads(b, output, form));
+    else takeOver(this.#rw, below, output);
+    dropIfUnread(this.#rw, [exact.context, below]);
+    for (const { past, present, join } of [key, value]) {
+      refuseReaders(past, new Set([join, ...(output.producer === null ? [] : [output.producer])]));
+      refuseReaders(present, new Set());
+    }
+    caches.bind(key, keys);
+    caches.bind(value, values);
+  }
+
+  #biasOf({ mask, dtype, isMaskWide }: SharedAttention, { counts }: SharedCaches): Value {
+    return this.#biases.of({ mask, dtype, sizes: isMaskWide ? null : [counts.steps, counts.total] });
+  }
+
+  /** Queries, keys or values as `[rows, new tokens, heads · width]`. */
+  #inRows(b: Builder, value: Value, width: number): Value {
+    const rows = this.#rows.above(value);
+    if (rows !== null) return rows;
+    const name = value.name ?? "heads";
+    return b.reshape(b.transpose(value, [0, 2, 1, 3], `${name}_by_token`), [0, 0, width], `${name}_rows`);
+  }
+
+  #attend(
+    b: Builder,
+    { exact, form, isOpen }: SharedAttention,
+    operands: ReadonlyMap<string, Value>,
+  ): readonly Value[] {
+    const name = exact.context.name ?? "attention";
+    const names = [`${name}_rows`, `${name}_keys`, `${name}_values`];
+    if (!isOpen) {
+      if (!this.#model.opsets.has("com.microsoft")) this.#rw.setOpset(this.#model, "com.microsoft", 1);
+      return groupedQueryOp(b, form, operands, names);
+    }
+    const func = this.#functionOf(form, exact.context);
+    const inputs = groupedQueryOperands.map((operand) => operands.get(operand) ?? null);
+    return b.node(`${TFC_DOMAIN}::${func.name}`, withoutTail(inputs), names).outputs;
+  }
+
+  #functionOf(form: GroupedQueryForm, at: Value): Func {
+    const key = JSON.stringify(form);
+    const known = this.#functions.get(key);
+    if (known !== undefined) return known;
+    const name = freeName(this.#model, "GroupQueryAttention");
+    const loc = madeBy("lower-attention", [at.loc]);
+    const func = groupedQuery(new FunctionBuilder(this.#rw, loc, name, this.#model.opset), name, form);
+    admitFunctions(this.#model, this.#rw);
+    this.#rw.addFunction(this.#model, func);
+    this.#functions.set(key, func);
+    return func;
+  }
+}
+
+/** @throws TfcError KV_SHARED_REFUSED */
+function refuseReaders(cache: Value, allowed: ReadonlySet<Node>): void {
+  const node = [...cache.users].find((one) => !allowed.has(one));
+  if (node === undefined) return;
+  const why = `${node.op} "${node.name ?? ""}" reads the cache "${cache.name ?? ""}", too`;
+  throw passError("KV_SHARED_REFUSED", placeOf(node), { why });
+}
+
+function inHeads(b: Builder, rows: Value, { heads, width }: GroupedQueryForm): Value {
+  const name = rows.name ?? "attention";
+  return b.transpose(b.reshape(rows, [0, 0, heads, width], `${name}_split`), [0, 2, 1, 3], `${name}_heads`);
+}

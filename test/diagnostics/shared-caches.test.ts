@@ -1,0 +1,83 @@
+import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "@jest/globals";
+import { filesIn, temporaryFolder } from "../support/folder.ts";
+import { refused } from "../support/refused.ts";
+import { tfc } from "../support/tfc.ts";
+
+const samples = path.resolve("samples/models");
+
+const root = temporaryFolder();
+
+/** A folder with a sample in it, and with what is said of its context beside it. */
+function withModel(sample: string, config?: object): string {
+  const folder = mkdtempSync(path.join(root, "model-"));
+  cpSync(path.join(samples, sample), folder, { recursive: true });
+  if (config !== undefined) writeFileSync(path.join(folder, "config.json"), JSON.stringify(config));
+  return folder;
+}
+
+function shared(folder: string): readonly string[] {
+  const files = [path.join(folder, "model.onnx"), "-o", path.join(folder, "out.onnx")];
+  return [...files, "--for", "cpu", "--kv", "shared", "--no-adapters"];
+}
+
+describe("a shared cache", () => {
+  it("wants a length where nothing says one", async () => {
+    const folder = withModel("families/llama2-dynamo");
+    const before = filesIn(folder);
+    const message = await refused(folder, "compile", ...shared(folder));
+    expect(message).toContain("error KV_LENGTH_UNKNOWN: how many positions a shared cache is to hold");
+    expect(message).toContain("fix: give --max-length");
+    expect(filesIn(folder)).toEqual(before);
+  });
+
+  it.each([
+    ["families/llama2-dynamo", { max_position_embeddings: 96 }, "as config.json says"],
+    ["families/llama2-dynamo", { text_config: { max_position_embeddings: 96 } }, "as config.json says"],
+  ])("of %s, with %j, is no longer than the context", async (sample, config, source) => {
+    const folder = withModel(sample, config);
+    const before = filesIn(folder);
+    const message = await refused(folder, "compile", ...shared(folder), "--max-length", "97");
+    expect(message).toContain(
+      "error KV_LENGTH_BEYOND: a shared cache would be longer than the model's context",
+    );
+    expect(message).toContain(`wanted 96 positions at most, ${source}, found 97`);
+    expect(filesIn(folder)).toEqual(before);
+  });
+
+  it("is as long as the context by default", () => {
+    const folder = withModel("families/llama2-dynamo", { max_position_embeddings: 96 });
+    expect(tfc(["compile", ...shared(folder)], folder).status).toBe(0);
+    const dump = tfc(["dump", "out.onnx"], folder).stdout;
+    expect(dump).toContain('"tfc.kv.max_length": "96"');
+    expect(dump).toMatch(/float\[batch_size,\d+,96,\d+\] "past_key_values.0.key"/);
+  });
+
+  it("is refused where attention is one op already", async () => {
+    const folder = withModel("families/llama2-genai-fp32");
+    const message = await refused(folder, "compile", ...shared(folder), "--max-length", "16");
+    expect(message).toContain("error KV_SHARED_REFUSED");
+    expect(message).toContain("it is com.microsoft::GroupQueryAttention already");
+  });
+});
+
+it("a model that is lowered already is refused", async () => {
+  const folder = withModel("families/llama2-dynamo");
+  expect(
+    tfc(["compile", "model.onnx", "--for", "cpu", "--no-adapters", "-o", "one.onnx"], folder).status,
+  ).toBe(0);
+  const before = filesIn(folder);
+  const message = await refused(
+    folder,
+    "compile",
+    path.join(folder, "one.onnx"),
+    "--for",
+    "cuda",
+    "-o",
+    path.join(folder, "two.onnx"),
+  );
+  expect(message).toContain("error ALREADY_LOWERED: the model has been lowered by tfc already");
+  expect(message).toContain("found one that was compiled with --for cpu");
+  expect(filesIn(folder)).toEqual(before);
+});
