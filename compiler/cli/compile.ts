@@ -16,6 +16,7 @@ import { choice, integer } from "../pass/options.ts";
 import type { Option as PassOption } from "../pass/options.ts";
 import { configIn, readConfig, type ConfigOptions } from "./config.ts";
 import { repeatedFlag } from "./flags.ts";
+import { givenBy, inConfigWords } from "./config-words.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
 import { byteText, counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
@@ -168,7 +169,11 @@ async function run(model: string, flags: Flags): Promise<void> {
   const options = optionsOf(model, flags, config);
   refuseUnused(options, flags);
   const progress = copyProgress();
-  const report = await compile({ ...options, progress: progress.update }).finally(progress.end);
+  const report = await compile({ ...options, progress: progress.update })
+    .catch((error: unknown) => {
+      throw file === null ? error : inConfigWords(error, file, givenBy(config, options, flags));
+    })
+    .finally(progress.end);
   printDiagnostics(report.diagnostics);
   printResult(flags.json, { ...(file === null ? {} : { config: file }), ...reportObject(report) }, () =>
     reportText(report, file),

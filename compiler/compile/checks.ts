@@ -21,7 +21,7 @@ export function checkMissing(
   options: Pick<CompileOptions, "input" | "allowMissingWeights">,
   sink: Sink,
 ): void {
-  const absent = absentData(missing);
+  const absent = absentData(options.input, missing);
   if (absent === null) return;
   const place = { file: options.input };
   if (options.allowMissingWeights !== true) throw inputError("EXTERNAL_DATA_MISSING", place, absent);
@@ -30,7 +30,7 @@ export function checkMissing(
 
 /** Checks for what reads the weights, whatever is asked for. @throws TfcError EXTERNAL_DATA_MISSING */
 export function requireWeights(file: string, { missing }: Imported): void {
-  const absent = absentData(missing);
+  const absent = absentData(file, missing);
   if (absent !== null) throw inputError("EXTERNAL_DATA_MISSING", { file }, { ...absent, needsWeights: true });
 }
 

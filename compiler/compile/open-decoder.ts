@@ -25,7 +25,7 @@ export interface OpenedDecoder {
 export function openDecoder(file: string, look: (model: Model) => void = () => undefined): OpenedDecoder {
   const sink = new Sink();
   const { model, missing } = openModel(file, sink);
-  const absent = absentData(missing);
+  const absent = absentData(file, missing);
   if (absent !== null) sink.report("EXTERNAL_DATA_ABSENT", { file }, absent);
   look(model);
   // The style is that of the file: preparation takes its marks away.

@@ -1,4 +1,5 @@
-import { basename, dirname, join, relative, sep } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { mergeDescriptions } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { inputError } from "../diagnostics/error.ts";
@@ -91,11 +92,19 @@ export async function writeOutputs(
     await files.commit(() => {
       checkUnchanged(stamps);
     });
+    reportUnread(paths, written, sink);
     return written;
   } catch (error) {
     files.discard();
     throw error;
   }
+}
+
+/** Says of a companion of an earlier output that this one does not read it. Who knows what else does: it stays. */
+function reportUnread(paths: OutputPaths, written: readonly string[], sink: Sink): void {
+  for (const file of [paths.adapters, paths.overrides])
+    if (!written.includes(resolve(file)) && existsSync(file))
+      sink.report("COMPANION_UNREAD", { file: paths.output }, { file });
 }
 
 /** @throws TfcError OUTPUT_TOO_LARGE */

@@ -146,10 +146,16 @@ function askedFor(options: CompileOptions): Asked {
     settings,
   };
   return {
-    entries: isFresh ? entriesIn(injectAdapters.options.entries, options.entries ?? [one], "entries") : [],
+    entries: isFresh ? freshEntries(options.entries, one) : [],
     replace,
     residence,
   };
+}
+
+/** @param one what the other options make, where no entries are listed */
+function freshEntries(listed: CompileOptions["entries"], one: AdapterEntry): readonly Entry[] {
+  const { entries } = injectAdapters.options;
+  return listed === undefined ? entries.check(one, "") : entriesIn(entries, listed, "entries");
 }
 
 const DEFAULT_KIND = "scalarlm";

@@ -155,6 +155,10 @@ export const adapterCodes = {
     found: p.asked.map((name) => `\`${name}\``).join(", "),
     fix: "give the size that its kinds have",
   })),
+  RESIZE_UNCHANGED: warning(() => ({
+    what: "the adapter has this size already, and the new one is the same",
+    fix: "give another size, or use the adapter as it is",
+  })),
   GROWTH_INEXACT: error((p: { norm: string }) => ({
     what: `an adapter with ${p.norm} cannot grow and stay what it is`,
     wanted: "a norm under which a token whose key is zeros weighs nothing: l2_norm_gelu or gelu_l2_norm",

@@ -7,6 +7,8 @@ export interface AbsentData {
   readonly location: string;
   /** How many tensors need them, all together. */
   readonly tensors: number;
+  /** Where the model's file leads as a symbolic link, if the first of them lies beside it there. */
+  readonly linkedTo?: string;
 }
 
 function absentText({ files, location, tensors }: AbsentData): string {
@@ -81,6 +83,10 @@ export const modelCodes = {
     found: p.file,
     fix: "choose another `output`",
   })),
+  COMPANION_UNREAD: note((p: { file: string }) => ({
+    what: `${p.file} is of an earlier output, and no longer read`,
+    fix: "remove it, unless something else reads it",
+  })),
   OUTPUT_TOO_LARGE: error((p: { bytes: number }) => ({
     what: "a model file cannot hold its weights inline above 2 GiB",
     wanted: "at most 2147483647 bytes",
@@ -93,10 +99,12 @@ export const modelCodes = {
     what: absentText(p),
     wanted: `the ${p.files === 1 ? "file" : "files"} beside the model`,
     found: "none",
-    fix:
-      p.needsWeights === true
+    fix: [
+      p.linkedTo === undefined
         ? "put what is missing there"
-        : "put what is missing there, or give `allowMissingWeights` to work on the graph alone",
+        : `the model is a link: give the file that it leads to, ${p.linkedTo}, or link its weights beside it, too`,
+      ...(p.needsWeights === true ? [] : ["or give `allowMissingWeights` to work on the graph alone"]),
+    ].join(", "),
   })),
   EXTERNAL_DATA_ABSENT: warning((p: AbsentData) => ({
     what: `${absentText(p)}, and only the graph was looked at`,

@@ -50,6 +50,8 @@ function parseEntry(value: unknown, label: string, only: Only | undefined): Entr
     throw inputError("OPTION_OUT_OF_RANGE", {}, { option: label, wanted, found: valueText(value) });
   }
   const entry = value as Readonly<Record<string, unknown>>;
+  // Of an entry that options make up, what they say is said by themselves.
+  const at = (name: string): string => (label === "" ? name : `${label}.${name}`);
   const strange = Object.keys(entry).find((key) => !known.includes(key));
   if (strange !== undefined) {
     throw inputError("OPTION_UNKNOWN", {}, { option: strange, owner: label, allowed: known });
@@ -61,12 +63,12 @@ function parseEntry(value: unknown, label: string, only: Only | undefined): Entr
   }
   const isUsual = sites === undefined || (Array.isArray(sites) && sites.length === 0);
   const where = isUsual ? only?.sites : sites;
-  const kind = kindIn(entry, label, only);
+  const kind = kindIn(entry, at("kind"), only);
   const options = optionsOfKind(kind);
-  checkOptions(options, { ...settings }, `adapter ${kind.name}`, (name) => `${label}.settings.${name}`);
+  checkOptions(options, { ...settings }, `adapter ${kind.name}`, (name) => at(`settings.${name}`));
   return {
     kind: kind.name,
-    sites: where === undefined ? [] : sitesOption.check(where, `${label}.sites`),
+    sites: where === undefined ? [] : sitesOption.check(where, at("sites")),
     settings: settings as Entry["settings"],
   };
 }
@@ -78,7 +80,7 @@ function kindIn(
 ): AdapterKind {
   const allowed = only === undefined ? [...adapterKinds.keys()] : [only.kind];
   const option = choice({ help: "", default: allowed[0] ?? "", of: allowed });
-  const name = kind === undefined && only !== undefined ? only.kind : option.check(kind, `${label}.kind`);
+  const name = kind === undefined && only !== undefined ? only.kind : option.check(kind, label);
   const found = adapterKinds.get(name);
   if (found === undefined) throw new Error(`there is no kind ${name}`);
   return found;

@@ -99,16 +99,21 @@ describe("a configuration is refused", () => {
       "a residence of no adapters",
       { replace: [{ sites: "mlp" }], residence: "inputs" },
       "OPTION_CONFLICT",
-      "--adapters inputs does not go with --replace",
+      "residence: inputs in c.json does not go with replace in c.json",
     ],
     ["a seed out of range", { seed: -1 }, "OPTION_OUT_OF_RANGE", "found -1"],
     ["no members", { residence: "bank", members: 0 }, "OPTION_OUT_OF_RANGE", "found 0"],
-    ["a bank's members without a bank", { members: 2 }, "OPTION_CONFLICT", "--members does not go with"],
+    [
+      "a bank's members without a bank",
+      { members: 2 },
+      "OPTION_CONFLICT",
+      "members in c.json does not go with",
+    ],
     [
       "adapters and load at once",
       { adapters: [{ kind: "lora" }], load: "nowhere" },
       "OPTION_CONFLICT",
-      "adapters of a configuration",
+      "load in c.json does not go with --adapter, --sites or adapters in c.json",
     ],
   ])("for %s", async (_, config, code, text) => {
     const message = await refusedHere(config);

@@ -51,6 +51,15 @@ describe("tfc grow", () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   });
 
+  it("says that nothing changed where an adapter has the size already", async () => {
+    const args = [adapters.lora, "-o", next(".safetensors"), "--rank", "1x"];
+    for (const command of ["grow", "shrink"]) {
+      const { status, stderr } = await tfcHere(command, ...args);
+      expect(status).toBe(0);
+      expect(stderr).toContain("warning RESIZE_UNCHANGED: the adapter has this size already");
+    }
+  });
+
   it("refuses tokens that no memory holds", async () => {
     const args = [adapters.pattention, "-o", next(".safetensors"), "--tokens", String(2 ** 24)];
     const message = await refused(folder, "grow", ...args);

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
@@ -32,6 +32,18 @@ describe("external data that is missing", () => {
         "  wanted the file beside the model, found none",
         "  fix: put what is missing there, or give --allow-missing-weights to work on the graph alone\n",
       ].join("\n"),
+    );
+  });
+
+  it("is said to lie where the model's link leads, if it does", async () => {
+    const { folder, file, data } = external({ location: "weights.bin" });
+    const [inside, link] = [path.join(folder, "inside"), path.join(folder, "inside/link.onnx")];
+    mkdirSync(inside);
+    symlinkSync(file, link);
+    expect(await refused(folder, "compile", link)).toContain("  fix: put what is missing there, or give");
+    writeFileSync(path.join(folder, "weights.bin"), data);
+    expect(await refused(folder, "compile", link)).toContain(
+      `fix: the model is a link: give the file that it leads to, ${realpathSync(file)}, or link its weights beside it, too`,
     );
   });
 

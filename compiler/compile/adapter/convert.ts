@@ -14,7 +14,14 @@ import { openDecoder } from "../open-decoder.ts";
 import { reportOutputPath } from "../output-path.ts";
 import { reporting } from "../reporting.ts";
 import { listingOf, type AdapterListing } from "./list.ts";
-import { checkFormatOption, formatBy, formatEndings, outputFiles, writeOutput } from "./output.ts";
+import {
+  checkEnding,
+  checkFormatOption,
+  formatBy,
+  formatEndings,
+  outputFiles,
+  writeOutput,
+} from "./output.ts";
 
 /** What to convert, and to what. */
 export interface ConvertOptions {
@@ -102,7 +109,10 @@ async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertRepo
 
 function formatOf({ format, output }: ConvertOptions): AdapterFormat {
   const found = format ?? formatBy(output);
-  if (found !== null) return found;
+  if (found !== null) {
+    checkEnding(output, found);
+    return found;
+  }
   const what = `\`format\` is needed: ${output} does not end with ${[...formatEndings.keys()].join(", ")}`;
   throw inputError("USAGE", {}, { what });
 }

@@ -25,7 +25,7 @@ import { sameFile, weightModes, type WeightMode } from "../place-weights.ts";
 import { reporting } from "../reporting.ts";
 import { partsOf } from "./graph-lora.ts";
 import { listingOf, type AdapterListing } from "./list.ts";
-import { checkFormatOption, formatBy, type AdapterOutput } from "./output.ts";
+import { checkEnding, checkFormatOption, formatBy, type AdapterOutput } from "./output.ts";
 
 /** What to take out of a graph. */
 export interface ExtractOptions {
@@ -144,6 +144,7 @@ function checkTaken(file: string, places: readonly LoraPlace[], taken: readonly 
 
 function targetOf(path: string, { format, layout, step: steps }: ExtractOptions): AdapterOutput {
   const chosen = format ?? formatBy(path) ?? "peft";
+  checkEnding(path, chosen);
   if (steps !== undefined) checkFormatOption("step", chosen, "torch");
   if (layout !== undefined) checkFormatOption("layout", chosen, "onnx_adapter");
   const options = {

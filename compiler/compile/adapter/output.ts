@@ -18,6 +18,20 @@ export function formatBy(path: string): AdapterFormat | null {
   return null;
 }
 
+/**
+ * Refuses a path whose ending says another format than was asked for: whoever reads the name would be misled, and a PEFT
+ * folder `x.pt` is none that PyTorch opens.
+ *
+ * @throws TfcError OPTION_CONFLICT
+ */
+export function checkEnding(path: string, format: AdapterFormat): void {
+  const said = formatBy(path);
+  if (said === null || said === format) return;
+  const other = `an output whose name says ${said}: ${path}`;
+  const fix = "leave `format` out, or name the output otherwise";
+  throw inputError("OPTION_CONFLICT", {}, { option: `format: ${format}`, other, fix });
+}
+
 /** Where an adapter is to be written, and as what. */
 export interface AdapterOutput {
   readonly path: string;

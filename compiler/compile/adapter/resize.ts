@@ -149,6 +149,7 @@ async function resize(
     throw inputError("OPTION_UNUSED", {}, { option: "force", needs: "`check`" });
   const before = readAdapter(input, settings);
   const { adapter, sites } = change(before);
+  if (sites.every(({ from, to }) => from === to)) sink.report("RESIZE_UNCHANGED", { file: input }, {});
   const to = { path: output, format: formatBy(output) ?? before.format };
   const files = outputFiles(input, to);
   const levels =

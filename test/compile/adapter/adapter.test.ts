@@ -89,7 +89,8 @@ describe("convertAdapter", () => {
     ["a step of another format", { output: "a.safetensors", step: 3 }, "OPTION_UNKNOWN"],
     ["force without a base", { output: "a.safetensors", force: true }, "OPTION_UNUSED"],
     ["a name that there is not", { output: "a.safetensors", formt: "torch" } as object, "OPTION_UNKNOWN"],
-    ["a format that there is not", { output: "a", format: "zip" as "peft" }, "OPTION_OUT_OF_RANGE"],
+    ["a format that there is not", { output: "a", format: "zip" as "peft" }, "OPTION_UNKNOWN_VALUE"],
+    ["a folder of a file's name", { output: "a.pt", format: "peft" }, "OPTION_CONFLICT"],
   ])("refuses %s", async (_, options, code) => {
     const input = await lora();
     const before = filesIn(folder);
