@@ -22,11 +22,11 @@ export function realTable(results) {
 export function realTargets(results) {
   const run = results.filter(({ missing, error }) => missing === undefined && error === undefined);
   const own = run.filter(({ by, name }) => by === "tfc" && name.includes("int4"));
-  const plain = own.find(({ name }) => !name.includes("scalarlm"));
+  const plain = fastest(own.filter(({ name }) => !name.includes("scalarlm")));
   const genai = run.find(({ by }) => by === "tool");
   const llama = fastest(run.filter(({ by }) => by === "llama.cpp"));
   const rows = [];
-  if (plain !== undefined && genai !== undefined) {
+  if (plain !== null && genai !== undefined) {
     const times = median(plain.decode) / median(genai.decode);
     rows.push([
       "int4: decode level with genai's int4",
@@ -38,7 +38,7 @@ export function realTargets(results) {
       verdict(more <= 0.01, `${(100 * more).toFixed(2)}%`),
     ]);
   }
-  if (plain !== undefined && llama !== null) {
+  if (plain !== null && llama !== null) {
     const times = median(plain.decode) / median(llama.decode);
     const text = `${times.toFixed(2)} × ${llama.name}`;
     rows.push(["int4: decode at least 0.8 × llama.cpp's", verdict(times >= 0.8, text)]);

@@ -41,23 +41,24 @@ function makeGraphs(work, folder, { python }) {
     linkOrCopy(join(folder, "onnx", name), join(work, name));
   const shared = ["--kv", "shared", "--max-length", LENGTH];
   const int4 = ["--quantize", "int4"];
-  const tfc = (name, file, form, make, needs) => ({
-    ...{ name: `tfc, ${name}`, file: `${file}.onnx`, form, by: "tfc", needs },
-    make,
+  const tfc = (name, file, make) => ({
+    ...{ name: `tfc, ${name}`, file: `${file}.onnx`, by: "tfc", make },
+    form: make.includes("shared") ? "shared" : "concat",
+    needs: make
+      .filter((flag) => shared.includes(flag) || int4.includes(flag))
+      .filter((flag) => /^--/.test(flag)),
   });
+  const plain = "--no-adapters";
   const adapter = ["--adapter", "scalarlm", "--rank", "32"];
   const all = [
     { name: "the export", file: "model.onnx", form: "concat", by: "export" },
-    tfc("fp32, joined caches", "joined", "concat", ["--no-adapters"]),
-    tfc("fp32, shared caches", "shared", "shared", [...shared, "--no-adapters"], "--kv"),
-    tfc("int4, shared caches", "int4", "shared", [...shared, ...int4, "--no-adapters"], "--quantize"),
-    tfc(
-      "int4, shared caches, scalarlm",
-      "int4-adapted",
-      "shared",
-      [...shared, ...int4, ...adapter],
-      "--quantize",
-    ),
+    tfc("fp32, joined caches", "joined", [plain]),
+    tfc("fp32, shared caches", "shared", [...shared, plain]),
+    tfc("int4, joined caches", "int4-joined", [...int4, plain]),
+    tfc("int4, shared caches", "int4", [...int4, ...shared, plain]),
+    tfc("int4 symmetric, shared caches", "int4-symmetric", [...int4, "--symmetric", ...shared, plain]),
+    tfc("int4, joined caches, scalarlm", "int4-joined-adapted", [...int4, ...adapter]),
+    tfc("int4, shared caches, scalarlm", "int4-adapted", [...int4, ...shared, ...adapter]),
     {
       ...{ name: "genai's builder, int4", file: "genai/model.onnx", form: "shared", by: "tool" },
       make: ["genai", join(folder, "hf"), join(work, "genai", "model.onnx"), "int4"],

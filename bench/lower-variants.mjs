@@ -14,7 +14,7 @@ import { lengthOf } from "./lower-columns.mjs";
  * @property {"fp32" | "int4"} precision
  * @property {string} file in the model's folder
  * @property {readonly string[]} make arguments of lower-models.py, or of `tfc compile`
- * @property {string} [needs] a Python module, or a flag of `tfc compile`
+ * @property {string | readonly string[]} [needs] a Python module, or flags of `tfc compile`
  * @property {string} [twin] the variant that it is without its adapters
  */
 
@@ -61,7 +61,9 @@ function formText(form) {
 /** tfc's graphs of an export: both caches, each with and without adapters, with the last logits, in 4 bits. */
 function compiled(length) {
   const shared = ["--kv", "shared", "--max-length", String(length)];
-  const one = (name, file, form, precision, flags, needs) => {
+  const one = (name, file, precision, flags) => {
+    const form = flags.includes("shared") ? "shared" : "concat";
+    const needs = flags.filter((flag) => flag.startsWith("--"));
     const plain = { name: `tfc, ${name}`, file: `tfc-${file}.onnx`, form, by: "tfc", precision, needs };
     const adapted = {
       ...plain,
@@ -74,18 +76,14 @@ function compiled(length) {
       { ...adapted, make: [...flags, ...ADAPTER] },
     ];
   };
+  const int4 = ["--quantize", "int4"];
   return [
-    ...one("fp32, joined caches", "joined", "concat", "fp32", []),
-    ...one("fp32, shared caches", "shared", "shared", "fp32", shared, "--kv"),
-    ...one(
-      "fp32, shared caches, last logits",
-      "last",
-      "shared",
-      "fp32",
-      [...shared, "--last-logits"],
-      "--last-logits",
-    ),
-    ...one("int4, shared caches", "int4", "shared", "int4", [...shared, "--quantize", "int4"], "--quantize"),
+    ...one("fp32, joined caches", "joined", "fp32", []),
+    ...one("fp32, shared caches", "shared", "fp32", shared),
+    ...one("fp32, shared caches, last logits", "last", "fp32", [...shared, "--last-logits"]),
+    ...one("int4, joined caches", "int4-joined", "int4", int4).slice(0, 1),
+    ...one("int4, shared caches", "int4", "int4", [...int4, ...shared]),
+    ...one("int4 symmetric, shared caches", "int4-symmetric", "int4", [...int4, "--symmetric", ...shared]),
   ];
 }
 
@@ -110,7 +108,7 @@ export function variantsOf(folder, columns) {
 export function makeVariants(python, folder, variants) {
   const help = run(process.execPath, [tfc, "compile", "--help"]);
   return variants
-    .filter(({ by, needs }) => by !== "tfc" || needs === undefined || help.includes(`${needs} `))
+    .filter(({ by, needs }) => by !== "tfc" || needs.every((flag) => help.includes(` ${flag} `)))
     .map((variant) => {
       const { by, needs, make, file } = variant;
       const target = join(folder, file);
