@@ -53,6 +53,7 @@ export type { KindName } from "./adapters/index.ts";
 export type { KvForm } from "./ops/kv.ts";
 export type { Provider } from "./ops/providers.ts";
 export type { Residence } from "../passes/index.ts";
+export type { HalfName, PortName } from "./compile/dtypes.ts";
 export type { Quantization } from "./compile/quantize.ts";
 export type { WeightMode } from "./compile/place-weights.ts";
 export type { AdapterFormat } from "./weights/adapter-file.ts";

@@ -1,4 +1,5 @@
 import type { Pass } from "../compiler/pass/pass.ts";
+import { convertDtype } from "./lower/convert-dtype.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
@@ -23,6 +24,7 @@ export const passes: readonly Pass[] = [
   lowerPagedAttention,
   removeLora,
   overrideWeights,
+  convertDtype,
   quantizeWeights,
   lowerRotary,
   lowerAttention,
@@ -38,6 +40,7 @@ export const passes: readonly Pass[] = [
 
 export {
   ALL_REPLACED,
+  convertDtype,
   foldConditions,
   inlineFunctions,
   injectAdapters,

@@ -9,6 +9,7 @@ import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
 import { siteKinds } from "../sites/site.ts";
 import { weightModes } from "../compile/place-weights.ts";
+import { halfNames, portNames } from "../compile/dtypes.ts";
 import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
 import { blockSizes } from "../weights/nbits/settings.ts";
 import { outputPaths } from "../compile/outputs.ts";
@@ -28,6 +29,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly output?: string;
   readonly config?: string;
   readonly weights?: string;
+  readonly ioDtype?: string;
   readonly symmetric?: boolean;
   readonly maxLength?: string;
   readonly lowerPagedAttention?: boolean;
@@ -45,6 +47,8 @@ interface Flags extends Readonly<Record<string, unknown>> {
 
 const weightOption = choice({ help: "where the base's weights go", default: "link", of: weightModes });
 const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
+const dtypeOption = choice({ help: "the type to convert to", default: "fp16", of: halfNames });
+const ioDtypeOption = choice({ help: "the type of inputs and outputs", default: "fp32", of: portNames });
 const quantizeOption = choice({ help: "bits of a weight", default: "int4", of: quantizations });
 const blockOption = choice({ help: "inputs that share a scale", default: "32", of: blockSizes.map(String) });
 const kvOption = choice({ help: "how caches are kept", default: "concat", of: [...kvForms] });
@@ -130,6 +134,11 @@ function addLowering(command: Command): void {
     .option(
       "--for <provider>",
       `write attention as the ops that a provider has kernels for: ${providers.join(", ")} (default: as exported)`,
+    )
+    .option("--dtype <type>", `convert a float32 model: ${halfNames.join(", ")} (default: as it is)`)
+    .option(
+      "--io-dtype <type>",
+      `with --dtype, the type of logits, caches and other float inputs and outputs: ${portNames.join(", ")} (default: that of --dtype)`,
     )
     .option(
       "--quantize <type>",
@@ -227,6 +236,8 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...given(membersOption, "members"),
     ...given(weightOption, "weights"),
     ...given(providerOption, "for"),
+    ...given(dtypeOption, "dtype"),
+    ...(flags.ioDtype === undefined ? {} : { ioDtype: ioDtypeOption.check(flags.ioDtype, "--io-dtype") }),
     ...given(quantizeOption, "quantize"),
     ...(flags["block"] === undefined ? {} : { block: Number(blockOption.check(flags["block"], "--block")) }),
     ...given(kvOption, "kv"),

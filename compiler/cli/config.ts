@@ -4,6 +4,7 @@ import { injectAdapters, replaceLinears } from "../../passes/index.ts";
 import type { CompileOptions } from "../compile/compile.ts";
 import type { TfcConfig } from "../config/index.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
+import { halfNames, portNames } from "../compile/dtypes.ts";
 import { weightModes } from "../compile/place-weights.ts";
 import { isBlockSize, quantizations } from "../compile/quantize.ts";
 import { opening, lookAt } from "../onnx/open-failure.ts";
@@ -26,6 +27,8 @@ export type ConfigOptions = Pick<
   | "weights"
   | "strict"
   | "for"
+  | "dtype"
+  | "ioDtype"
   | "quantize"
   | "block"
   | "symmetric"
@@ -53,6 +56,8 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     weights: [weightModes.join(", "), (value) => weightModes.some((mode) => mode === value)],
     strict: ["true or false", isSwitch],
     for: [providers.join(", "), (value) => providers.some((one) => one === value)],
+    dtype: [halfNames.join(", "), (value) => halfNames.some((one) => one === value)],
+    ioDtype: [portNames.join(", "), (value) => portNames.some((one) => one === value)],
     quantize: [quantizations.join(", "), (value) => quantizations.some((one) => one === value)],
     block: [blockSizes.join(", "), isBlockSize],
     symmetric: ["true or false", isSwitch],

@@ -4,6 +4,7 @@ import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
 import { stampsOf } from "../onnx/stamp.ts";
+import { DTYPE_KEY } from "../ir/dtype.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { LOWERED_KEY } from "../ops/providers.ts";
 import { Analyses } from "../pass/analyses.ts";
@@ -68,7 +69,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const stamps = stampsOf(asked.sources);
   const imported = openModel(input, sink);
   const { model } = imported;
-  if (asked.quantize === null) checkMissing(imported, options, sink);
+  // What is converted is read.
+  if (asked.quantize === null && asked.dtype === null) checkMissing(imported, options, sink);
   else requireWeights(input, imported);
   checkOutputs([input, ...imported.stamps.keys(), ...asked.sources], paths, input);
   checkBase(model, options.for);
@@ -87,6 +89,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   if (options.for !== undefined) new Rewriter().setMeta(model, LOWERED_KEY, options.for);
+  if (plan.dtype !== null) new Rewriter().setMeta(model, DTYPE_KEY, plan.dtype);
   if (plan.quantize !== null) new Rewriter().setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
   if (plan.maxLength !== null) new Rewriter().setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
   if (options.strict === true) refuseWarnings(sink);

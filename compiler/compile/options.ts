@@ -6,6 +6,7 @@ import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
 import { blockSizes } from "../weights/nbits/settings.ts";
 import { checkGiven, holds, isSomeTexts, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
+import { halfNames, portNames, type HalfName, type PortName } from "./dtypes.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
 import { isBlockSize, quantizations, type Quantization } from "./quantize.ts";
 
@@ -50,6 +51,10 @@ export interface CompileOptions {
   readonly weights?: WeightMode;
   /** Writes what plain ops compute as the ops that this execution provider has kernels for. Default: as the exporter wrote it. */
   readonly for?: Provider;
+  /** Converts a model of float32: its weights, and what is computed with them. Default: as it is. */
+  readonly dtype?: HalfName;
+  /** The type of the float inputs and outputs, logits and caches, of a model that is converted. Default: that of `dtype`. */
+  readonly ioDtype?: PortName;
   /** Quantizes the weights of projections and of the head to integers of 4 or 8 bits; adapters stay as they are. */
   readonly quantize?: Quantization;
   /** How many inputs share a scale: 16, 32, 64, 128 or 256. Default 32. */
@@ -100,6 +105,8 @@ const checks: Checks<CompileOptions> = {
   force: holds.yesNo,
   weights: oneOf(weightModes),
   for: oneOf(providers),
+  dtype: oneOf(halfNames),
+  ioDtype: oneOf(portNames),
   quantize: oneOf(quantizations),
   block: [blockSizes.join(", "), isBlockSize],
   symmetric: holds.yesNo,

@@ -27,6 +27,8 @@ export interface OutputPaths {
   readonly adapters: string;
   /** Weights that replace some of the base's. */
   readonly overrides: string;
+  /** Weights of the base in another type. */
+  readonly weights: string;
   /** Quantized weights of the base. */
   readonly quantized: string;
 }
@@ -39,6 +41,7 @@ export function outputPaths(output: string): OutputPaths {
     output,
     adapters: beside("adapters"),
     overrides: beside("overrides"),
+    weights: beside("weights"),
     quantized: beside("quantized"),
   };
 }
@@ -79,6 +82,8 @@ export async function writeOutputs(
     await stageTensors(files, rw, paths.adapters, storedIn(model, "adapters"), adapterMetadata(model));
     const pytorch = new Map([["format", "pt"]]);
     await stageTensors(files, rw, paths.overrides, storedIn(model, "overrides"), pytorch);
+    if (weights === "inline") holdInline(rw, storedIn(model, "weights"));
+    else await stageTensors(files, rw, paths.weights, storedIn(model, "weights"), pytorch, progress);
     await stageTensors(files, rw, paths.quantized, storedIn(model, "quantized"), new Map(), progress);
     // Others that write the same outputs wait from here on: what is there now is what will be replaced.
     await files.lock();
@@ -194,11 +199,25 @@ async function stageTensors(
     rw.setConstant(value, tensor.stored({ kind: "external", location: basename(file), range }));
   }
   files.prepare(file, layout.size);
+  let done = 0;
+  const watched = function* (tensor: Tensor): Generator<Uint8Array, void, void> {
+    const pieces = tensor.pieces();
+    for (const piece of pieces instanceof Uint8Array ? [pieces] : pieces) {
+      yield piece;
+      progress?.(file, (done += piece.length), layout.size);
+    }
+  };
   await files.stage(file, (temporary) =>
     writeSafetensors(temporary, layout, (name) => {
-      progress?.(file, layout.tensors.get(name)?.offset ?? 0, layout.size);
-      return tensors.get(name)?.pieces() ?? new Uint8Array(0);
+      const tensor = tensors.get(name);
+      return tensor === undefined ? [] : watched(tensor);
     }),
   );
   progress?.(file, layout.size, layout.size);
+}
+
+/** Has tensors in memory, so that they go into the graph's own file. */
+function holdInline(rw: Rewriter, stored: readonly Stored[]): void {
+  for (const { value, tensor } of stored)
+    if (value !== null) rw.setConstant(value, tensor.stored({ kind: "memory", bytes: tensor.bytes() }));
 }

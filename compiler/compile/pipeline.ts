@@ -42,6 +42,12 @@ const rows: Readonly<Record<string, Row>> = {
       },
     }),
   },
+  "convert-dtype": {
+    part: "behind",
+    when: ({ dtype }) => dtype !== null,
+    needs: "`dtype`",
+    options: ({ dtype, ioDtype, provider }) => ({ dtype: dtype ?? "float16", ioDtype, provider }),
+  },
   "quantize-weights": {
     part: "behind",
     when: ({ quantize }) => quantize !== null,

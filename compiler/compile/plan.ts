@@ -1,9 +1,11 @@
 import { injectAdapters, replaceLinears, type Entry, type Residence } from "../../passes/index.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
+import type { HalfType } from "../ir/dtype.ts";
 import type { KvForm } from "../ops/kv.ts";
 import type { Provider } from "../ops/providers.ts";
 import { selects } from "../sites/selector.ts";
 import type { AdapterFile, AdapterPart } from "../weights/adapter-file.ts";
+import { halfTypes, portTypes } from "./dtypes.ts";
 import type { BlockSettings } from "../weights/nbits/settings.ts";
 import type { AdapterEntry, CompileOptions } from "./options.ts";
 import { quantizeSettings } from "./quantize.ts";
@@ -23,6 +25,10 @@ export interface Plan {
   readonly members: number;
   readonly seed: number;
   readonly provider: Provider | null;
+  /** The type that the model is converted to; null for none. */
+  readonly dtype: HalfType | null;
+  /** The type of its inputs and outputs; null for the model's. */
+  readonly ioDtype: HalfType | "float" | null;
   readonly kv: KvForm;
   /** Positions in a shared cache; null where caches are concatenated, and until the model says its context. */
   readonly maxLength: number | null;
@@ -59,6 +65,8 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     members: options.members ?? 1,
     seed: options.seed ?? injectAdapters.options.seed.default,
     provider: options.for ?? null,
+    dtype: options.dtype === undefined ? null : halfTypes[options.dtype],
+    ioDtype: options.ioDtype === undefined ? null : portTypes[options.ioDtype],
     quantize,
     kv: options.kv ?? "concat",
     maxLength: options.maxLength ?? null,
@@ -126,6 +134,8 @@ function agreed(one: Hints, other: Hints): Hints {
 type Hints = NonNullable<AdapterEntry["settings"]>;
 
 function askedFor(options: CompileOptions): Asked {
+  if (options.ioDtype !== undefined && options.dtype === undefined)
+    throw inputError("OPTION_UNUSED", {}, { option: "ioDtype", needs: "`dtype`" });
   const { load = [], settings = {}, residence = "baked" } = options;
   const asksForFresh =
     options.adapter !== undefined || options.sites !== undefined || options.entries !== undefined;

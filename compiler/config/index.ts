@@ -23,6 +23,10 @@ export interface TfcConfig {
   readonly strict?: boolean;
   /** Writes what plain ops compute as the ops that this execution provider has kernels for. */
   readonly for?: CompileOptions["for"];
+  /** Converts a model of float32. */
+  readonly dtype?: CompileOptions["dtype"];
+  /** The type of the float inputs and outputs of a model that is converted. */
+  readonly ioDtype?: CompileOptions["ioDtype"];
   /** Quantizes the weights of projections and of the head to integers of 4 or 8 bits. */
   readonly quantize?: CompileOptions["quantize"];
   /** How many inputs share a scale of quantized weights: 16, 32, 64, 128 or 256. */

@@ -87,6 +87,21 @@ export const modelCodes = {
     what: `${p.file} is of an earlier output, and no longer read`,
     fix: "remove it, unless something else reads it",
   })),
+  DTYPE_SAME: note((p: { dtype: string }) => ({
+    what: `the model is ${p.dtype} already: nothing is converted`,
+  })),
+  DTYPE_UNSUPPORTED: error((p: { to: string; why: string }) => ({
+    what: `the model cannot be converted to ${p.to}`,
+    wanted: "weights of float32, and ops whose types are known",
+    found: p.why,
+    fix: "give the export in float32, or compile without `dtype`",
+  })),
+  WEIGHT_OUT_OF_RANGE: error((p: { to: string; at: readonly number[]; value: number }) => ({
+    what: `a weight is beyond what ${p.to} holds; nothing was written`,
+    wanted: p.to === "float16" ? "finite numbers from -65504 to 65504" : "finite numbers",
+    found: `${p.value} at [${p.at.join(", ")}]`,
+    fix: p.to === "float16" ? "take `dtype: bf16`, whose range is that of float32" : "mend the weight",
+  })),
   OUTPUT_TOO_LARGE: error((p: { bytes: number }) => ({
     what: "a model file cannot hold its weights inline above 2 GiB",
     wanted: "at most 2147483647 bytes",

@@ -68,3 +68,14 @@ const floating: ReadonlySet<DType> = new Set<DType>(["float", "float16", "bfloat
 export function isFloat(dtype: DType): boolean {
   return floating.has(dtype);
 }
+
+/** The types that float32 is narrowed to. */
+export type HalfType = "float16" | "bfloat16";
+
+/** Whether a type is one of the two. */
+export function isHalf(dtype: string | null | undefined): dtype is HalfType {
+  return dtype === "float16" || dtype === "bfloat16";
+}
+
+/** The key of a model's metadata that says which of the two it was converted to from float32. */
+export const DTYPE_KEY = "tfc.dtype";

@@ -32,6 +32,9 @@ export type Storage =
   /** a string tensor */
   | { readonly kind: "strings"; readonly strings: readonly Uint8Array[] };
 
+/** Bytes of a piece of a tensor, a multiple of the size of any element. */
+const PIECE = 8 << 20;
+
 /** Reads a byte range; given by the importer, so that the IR itself knows no file system. */
 export type RangeReader = (range: ByteRange) => Uint8Array;
 
@@ -102,8 +105,16 @@ export class Tensor {
     }
   }
 
-  /** What {@link bytes} gives, in pieces where the tensor is made so: a large one is never in memory as a whole. */
+  /** What {@link bytes} gives, in pieces of whole elements where the tensor is made so, or much of a file. */
   pieces(): Pieces {
-    return this.storage.kind === "deferred" ? this.storage.produce() : this.bytes();
+    const { storage, at } = this;
+    if (storage.kind === "deferred") return storage.produce();
+    return at === null || at.length <= PIECE ? this.bytes() : this.#ranges(at);
+  }
+
+  *#ranges({ file, offset, length }: ByteRange): Generator<Uint8Array, void, void> {
+    if (this.#read === undefined) throw new Error(`nothing reads the bytes of a tensor in ${file}`);
+    for (let done = 0; done < length; done += PIECE)
+      yield this.#read({ file, offset: offset + done, length: Math.min(PIECE, length - done) });
   }
 }

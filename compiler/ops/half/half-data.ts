@@ -1,0 +1,259 @@
+/** Made by scripts/make-half-types.py; not to be edited. The script says how to read it. */
+export const halfTypes = `
+Abs | 1:T=b; 13:
+Acos | 7:T=b; 22:
+Acosh | 9:T=b; 22:
+Add | 1:T=b; 13:
+Affine | 1:T=b
+ArgMax | 1:T=b; 13:
+ArgMin | 1:T=b; 13:
+Asin | 7:T=b; 22:
+Asinh | 9:T=b; 22:
+Atan | 7:T=b; 22:
+Atanh | 9:T=b; 22:
+AveragePool | 1:T=b; 22:
+BatchNormalization | 1:T=b; 14:
+Bernoulli | 15:T1=b; 22:
+Cast | 1:T1=b T2=b; 13:
+Ceil | 1:T=b; 13:
+Celu | 12:T=hb; 28:
+Clip | 1:T=b; 13:
+Compress | 9:T=b; 28:
+Concat | 1:T=b; 13:
+ConcatFromSequence | 11:T=b
+Constant | 1:T=b; 13:
+ConstantOfShape | 9:T2=b; 20:
+Conv | 1:T=b; 22:
+ConvTranspose | 1:T=b; 22:
+Cos | 7:T=b; 22:
+Cosh | 9:T=b; 22:
+Crop | 1:T=b
+CumSum | 11:T=hb; 14:
+DeformConv | 19:T=b; 22:
+DepthToSpace | 1:T=b; 13:
+Det | 11:T=b; 22:
+DisentangledAttention_TRT | 1:T=b
+Div | 1:T=b; 13:
+Dropout | 1:T=b; 12:T1=b T=b; 13:T1=b; 22:
+DynamicQuantizeLinear | 11:T1=hb
+DynamicSlice | 1:T=b
+EfficientNMS_TRT | 1:T=b
+Einsum | 12:T=b; 28:
+Elu | 1:T=b; 22:
+Equal | 11:T=b; 13:
+Erf | 9:T=b; 13:
+Exp | 1:T=b; 13:
+Expand | 8:T=b; 13:
+EyeLike | 9:T1=b T2=b; 22:
+Flatten | 1:T=b; 13:
+Floor | 1:T=b; 13:
+GRU | 1:T=b; 22:
+GRUUnit | 1:T=b
+Gather | 1:T=b; 13:
+GatherElements | 11:T=b; 13:
+GatherND | 11:T=b; 13:
+Gemm | 1:T=b; 13:
+GivenTensorFill | 1:T=b
+GlobalAveragePool | 1:T=b; 22:
+GlobalLpPool | 1:T=b; 22:
+GlobalMaxPool | 1:T=b; 22:
+Greater | 1:T=b; 13:
+GreaterOrEqual | 12:T=b; 16:
+GridSample | 16:T1=b T2=b; 22:
+HardSigmoid | 1:T=b; 22:
+HardSwish | 14:T=b; 22:
+Hardmax | 1:T=b; 13:
+Identity | 1:T=b; 13:
+If | 1:V=b; 16:
+ImageScaler | 1:T=b
+InstanceNormalization | 1:T=b; 22:
+IsInf | 10:T1=hb; 20:
+IsNaN | 9:T1=b; 13:
+LRN | 1:T=b; 13:
+LSTM | 1:T=b; 22:
+LayerNormalization | 1:U=hb; 17:U=h
+LeakyRelu | 1:T=b; 16:
+Less | 1:T=b; 13:
+LessOrEqual | 12:T=b; 16:
+Log | 1:T=b; 13:
+LogSoftmax | 1:T=b; 13:
+Loop | 1:V=b; 16:
+LpNormalization | 1:T=b; 22:
+LpPool | 1:T=b; 22:
+MatMul | 1:T=b; 13:
+Max | 1:T=b; 13:
+MaxPool | 1:T=b; 22:
+MaxRoiPool | 1:T=b; 22:
+MaxUnpool | 9:T1=b; 22:
+Mean | 1:T=b; 13:
+MeanVarianceNormalization | 1:T=b; 13:
+Min | 1:T=b; 13:
+Mish | 18:T=b; 22:
+Mod | 10:T=b; 13:
+Mul | 1:T=b; 13:
+MultilevelCropAndResize_TRT | 1:T=hb
+Multinomial | 7:T1=b; 22:
+Neg | 1:T=b; 13:
+NegativeLogLikelihoodLoss | 12:T=b; 22:
+NonZero | 9:T=b; 13:
+OneHot | 9:T1=b T2=b T3=b; 28:T1=b T2=b
+Optional | 15:V=b; 28:
+OptionalGetElement | 15:V=b; 18:O=b V=b; 28:
+OptionalHasElement | 18:O=b; 28:
+PRelu | 1:T=b; 16:
+Pad | 1:T=b; 13:
+ParametricSoftplus | 1:T=b
+Pow | 1:T=b; 12:T1=b T=b; 13:T1=b; 15:
+PyramidROIAlign_TRT | 1:T=hb
+QuantizeLinear | 10:T1=hb; 19:
+RNN | 1:T=b; 22:
+RandomNormal | 1:T=b; 22:
+RandomNormalLike | 1:T1=b T2=b; 22:
+RandomUniform | 1:T=b; 22:
+RandomUniformLike | 1:T1=b T2=b; 22:
+Range | 11:T=hb; 27:
+Reciprocal | 1:T=b; 13:
+ReduceL1 | 1:T=b; 13:
+ReduceL2 | 1:T=b; 13:
+ReduceLogSum | 1:T=b; 13:
+ReduceLogSumExp | 1:T=b; 13:
+ReduceMax | 1:T=b; 13:
+ReduceMean | 1:T=b; 13:
+ReduceMin | 1:T=b; 13:
+ReduceProd | 1:T=b; 13:
+ReduceSum | 1:T=b; 13:
+ReduceSumSquare | 1:T=b; 13:
+Relu | 1:T=b; 13:
+Reshape | 1:T=b; 13:
+Resize | 10:T=b; 11:T1=b T2=b; 13:T2=b
+ReverseSequence | 10:T=b; 28:
+RoiAlign | 10:T1=b; 22:
+Round | 11:T=b; 22:
+Scale | 1:T=b
+ScaledTanh | 1:T=b
+Scan | 8:V=b; 16:
+Scatter | 9:T=b
+ScatterElements | 11:T=b; 13:
+ScatterND | 11:T=b; 13:
+Selu | 1:T=b; 22:
+SequenceAt | 11:T=b
+SequenceConstruct | 11:T=b
+SequenceInsert | 11:T=b
+SequenceMap | 17:V=b
+Shape | 1:T=b; 13:
+Shrink | 9:T=b
+Sigmoid | 1:T=b; 13:
+Sign | 9:T=b; 13:
+SimplifiedLayerNormalization | 1:U=hb
+Sin | 7:T=b; 22:
+Sinh | 9:T=b; 22:
+Size | 1:T=b; 13:
+Slice | 1:T=b; 13:
+Softmax | 1:T=b; 13:
+SoftmaxCrossEntropyLoss | 12:T=b; 13:
+Softplus | 1:T=b; 22:
+Softsign | 1:T=b; 22:
+SpaceToDepth | 1:T=b; 13:
+Split | 1:T=b; 13:
+SplitToSequence | 11:T=b; 24:
+Sqrt | 1:T=b; 13:
+Squeeze | 1:T=b; 13:
+Sub | 1:T=b; 13:
+Sum | 1:T=b; 13:
+Tan | 7:T=b; 22:
+Tanh | 1:T=b; 13:
+TfIdfVectorizer | 9:T1=hb
+ThresholdedRelu | 1:T=b; 22:
+Tile | 1:T=b; 13:
+TopK | 1:T=b; 24:
+Transpose | 1:T=b; 13:
+Unique | 11:T=b; 28:
+Unsqueeze | 1:T=b; 13:
+Upsample | 1:T=b
+Where | 9:T=b; 16:
+com.microsoft::AttnLSTM | 1:T=hb
+com.microsoft::BeamSearch | 1:F=b T=b
+com.microsoft::BiasAdd | 1:T=b
+com.microsoft::BiasSoftmax | 1:T=b
+com.microsoft::BiasSplitGelu | 1:T=b
+com.microsoft::CDist | 1:T=hb
+com.microsoft::ComplexMul | 1:T=b
+com.microsoft::ComplexMulConj | 1:T=b
+com.microsoft::ConvStateReplay | 1:T=b
+com.microsoft::ConvTransposeWithDynamicPads | 1:T=b
+com.microsoft::CropAndResize | 1:T1=b
+com.microsoft::DecoderAttention | 1:T=b
+com.microsoft::DecoderMaskedMultiHeadAttention | 1:QK=b T=b
+com.microsoft::DecoderMaskedSelfAttention | 1:T=b
+com.microsoft::DequantizeLinear | 1:T2=b
+com.microsoft::DequantizeWithOrder | 1:F=b S=hb
+com.microsoft::DynamicQuantizeLSTM | 1:T=hb
+com.microsoft::DynamicQuantizeMatMul | 1:T1=hb
+com.microsoft::DynamicSparseAttention | 1:S=hb
+com.microsoft::DynamicTimeWarping | 1:F=hb
+com.microsoft::EmbedLayerNormalization | 1:T=b
+com.microsoft::ExpandDims | 1:T=b
+com.microsoft::FusedConv | 1:T=b
+com.microsoft::FusedGemm | 1:T=b
+com.microsoft::GatedDeltaNet | 1:TS=hb
+com.microsoft::GatedDeltaNetStateReplay | 1:T=hb
+com.microsoft::GatedRelativePositionBias | 1:T=b
+com.microsoft::GatherND | 1:T=b
+com.microsoft::GemmFloat8 | 1:TS=hb
+com.microsoft::GemmaRotaryEmbedding | 1:U=hb
+com.microsoft::GreedySearch | 1:T=hb
+com.microsoft::GridSample | 1:T1=b T2=b
+com.microsoft::GroupNorm | 1:M=b T=b
+com.microsoft::GroupQueryAttention | 1:T_KV_SCALE=hb
+com.microsoft::Inverse | 1:T=b
+com.microsoft::Irfft | 1:T=b
+com.microsoft::LinearAttentionGate | 1:TF=hb
+com.microsoft::LongformerAttention | 1:T=b
+com.microsoft::Mamba2Verify | 1:F=hb
+com.microsoft::MatMulBlockQuantizedFp4Weight | 1:T3=hb
+com.microsoft::MatMulBlockQuantizedFp8Weight | 1:T2=hb
+com.microsoft::MatMulFpQ4 | 1:T1=hb
+com.microsoft::MatMulIntegerToFloat | 1:T3=b
+com.microsoft::MatMulNBitsQLoRA | 1:T=b
+com.microsoft::MatMulPacked | 1:Tscale=hb
+com.microsoft::MaxpoolWithMask | 1:T=hb
+com.microsoft::MoEGroupRouter | 1:TF=hb
+com.microsoft::MurmurHash3 | 1:T1=hb
+com.microsoft::NGramRepeatBlock | 1:T=hb
+com.microsoft::NhwcConv | 1:T=b
+com.microsoft::NhwcFusedConv | 1:T=b
+com.microsoft::PackedAttention | 1:T=b
+com.microsoft::PackedMultiHeadAttention | 1:T=b
+com.microsoft::Pad | 1:T=b
+com.microsoft::PagedAttention | 1:T_KV_SCALE=hb
+com.microsoft::QAttention | 1:T3=b
+com.microsoft::QEmbedLayerNormalization | 1:T=hb
+com.microsoft::QGemm | 1:T=hb TY=hb
+com.microsoft::QLinearConcat | 1:TF=hb TV=hb
+com.microsoft::QLinearWhere | 1:TF=hb
+com.microsoft::QMoE | 1:T4=hb
+com.microsoft::QOrderedAttention | 1:S=hb
+com.microsoft::QOrderedGelu | 1:S=hb
+com.microsoft::QOrderedLayerNormalization | 1:F=b S=hb
+com.microsoft::QOrderedLongformerAttention | 1:S=hb
+com.microsoft::QOrderedMatMul | 1:S=hb
+com.microsoft::QuantizeLinear | 1:T1=b
+com.microsoft::QuantizeWithOrder | 1:F=b S=hb
+com.microsoft::RMSNormRotary | 1:F=hb TCos=h
+com.microsoft::Range | 1:T=hb
+com.microsoft::RelativePositionBias | 1:T=b
+com.microsoft::RemovePadding | 1:T=b
+com.microsoft::RestorePadding | 1:T=b
+com.microsoft::Rfft | 1:T=b
+com.microsoft::SampleOp | 1:T=b
+com.microsoft::Sampling | 1:T=hb
+com.microsoft::SkipGroupNorm | 1:M=b T=b
+com.microsoft::SkipLayerNormalization | 1:U=hb
+com.microsoft::SkipSimplifiedLayerNormalization | 1:U=hb
+com.microsoft::Snpe | 1:T=hb
+com.microsoft::SparsePagedAttention | 1:T_KV_SCALE=hb
+com.microsoft::SparseToDenseMatMul | 1:T1=hb
+com.microsoft::Unique | 1:T=b
+com.microsoft::WhisperBeamSearch | 1:F=b T=b V=hb
+com.microsoft::WordConvEmbedding | 1:T1=hb
+`;
