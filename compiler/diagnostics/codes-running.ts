@@ -62,6 +62,12 @@ export const runningCodes = {
         ? "give `inputs` with adapter_ids, an int64 tensor of one id; -1 is the base"
         : "give `inputs: pool.feeds` of an AdapterPool of this session; without an active adapter it feeds the base",
   })),
+  GENERATE_CACHE_FULL: error((p: { room: number; tokens: number }) => ({
+    what: "the text is longer than the graph's caches",
+    wanted: `${p.room} tokens at most, those of the prompt and of the answer together`,
+    found: String(p.tokens),
+    fix: "ask for fewer tokens, or compile with a larger `maxLength`",
+  })),
   GENERATE_UNSUPPORTED: error((p: { what: string; wanted: string; found: string }) => ({
     what: `this graph cannot generate text: ${p.what}`,
     wanted: p.wanted,

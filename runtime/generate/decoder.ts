@@ -7,6 +7,7 @@ import { adapterInterface } from "../adapters/ports.ts";
 import { resolveDims, type Case } from "../session/dims.ts";
 import { structure } from "../session/feeds.ts";
 import { tensorsOf, type Feeds } from "../session/given.ts";
+import { isSharedCache, sharedLength } from "../session/shared-caches.ts";
 import { roleOf } from "../session/roles.ts";
 import type { Session } from "../session/session.ts";
 import {
@@ -28,6 +29,8 @@ export class Decoder {
   readonly #extra: Tensors;
   readonly #cache: readonly CacheEntry[];
   readonly #logits: string;
+  /** Positions in each cache; null where they grow. */
+  readonly #room: number | null;
   /** what each cache input takes in the next step */
   #past = new Map<string, HostTensor>();
   #ids: number[] = [];
@@ -42,7 +45,9 @@ export class Decoder {
     this.#extra = tensorsOf(extra, session.file, session.inputs);
     this.#cache = pairCache(session.inputs, session.outputs);
     this.#logits = logitsOf(session, this.#cache);
+    this.#room = sharedLength(session.file);
     for (const port of session.inputs) this.#check(port);
+    for (const { past } of this.#cache) if (this.#isShared(past)) this.#past.set(past.name, bufferOf(past));
   }
 
   /** Tokens fed so far. */
@@ -55,10 +60,11 @@ export class Decoder {
    *
    * @returns the logits of the token after the last one, as many as the vocabulary has.
    * @param signal ends the work between two runs
-   * @throws TfcError GENERATE_OPTION for what is no id; RUNTIME_FAILED; the signal's reason.
+   * @throws TfcError GENERATE_OPTION for what is no id; GENERATE_CACHE_FULL; RUNTIME_FAILED; the signal's reason.
    */
   async feed(ids: readonly number[], signal?: AbortSignal): Promise<Float64Array> {
     checkIds(ids);
+    this.#checkRoom(ids.length);
     // A graph for one token at a time takes a prompt token by token.
     const step =
       this.#session.inputs.find((port) => roleOf(port) === "tokens")?.dims.at(-1) === 1 ? 1 : ids.length;
@@ -76,13 +82,30 @@ export class Decoder {
     const sizes = { batch: 1, sequence: fed.length, past };
     const feeds = new Map(this.#session.inputs.map((port) => [port.name, this.#feedOf(port, fed, sizes)]));
     const names = [this.#logits, ...this.#cache.map(({ present }) => present)];
-    const results = await this.#session.run(feeds, names);
+    const buffers = this.#cache.flatMap(({ past: port, present }) => {
+      const buffer = this.#isShared(port) ? this.#past.get(port.name) : undefined;
+      return buffer === undefined ? [] : [[present, buffer] as const];
+    });
+    const into = buffers.length === 0 ? undefined : new Map(buffers);
+    const results = await this.#session.run(feeds, names, into);
     this.#ids.push(...ids);
     for (const { past: port, present } of this.#cache) {
       const tensor = results.get(present);
       if (tensor !== undefined) this.#past.set(port.name, tensor);
     }
     return lastRow(results.get(this.#logits));
+  }
+
+  /** Whether a cache input is a buffer that its output is written into. */
+  #isShared(past: Port): boolean {
+    return this.#room !== null && isSharedCache(past, this.#room);
+  }
+
+  /** @throws TfcError GENERATE_CACHE_FULL */
+  #checkRoom(more: number): void {
+    const tokens = this.#ids.length + more;
+    if (this.#room === null || tokens <= this.#room) return;
+    throw inputError("GENERATE_CACHE_FULL", { file: this.#session.file }, { room: this.#room, tokens });
   }
 
   #feedOf(port: Port, ids: readonly number[], sizes: Case): HostTensor {
@@ -101,6 +124,7 @@ export class Decoder {
     const role = roleOf(port);
     if (role === "other" || port.dtype === null)
       throw adapterMissing(this.#session, port) ?? unsupported(port);
+    if (role === "past" && this.#isShared(port)) return;
     if (role === "past" && sizeOf(resolveDims(port, { batch: 1, sequence: 1, past: 0 })) !== 0) {
       const [wanted, found] = ["a cache that begins empty", `${port.name} [${port.dims.join(", ")}]`];
       throw inputError(
@@ -110,6 +134,13 @@ export class Decoder {
       );
     }
   }
+}
+
+/** An empty buffer for one row. */
+function bufferOf(port: Port): HostTensor {
+  const dims = resolveDims(port, { batch: 1, sequence: 1, past: 0 });
+  const dtype = port.dtype ?? "float";
+  return { dtype, dims, data: zeros(dtype, sizeOf(dims)) };
 }
 
 /** The error for an input that belongs to an adapter; null for any other. */

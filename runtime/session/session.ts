@@ -28,10 +28,12 @@ export interface Session {
    * Runs the graph; it blocks the event loop meanwhile. Results own their elements.
    *
    * @param fetch names of the outputs wanted; all when left out.
+   * @param into tensors that outputs are written into, by output: of their type and dims. One may be what an input is fed
+   *   with, where the graph writes in place.
    * @throws TfcError INPUT_UNKNOWN or INPUT_INVALID for feeds that are no inputs' or no tensors; ADAPTER_IDS_RANGE or
    *   ADAPTER_IDS_COUNT for ids that a bank cannot take; SESSION_CLOSED; RUNTIME_FAILED with what onnxruntime said.
    */
-  run(feeds: Feeds, fetch?: readonly string[]): Promise<Tensors>;
+  run(feeds: Feeds, fetch?: readonly string[], into?: Tensors): Promise<Tensors>;
   /** Gives the graph's memory back; the session is of no use after it. Closing again does nothing. */
   close(): Promise<void>;
 }
@@ -103,11 +105,11 @@ function opened(loaded: Loaded): Session {
     provider,
     inputs,
     outputs,
-    run: async (given, fetch) => {
+    run: async (given, fetch, into) => {
       if (closing !== undefined) throw inputError("SESSION_CLOSED", { file }, {});
       const feeds = tensorsOf(given, file, inputs);
       checkIds(feeds);
-      return run(loaded, feeds, fetch);
+      return run(loaded, feeds, fetch, into);
     },
     close: () => (closing ??= session.release()),
   };
@@ -126,17 +128,30 @@ async function run(
   { ort, session, file, defaults, optimizations }: Loaded,
   feeds: Tensors,
   fetch?: readonly string[],
+  into?: Tensors,
 ): Promise<Tensors> {
   let results: InferenceSession.ReturnType;
   try {
     const given = Object.fromEntries(
       [...defaults, ...feeds].map(([name, tensor]) => [name, toOrt(ort, tensor)]),
     );
-    results = await (fetch === undefined ? session.run(given) : session.run(given, fetch));
+    const names = fetch ?? session.outputNames;
+    const places = names.map((name) => {
+      const tensor = into?.get(name);
+      return [name, tensor === undefined ? null : toOrt(ort, tensor)] as const;
+    });
+    results = await (into === undefined
+      ? session.run(given, names)
+      : session.run(given, Object.fromEntries(places)));
   } catch (cause) {
     throw runtimeFailed(file, cause, optimizations);
   }
-  return new Map(Object.entries(results).flatMap(([name, value]) => fromOrt(name, value)));
+  return new Map(
+    Object.entries(results).flatMap(([name, value]) => {
+      const own = into?.get(name);
+      return own === undefined ? fromOrt(name, value) : [[name, own] as const];
+    }),
+  );
 }
 
 function toOrt(ort: Ort, { dtype, dims, data }: HostTensor): Tensor {

@@ -2,6 +2,7 @@ import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import { AdapterFeeder, type AdapterChoice } from "../adapters/feeder.ts";
 import { caseText, withSizes, type Case } from "../session/dims.ts";
 import { makeFeeds, type FeedOptions } from "../session/feeds.ts";
+import { inBuffers, ofBuffers, sharedLength } from "../session/shared-caches.ts";
 import type { Session } from "../session/session.ts";
 import type { Port, Tensors } from "../session/tensor.ts";
 import { defaultCases, fitCases, type Skipped } from "./cases.ts";
@@ -125,16 +126,22 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
   const { cases, skipped: unfit } = fitCases(withSizes(base.inputs, options.symbols), asked);
   const tally = new Tally(allowedAt(level, base, options));
   const skipped: Skipped[] = [];
+  const room = sharedLength(compiled.file);
   for (const [i, sizes] of cases.entries()) {
     options.signal?.throwIfAborted();
     options.progress?.(`optimizations ${level}: case ${i + 1} of ${cases.length} (${caseText(sizes)})`);
+    if (room !== null && sizes.past + sizes.sequence > room) {
+      skipped.push({ case: sizes, reason: `the compiled graph's caches have room for ${room} tokens` });
+      continue;
+    }
     const feeds = makeFeeds({ inputs: feeders[0].ownInputs, outputs: base.outputs }, sizes, options);
     const want = await runBase(base, feeders[0].complete(feeds, sizes));
     if (want instanceof TfcError) {
       skipped.push({ case: sizes, reason: `the base model refuses it: ${want.diagnostics[0]?.found ?? ""}` });
       continue;
     }
-    tally.add(sizes, want, await runCompiled(compiled, feeders[1].complete(feeds, sizes), sizes, level));
+    const given = feeders[1].complete(feeds, sizes);
+    tally.add(sizes, want, await runCompiled(compiled, given, sizes, { level, room }));
   }
   return { provider: base.provider, tally, ran: cases.length - skipped.length, unfit, skipped };
 }
@@ -161,10 +168,13 @@ async function runCompiled(
   compiled: Session,
   feeds: Tensors,
   sizes: Case,
-  optimizations: Level,
+  { level: optimizations, room }: { readonly level: Level; readonly room: number | null },
 ): Promise<Tensors> {
+  const { inputs, outputs } = compiled;
   try {
-    return await compiled.run(feeds);
+    if (room === null) return await compiled.run(feeds);
+    const results = await compiled.run(inBuffers(feeds, inputs, room));
+    return ofBuffers(results, outputs, room, sizes.past + sizes.sequence);
   } catch (cause) {
     if (!(cause instanceof TfcError) || cause.code !== "RUNTIME_FAILED") throw cause;
     const why = `${cause.diagnostics[0]?.found ?? ""} (in ${caseText(sizes)}, which the base model runs)`;
