@@ -290,11 +290,11 @@ export const adapterCodes = {
         ? "compile the base model again, or take this entry out of the model's metadata"
         : "import the adapter again from what it was trained to",
   })),
-  PEFT_CONFIG_INVALID: error((p: { field: string; wanted: string; found: string }) => ({
+  PEFT_CONFIG_INVALID: error((p: { field: string; wanted: string; found: string; fix?: string }) => ({
     what: `adapter_config.json is not valid${p.field === "" ? "" : `: ${p.field}`}`,
     wanted: p.wanted,
     found: p.found,
-    fix: "save the adapter again, or correct the file",
+    fix: p.fix ?? "save the adapter again, or correct the file",
   })),
   PEFT_UNSUPPORTED: error((p: { what: string; found: string }) => ({
     what: `the PEFT adapter uses ${p.what}, which tfc does not support`,
@@ -312,7 +312,7 @@ export const adapterCodes = {
     what: `${p.format} cannot hold this adapter`,
     wanted: "an adapter that the format has a place for",
     found: p.what,
-    fix: p.fix ?? "export to .safetensors, which holds every adapter",
+    fix: p.fix ?? "give an output that ends with .safetensors: it holds every adapter",
   })),
   ADAPTERS_DIFFER: error((p: { differences: number; first: string }) => ({
     what: `the adapters differ in ${p.differences} ${p.differences === 1 ? "place" : "places"}`,

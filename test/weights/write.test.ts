@@ -162,6 +162,29 @@ describe("a PEFT folder", () => {
     });
   });
 
+  // PEFT 0.21 saves `embed_tokens.base_layer.weight` along (save_embedding_layers), and loads it from there.
+  it("has the weights of embeddings and head under their LoRA, as PEFT saves them", async () => {
+    const given = await adapter(
+      {
+        "model.embed_tokens.lora_A.weight": weight([2, 16]),
+        "model.embed_tokens.lora_B.weight": weight([8, 2]),
+        "model.embed_tokens.weight": weight([16, 8]),
+        ...loraOf("lm_head", { outFeatures: 16 }),
+        "lm_head.weight": weight([16, 8]),
+      },
+      { alpha: 1 },
+    );
+    const folder = await save(given, path.join(root, "outside"), "peft");
+    const names = [...openSafetensors(path.join(folder, "adapter_model.safetensors")).tensors.keys()];
+    for (const name of ["model.embed_tokens.base_layer.weight", "lm_head.base_layer.weight"])
+      expect(names).toContain(`base_model.model.${name}`);
+    expect(JSON.parse(readFileSync(path.join(folder, "adapter_config.json"), "utf8"))).toMatchObject({
+      modules_to_save: null,
+      bias: "none",
+    });
+    expect(compareAdapters(given, readAdapter(folder), 0).differences).toEqual([]);
+  });
+
   it("keeps the base's fingerprint", async () => {
     const given = { ...(await loras()), base: "a base" };
     expect(readAdapter(await save(given, path.join(root, "base"), "peft")).base).toBe("a base");

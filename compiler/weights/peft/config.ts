@@ -188,7 +188,7 @@ function parse(file: string): Json {
   try {
     json = JSON.parse(source);
   } catch (cause) {
-    throw invalid(file, "", "JSON", cause instanceof Error ? cause.message : "something else", cause);
+    throw invalid(file, "", "JSON", cause instanceof Error ? cause.message : "something else", { cause });
   }
   if (!isRecord(json)) throw invalid(file, "", "a JSON object", "something else");
   return json;
@@ -245,8 +245,9 @@ export function invalid(
   field: string,
   wanted: string,
   found: string,
-  cause?: unknown,
+  { cause, fix }: { readonly cause?: unknown; readonly fix?: string } = {},
 ): TfcError {
-  const name = field === "" ? {} : { name: field };
-  return inputError("PEFT_CONFIG_INVALID", { file, ...name }, { field, wanted, found }, cause);
+  const place = { file, ...(field === "" ? {} : { name: field }) };
+  const params = { field, wanted, found, ...(fix === undefined ? {} : { fix }) };
+  return inputError("PEFT_CONFIG_INVALID", place, params, cause);
 }

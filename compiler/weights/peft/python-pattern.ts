@@ -8,6 +8,9 @@ export class Patience {
 /** Characters of a pattern: names of modules are short, and what is compiled of a long one overflows a stack. */
 const LONGEST = 10_000;
 
+/** What stands before a pattern that is the whole of Python's. */
+export const WHOLE = "^(?:";
+
 let script: vm.Script | null = null;
 let context: vm.Context | null = null;
 
@@ -24,7 +27,8 @@ export class PythonPattern {
   }
 
   /**
-   * What stands around the pattern is JavaScript's: `^(?:${pattern})$` is Python's `fullmatch`.
+   * What stands around the pattern is JavaScript's: `^(?:${pattern})$` is Python's `fullmatch`, before which Python
+   * reads flags (`(?i)`).
    *
    * @param patience what all patterns that share it may take together
    * @returns null for a pattern that is none, or that means something else in JavaScript
@@ -36,9 +40,14 @@ export class PythonPattern {
     patience = new Patience(),
   ): PythonPattern | null {
     if (pattern.length > LONGEST) return null;
+    // Python takes flags at the very beginning alone, which is the pattern's where nothing but a group is around it.
+    const [head = "", flags = ""] = before === WHOLE ? (/^\(\?([is]+)\)/.exec(pattern) ?? []) : [];
     try {
       // With the flag u an escape that JavaScript does not have is an error, and not the letter itself.
-      const regexp = new RegExp(`${before}${translate(pattern)}${after}`, "u");
+      const regexp = new RegExp(
+        `${before}${translate(pattern.slice(head.length))}${after}`,
+        `u${[...new Set(flags)].join("")}`,
+      );
       return new PythonPattern(regexp, isQuick(pattern), patience);
     } catch {
       return null;

@@ -1,6 +1,8 @@
+import type { TfcError } from "../../diagnostics/error.ts";
 import { jsonText } from "../json-values.ts";
 import { invalid, type PeftConfig } from "./config.ts";
-import { Patience, PythonPattern } from "./python-pattern.ts";
+import { PatternTable } from "./pattern-table.ts";
+import { Patience, PythonPattern, WHOLE } from "./python-pattern.ts";
 
 /** Whether, and with what, PEFT puts LoRA beside a module, by a config. Modules are named as in the base model. */
 export interface PeftTargets {
@@ -22,8 +24,7 @@ export function peftTargets(config: PeftConfig): PeftTargets {
   const patience = new Patience();
   const compile = (field: string, before: string, pattern: string, after: string): Tester => {
     const compiled = PythonPattern.compile(before, pattern, after, patience);
-    const wanted = "a regular expression that Python and JavaScript both have";
-    if (compiled === null) throw invalid(file, field, wanted, jsonText(pattern));
+    if (compiled === null) throw unreadable(file, field, pattern);
     return (module) => {
       const match = compiled.exec(module);
       if (match === undefined)
@@ -36,18 +37,28 @@ export function peftTargets(config: PeftConfig): PeftTargets {
     patterns: ReadonlyMap<string, number>,
     usual: number,
   ): ((module: string) => number) => {
-    const compiled = [...patterns].map(([key, value]) => ({
-      test: compile(field, "^(?:(.*\\.)?(", key, ")$)"),
-      value,
-    }));
-    return (module) => compiled.find(({ test }) => test(module) !== null)?.value ?? usual;
+    const compiled = new PatternTable(
+      [...patterns].map(([key, value]) => {
+        const test = compile(field, "^(?:(.*\\.)?(", key, ")$)");
+        return { key, value, matches: (module: string) => test(module) !== null };
+      }),
+    );
+    return (module) => compiled.valueOf(module) ?? usual;
   };
-  const full = (field: string, pattern: string): Tester => compile(field, "^(?:", pattern, ")$");
+  const full = (field: string, pattern: string): Tester => compile(field, WHOLE, pattern, ")$");
   return {
     reasonAgainst: reasons(config, compile, full),
     rankOf: pick("rank_pattern", config.rankPattern, config.r),
     alphaOf: pick("alpha_pattern", config.alphaPattern, config.alpha),
   };
+}
+
+function unreadable(file: string, field: string, pattern: string): TfcError {
+  const wanted = "a regular expression that Python and JavaScript both have";
+  const fix = `write it without flags such as (?x) and escapes that only Python has, or ${
+    field.endsWith("_pattern") ? "give the modules' full names" : "list the modules' names in its place"
+  }`;
+  return invalid(file, field, wanted, jsonText(pattern), { fix });
 }
 
 type Tester = (module: string) => readonly (string | undefined)[] | null;

@@ -18,7 +18,7 @@ const PREFIX = "base_model.model.";
  * Writes a folder that PEFT loads beside any Hugging Face Llama.
  *
  * @throws TfcError ADAPTER_FORMAT_CANNOT for what is not LoRA of a projection, and for weights of the base that
- *   LoRA stands beside; ADAPTER_NOT_FINITE; FILE_NOT_WRITABLE; what reading a leaf throws
+ *   LoRA stands beside, but those of embeddings and head; ADAPTER_NOT_FINITE; FILE_NOT_WRITABLE; what reading a leaf throws
  */
 export async function writePeftAdapter(adapter: AdapterFile, folder: string, files: Stage): Promise<void> {
   const { file, base } = adapter;
@@ -164,6 +164,7 @@ function sortOverrides(adapter: AdapterFile): SortedOverrides {
   if (adapter.headFollows && isHeadMissing(adapter))
     throw cannot(file, EMBEDDINGS, "embeddings that a head which shares them follows");
   const adapted = new Set(parts.map(({ site }) => siteName(site)));
+  const outside = new Set(parts.flatMap(({ site }) => (isOutside(site.site) ? [siteName(site)] : [])));
   const modulesToSave = new Set<string>();
   const names = new Map<string, string>();
   let bias: SortedOverrides["bias"] = "none";
@@ -176,7 +177,12 @@ function sortOverrides(adapter: AdapterFile): SortedOverrides {
       else bias = "all";
       continue;
     }
-    if (!isBias) throw cannot(file, name, "a weight of the base that LoRA stands beside, too");
+    if (!isBias) {
+      // Of embeddings and head under LoRA PEFT saves the base's weights along, and of no other module.
+      if (!outside.has(module)) throw cannot(file, name, "a weight of the base that LoRA stands beside, too");
+      names.set(name, `${module}.base_layer.weight`);
+      continue;
+    }
     names.set(name, `${module}.base_layer.bias`);
     if (bias === "none") bias = "lora_only";
   }

@@ -4,6 +4,7 @@ import { describe, expect, it } from "@jest/globals";
 import { TfcError } from "../../../compiler/diagnostics/error.ts";
 import { readPeftConfig } from "../../../compiler/weights/peft/config.ts";
 import { peftTargets } from "../../../compiler/weights/peft/targets.ts";
+import { PatternTable } from "../../../compiler/weights/peft/pattern-table.ts";
 import { PythonPattern } from "../../../compiler/weights/peft/python-pattern.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
 import { loraOf, refusal, writePeft } from "../../support/adapters.ts";
@@ -165,6 +166,35 @@ describe("adapter_config.json", () => {
   });
 });
 
+describe("keys of rank_pattern", () => {
+  it("are looked up, where they are names, with the result of trying one after the other", () => {
+    const pieces = ["a", "b", "q_proj", "layers", "1", "11", "x.y"];
+    let state = 1;
+    const next = (bound: number): number => (state = (state * 16807) % 2147483647) % bound;
+    const word = (): string => Array.from({ length: 1 + next(4) }, () => pieces[next(7)]).join(".");
+    for (let round = 0; round < 200; round++) {
+      const keys = Array.from({ length: 8 }, (_, i) => (i === 5 ? `${word()}|[ab]` : word()));
+      const texts = keys.map((key, value) => {
+        const regexp = new RegExp(`^(?:(.*\\.)?(${key})$)`, "u");
+        return { key, value, matches: (module: string) => regexp.test(module) };
+      });
+      const table = new PatternTable(texts);
+      for (let i = 0; i < 20; i++) {
+        const module = next(3) === 0 ? word().replaceAll(".", "_") : word();
+        expect(table.valueOf(module)).toBe(texts.find(({ matches }) => matches(module))?.value);
+      }
+    }
+  });
+
+  it("are not tried one by one for each module", () => {
+    const names = Array.from({ length: 2000 }, (_, i) => `model.layers.${i}.self_attn.q_proj`);
+    let tried = 0;
+    const table = new PatternTable(names.map((key, value) => ({ key, value, matches: () => ++tried > 0 })));
+    expect(names.every((name, i) => table.valueOf(name) === i)).toBe(true);
+    expect(tried).toBe(0);
+  });
+});
+
 describe("patterns", () => {
   const targets = (fields: Record<string, unknown>): ReturnType<typeof peftTargets> =>
     peftTargets(readPeftConfig(config({ ...plain, ...fields })));
@@ -181,6 +211,7 @@ describe("patterns", () => {
     const found = refusal(() => targets(fields));
     expect(found).toMatchObject({ code: "PEFT_CONFIG_INVALID", file, name });
     expect(found.text).toContain("a regular expression that Python and JavaScript both have");
+    expect(found.text).toMatch(/fix: write it without flags such as \(\?x\) .* modules'/);
   });
 
   it("that would take years are given up", () => {
@@ -218,5 +249,10 @@ describe("patterns", () => {
     expect(matches("[a\\-c]", "b")).toBe(false);
     expect(matches("q\\_proj", "q_proj")).toBe(true);
     expect(PythonPattern.compile("^", "\\Qq", "$")).toBeNull();
+    expect(matches("(?i).*\\.Q_Proj", "layers.0.q_proj")).toBe(true);
+    expect(matches(".*\\.Q_Proj", "layers.0.q_proj")).toBe(false);
+    // Python reads flags at the very beginning alone, and refuses them elsewhere.
+    expect(PythonPattern.compile("^(?:(.*\\.)?(", "(?i)q", ")$)")).toBeNull();
+    expect(matches("(?x) q", "q")).toBe(false);
   });
 });
