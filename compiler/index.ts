@@ -28,6 +28,7 @@ export { explain, type Explanation, type ExplainReport } from "./compile/explain
 export {
   verifyCompiled,
   type Apart,
+  type QuantizedReport,
   type VerifyCompiledOptions,
   type VerifyCompiledReport,
 } from "./compile/verify/verify-compiled.ts";

@@ -126,7 +126,7 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   const { reportText } = await import("../../runtime/verify/report.ts");
   const reports: VerifyCompiledReport[] = [];
   for (const choice of choices(flags)) reports.push(await runOne(base, compiled, flags, choice));
-  const texts = reports.map((report) => `${apartText(report)}${reportText(report)}`);
+  const texts = reports.map((report) => `${apartText(report)}${reportText(report)}${quantizedText(report)}`);
   // A difference is told as an error.
   const results = reports.map((report): object => ({ ...report, difference: undefined }));
   const [result = {}, ...more] = results;
@@ -187,6 +187,15 @@ function apartText({ load, member, apart }: VerifyCompiledReport): string {
   const parts = how.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
   const which = typeof member === "number" ? `, member ${member}` : "";
   return `apart  base and ${load}${which}: ${parts.join(", ")}\n`;
+}
+
+/** How a graph was quantized, and how far that is from what it was quantized from. */
+function quantizedText({ quantized }: VerifyCompiledReport): string {
+  if (quantized === undefined) return "";
+  const { bits, block, symmetric, maxAbs } = quantized;
+  const how = `int${bits} in blocks of ${block}${symmetric ? ", symmetric" : ""}`;
+  const far = maxAbs === null ? "by more than a number says" : `by ${maxAbs.toExponential(1)} at most`;
+  return `\nquantized to ${how}: held against the same numbers in floating point; as it runs, it differs from the base's ${far}`;
 }
 
 /** Holds the compiled graph against recorded outputs. Cases and inputs are the file's, and the base is not run. */

@@ -14,11 +14,14 @@ import { GraphIndex } from "../../compiler/recognize/graph-index.ts";
 import type { Moe } from "../../compiler/recognize/moe/moe.ts";
 import type { BlockSettings } from "../../compiler/weights/nbits/settings.ts";
 import { quantizable, type Quantizable } from "./_quantizable.ts";
+import { RoundedLinears } from "./_rounded-linears.ts";
 import { QuantizedLinears } from "./_quantized-linears.ts";
 
 export interface QuantizeOptions {
   readonly settings: BlockSettings;
   readonly provider: Provider | null;
+  /** Whether the graph keeps its ops, with the numbers that quantized weights stand for. */
+  readonly keepsFloats: boolean;
 }
 
 /**
@@ -40,6 +43,10 @@ export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
       default: { bits: 4, block: 32, symmetric: false },
     }),
     provider: given<Provider | null>({ help: "whose kernels run it", default: null }),
+    keepsFloats: given<boolean>({
+      help: "write the numbers that quantized weights stand for",
+      default: false,
+    }),
   },
   stats: ["quantized", "kept"],
   requires: [],
@@ -69,7 +76,11 @@ export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
           const found = plan(model, stream, moes, options.provider);
           const kept = [...found.kept, ...stackedIn(moes)];
           if (found.linears.length === 0) throw nothing(model, kept, found.already);
-          const writer = new QuantizedLinears(model, rewriter, options);
+          const writer = new (options.keepsFloats ? RoundedLinears : QuantizedLinears)(
+            model,
+            rewriter,
+            options,
+          );
           for (const one of found.linears) writer.write(one);
           count("quantized", found.linears.length);
           count("kept", kept.length);

@@ -5,10 +5,12 @@ import { checkModelFile } from "../../onnx/check/check.ts";
 import { LOWERED_KEY } from "../../ops/providers.ts";
 import type { Apart } from "./apart/reference.ts";
 export type { Apart } from "./apart/reference.ts";
+export type { QuantizedReport } from "./quantized.ts";
 import { checkBfloat16 } from "./bfloat16.ts";
 import { controlOf } from "./control.ts";
 import { headSizes } from "./head-sizes.ts";
 import { adviceOf, relationOf } from "./relation.ts";
+import { quantizationOf, type QuantizedReport } from "./quantized.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
 import { verifyLoaded } from "./verify-loaded.ts";
 import { verifyLowered } from "./verify-lowered.ts";
@@ -33,6 +35,8 @@ export interface VerifyCompiledReport extends Report {
   readonly load?: string;
   readonly member?: number | null;
   readonly apart?: Apart;
+  /** Of a graph with quantized weights: how far that is from the weights in floating point. */
+  readonly quantized?: QuantizedReport;
   /** The worst difference, and what to do about it; null where there is none. */
   readonly difference: Diagnostic | null;
 }
@@ -59,8 +63,10 @@ export async function verifyCompiled(
   checkStandard(base, compiled);
   const symbols = new Map([...headSizes(base), ...(options.symbols ?? [])]);
   if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
-  if (readModelMetadata(compiled).has(LOWERED_KEY)) {
-    const report = await verifyLowered(base, compiled, { ...options, symbols });
+  const metadata = readModelMetadata(compiled);
+  const quantize = quantizationOf(metadata);
+  if (metadata.has(LOWERED_KEY) || quantize !== null) {
+    const report = await verifyLowered(base, compiled, quantize, { ...options, symbols });
     return { ...report, difference: report.same ? null : differenceOf(report) };
   }
   const control = controlOf(base, compiled);
@@ -78,6 +84,12 @@ export function checkStandard(base: string, compiled: string): void {
   if (found.length > 0 && checkModelFile(base).length === 0) throw new TfcError("input", found);
 }
 
+function wantedOf(compiled: string): string {
+  return quantizationOf(readModelMetadata(compiled)) === null
+    ? "the base model's values"
+    : "what the base computes with the numbers that its quantized weights stand for";
+}
+
 function differenceOf({ base, compiled, levels }: Report): Diagnostic {
   const level = levels.find(({ same }) => !same);
   const worst = level?.worst;
@@ -86,7 +98,7 @@ function differenceOf({ base, compiled, levels }: Report): Diagnostic {
     { file: compiled },
     {
       output: worst?.output ?? "",
-      wanted: `the base model's values, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
+      wanted: `${wantedOf(compiled)}, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
       found: worst?.detail ?? "",
       fix: adviceOf(relationOf(base, compiled), level?.noise.some(({ isExcuse }) => isExcuse) === true),
     },

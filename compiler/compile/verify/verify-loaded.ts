@@ -1,14 +1,15 @@
-import type { Report } from "../../../runtime/verify/verify.ts";
+import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { describedIn, takesInputs, type AdapterDescription } from "../../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../../adapters/kind.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { inputError } from "../../diagnostics/error.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
 import type { AdapterFile } from "../../weights/adapter-file.ts";
-import { writeReference, type Apart } from "./apart/reference.ts";
+import { writeReference, type Apart, type ReferenceOptions, type Written } from "./apart/reference.ts";
 import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
 import { otherWeights } from "./apart/other-weights.ts";
 import { adviceOf, relationOf } from "./relation.ts";
+import { distanceOf, exactOf, quantizationOf, type QuantizedReport } from "./quantized.ts";
 import { TemporaryModels } from "./temporary.ts";
 import type { VerifyCompiledOptions } from "./verify-compiled.ts";
 
@@ -28,6 +29,8 @@ export interface LoadedReport extends Report {
   readonly member: number | null;
   /** How the base and the adapter were computed apart from the compiled graph. */
   readonly apart: Apart;
+  /** Of a graph with quantized weights: how far that is from the weights in floating point. */
+  readonly quantized?: QuantizedReport;
   readonly difference: Diagnostic | null;
 }
 
@@ -58,36 +61,58 @@ export async function verifyLoaded(
   const models = new TemporaryModels(base, compiled);
   try {
     options.progress?.("computing base and adapter apart");
+    const quantize = quantizationOf(metadata);
     // What is no compiled graph may be a merged one: then LoRA is written out.
-    const force = options.force === true;
-    const how = { merges: described !== null, force };
-    const { file, made } = await models.make((output) => writeReference(base, adapter, output, how));
-    // Who says what is allowed exactly means no more than that.
-    const isStrict = options.toleranceExact !== undefined || options.toleranceUlps !== undefined;
-    const control = async (): Promise<string | null> => {
-      if (isStrict) return null;
-      const jittered = await models.make((output) =>
-        writeReference(base, adapter, output, { ...how, jitters: true }),
-      );
-      return jittered.made.jittered === 0 ? null : jittered.file;
-    };
-    const report = await verify(file, compiled, {
+    const how = { merges: described !== null, force: options.force === true, quantize };
+    const write: Write = (more = {}) =>
+      models.make((output) => writeReference(base, adapter, output, { ...how, ...more }));
+    const { file, made } = await write();
+    const fed = {
       ...options,
-      control,
-      controlFor: "roundings",
-      draws: { input: DRAW_INPUT, values: DRAWS },
-      tolerance: options.tolerance ?? APART_TOLERANCE,
-      toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
-      toleranceUlps: options.toleranceUlps ?? APART_ULPS,
-      share: APART_SHARE,
       ...(takesInputs(described?.residence) ? { load, leavesOutOverrides: true } : {}),
       ...(member === null ? {} : { adapterIds: [member] }),
+    };
+    const report = await verify(file, await exactOf(models, compiled, quantize), {
+      ...fed,
+      ...allowedOf(options),
+      control: controlOf(write, options),
+      controlFor: "roundings",
+      draws: { input: DRAW_INPUT, values: DRAWS },
     });
-    const own = { ...report, base, load, member, apart: made.apart };
+    const float = quantize === null ? null : await write({ quantize: null });
+    const own = {
+      ...{ ...report, base, compiled, load, member, apart: made.apart },
+      ...(quantize === null || float === null
+        ? {}
+        : { quantized: await distanceOf(float.file, compiled, quantize, fed) }),
+    };
     return { ...own, difference: report.same ? null : differenceOf(own, adapter, described) };
   } finally {
     models.remove();
   }
+}
+
+/** Writes base and adapter apart from the compiled graph. */
+type Write = (more?: Partial<ReferenceOptions>) => Promise<{ readonly file: string; readonly made: Written }>;
+
+function allowedOf(options: VerifyOptions): VerifyOptions {
+  return {
+    tolerance: options.tolerance ?? APART_TOLERANCE,
+    toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
+    toleranceUlps: options.toleranceUlps ?? APART_ULPS,
+    share: APART_SHARE,
+  };
+}
+
+/** The same with what modules read changed as roundings do. */
+function controlOf(write: Write, options: VerifyOptions): () => Promise<string | null> {
+  // Who says what is allowed exactly means no more than that.
+  const isStrict = options.toleranceExact !== undefined || options.toleranceUlps !== undefined;
+  return async () => {
+    if (isStrict) return null;
+    const { file, made } = await write({ jitters: true });
+    return made.jittered === 0 ? null : file;
+  };
 }
 
 /** Each member is held against its own adapter, in all rows. */

@@ -1,8 +1,10 @@
+import type { QuantizeOptions } from "../../../passes/index.ts";
 import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { TfcError } from "../../diagnostics/error.ts";
 import type { AdapterFile } from "../../weights/adapter-file.ts";
 import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
 import { writeReference } from "./apart/reference.ts";
+import { distanceOf, exactOf, type QuantizedReport } from "./quantized.ts";
 import { isOfPlace, TemporaryModels } from "./temporary.ts";
 import { APART_SHARE, APART_TOLERANCE } from "./verify-loaded.ts";
 
@@ -17,11 +19,17 @@ const NONE: AdapterFile = {
 };
 
 /**
- * Runs a base and a graph that was compiled for a provider: ops in place of plain ones add in another order, with
+ * Runs a base and a graph that was compiled for a provider, or with quantized weights: ops in place of plain ones add in another order, with
  * onnxruntime's optimizations and without. What a deep model makes of that is measured where the tolerance is not enough:
- * see {@link jitter}.
+ * see {@link jitter}. A quantized graph is held against the base with the numbers that its weights stand for, and how far
+ * it is from the base itself is told.
  */
-export async function verifyLowered(base: string, compiled: string, options: VerifyOptions): Promise<Report> {
+export async function verifyLowered(
+  base: string,
+  compiled: string,
+  quantize: QuantizeOptions | null,
+  options: VerifyOptions,
+): Promise<Report & { readonly quantized?: QuantizedReport }> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
   const models = new TemporaryModels(base, compiled);
   // Who says what is allowed exactly means no more than that.
@@ -29,7 +37,7 @@ export async function verifyLowered(base: string, compiled: string, options: Ver
   const control = async (): Promise<string | null> => {
     if (isStrict) return null;
     try {
-      const how = { merges: false, force: true, jitters: true };
+      const how = { merges: false, force: true, jitters: true, quantize };
       const { file, made } = await models.make((output) => writeReference(base, NONE, output, how));
       return made.jittered === 0 ? null : file;
     } catch (error) {
@@ -39,7 +47,12 @@ export async function verifyLowered(base: string, compiled: string, options: Ver
     }
   };
   try {
-    return await verify(base, compiled, {
+    const how = { merges: false, force: true, quantize };
+    const reference =
+      quantize === null
+        ? base
+        : (await models.make((output) => writeReference(base, NONE, output, how))).file;
+    const report = await verify(reference, await exactOf(models, compiled, quantize), {
       ...options,
       control,
       controlFor: "roundings",
@@ -48,6 +61,9 @@ export async function verifyLowered(base: string, compiled: string, options: Ver
       toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
       share: options.toleranceExact === undefined ? APART_SHARE : 0,
     });
+    const quantized =
+      quantize === null ? {} : { quantized: await distanceOf(base, compiled, quantize, options) };
+    return { ...report, base, compiled, ...quantized };
   } finally {
     models.remove();
   }

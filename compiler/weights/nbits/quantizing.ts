@@ -32,14 +32,14 @@ export class Quantizing {
 
   bytesOf(matrix: NamedMatrix): QuantizedBytes {
     return {
-      packed: () => this.#of(matrix).packed,
-      scales: () => encodeNumbers(this.#of(matrix).scales, matrix.dtype),
-      zeroPoints: () => this.#of(matrix).zeroPoints ?? new Uint8Array(0),
+      packed: () => this.of(matrix).packed,
+      scales: () => encodeNumbers(this.of(matrix).scales, matrix.dtype),
+      zeroPoints: () => this.of(matrix).zeroPoints ?? new Uint8Array(0),
     };
   }
 
   /** @throws TfcError QUANTIZE_NOT_FINITE */
-  #of(matrix: NamedMatrix): QuantizedMatrix {
+  of(matrix: NamedMatrix): QuantizedMatrix {
     if (this.#last?.matrix === matrix) return this.#last.made;
     this.#last = null;
     const made = quantizeMatrix(matrix, this.#settings);

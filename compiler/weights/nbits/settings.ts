@@ -32,3 +32,18 @@ export function rowSizes(inFeatures: number, { bits, block }: BlockSettings): Ro
 
 /** The key of a model's metadata that says how its weights were quantized. */
 export const QUANTIZED_KEY = "tfc.quantized";
+
+/** Null for text that says nothing that is understood. */
+export function parseSettings(text: string): BlockSettings | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const { bits, block, symmetric } = value as Readonly<Record<string, unknown>>;
+  const [width, size] = [bitWidths.find((one) => one === bits), blockSizes.find((one) => one === block)];
+  if (width === undefined || size === undefined || typeof symmetric !== "boolean") return null;
+  return { bits: width, block: size, symmetric };
+}

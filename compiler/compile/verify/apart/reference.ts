@@ -1,4 +1,10 @@
-import { mergedWeights, overrideWeights, preparation } from "../../../../passes/index.ts";
+import {
+  mergedWeights,
+  overrideWeights,
+  preparation,
+  quantizeWeights,
+  type QuantizeOptions,
+} from "../../../../passes/index.ts";
 import { inputError, TfcError } from "../../../diagnostics/error.ts";
 import { Sink } from "../../../diagnostics/sink.ts";
 import type { Model } from "../../../ir/model.ts";
@@ -15,6 +21,7 @@ import { checkBase } from "../../../weights/fingerprint.ts";
 import { unpackedParts } from "../../../weights/packed.ts";
 import type { WeightTensor } from "../../../weights/weight.ts";
 import { outputPaths, writeOutputs } from "../../outputs.ts";
+import { takeFloatProducts } from "../quantized.ts";
 import { writeBeside, type Stand } from "./beside.ts";
 import { endsIn } from "./ends.ts";
 import { checkFormula } from "./formulas.ts";
@@ -43,6 +50,8 @@ export interface ReferenceOptions {
   readonly force: boolean;
   /** Whether all that modules read is changed as roundings do: see {@link jitter}. */
   readonly jitters?: boolean;
+  /** How the weights are quantized whose numbers the graph has; null where they are the base's own. */
+  readonly quantize?: QuantizeOptions | null;
 }
 
 /**
@@ -57,7 +66,7 @@ export async function writeReference(
   base: string,
   adapter: AdapterFile,
   output: string,
-  { merges, force, jitters = false }: ReferenceOptions,
+  { merges, force, jitters = false, quantize = null }: ReferenceOptions,
 ): Promise<Written> {
   const sink = new Sink();
   const { model } = openModel(base, sink);
@@ -66,9 +75,19 @@ export async function writeReference(
   runPasses(model, steps, sink, undefined, analyses);
   const view = analyses.get(viewDecoder);
   if (!force) checkBase(adapter, fingerprintOf(model, view));
-  const { weights, rest, merged } = divided(model, view, adapter, merges);
-  const overrides = { file: adapter.file, weights, headFollows: adapter.headFollows };
-  runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  const override = (weights: AdapterFile["overrides"]): void => {
+    const overrides = { file: adapter.file, weights, headFollows: adapter.headFollows };
+    runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  };
+  if (quantize !== null) {
+    // What an adapter's file brings is quantized like the base's own; LoRA is added to what that stands for.
+    override(adapter.overrides);
+    runPasses(model, [step(quantizeWeights, quantize)], sink, undefined, analyses);
+    takeFloatProducts(model, new Rewriter("verify"));
+  }
+  const added = quantize === null ? adapter : { ...adapter, overrides: new Map<string, WeightTensor>() };
+  const { weights, rest, merged } = divided(model, analyses.get(viewDecoder), added, merges);
+  override(weights);
   // The pass may have changed what the recognizers found.
   const ends = endsIn(analyses.get(viewDecoder));
   const stands = standsOf(ends, model, { ...adapter, parts: rest });

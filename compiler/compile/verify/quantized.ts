@@ -1,0 +1,78 @@
+import type { QuantizeOptions } from "../../../passes/index.ts";
+import type { VerifyOptions } from "../../../runtime/verify/verify.ts";
+import { Sink } from "../../diagnostics/sink.ts";
+import type { Model } from "../../ir/model.ts";
+import { Rewriter } from "../../ir/rewriter.ts";
+import { nodesDeep } from "../../ir/walk.ts";
+import { openModel } from "../../onnx/open.ts";
+import { LOWERED_KEY, providers } from "../../ops/providers.ts";
+import { parseSettings, QUANTIZED_KEY } from "../../weights/nbits/settings.ts";
+import { outputPaths, writeOutputs } from "../outputs.ts";
+import type { TemporaryModels } from "./temporary.ts";
+
+/** How a compiled graph was quantized, as its metadata say; null where it was not. */
+export function quantizationOf(metadata: ReadonlyMap<string, string>): QuantizeOptions | null {
+  const text = metadata.get(QUANTIZED_KEY);
+  const settings = text === undefined ? null : parseSettings(text);
+  if (settings === null) return null;
+  const provider = providers.find((one) => one === metadata.get(LOWERED_KEY)) ?? null;
+  return { settings, provider, keepsFloats: true };
+}
+
+/** What quantized weights do to a graph; plain data, fit for JSON. */
+export interface QuantizedReport {
+  readonly bits: 4 | 8;
+  /** How many inputs share a scale. */
+  readonly block: number;
+  readonly symmetric: boolean;
+  /**
+   * As the graph runs: how far its outputs are at most from those of the weights in floating point, with optimizations;
+   * null where that is no number.
+   */
+  readonly maxAbs: number | null;
+}
+
+/** Allows everything: what is asked is how far apart graphs are. */
+const ANY = 1e30;
+
+/** Measures how far a graph with quantized weights lies from one with the floats that they were made of. */
+export async function distanceOf(
+  float: string,
+  compiled: string,
+  { settings }: QuantizeOptions,
+  options: VerifyOptions,
+): Promise<QuantizedReport> {
+  const { verify } = await import("../../../runtime/verify/verify.ts");
+  options.progress?.("comparing with the weights in floating point");
+  const { levels } = await verify(float, compiled, { ...options, levels: ["all"], tolerance: ANY });
+  return { ...settings, maxAbs: levels[0]?.maxAbs ?? null };
+}
+
+/** A compiled graph, or the copy of a quantized one that {@link writeExact} makes. */
+export async function exactOf(
+  models: TemporaryModels,
+  compiled: string,
+  quantize: QuantizeOptions | null,
+): Promise<string> {
+  if (quantize === null) return compiled;
+  return (await models.make((output) => writeExact(compiled, output))).file;
+}
+
+/**
+ * Writes a compiled graph whose products of quantized weights are computed in the type of the activations. Products of
+ * integers, which `accuracy_level` asks for, quantize activations, too: no two ways of computing agree on those.
+ */
+export async function writeExact(compiled: string, output: string): Promise<void> {
+  const sink = new Sink();
+  const { model } = openModel(compiled, sink);
+  takeFloatProducts(model, new Rewriter("verify"));
+  await writeOutputs(model, sink, outputPaths(output), { base: compiled, weights: "link" });
+}
+
+/** Has all products of quantized weights be computed in the type of the activations. */
+export function takeFloatProducts(model: Model, rw: Rewriter): void {
+  for (const { body } of [{ body: model.graph }, ...model.functions.values()])
+    for (const node of nodesDeep(body))
+      if (node.op === "com.microsoft::MatMulNBits" && node.attributes.has("accuracy_level"))
+        rw.removeAttribute(node, "accuracy_level");
+}
