@@ -133,7 +133,8 @@ const HIDDEN = -1e4;
 function stepsAbove({ between }: Anchor, scores: Node, softmax: Node, elements: Elements): Above | Inexact {
   const path = new Set(between);
   let found: Above = { scale: 1, softcap: null, mask: null, isWide: false };
-  let isCapped = false;
+  // Behind Tanh the cap is 1 until something multiplies it.
+  let cap: "none" | "one" | "set" = "none";
   let at = scores.output(0);
   for (let steps = 0; at !== null && steps < between.length; steps++) {
     const readers: readonly Node[] = [...at.users].filter((node) => path.has(node));
@@ -145,13 +146,15 @@ function stepsAbove({ between }: Anchor, scores: Node, softmax: Node, elements: 
     const own: Value = at;
     const mask = maskAt(node, own);
     if (scaled !== null && found.mask === null) {
-      if (isCapped && found.softcap === null)
+      if (cap === "one") {
+        cap = "set";
         found = { ...found, softcap: scaled.factor, scale: found.scale * scaled.factor };
-      else if (isCapped) return { why: `${nameOf(node)} scales what is capped` };
+      } else if (cap === "set") return { why: `${nameOf(node)} scales what is capped` };
       else found = { ...found, scale: found.scale * scaled.factor };
-    } else if (node.op === "Tanh" && !isCapped && found.mask === null) {
-      isCapped = true;
-    } else if (mask !== null && found.mask === null && isCapped === (found.softcap !== null)) {
+    } else if (node.op === "Tanh" && cap === "none" && found.mask === null) {
+      cap = "one";
+      found = { ...found, softcap: 1 };
+    } else if (mask !== null && found.mask === null) {
       found = { ...found, mask };
     } else if (node.op === "Cast") {
       found = { ...found, isWide: true };
