@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { temporaryFolder } from "../support/folder.ts";
@@ -34,6 +34,13 @@ beforeAll(() => {
 describe("the package in an empty project", () => {
   it("brings no onnxruntime-node, whose install script needs more than the registry", () => {
     expect(existsSync(path.join(project, "node_modules/onnxruntime-node"))).toBe(false);
+  });
+
+  it("has no script that npm would run, and warns of, when it is installed", () => {
+    const file = path.join(project, "node_modules/@tokenformer/tfc/package.json");
+    const { scripts } = JSON.parse(readFileSync(file, "utf8")) as { scripts: Record<string, string> };
+    const lifecycle = ["preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare"];
+    expect(lifecycle.filter((name) => name in scripts)).toEqual([]);
   });
 
   it("is imported as ESM, and compiles", () => {
