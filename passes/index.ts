@@ -3,6 +3,7 @@ import { convertDtype } from "./lower/convert-dtype.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
+import { lastLogits } from "./lower/last-logits.ts";
 import { lowerAttention } from "./lower/lower-attention.ts";
 import { lowerNorms } from "./lower/lower-norms.ts";
 import { lowerPagedAttention } from "./lower/lower-paged-attention.ts";
@@ -30,6 +31,7 @@ export const passes: readonly Pass[] = [
   lowerAttention,
   lowerNorms,
   lowerSkipNorms,
+  lastLogits,
   outlineAttention,
   outlineMlp,
   outlineMoe,
@@ -44,6 +46,7 @@ export {
   foldConditions,
   inlineFunctions,
   injectAdapters,
+  lastLogits,
   lowerAttention,
   lowerNorms,
   lowerPagedAttention,

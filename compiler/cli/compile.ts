@@ -33,6 +33,8 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly symmetric?: boolean;
   readonly maxLength?: string;
   readonly lowerPagedAttention?: boolean;
+  readonly lastLogits?: boolean;
+  readonly logitRows?: boolean;
   /** False for --no-adapters, a residence for --adapters. */
   readonly adapters?: string | boolean;
   readonly load?: readonly string[];
@@ -151,6 +153,8 @@ function addLowering(command: Command): void {
       `with --for, how caches are kept: ${kvForms.join(", ")}, one buffer for past and present (default: concat)`,
     )
     .option("--max-length <n>", "positions in a shared cache (default: the model's context length)")
+    .option("--last-logits", "compute the last position's logits only; an input chooses how many, or all")
+    .option("--logit-rows", "compute the logits of the positions that an input lists")
     .option(
       "--lower-paged-attention",
       "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
@@ -219,7 +223,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     const other = "a configuration that lists its adapters, without --adapter or --sites";
     throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
   }
-  const { adapters, lowerPagedAttention, strict, symmetric, sites, maxLength } = flags;
+  const { adapters, sites, maxLength } = flags;
   const divided = dividedSettings(flags, settings);
   // How many a bank holds is of no meaning where a flag asks for something else.
   const isBank = typeof adapters !== "string" || adapters === "bank";
@@ -229,7 +233,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...others,
     ...configured,
     ...(hasAdapters(flags) ? defined({ residence, members: isBank ? members : undefined }) : {}),
-    ...defined({ output: flags.output, load: flags.load, symmetric, lowerPagedAttention, strict }),
+    ...plainOf(flags),
     ...given(kindOption, "adapter"),
     ...(sites === undefined ? {} : { sites: sitesText(sites) }),
     ...given(seedOption, "seed"),
@@ -250,6 +254,18 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     allowMissingWeights: flags.allowMissingWeights,
     ...defined({ dumpAfter }),
   };
+}
+
+/** Flags that are options as they stand. */
+function plainOf(flags: Flags): Partial<CompileOptions> {
+  const { output, load, symmetric, lowerPagedAttention, strict } = flags;
+  return defined({ output, load, symmetric, lowerPagedAttention, strict, lastLogits: lastLogitsIn(flags) });
+}
+
+function lastLogitsIn({ lastLogits, logitRows }: Flags): CompileOptions["lastLogits"] {
+  if (lastLogits === true && logitRows === true)
+    throw inputError("OPTION_CONFLICT", {}, { option: "--last-logits", other: "--logit-rows" });
+  return logitRows === true ? "rows" : lastLogits;
 }
 
 /** Checked here, so that the message names the flag. */

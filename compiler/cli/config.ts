@@ -11,6 +11,7 @@ import { opening, lookAt } from "../onnx/open-failure.ts";
 import { failed, importModule, unreadable, messageOf } from "./config-module.ts";
 import { jsonErrorPlace, thrownAt } from "./config-place.ts";
 import { kvForms } from "../ops/kv.ts";
+import { logitsForms } from "../ops/logits.ts";
 import { providers } from "../ops/providers.ts";
 import { blockSizes } from "../weights/nbits/settings.ts";
 import { jsonText, type Option } from "../pass/options.ts";
@@ -63,6 +64,10 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     symmetric: ["true or false", isSwitch],
     kv: [kvForms.join(", "), (value) => kvForms.some((one) => one === value)],
     maxLength: ["a whole number", isCount],
+    lastLogits: [
+      `true, false, ${logitsForms.join(", ")}`,
+      (value) => isSwitch(value) || logitsForms.some((form) => form === value),
+    ],
     lowerPagedAttention: ["true or false", isSwitch],
   };
 

@@ -1,6 +1,7 @@
 import { adapterKinds, type KindName } from "../adapters/index.ts";
 import type { Progress } from "../onnx/output.ts";
 import { kvForms, type KvForm } from "../ops/kv.ts";
+import { logitsForms } from "../ops/logits.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import type { PassResult } from "../pass/runner.ts";
 import { residences, type Residence } from "../../passes/index.ts";
@@ -68,6 +69,12 @@ export interface CompileOptions {
   readonly kv?: KvForm;
   /** Positions in a shared cache: tokens of prompt and answer together. Default: the model's context length. */
   readonly maxLength?: number;
+  /**
+   * Computes logits of chosen positions only: `count`, or true, of as many of the last ones as the input
+   * `num_logits_to_keep` says (1 where it is not fed, 0 for all); `rows`, of those that `logits_indices` lists. Of flat
+   * tokens it is always `rows`. Default: of all positions.
+   */
+  readonly lastLogits?: boolean | "count" | "rows";
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -114,6 +121,10 @@ const checks: Checks<CompileOptions> = {
   maxLength: [
     "a whole number, 1 or more",
     (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31,
+  ],
+  lastLogits: [
+    `true, false, or one of ${logitsForms.join(", ")}`,
+    (value) => typeof value === "boolean" || logitsForms.some((form) => form === value),
   ],
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,

@@ -66,6 +66,12 @@ const rows: Readonly<Record<string, Row>> = {
   },
   "lower-norms": { part: "behind", ...lowering },
   "lower-skip-norms": { part: "behind", ...lowering },
+  "last-logits": {
+    part: "behind",
+    when: ({ lastLogits }) => lastLogits !== null,
+    needs: "`lastLogits`",
+    options: ({ lastLogits }) => (lastLogits === null ? {} : { by: lastLogits }),
+  },
   "outline-attention": { part: "behind" },
   "outline-mlp": { part: "behind" },
   "outline-moe": { part: "behind" },

@@ -2,6 +2,7 @@ import { injectAdapters, replaceLinears, type Entry, type Residence } from "../.
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { HalfType } from "../ir/dtype.ts";
 import type { KvForm } from "../ops/kv.ts";
+import type { LogitsForm } from "../ops/logits.ts";
 import type { Provider } from "../ops/providers.ts";
 import { selects } from "../sites/selector.ts";
 import type { AdapterFile, AdapterPart } from "../weights/adapter-file.ts";
@@ -35,6 +36,8 @@ export interface Plan {
   readonly lowerPagedAttention: boolean;
   /** How weights are quantized; null where they are not. */
   readonly quantize: BlockSettings | null;
+  /** How positions are chosen whose logits are computed; null for all. */
+  readonly lastLogits: LogitsForm | null;
   /** All files of trained adapters, for their base, and the paths that they were read from. */
   readonly given: readonly AdapterFile[];
   readonly sources: readonly string[];
@@ -71,12 +74,18 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     kv: options.kv ?? "concat",
     maxLength: options.maxLength ?? null,
     lowerPagedAttention: options.lowerPagedAttention === true,
+    lastLogits: logitsFormOf(options.lastLogits),
     given: files,
     sources,
   };
   if (!hasAdapters(plan) && plan.residence !== "baked")
     throw conflict(`residence: ${plan.residence}`, "a `load` that has nothing beside what is replaced");
   return plan;
+}
+
+function logitsFormOf(given: CompileOptions["lastLogits"] = false): LogitsForm | null {
+  if (typeof given === "string") return given;
+  return given ? "count" : null;
 }
 
 /** Whether adapters stand beside something. */

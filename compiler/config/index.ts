@@ -37,6 +37,8 @@ export interface TfcConfig {
   readonly kv?: CompileOptions["kv"];
   /** Positions in a shared cache. */
   readonly maxLength?: number;
+  /** Computes logits of chosen positions only. */
+  readonly lastLogits?: CompileOptions["lastLogits"];
   /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }

@@ -256,6 +256,12 @@ export const modelCodes = {
     found: p.misses,
     fix: "the rest is left as it was; `tfc inspect` names each; `strict` makes this an error",
   })),
+  LAST_LOGITS_REFUSED: error((p: { why: string }) => ({
+    what: "positions cannot be dropped in front of the head",
+    wanted: "a head that makes each position's logits of that position alone, and of all positions",
+    found: p.why,
+    fix: "leave out `lastLogits`",
+  })),
   ATTENTION_KEPT: warning((p: { why: string }) => ({
     what: "this attention stays in plain ops",
     wanted: "softmax(scale · query · keyᵀ + mask) · value and nothing else, as an attention op computes it",

@@ -7,6 +7,7 @@ import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { asTensor, tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { LOGITS_DIM, LOGITS_KEY, logitsInputs } from "../../compiler/ops/logits.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
 import type { Place, StepEnds } from "../../compiler/sites/places.ts";
 
@@ -47,9 +48,12 @@ export class MemberIds {
     return isFlat ? "tokens" : "rows";
   }
 
-  at({ site, inner }: Place): Value {
+  at({ ref, site, inner, step }: Place): Value {
     const isFlatGraph = rankOf(site.input) === 2;
     const ids = (this.#ids ??= this.#checked(site.input, isFlatGraph ? "tokens" : "batch"));
+    const rows = isFlatGraph && ref.site === "lm_head" ? this.#logitRows() : null;
+    // Of flat tokens, the head has only those whose logits are wanted.
+    if (rows !== null) return this.#writer(step?.node ?? site.node).op("Gather", [ids, rows], "of_logits");
     return inner?.linear.isFlat === true && !isFlatGraph ? this.#perToken(ids, site.node, site.input) : ids;
   }
 
@@ -58,7 +62,8 @@ export class MemberIds {
    * end, and the one behind the last member is that of the zeros.
    */
   #checked(x: Value, usual: string): Value {
-    const rows = asTensor(x.type)?.shape?.[0] ?? usual;
+    const size = asTensor(x.type)?.shape?.[0] ?? usual;
+    const rows = size === LOGITS_DIM ? usual : size;
     const ids = this.#rw.value(this.#loc, MEMBER_IDS, tensorType("int64", [rows]));
     this.#rw.addInput(this.#model.graph, ids);
     const { first } = this.#model.graph;
@@ -68,6 +73,12 @@ export class MemberIds {
     const isAbove = b.op("Greater", [ids, b.vectorOf([this.#members - 1], "last")], "is_above");
     const isWrong = b.op("Or", [isBelow, isAbove], "is_wrong");
     return b.op("Where", [isWrong, b.vectorOf([this.#members + 1], "beyond"), ids], "checked");
+  }
+
+  /** The input that says which tokens have logits, where the graph was made to have one. */
+  #logitRows(): Value | null {
+    if (!this.#model.meta.has(LOGITS_KEY)) return null;
+    return this.#model.graph.inputs.find(({ name }) => name === logitsInputs.rows) ?? null;
   }
 
   /** Ids of rows `[B]`, repeated for the steps of each, `[B · S]`. */

@@ -114,6 +114,14 @@ export class Decoder {
     const [dims, role, dtype] = [resolveDims(port, sizes), roleOf(port), port.dtype];
     if (dtype === null || dtype === "string") throw unsupported(port);
     if (role === "past") return { dtype, dims, data: zeros(dtype, 0) };
+    // Only the last token's logits are looked at.
+    if (role === "logitCount") return tensorFrom(dtype, [], () => 1);
+    if (role === "logitRows")
+      return tensorFrom(
+        dtype,
+        port.dims.map(() => 1),
+        () => sizes.sequence - 1,
+      );
     if (role === "tokens") return tensorFrom(dtype, dims, (index) => ids[index] ?? 0);
     return tensorFrom(dtype, dims, structure(role, dtype, dims, sizes) ?? (() => 0));
   }

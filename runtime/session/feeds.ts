@@ -113,6 +113,13 @@ export function structure(
       return () => past + sequence - 1;
     case "rowStarts":
       return (index) => index * sequence;
+    case "logitCount":
+      // Of all tokens.
+      return () => 0;
+    case "logitRows": {
+      const length = dims.at(-1) ?? 1;
+      return (index) => index % length;
+    }
     case "usesCache":
       return () => (past > 0 ? 1 : 0);
     default:

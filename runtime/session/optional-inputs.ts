@@ -5,12 +5,21 @@ import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import { TfcError } from "../../compiler/diagnostics/error.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { numbers } from "../../compiler/ir/scalar.ts";
 import type { ByteRange, Tensor } from "../../compiler/ir/tensor.ts";
 import { emitModel } from "../../compiler/onnx/emit.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
+import { LOGITS_KEY } from "../../compiler/ops/logits.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { readBytes } from "../../compiler/weights/open-file.ts";
-import { elementsFrom, isElementType, isFloating, type HostTensor, type Tensors } from "./tensor.ts";
+import {
+  elementsFrom,
+  isElementType,
+  isFloating,
+  tensorFrom,
+  type HostTensor,
+  type Tensors,
+} from "./tensor.ts";
 
 /** A model whose optional inputs have become required ones. */
 export interface RequiredInputs {
@@ -29,7 +38,7 @@ export interface RequiredInputs {
  * @throws TfcError what reading the model throws
  */
 export function requiredInputs(file: string): RequiredInputs | null {
-  if (!hasOptionalInputs(file)) return null;
+  if (!hasDefaults(file)) return null;
   const { model } = openModel(file, new Sink());
   const rw = new Rewriter();
   const defaults = new Map<string, HostTensor>();
@@ -44,9 +53,10 @@ export function requiredInputs(file: string): RequiredInputs | null {
 }
 
 /** False also for what is no model, or says something strange of itself: who loads and who feeds it will say so. */
-function hasOptionalInputs(file: string): boolean {
+function hasDefaults(file: string): boolean {
   try {
-    return describedIn(readModelMetadata(file), ADAPTER_KEY, file)?.residence === OPTIONAL_INPUTS;
+    const meta = readModelMetadata(file);
+    return meta.has(LOGITS_KEY) || describedIn(meta, ADAPTER_KEY, file)?.residence === OPTIONAL_INPUTS;
   } catch (cause) {
     if (cause instanceof TfcError) return false;
     throw cause;
@@ -55,7 +65,9 @@ function hasOptionalInputs(file: string): boolean {
 
 function hostTensorOf(tensor: Tensor): HostTensor | null {
   const { dtype, shape } = tensor;
-  if (!isElementType(dtype) || !isFloating(dtype)) return null;
+  if (!isElementType(dtype)) return null;
+  if (dtype === "int64") return tensorFrom(dtype, shape, (i) => numbers(tensor)?.[i] ?? 0);
+  if (!isFloating(dtype)) return null;
   return { dtype, dims: shape, data: elementsFrom(dtype, tensor.bytes()) };
 }
 

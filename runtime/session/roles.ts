@@ -27,8 +27,10 @@ export type Role =
   | "blockTable"
   /** the place in a paged cache that each token goes to */
   | "slots"
-  /** indices of the tokens whose logits are wanted */
+  /** indices of the tokens whose logits are wanted: [logits], or [batch, logits] */
   | "logitRows"
+  /** of how many of the last tokens logits are wanted, 0 for all */
+  | "logitCount"
   /** whether the half of a merged graph that reads the cache runs */
   | "usesCache"
   | "other";
@@ -45,6 +47,7 @@ const rules: readonly Rule[] = [
   ["rowStarts", /cu_seqlens|cumulative|query_start/, whole],
   ["blockTable", /block_?table/, whole],
   ["slots", /slot/, whole],
+  ["logitCount", /^(num_)?logits_to_keep$/, whole],
   ["logitRows", /logits?_ind/, whole],
   ["pages", /past|cache/, (port) => isFloating(port.dtype) && isPaged(port)],
   ["total", /total_seq|total_len|nonpad_kv/, whole],

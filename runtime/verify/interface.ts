@@ -22,9 +22,17 @@ export function checkChoice(
     throw inputError("ADAPTER_IDS_NONE", { file }, {});
 }
 
-/** @throws TfcError VERIFY_INTERFACE when inputs, but for those of adapters, or outputs differ in name or type */
-export function checkInterface([base, compiled]: Pair<Session>, feeders: Pair<AdapterFeeder>): void {
-  const [inputs, others] = [feeders[0].ownInputs, feeders[1].ownInputs];
+/**
+ * @param chooses the input of the compiled graph alone that chooses positions, or null
+ * @throws TfcError VERIFY_INTERFACE when inputs, but for those of adapters, or outputs differ in name or type
+ */
+export function checkInterface(
+  [base, compiled]: Pair<Session>,
+  feeders: Pair<AdapterFeeder>,
+  chooses: Port | null,
+): void {
+  const inputs = feeders[0].ownInputs;
+  const others = feeders[1].ownInputs.filter((port) => port !== chooses);
   for (const what of ["inputs", "outputs"] as const) {
     const [a, b] = what === "inputs" ? [inputs, others] : [base.outputs, compiled.outputs];
     const [missing, extra] = [unmatched(a, b), unmatched(b, a)];

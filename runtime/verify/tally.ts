@@ -93,16 +93,20 @@ export class Tally {
   readonly #differences: Entry[] = [];
   readonly #noise = new Map<string, Noise>();
   readonly #allowed: Allowed;
+  /** The largest that was allowed. */
+  #share = 0;
   #outputs = 0;
 
   constructor(allowed: Allowed) {
     this.#allowed = allowed;
   }
 
-  add(sizes: Case, want: Tensors, got: Tensors): void {
-    this.#cases.push(sizes);
+  /** @param allowed Default: as everywhere. */
+  add(sizes: Case, want: Tensors, got: Tensors, allowed: Allowed = this.#allowed): void {
+    if (!this.#cases.includes(sizes)) this.#cases.push(sizes);
     this.#outputs = want.size;
-    const { tolerance, halfUlps, share } = this.#allowed;
+    const { tolerance, halfUlps, share } = allowed;
+    this.#share = Math.max(this.#share, share ?? 0);
     for (const [output, tensor] of want) {
       const other = got.get(output);
       if (other === undefined) continue;
@@ -135,13 +139,13 @@ export class Tally {
     const all = this.#differences;
     const unequal = all.filter(({ difference }) => !difference.exact);
     const same = all.every((entry) => this.#isSame(entry));
-    const { tolerance, halfUlps, share = 0 } = this.#allowed;
+    const { tolerance, halfUlps } = this.#allowed;
     const [worst] = unequal.toSorted((a, b) => this.#severity(b) - this.#severity(a));
     return {
       optimizations,
       tolerance,
       halfUlps,
-      share,
+      share: this.#share,
       cases: this.#cases,
       outputs: this.#outputs,
       maxAbs: largest(all.map(({ difference }) => difference.maxAbs)),

@@ -7,6 +7,7 @@ import type { Session } from "../session/session.ts";
 import type { Port, Tensors } from "../session/tensor.ts";
 import { defaultCases, fitCases, type Skipped } from "./cases.ts";
 import { checkChoice, checkInterface, checkSizes, type Pair } from "./interface.ts";
+import { ChosenLogits } from "./logits.ts";
 import { measureNoise } from "./noise.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Allowed, type Level, type LevelReport } from "./tally.ts";
@@ -120,11 +121,16 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
   const [base, compiled] = pair;
   const feeders = [new AdapterFeeder(base, options), new AdapterFeeder(compiled, options)] as const;
   checkChoice(compiled.file, feeders, options);
-  checkInterface(pair, feeders);
+  const chosen = new ChosenLogits(feeders[0].ownInputs, compiled);
+  checkInterface(pair, feeders, chosen.input);
   checkSizes(base.file, base.inputs, options.symbols ?? new Map<string, number>());
   const asked = options.cases ?? defaultCases;
   const { cases, skipped: unfit } = fitCases(withSizes(base.inputs, options.symbols), asked);
   const tally = new Tally(allowedAt(level, base, options));
+  const allowedOfPart = allowedAt(level, base, {
+    ...options,
+    share: Math.max(options.share ?? 0, PART_SHARE),
+  });
   const skipped: Skipped[] = [];
   const room = sharedLength(compiled.file);
   for (const [i, sizes] of cases.entries()) {
@@ -140,11 +146,17 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
       skipped.push({ case: sizes, reason: `the base model refuses it: ${want.diagnostics[0]?.found ?? ""}` });
       continue;
     }
-    const given = feeders[1].complete(feeds, sizes);
-    tally.add(sizes, want, await runCompiled(compiled, given, sizes, { level, room }));
+    for (const asked of chosen.asked(want)) {
+      const own = feeders[1].complete(new Map([...feeds, ...asked.feeds]), sizes);
+      const got = await runCompiled(compiled, own, sizes, { level, room });
+      tally.add(sizes, asked.want, got, asked.isPart ? allowedOfPart : undefined);
+    }
   }
   return { provider: base.provider, tally, ran: cases.length - skipped.length, unfit, skipped };
 }
+
+/** Products of fewer rows add up in another order: what that makes of logits, as a share of the largest. */
+const PART_SHARE = 1e-5;
 
 function allowedAt(level: Level, base: Session, options: VerifyOptions): Allowed {
   const { share = 0 } = options;

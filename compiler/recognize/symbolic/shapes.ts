@@ -101,6 +101,9 @@ export class Shapes {
         return this.#product(node);
       case "Split":
         return this.#split(node, value.index);
+      case "DynamicQuantizeLinear":
+        // Scale and zero point are one for all.
+        return value.index === 0 ? this.of(node.input(0)) : [];
       case "Conv":
         return this.#convolved(node);
       case "ScatterND":
