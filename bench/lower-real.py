@@ -9,6 +9,8 @@ perplexity   of the page, by the likelihood of each token behind those before it
 answer       what is said to QUESTION with the model's chat template, the likeliest token each time
 
 An answer is {"seconds", "tokens"}, {"value"} or {"error"}.
+
+`python lower-real.py quantize SOURCE.gguf OUT.gguf` makes Q4_0 of another GGUF by llama.cpp's own quantizer.
 """
 
 import json
@@ -144,7 +146,20 @@ def texts_of(hf: str, page: str) -> dict:
     }
 
 
+def quantize(source: str, target: str) -> None:
+    """Q4_0, for which llama.cpp has its fastest kernels on CPUs."""
+    import llama_cpp
+
+    settings = llama_cpp.llama_model_quantize_default_params()
+    settings.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0
+    settings.allow_requantize = True
+    if llama_cpp.llama_model_quantize(source.encode(), target.encode(), settings) != 0:
+        raise SystemExit(f"llama.cpp does not quantize {source}")
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["quantize"]:
+        return quantize(*sys.argv[2:])
     plan = json.loads(sys.stdin.readline())
     texts = texts_of(plan["hf"], plan["page"])
     engines = {}
