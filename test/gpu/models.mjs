@@ -110,17 +110,18 @@ export async function writeAdapter(base, folder, name, adapter) {
 /**
  * Compiles graphs of one base, in its folder.
  *
+ * @param prefix of their files' names, for these alone
  * @param graphs `{ name, options, … }`
  * @returns the same with `file`, or with `missing`: why there is none
  */
-export async function compileAll(base, folder, graphs) {
+export async function compileAll(base, folder, prefix, graphs) {
   const made = [];
   for (const [i, { options, ...graph }] of graphs.entries()) {
     if (options === undefined) {
       made.push({ ...graph, file: base });
       continue;
     }
-    const output = join(folder, `graph-${i}.onnx`);
+    const output = join(folder, `${prefix}-${i}.onnx`);
     try {
       await compile({ input: base, output, ...options });
       const weights = options.residence === "inputs" ? adapterFile(output) : undefined;
