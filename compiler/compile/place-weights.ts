@@ -11,6 +11,7 @@ import type { Value } from "../ir/value.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { isInside } from "../onnx/external.ts";
 import type { OutputFiles, Progress } from "../onnx/output.ts";
+import { packedFiles, type PackedFile } from "./packed-weights.ts";
 
 /** The words for {@link WeightMode}. */
 export const weightModes = ["link", "copy", "inline"] as const;
@@ -19,7 +20,8 @@ export const weightModes = ["link", "copy", "inline"] as const;
  *
  * - `link`: nothing is copied. An output in the base's folder refers to the weights where they lie, also inside the
  *   base .onnx file; one in another folder gets hard links of the files, in a folder of its own beside it.
- * - `copy`: external files are copied to a folder beside the output, inline weights into the output.
+ * - `copy`: external files are copied to a folder beside the output, of those that the output reads less than half of
+ *   only that; inline weights go into the output.
  * - `inline`: all weights are written into the output.
  *
  * Without a mode it is `link` in the base's folder and `copy` elsewhere: the onnx Python package refuses external
@@ -63,9 +65,11 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
     return beside;
   };
   // A file holds many tensors, and to find its place asks the file system.
+  const knownMode = remembered(modeOf);
   const place: Refer = {
-    modeOf: remembered(modeOf),
+    modeOf: knownMode,
     location: remembered(locationOf),
+    packed: packedFiles(tensorsOf(model), (file) => knownMode(file) === "copy"),
   };
   for (const value of initializersDeep(model.graph)) {
     const tensor = value.constant;
@@ -75,7 +79,7 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
     if (placed !== null) rw.setConstant(value, placed);
   }
   for (const node of allNodes(model)) placeAttributes(node, rw, place);
-  await stage(needed, placement);
+  await stage(needed, place.packed, placement);
 }
 
 /** How the emitted graph gets the bytes of a file. */
@@ -83,6 +87,8 @@ interface Refer {
   readonly modeOf: (file: string) => WeightMode;
   /** Its location in the base's folder, or beside the output. */
   readonly location: (file: string) => string;
+  /** The files of which only what is read is copied. */
+  readonly packed: ReadonlyMap<string, PackedFile>;
 }
 
 function remembered<T>(ask: (file: string) => T): (file: string) => T {
@@ -97,13 +103,25 @@ function remembered<T>(ask: (file: string) => T): (file: string) => T {
 /** Links or copies what is to lie beside the output: paths to be, by the files they come from. */
 async function stage(
   needed: ReadonlyMap<string, string>,
+  packed: ReadonlyMap<string, PackedFile>,
   { mode, base, output, files, sink, progress }: Placement,
 ): Promise<void> {
   for (const [from, to] of needed) {
     // A base in a folder named like the one its weights would go to.
     if (sameEntry(from, to)) throw inputError("OUTPUT_IS_INPUT", { file: base }, { file: to });
   }
-  if (mode !== "link") return files.copy([...needed], progress);
+  for (const [from, to] of needed) {
+    const parts = packed.get(from);
+    if (parts === undefined) continue;
+    files.prepare(to, parts.size);
+    await files.stage(to, (temporary) =>
+      files.write(temporary, parts.pieces, (done) => progress?.(to, done, parts.size)),
+    );
+  }
+  if (mode !== "link") {
+    const whole = [...needed].filter(([from]) => !packed.has(from));
+    return files.copy(whole, progress);
+  }
   const how = new Map<string, "link" | "copy">();
   for (const [from, to] of needed) how.set(from, await files.link(from, to, progress));
   const [linked, copied] = (["link", "copy"] as const).map((one) =>
@@ -161,13 +179,29 @@ function placeTensor(tensor: Tensor, range: ByteRange, refer: Refer): Tensor | n
   if (mode === "inline") return storage.kind === "external" ? tensor.stored({ kind: "inline", range }) : null;
   // Inline bytes are referred to in the base file itself; a copy writes them into the new file instead.
   if (storage.kind !== "external" && (mode === "copy" || range.length < WORTH_LINKING)) return null;
-  return tensor.stored({ kind: "external", location: refer.location(range.file), range });
+  const offset = refer.packed.get(range.file)?.offsetOf(range) ?? range.offset;
+  return tensor.stored({
+    kind: "external",
+    location: refer.location(range.file),
+    range: { ...range, offset },
+  });
 }
 
 /** The initializers of a graph and of the graphs inside it. */
 function* initializersDeep(graph: Graph): Generator<Value, void, void> {
   yield* graph.initializers;
   for (const node of nodesDeep(graph)) for (const inner of node.subgraphs) yield* inner.initializers;
+}
+
+/** Every tensor of a model: initializers, and attributes also inside functions. */
+function* tensorsOf(model: Model): Generator<Tensor, void, void> {
+  for (const { constant } of initializersDeep(model.graph)) if (constant !== undefined) yield constant;
+  for (const node of allNodes(model)) {
+    for (const attr of node.attributes.values()) {
+      if (attr.kind === "tensor") yield attr.value;
+      if (attr.kind === "tensors") yield* attr.value;
+    }
+  }
 }
 
 function* allNodes(model: Model): Generator<Node, void, void> {

@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { compile } from "../../compiler/compile/compile.ts";
+import { verifyCompiled } from "../../compiler/compile/verify/verify-compiled.ts";
 import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
@@ -51,7 +52,7 @@ describe("compiling with quantized weights", () => {
     [{ block: 32 }, "OPTION_UNUSED"],
     [{ symmetric: true }, "OPTION_UNUSED"],
     [{ quantize: "int4", block: 24 }, "OPTION_OUT_OF_RANGE"],
-    [{ quantize: "int2" }, "OPTION_OUT_OF_RANGE"],
+    [{ quantize: "int2" }, "OPTION_UNKNOWN_VALUE"],
   ])("refuses %p", async (options, code) => {
     const given = { input, output: path.join(folder, "refused.onnx"), ...options } as never;
     await expect(compile(given)).rejects.toMatchObject({ code });
@@ -66,5 +67,25 @@ describe("compiling with quantized weights", () => {
       compile({ input: base, output: path.join(folder, "twice.onnx"), quantize: "int4" }),
     ).rejects.toMatchObject({ code: "QUANTIZE_NOTHING" });
     expect(readFileSync(base)).toEqual(before);
+  });
+});
+
+describe("a copy of the base's weights", () => {
+  const base = "samples/models/austen-llama/dynamo/model.onnx";
+  const bytesOf = (output: string): number =>
+    statSync(path.join(path.dirname(output), "model.base", "model.onnx.data")).size;
+
+  it("holds no floats that quantized ones stand for, and the graph runs with it", async () => {
+    const output = path.join(folder, "copied", "model.onnx");
+    await compile({ input: base, output, quantize: "int8", adapters: false, weights: "copy" });
+    expect(bytesOf(output)).toBeLessThan(statSync(`${path.dirname(base)}/model.onnx.data`).size / 2);
+    const cases = [{ batch: 1, sequence: 4, past: 0 }];
+    expect(await verifyCompiled(base, output, { cases, levels: ["all"] })).toMatchObject({ same: true });
+  });
+
+  it("is the whole file where most of it is read", async () => {
+    const output = path.join(folder, "whole", "model.onnx");
+    await compile({ input: base, output, adapters: false, weights: "copy" });
+    expect(bytesOf(output)).toBe(statSync(`${path.dirname(base)}/model.onnx.data`).size);
   });
 });
