@@ -4,6 +4,8 @@ import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { kernelsOf } from "../../compiler/ops/kernels/kernels.ts";
+import type { Provider } from "../../compiler/ops/providers.ts";
 import type { Context } from "../../compiler/pass/pass.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
 import {
@@ -21,7 +23,14 @@ import { raiseOpset, redefined } from "./_opset.ts";
 export const ATTENTION_OPSET = 23;
 
 /** Writes attention with caches that grow: keys and values go into the op as the caches hold them. */
-export function growing({ model, rewriter, sink, analysis, count }: Context<LoweringOptions>): BlockVisitor {
+export function growing({
+  model,
+  options,
+  rewriter,
+  sink,
+  analysis,
+  count,
+}: Context<LoweringOptions>): BlockVisitor {
   const prover = new AttentionProver(knownShapes(analysis(viewDecoder)));
   const found = new Map<Attention, ExactAttention>();
   let raised: string | null | undefined;
@@ -38,7 +47,10 @@ export function growing({ model, rewriter, sink, analysis, count }: Context<Lowe
         const exact = found.get(block);
         if (exact === undefined) return;
         if (raised === undefined) {
-          raised = redefined(model, ["Attention"]) ?? raiseOpset(model, rewriter, ATTENTION_OPSET);
+          raised =
+            missing(options.provider) ??
+            redefined(model, ["Attention"]) ??
+            raiseOpset(model, rewriter, ATTENTION_OPSET);
           if (raised !== null) sink.report("ATTENTION_KEPT", placeOf(block.anchor.node), { why: raised });
         }
         if (raised !== null) return;
@@ -47,6 +59,12 @@ export function growing({ model, rewriter, sink, analysis, count }: Context<Lowe
       },
     },
   };
+}
+
+/** Why an op is of no use on a provider; null where it has kernels of it. */
+function missing(provider: Provider): string | null {
+  const known = kernelsOf("Attention")?.kernels[provider] ?? [];
+  return known.length > 0 ? null : `onnxruntime has no kernel of Attention on ${provider}`;
 }
 
 function lower(

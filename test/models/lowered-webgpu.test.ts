@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { compile } from "../../compiler/compile/compile.ts";
+import { inspect } from "../../compiler/compile/inspect.ts";
+import { verifyCompiled } from "../../compiler/compile/verify/verify-compiled.ts";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "tfc-webgpu-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const written = [
+  "families/llama2-dynamo",
+  "families/gemma2-dynamo",
+  "new-families/phi-dynamo",
+  "new-families/olmo2-dynamo",
+];
+
+describe("a graph lowered for WebGPU", () => {
+  it.each(written)("computes what %s does, and has norms as ops there", async (name) => {
+    const [input, output] = [join("samples/models", name, "model.onnx"), join(folder, `${name}.onnx`)];
+    const { diagnostics } = await compile({ input, output, for: "webgpu", weights: "inline" });
+    const kept = diagnostics.filter(({ code }) => code === "ATTENTION_KEPT");
+    expect(kept.map(({ found }) => found)).toEqual(["onnxruntime has no kernel of Attention on webgpu"]);
+    expect(diagnostics.filter(({ code }) => code === "NORM_KEPT")).toEqual([]);
+    const { placement } = inspect(output, { for: "webgpu" });
+    const norms = placement?.nodes.filter(({ op }) => op.endsWith("Normalization")) ?? [];
+    expect(norms.length).toBeGreaterThan(2);
+    expect(norms.filter(({ provider }) => provider !== "webgpu")).toEqual([]);
+    expect((await verifyCompiled(input, output)).same).toBe(true);
+  });
+});
