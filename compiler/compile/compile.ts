@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { Sink } from "../diagnostics/sink.ts";
+import { convertDtype } from "../../passes/index.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
@@ -89,7 +90,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   if (options.for !== undefined) new Rewriter().setMeta(model, LOWERED_KEY, options.for);
-  if (plan.dtype !== null) new Rewriter().setMeta(model, DTYPE_KEY, plan.dtype);
+  const isConverted = passes.some(({ pass, changed }) => pass === convertDtype.name && changed);
+  if (plan.dtype !== null && isConverted) new Rewriter().setMeta(model, DTYPE_KEY, plan.dtype);
   if (plan.quantize !== null) new Rewriter().setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
   if (plan.maxLength !== null) new Rewriter().setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
   if (options.strict === true) refuseWarnings(sink);

@@ -98,6 +98,10 @@ export const runningCodes = {
     found: "what cannot be compared with a base and an adapter",
     fix: "compare with logits that another program recorded, by `--logits`",
   })),
+  VERIFY_WIDENED: note(() => ({
+    what: "the CPU has no kernels for bfloat16: the graph is computed in float32, with its rounded weights",
+    fix: "give --provider cuda to run it in its own type",
+  })),
   VERIFY_BFLOAT16: error((p: { name: string }) => ({
     what: `the graph cannot be run from here: ${JSON.stringify(p.name)} is bfloat16, which JavaScript cannot hold`,
     wanted: "inputs and outputs of other types",

@@ -2,16 +2,19 @@ import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { TfcError } from "../../diagnostics/error.ts";
 import { checkModelFile } from "../../onnx/check/check.ts";
+import type { HalfType } from "../../ir/dtype.ts";
 import { LOWERED_KEY } from "../../ops/providers.ts";
 import type { Apart } from "./apart/reference.ts";
 export type { Apart } from "./apart/reference.ts";
 export type { QuantizedReport } from "./quantized.ts";
 import { checkBfloat16 } from "./bfloat16.ts";
 import { controlOf } from "./control.ts";
+import { convertedTo, roundingOf, writeComparable } from "./converted/converted.ts";
 import { headSizes } from "./head-sizes.ts";
-import { adviceOf, relationOf } from "./relation.ts";
+import { adviceOf, relationOf, type Relation } from "./relation.ts";
 import { quantizationOf, type QuantizedReport } from "./quantized.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
+import { TemporaryModels } from "./temporary.ts";
 import { verifyLoaded } from "./verify-loaded.ts";
 import { verifyLowered } from "./verify-lowered.ts";
 
@@ -62,6 +65,19 @@ export async function verifyCompiled(
   if (note !== null) notice?.(note);
   checkStandard(base, compiled);
   const symbols = new Map([...headSizes(base), ...(options.symbols ?? [])]);
+  const type = convertedTo(base, compiled);
+  if (type !== null)
+    return verifyConverted(
+      base,
+      compiled,
+      {
+        ...options,
+        ...(load === undefined ? {} : { load }),
+        symbols,
+        ...(notice === undefined ? {} : { notice }),
+      },
+      type,
+    );
   if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
   const metadata = readModelMetadata(compiled);
   const quantize = quantizationOf(metadata);
@@ -78,6 +94,29 @@ export async function verifyCompiled(
   }
 }
 
+/** Runs a graph that was converted, in a form that has its base's types outside. */
+async function verifyConverted(
+  base: string,
+  compiled: string,
+  { notice, load, ...options }: VerifyCompiledOptions,
+  type: HalfType,
+): Promise<VerifyCompiledReport> {
+  const models = new TemporaryModels(base, compiled);
+  try {
+    const how = { type, provider: options.provider ?? "cpu", models };
+    const { file, note } = await writeComparable(base, compiled, how);
+    if (note !== null) notice?.(note);
+    const quantize = quantizationOf(readModelMetadata(compiled));
+    const rounding = roundingOf(type, quantize !== null);
+    if (load !== undefined)
+      return { ...(await verifyLoaded(base, file, { ...options, load }, rounding)), compiled };
+    const report = { ...(await verifyLowered(base, file, quantize, options, rounding)), compiled };
+    return { ...report, difference: report.same ? null : differenceOf(report, type) };
+  } finally {
+    models.remove();
+  }
+}
+
 /** Refuses a compiled graph that breaks the ONNX standard where its base does not; onnxruntime may take it, or crash. */
 export function checkStandard(base: string, compiled: string): void {
   const found = checkModelFile(compiled);
@@ -90,7 +129,7 @@ function wantedOf(compiled: string): string {
     : "what the base computes with the numbers that its quantized weights stand for";
 }
 
-function differenceOf({ base, compiled, levels }: Report): Diagnostic {
+function differenceOf({ base, compiled, levels }: Report, type: HalfType | null = null): Diagnostic {
   const level = levels.find(({ same }) => !same);
   const worst = level?.worst;
   return diagnostic(
@@ -100,7 +139,21 @@ function differenceOf({ base, compiled, levels }: Report): Diagnostic {
       output: worst?.output ?? "",
       wanted: `${wantedOf(compiled)}, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
       found: worst?.detail ?? "",
-      fix: adviceOf(relationOf(base, compiled), level?.noise.some(({ isExcuse }) => isExcuse) === true),
+      fix: fixOf(
+        type,
+        relationOf(base, compiled),
+        level?.noise.some(({ isExcuse }) => isExcuse) === true,
+        quantizationOf(readModelMetadata(compiled)) !== null,
+      ),
     },
   );
+}
+
+/** Of a converted graph what differs may be half precision itself. */
+function fixOf(type: HalfType | null, relation: Relation, isNoisy: boolean, isQuantized: boolean): string {
+  if (type === null || relation !== "fresh") return adviceOf(relation, isNoisy);
+  if (isQuantized)
+    return `weights of ${type} are quantized to other integers now and then than those of the base: verify what is compiled without \`dtype\`, and without \`quantize\``;
+  const range = type === "float16" ? ", or convert to bf16, if numbers pass what float16 holds" : "";
+  return `it is more than ${type} usually makes of this model: allow more by --tolerance${range}`;
 }

@@ -6,6 +6,7 @@ import { inputError } from "../../diagnostics/error.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
 import type { AdapterFile } from "../../weights/adapter-file.ts";
 import { writeReference, type Apart, type ReferenceOptions, type Written } from "./apart/reference.ts";
+import type { Rounding } from "./converted/converted.ts";
 import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
 import { otherWeights } from "./apart/other-weights.ts";
 import { adviceOf, relationOf } from "./relation.ts";
@@ -13,11 +14,8 @@ import { distanceOf, exactOf, quantizationOf, type QuantizedReport } from "./qua
 import { TemporaryModels } from "./temporary.ts";
 import type { VerifyCompiledOptions } from "./verify-compiled.ts";
 
-/** Sums of another order: of logits of the order of 10 that leaves this much. */
-export const APART_TOLERANCE = 1e-4;
-
-/** And of larger ones this much of the largest. */
-export const APART_SHARE = 2e-5;
+/** Sums of another order: of logits of the order of 10 that leaves 1e-4, and of larger ones this share of the largest. */
+export const APART: Rounding = { tolerance: 1e-4, share: 2e-5, as: null };
 
 /** A model adds up what adapters add in half precision, too: more than where nothing is added. */
 const APART_ULPS = 8;
@@ -45,6 +43,7 @@ export async function verifyLoaded(
   base: string,
   compiled: string,
   { load, adapterIds, ...options }: VerifyCompiledOptions & { readonly load: string },
+  rounding: Rounding = APART,
 ): Promise<LoadedReport> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
   const { readAdapter } = await import("../../weights/read-adapter.ts");
@@ -74,8 +73,8 @@ export async function verifyLoaded(
     };
     const report = await verify(file, await exactOf(models, compiled, quantize), {
       ...fed,
-      ...allowedOf(options),
-      control: controlOf(write, options),
+      ...allowedOf(options, rounding),
+      control: controlOf(write, options, rounding),
       controlFor: "roundings",
       draws: { input: DRAW_INPUT, values: DRAWS },
     });
@@ -95,22 +94,22 @@ export async function verifyLoaded(
 /** Writes base and adapter apart from the compiled graph. */
 type Write = (more?: Partial<ReferenceOptions>) => Promise<{ readonly file: string; readonly made: Written }>;
 
-function allowedOf(options: VerifyOptions): VerifyOptions {
+function allowedOf(options: VerifyOptions, rounding: Rounding): VerifyOptions {
   return {
-    tolerance: options.tolerance ?? APART_TOLERANCE,
-    toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
+    tolerance: options.tolerance ?? rounding.tolerance,
+    toleranceExact: options.toleranceExact ?? options.tolerance ?? rounding.tolerance,
     toleranceUlps: options.toleranceUlps ?? APART_ULPS,
-    share: APART_SHARE,
+    share: rounding.share,
   };
 }
 
 /** The same with what modules read changed as roundings do. */
-function controlOf(write: Write, options: VerifyOptions): () => Promise<string | null> {
+function controlOf(write: Write, options: VerifyOptions, rounding: Rounding): () => Promise<string | null> {
   // Who says what is allowed exactly means no more than that.
   const isStrict = options.toleranceExact !== undefined || options.toleranceUlps !== undefined;
   return async () => {
     if (isStrict) return null;
-    const { file, made } = await write({ jitters: true });
+    const { file, made } = await write({ jitters: true, jitterAs: rounding.as });
     return made.jittered === 0 ? null : file;
   };
 }

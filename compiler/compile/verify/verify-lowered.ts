@@ -6,7 +6,8 @@ import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
 import { writeReference } from "./apart/reference.ts";
 import { distanceOf, exactOf, type QuantizedReport } from "./quantized.ts";
 import { isOfPlace, TemporaryModels } from "./temporary.ts";
-import { APART_SHARE, APART_TOLERANCE } from "./verify-loaded.ts";
+import type { Rounding } from "./converted/converted.ts";
+import { APART } from "./verify-loaded.ts";
 
 /** No adapter: what is written with it is the base. */
 const NONE: AdapterFile = {
@@ -29,6 +30,7 @@ export async function verifyLowered(
   compiled: string,
   quantize: QuantizeOptions | null,
   options: VerifyOptions,
+  rounding: Rounding = APART,
 ): Promise<Report & { readonly quantized?: QuantizedReport }> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
   const models = new TemporaryModels(base, compiled);
@@ -37,7 +39,7 @@ export async function verifyLowered(
   const control = async (): Promise<string | null> => {
     if (isStrict) return null;
     try {
-      const how = { merges: false, force: true, jitters: true, quantize };
+      const how = { merges: false, force: true, jitters: true, jitterAs: rounding.as, quantize };
       const { file, made } = await models.make((output) => writeReference(base, NONE, output, how));
       return made.jittered === 0 ? null : file;
     } catch (error) {
@@ -57,9 +59,9 @@ export async function verifyLowered(
       control,
       controlFor: "roundings",
       draws: { input: DRAW_INPUT, values: DRAWS },
-      tolerance: options.tolerance ?? APART_TOLERANCE,
-      toleranceExact: options.toleranceExact ?? options.tolerance ?? APART_TOLERANCE,
-      share: options.toleranceExact === undefined ? APART_SHARE : 0,
+      tolerance: options.tolerance ?? rounding.tolerance,
+      toleranceExact: options.toleranceExact ?? options.tolerance ?? rounding.tolerance,
+      share: options.toleranceExact === undefined ? rounding.share : 0,
     });
     const quantized =
       quantize === null ? {} : { quantized: await distanceOf(base, compiled, quantize, options) };

@@ -28,23 +28,27 @@ export const DRAWS: readonly number[] = [4096, 5023, 6007, 7219];
  * x + x·s·sin(d·x) for each draw d. What that makes of the outputs is what a model makes of roundings, whatever it holds: a matrix
  * product then errs by a share of its terms, not of their sum, as one in another order does.
  *
+ * @param as the type whose roundings are meant; by default that of each value
  * @returns how many values are changed
  */
-export function jitter(model: Model, rw: Rewriter, ends: Iterable<End>): number {
+export function jitter(model: Model, rw: Rewriter, ends: Iterable<End>, as: DType | null = null): number {
   const draw = rw.value(model.loc, DRAW_INPUT, tensorType("float", []));
   const done = new Set<Value>();
   for (const { input, dtype } of ends) {
     const type = asTensor(input.type)?.dtype ?? dtype;
     if (done.has(input) || type === null || !isFloat(type)) continue;
-    if (jitterOne(rw, input, type, draw)) done.add(input);
+    if (jitterOne(rw, input, { type, share: SHARES[as ?? type], draw })) done.add(input);
   }
   if (done.size > 0) rw.addInput(model.graph, draw);
   return done.size;
 }
 
 /** Computes in float, or in double; what is no node's result stays. */
-function jitterOne(rw: Rewriter, value: Value, type: DType, draw: Value): boolean {
-  const share = SHARES[type];
+function jitterOne(
+  rw: Rewriter,
+  value: Value,
+  { type, share, draw }: { readonly type: DType; readonly share: number | undefined; readonly draw: Value },
+): boolean {
   if (value.producer === null || share === undefined) return false;
   const readers = new Set<Use>([...value.uses].filter((use) => use.kind === "input"));
   const b = new Builder(rw, after(value.producer));

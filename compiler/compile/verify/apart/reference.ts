@@ -7,6 +7,7 @@ import {
 } from "../../../../passes/index.ts";
 import { inputError, TfcError } from "../../../diagnostics/error.ts";
 import { Sink } from "../../../diagnostics/sink.ts";
+import type { HalfType } from "../../../ir/dtype.ts";
 import type { Model } from "../../../ir/model.ts";
 import { Rewriter } from "../../../ir/rewriter.ts";
 import { openModel } from "../../../onnx/open.ts";
@@ -50,6 +51,8 @@ export interface ReferenceOptions {
   readonly force: boolean;
   /** Whether all that modules read is changed as roundings do: see {@link jitter}. */
   readonly jitters?: boolean;
+  /** The type whose roundings those are; null for each value's own. */
+  readonly jitterAs?: HalfType | null;
   /** How the weights are quantized whose numbers the graph has; null where they are the base's own. */
   readonly quantize?: QuantizeOptions | null;
 }
@@ -66,7 +69,7 @@ export async function writeReference(
   base: string,
   adapter: AdapterFile,
   output: string,
-  { merges, force, jitters = false, quantize = null }: ReferenceOptions,
+  { merges, force, jitters = false, jitterAs = null, quantize = null }: ReferenceOptions,
 ): Promise<Written> {
   const sink = new Sink();
   const { model } = openModel(base, sink);
@@ -93,7 +96,7 @@ export async function writeReference(
   const stands = standsOf(ends, model, { ...adapter, parts: rest });
   const rewriter = new Rewriter("verify");
   writeBeside(model, rewriter, { file: adapter.file, stands });
-  const jittered = jitters ? jitter(model, rewriter, [...ends.values()].flat()) : 0;
+  const jittered = jitters ? jitter(model, rewriter, [...ends.values()].flat(), jitterAs) : 0;
   await writeOutputs(model, sink, outputPaths(output), { base, weights: "link" });
   const apart = { merged, beside: rest.length, overrides: adapter.overrides.size };
   return { apart, jittered };
