@@ -3,6 +3,7 @@ import { convertDtype } from "./lower/convert-dtype.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
+import { hoistShapes } from "./lower/hoist-shapes.ts";
 import { lastLogits } from "./lower/last-logits.ts";
 import { lowerAttention } from "./lower/lower-attention.ts";
 import { lowerNorms } from "./lower/lower-norms.ts";
@@ -31,6 +32,7 @@ export const passes: readonly Pass[] = [
   lowerAttention,
   lowerNorms,
   lowerSkipNorms,
+  hoistShapes,
   lastLogits,
   outlineAttention,
   outlineMlp,
@@ -44,6 +46,7 @@ export {
   ALL_REPLACED,
   convertDtype,
   foldConditions,
+  hoistShapes,
   inlineFunctions,
   injectAdapters,
   lastLogits,

@@ -66,6 +66,7 @@ const rows: Readonly<Record<string, Row>> = {
   },
   "lower-norms": { part: "behind", ...lowering },
   "lower-skip-norms": { part: "behind", ...lowering },
+  "hoist-shapes": { part: "behind", ...lowering },
   "last-logits": {
     part: "behind",
     when: ({ lastLogits }) => lastLogits !== null,

@@ -10,7 +10,12 @@ import { has, opOf } from "./table.ts";
 const FURTHEST = 64;
 
 /** Ops whose result has the type of their first operand, beside those whose traits say so. */
-const likeFirst: ReadonlySet<string> = new Set(["Gemm", "Softmax", "TensorScatter"]);
+const likeFirst: ReadonlySet<string> = new Set(["Gemm", "Softmax", "TensorScatter", "Range"]);
+
+/** Ops whose result says what is true. */
+const truths: ReadonlySet<string> = new Set([
+  ...["Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "And", "Or", "Xor", "Not", "IsNaN"],
+]);
 
 /** The element type of a value, as it declares or as the ops before it make it; null when neither tells. */
 export function elementTypeOf(value: Value | null): DType | null {
@@ -20,10 +25,19 @@ export function elementTypeOf(value: Value | null): DType | null {
     const node = at.producer;
     if (node === null) return null;
     if (node.op === "Cast") return dtypeOf(node.int("to") ?? 0) ?? null;
+    if (node.op === "Shape" || node.op === "Size") return "int64";
+    if (node.op === "ConstantOfShape") return filling(node);
+    if (truths.has(node.op)) return "bool";
     const operand = likeOperand(node, at);
     return operand === null ? null : above(node.input(operand));
   });
   return type(value);
+}
+
+/** The type of what a ConstantOfShape fills its result with. */
+function filling(node: Node): DType {
+  const value = node.attributes.get("value");
+  return value?.kind === "tensor" ? value.value.dtype : "float";
 }
 
 /** The operand of whose type a result is; null where no operand says. */
@@ -34,10 +48,11 @@ function likeOperand(node: Node, result: Value): number | null {
   // The statistics of a norm have a type of their own; its results have that of the weight, where this is its own.
   if (norm !== null) return result.index === 0 ? (norm.weight ?? 0) : result.index === norm.sum ? 0 : null;
   if (rotary !== null) return 0;
+  if (likeFirst.has(node.op)) return 0;
   if (has(node, "shape") || has(node, "quantize") || has(node, "dequantize") || has(node, "filled"))
     return null;
   const keeps = (["view", "elementwise", "reduce", "product", "choose", "cut"] as const).some((trait) =>
     has(node, trait),
   );
-  return keeps || likeFirst.has(node.op) ? 0 : null;
+  return keeps ? 0 : null;
 }

@@ -187,7 +187,7 @@ export function isOutside(use: Use, members: ReadonlySet<Node>): boolean {
 }
 
 /** An attribute's kind and content; graphs are written apart. */
-function attributeText(attr: Exclude<Attribute, { readonly kind: "graph" | "graphs" }>): string {
+export function attributeText(attr: Exclude<Attribute, { readonly kind: "graph" | "graphs" }>): string {
   switch (attr.kind) {
     case "tensor":
       return tensorText(attr.value);
@@ -214,7 +214,7 @@ function attributeText(attr: Exclude<Attribute, { readonly kind: "graph" | "grap
 }
 
 /** Shapes, axes and scalars; a vector of floats is a weight, however short. */
-function isSmall(tensor: Tensor): boolean {
+export function isSmall(tensor: Tensor): boolean {
   const { storage } = tensor;
   // What is made when the output is written is a weight, and not to be made for a look at it.
   if (storage.kind === "strings" || storage.kind === "deferred") return false;

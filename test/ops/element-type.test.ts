@@ -30,8 +30,8 @@ it.each([
   ["norm", "float16"],
   ["sum", "float16"],
   ["scaled", "float16"],
-  ["size", null],
-  ["less", null],
+  ["size", "int64"],
+  ["less", "bool"],
   ["strange", null],
   ["behind", null],
 ])("%s is of %s", (name, type) => {

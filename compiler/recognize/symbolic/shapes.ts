@@ -4,6 +4,7 @@ import type { Value } from "../../ir/value.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
 import { opOf } from "../../ops/table.ts";
 import type { Expression } from "./expression.ts";
+import { attentionShape } from "./attention-shape.ts";
 import { sizeOfCut, type Cut } from "./cuts.ts";
 import { Polynomial } from "./polynomial.ts";
 
@@ -104,19 +105,27 @@ export class Shapes {
       case "DynamicQuantizeLinear":
         // Scale and zero point are one for all.
         return value.index === 0 ? this.of(node.input(0)) : [];
+      case "Tile":
+        return this.#repeated(node);
       case "Conv":
         return this.#convolved(node);
       case "ScatterND":
         return this.of(node.input(0));
       default:
-        return value.index === 0 ? this.#byTable(node) : null;
+        return this.#byTable(node, value.index);
     }
   }
 
   /** As the table of ops says it. */
-  #byTable(node: Node): Sizes | null {
-    const { rank, traits } = opOf(node);
-    if (rank === "first") return this.of(node.input(0));
+  #byTable(node: Node, result: number): Sizes | null {
+    const { rank, traits, norm, attention } = opOf(node);
+    if (attention !== null)
+      return result === 0 ? attentionShape(node, attention, (value) => this.of(value)) : null;
+    // The sum that a norm is of has the norm's shape.
+    if (result !== 0 && norm?.sum !== result) return null;
+    // Others have as many axes, and of other sizes: the best of a row, repeated or padded ones.
+    const keeps = !traits.has("choose") && !traits.has("best") && norm?.weight !== null;
+    if (rank === "first") return keeps ? this.of(node.input(0)) : null;
     if (traits.has("reduce")) return this.#reduced(node);
     if (rank === "most" || traits.has("elementwise")) return this.broadcast(node.inputs);
     return null;
@@ -287,6 +296,12 @@ export class Shapes {
     if (!a || !b || rows === undefined || columns === undefined || b.length < 2) return null;
     const batch = a.length >= b.length ? a.slice(0, -2) : b.slice(0, -2);
     return [...batch, rows, columns];
+  }
+
+  #repeated(node: Node): Sizes | null {
+    const [from, repeats] = [this.of(node.input(0)), this.vector(node.input(1))];
+    if (from === null || repeats?.length !== from.length) return null;
+    return from.map((size, axis) => size.times(repeats[axis] ?? Polynomial.ONE));
   }
 
   /** Of step one, with padding that is stated. */
