@@ -22,7 +22,7 @@ it.each([
   ["families/llama3-dynamo", 'Attention, of keys "present.0.key"'],
   ["families/llama3-torchscript", 'Attention, of keys "present.0.key"'],
   ["families/llama2-genai-fp32", "it is: com.microsoft::GroupQueryAttention"],
-  ["new-families/gpt-oss-dynamo", 'not proved: Concat "node_cat_8" stands between scores and Softmax'],
+  ["new-families/gpt-oss-dynamo", 'not proved: Concat "node_cat_8" joins sinks with the scores'],
 ])("explain says of %s what its attention would be as one op", async (name, said) => {
   const { stdout } = await tfcHere("explain", path.join(root, "samples/models", name, "model.onnx"));
   expect(stdout).toContain(`as one op  ${said}`);

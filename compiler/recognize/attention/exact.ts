@@ -6,6 +6,7 @@ import { Elements } from "../symbolic/elements.ts";
 import { Polynomial } from "../symbolic/polynomial.ts";
 import type { Shapes, ShapesLike } from "../symbolic/shapes.ts";
 import type { Anchor } from "./anchor.ts";
+import { recognizeSinks } from "./sinks.ts";
 
 /**
  * Attention as one op computes it: `softmax(cap(scale · query · keyᵀ) + mask) · value`, cap being `c · tanh(x / c)`. Each
@@ -130,7 +131,8 @@ interface Above {
 const HIDDEN = -1e4;
 
 /** Follows the scores to the Softmax, where each step must be one that attention ops have, in their order. */
-function stepsAbove({ between }: Anchor, scores: Node, softmax: Node, elements: Elements): Above | Inexact {
+function stepsAbove(anchor: Anchor, scores: Node, softmax: Node, elements: Elements): Above | Inexact {
+  const { between } = anchor;
   const path = new Set(between);
   let found: Above = { scale: 1, softcap: null, mask: null, isWide: false };
   // Behind Tanh the cap is 1 until something multiplies it.
@@ -158,6 +160,8 @@ function stepsAbove({ between }: Anchor, scores: Node, softmax: Node, elements: 
       found = { ...found, mask };
     } else if (node.op === "Cast") {
       found = { ...found, isWide: true };
+    } else if (node.op === "Concat" && recognizeSinks(anchor) !== null) {
+      return { why: `${nameOf(node)} joins sinks with the scores, and it is not proved what they do` };
     } else if (node.op !== "Identity") {
       return { why: `${nameOf(node)} stands between scores and Softmax` };
     }
