@@ -23,7 +23,7 @@ const decode = (past, rounds, rows = 1) => ({
 const prefill = (rounds) => ({ name: "prefill 512", rows: 1, past: 0, tokens: 512, rounds });
 
 /** @type {readonly Column[]} of the large model */
-export const LARGE = [decode(128, 24), decode(1024, 16), decode(4096, 10), decode(1024, 8, 4), prefill(4)];
+export const LARGE = [decode(128, 24), decode(1024, 16), decode(4096, 10), decode(1024, 8, 4), prefill(3)];
 
 /** @type {readonly Column[]} of the small one, whose steps take a millisecond */
 export const SMALL = [decode(128, 400), decode(1024, 200), prefill(20)];

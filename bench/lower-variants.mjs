@@ -77,13 +77,17 @@ function compiled(length) {
     ];
   };
   const int4 = ["--quantize", "int4"];
+  const alone = ([plain]) => [plain];
   return [
     ...one("fp32, joined caches", "joined", "fp32", []),
+    ...alone(one("fp32, joined caches, last logits", "joined-last", "fp32", ["--last-logits"])),
     ...one("fp32, shared caches", "shared", "fp32", shared),
-    ...one("fp32, shared caches, last logits", "last", "fp32", [...shared, "--last-logits"]),
-    ...one("int4, joined caches", "int4-joined", "int4", int4).slice(0, 1),
+    ...alone(one("fp32, shared caches, last logits", "shared-last", "fp32", [...shared, "--last-logits"])),
+    ...alone(one("int4, joined caches", "int4-joined", "int4", int4)),
     ...one("int4, shared caches", "int4", "int4", [...int4, ...shared]),
-    ...one("int4 symmetric, shared caches", "int4-symmetric", "int4", [...int4, "--symmetric", ...shared]),
+    ...alone(
+      one("int4 symmetric, shared caches", "int4-symmetric", "int4", [...int4, "--symmetric", ...shared]),
+    ),
   ];
 }
 
@@ -114,7 +118,8 @@ export function makeVariants(python, folder, variants) {
       const target = join(folder, file);
       if (by === "tool" && spawnSync(python, ["-c", `import ${needs}`]).status !== 0)
         return { ...variant, missing: "not installed" };
-      if (existsSync(target)) return variant;
+      // Other tools take minutes, and what tfc makes is what is looked at.
+      if (by !== "tfc" && existsSync(target)) return variant;
       try {
         if (by === "tfc")
           run(process.execPath, [
