@@ -31,7 +31,7 @@ export async function runReal(folder, settings) {
     return [machine(settings), realTable(results), realTargets(results)].join("\n\n");
   });
   console.log(text);
-  if (settings.write) writeSection("lower-real", text);
+  if (settings.write) await writeSection("lower-real", text);
 }
 
 function makeGraphs(work, folder, { python }) {

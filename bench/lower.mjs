@@ -51,7 +51,7 @@ export async function run(args) {
     return [machine(settings), ...parts].join("\n\n");
   });
   console.log(text);
-  if (values.write) writeSection("lower", text);
+  if (values.write) await writeSection("lower", text);
 }
 
 function lacks(what) {
@@ -179,11 +179,13 @@ print(", ".join(["Python " + platform.python_version()] + [f"{n} {m.version(n)}"
 }
 
 /** Puts text between `<!-- name: begin -->` and `<!-- name: end -->` in docs/benchmarks.md. */
-export function writeSection(name, text) {
+export async function writeSection(name, text) {
   const page = join(root, "docs/benchmarks.md");
   const [begin, end] = [`<!-- ${name}: begin -->`, `<!-- ${name}: end -->`];
   const before = readFileSync(page, "utf8");
   const [from, to] = [before.indexOf(begin), before.indexOf(end)];
   if (from < 0 || to < from) throw new Error(`docs/benchmarks.md has no place for "${name}"`);
-  writeFileSync(page, `${before.slice(0, from + begin.length)}\n\n${text}\n\n${before.slice(to)}`);
+  const after = `${before.slice(0, from + begin.length)}\n\n${text}\n\n${before.slice(to)}`;
+  const { format, resolveConfig } = await import("prettier");
+  writeFileSync(page, await format(after, { ...(await resolveConfig(page)), filepath: page }));
 }
