@@ -1,7 +1,7 @@
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { takeOver } from "../../compiler/ir/rewrite.ts";
+import { dropNode, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { constantOf } from "../../compiler/ops/constant.ts";
 import type { Trait } from "../../compiler/ops/op.ts";
@@ -23,17 +23,18 @@ export function shareRepeated(graph: Graph, rw: Rewriter): number {
   const [ids, known] = [new Ids(), new Map<string, Node>()];
   let count = 0;
   for (const node of [...graph.nodes]) {
-    if (!isRepeatable(node)) continue;
+    if (node.graph === null || !isRepeatable(node)) continue;
     const key = keyOf(node, ids);
     const first = known.get(key);
-    if (first === undefined) {
+    // What only a repeated node read has gone with it.
+    if (first?.graph !== graph) {
       known.set(key, node);
     } else if (node.outputs.every((value) => !value.isOutput)) {
       node.outputs.forEach((value, i) => {
         const twin = first.output(i);
         if (twin !== null) takeOver(rw, value, twin);
       });
-      rw.remove(node);
+      dropNode(rw, node);
       count++;
     }
   }
