@@ -24,7 +24,7 @@ export type {
   InspectedNode,
   OffReason,
 } from "./compile/inspection.ts";
-export { explain, type Explanation, type ExplainReport } from "./compile/explain.ts";
+export { explain, type Explanation, type ExplainOptions, type ExplainReport } from "./compile/explain.ts";
 export {
   verifyCompiled,
   type Apart,

@@ -72,3 +72,4 @@ export { headFollowsMerged, mergedWeights } from "./adapt/_merged.ts";
 export type { QuantizeOptions } from "./lower/quantize-weights.ts";
 export { residences, type Residence } from "./adapt/_adapter-values.ts";
 export type { Entry } from "./adapt/_entries.ts";
+export { sharedAttention } from "./lower/_sharing.ts";

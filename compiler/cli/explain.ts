@@ -1,9 +1,17 @@
 import { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
-import { integer } from "../pass/options.ts";
+import { providers } from "../ops/providers.ts";
+import { choice, integer } from "../pass/options.ts";
 import { printDiagnostics, printResult, rows } from "./output.ts";
 import { explain, type Explanation } from "../compile/explain.ts";
 
+interface Flags {
+  readonly layer?: string;
+  readonly for?: string;
+  readonly json: boolean;
+}
+
+const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
 const layerOption = integer({ help: "one layer only", default: 0, min: 0, max: 1_000_000 });
 
 /** `tfc explain <model>`: for each block, what every recognizer said, and for a missed one why. */
@@ -11,11 +19,16 @@ export function explainCommand(): Command {
   return new Command("explain")
     .description("say for each block what was found, value by value, and why a block was missed")
     .argument("<model>", "an .onnx file")
+    .option("--for <provider>", `say what --kv shared makes of attention: ${providers.join(", ")}`)
     .option("--layer <n>", "one layer only, counted from 0")
     .option("--json", "print one JSON object", false)
-    .action((file: string, flags: { readonly layer?: string; readonly json: boolean }) => {
+    .action((file: string, flags: Flags) => {
       const layer = flags.layer === undefined ? null : layerOption.check(flags.layer, "--layer");
-      const { blocks: all, refusal, diagnostics } = explain(file);
+      const {
+        blocks: all,
+        refusal,
+        diagnostics,
+      } = explain(file, flags.for === undefined ? {} : { for: providerOption.check(flags.for, "--for") });
       printDiagnostics(diagnostics);
       const blocks = all.filter((b) => layer === null || b.layer === layer);
       if (layer !== null && all.length > 0 && blocks.length === 0) {

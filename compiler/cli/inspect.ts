@@ -78,6 +78,10 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ...(report.lora === undefined ? [] : [["lora", loraText(report.lora)] as const]),
     ...(report.adapters === undefined ? [] : [["adapters", countsText(report.adapters)] as const]),
     ...(report.replaced === undefined ? [] : [["replaced", countsText(report.replaced)] as const]),
+    ...(report.loweredFor === undefined ? [] : [["lowered for", report.loweredFor] as const]),
+    ...(report.maxLength === undefined
+      ? []
+      : [["caches", `shared by past and present, ${grouped(report.maxLength)} positions`] as const]),
     ...(report.base === undefined ? [] : [["base", fingerprintName(report.base)] as const]),
   ]);
   const layers = groupAlike(view).map(({ from, to, text }) => [layersText(from, to), text] as const);

@@ -18,6 +18,9 @@ import { normWeight } from "../recognize/norm/weight.ts";
 import { recognizeNorm } from "../recognize/norm/norm.ts";
 import { knownShapes } from "../recognize/known-shapes.ts";
 import { visibilitiesOf } from "../recognize/visibilities.ts";
+import { providers, type Provider } from "../ops/providers.ts";
+import { checkGiven, oneOf, type Checks } from "./check-given.ts";
+import { sharedTexts, type SharedText } from "./explain-lowered.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 
@@ -25,13 +28,24 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
  * Says for each block what every recognizer found, value by value, and for a missed one why.
  *
  * @param file an .onnx file
- * @throws TfcError FILE_NOT_FOUND, FILE_NOT_ONNX, and others of a model that cannot be read
+ * @throws TfcError FILE_NOT_FOUND, FILE_NOT_ONNX, and others of a model that cannot be read; OPTION_UNKNOWN,
+ * OPTION_OUT_OF_RANGE
  */
-export function explain(file: string): ExplainReport {
+export function explain(file: string, options: ExplainOptions = {}): ExplainReport {
+  checkGiven(options, checks, "explain", []);
   const decoder = openDecoder(file);
   const refusal = refusalOf(decoder.model, decoder.view);
-  return { blocks: explanations(decoder), refusal, diagnostics: decoder.diagnostics };
+  const blocks = explanations(decoder, options.for ?? null);
+  return { blocks, refusal, diagnostics: decoder.diagnostics };
 }
+
+/** What to say of a model beside what is found in it. */
+export interface ExplainOptions {
+  /** The execution provider to say of what `kv: shared` makes of attention. */
+  readonly for?: Provider;
+}
+
+const checks: Checks<ExplainOptions> = { for: oneOf(providers) };
 
 /** What {@link explain} finds. */
 export interface ExplainReport {
@@ -52,8 +66,10 @@ export interface Explanation {
   readonly facts: Readonly<Record<string, string>>;
 }
 
-function explanations({ view }: OpenedDecoder): Explanation[] {
-  const proofs = { visibilities: visibilitiesOf(view), prover: new AttentionProver(knownShapes(view)) };
+function explanations({ view, model }: OpenedDecoder, provider: Provider | null): Explanation[] {
+  const prover = new AttentionProver(knownShapes(view));
+  const shared = provider === null ? null : sharedTexts(view, model.graph, provider, prover);
+  const proofs = { visibilities: visibilitiesOf(view), prover, shared };
   return view.seen.map(({ layer, block, at, answer }) => ({
     layer,
     block,
@@ -66,6 +82,7 @@ function explanations({ view }: OpenedDecoder): Explanation[] {
 interface Proofs {
   readonly visibilities: ReturnType<typeof visibilitiesOf>;
   readonly prover: AttentionProver;
+  readonly shared: SharedText | null;
 }
 
 function factsOf(at: Node, answer: Seen["answer"], proofs: Proofs): Readonly<Record<string, string>> {
@@ -91,7 +108,7 @@ function siteFacts(site: Site): Readonly<Record<string, string>> {
 
 function attentionFacts(
   block: Attention,
-  { visibilities, prover }: Proofs,
+  { visibilities, prover, shared }: Proofs,
 ): Readonly<Record<string, string>> {
   const { anchor, heads, scale, softcap, mask, rotary, cache } = block;
   const visibility = visibilities.get(block);
@@ -123,6 +140,7 @@ function attentionFacts(
         : `${mask.kind}${mask.source === null ? "" : `, from ${valueText(mask.source)}`}`,
     ...(visibility === undefined ? {} : { sees: visibilityText(visibility) }),
     "as one op": loweredText(block, prover),
+    ...(shared === null ? {} : { "with a shared cache": shared(block, visibility) }),
     rotary:
       rotary === null
         ? block.opaque.length > 0
@@ -141,6 +159,7 @@ function loweredText({ anchor }: Attention, prover: AttentionProver): string {
   if (anchor.kind === "op") return `it is: ${anchor.node.op}`;
   const exact = prover.prove(anchor);
   if ("why" in exact) return `not proved: ${exact.why}`;
+  if (exact.sinks !== null) return "no: Attention takes no sinks; GroupQueryAttention does (kv: shared)";
   return `Attention, of keys ${valueText(exact.key)} and values ${valueText(exact.value)}`;
 }
 

@@ -16,7 +16,8 @@ import type { Model } from "../ir/model.ts";
 import type { Mlp } from "../recognize/mlp/mlp.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { placementOf, type Placement } from "../ops/placement/placement.ts";
-import { providers, type Provider } from "../ops/providers.ts";
+import { KV_LENGTH_KEY } from "../ops/kv.ts";
+import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
@@ -130,14 +131,19 @@ function loraIn(view: DecoderView): Pick<InspectedModel, "lora"> {
 }
 
 /** What a compiled model says of itself; nothing of one that was not compiled. */
-function contentsOf({ meta, loc: { file } }: Model): Pick<InspectedModel, "adapters" | "replaced" | "base"> {
+function contentsOf({
+  meta,
+  loc: { file },
+}: Model): Pick<InspectedModel, "adapters" | "replaced" | "base" | "loweredFor" | "maxLength"> {
   const adapters = describedIn(meta, ADAPTER_KEY, file);
   const replaced = describedIn(meta, REPLACED_KEY, file);
-  const base = meta.get(BASE_KEY);
+  const [base, lowered, length] = [BASE_KEY, LOWERED_KEY, KV_LENGTH_KEY].map((key) => meta.get(key));
   return {
     ...(adapters === null ? {} : { adapters }),
     ...(replaced === null ? {} : { replaced }),
     ...(base === undefined ? {} : { base }),
+    ...(lowered === undefined ? {} : { loweredFor: lowered }),
+    ...(length === undefined ? {} : { maxLength: Number(length) }),
   };
 }
 

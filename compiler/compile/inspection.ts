@@ -40,6 +40,10 @@ export interface InspectedModel {
   readonly replaced?: AdapterDescription;
   /** Fingerprint of the base of a compiled model. */
   readonly base?: string;
+  /** The execution provider that a lowered model is for. */
+  readonly loweredFor?: string;
+  /** Positions in each cache of a model that was compiled with `kv: shared`. */
+  readonly maxLength?: number;
   /** Where the nodes run, where that was asked for; null where, their functions written out, they are too many. */
   readonly placement?: InspectedPlacement | null;
 }

@@ -1,5 +1,6 @@
 import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
 import { atEnd, Builder } from "../../compiler/ir/builder.ts";
+import type { DType } from "../../compiler/ir/dtype.ts";
 import type { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Func } from "../../compiler/ir/model.ts";
@@ -25,6 +26,7 @@ export interface GroupedQueryForm {
   /** Whether the mask says more than that and the window. */
   readonly hasMask: boolean;
   readonly hasSinks: boolean;
+  readonly dtype: DType;
 }
 
 /** The operands, in the order in which `com.microsoft::GroupQueryAttention` has them. */
@@ -140,31 +142,22 @@ function inParts(b: Builder, form: GroupedQueryForm, operands: Operands): readon
 /** A head's sink is the score of one more position: its key is zero, its value is zero, and the mask adds the sink. */
 function withSinks(
   b: Builder,
-  { heads, hasSinks }: GroupedQueryForm,
+  { heads, kvHeads, width, dtype, hasSinks }: GroupedQueryForm,
   operands: Operands,
   seen: { readonly keys: Value; readonly values: Value },
 ): { readonly keys: Value; readonly values: Value; readonly mask: Value } {
   const mask = valueOf(operands, "attention_bias"); // [B or 1, 1 or H, S, T]
   if (!hasSinks) return { ...seen, mask };
-  const more = (value: Value, name: string): Value => {
-    const zero = b.op(
-      "Sub",
-      [b.slice(value, 0, 1, 2, `${name}_first`), b.slice(value, 0, 1, 2, `${name}_same`)],
-      `${name}_zero`,
-    );
-    return b.concat([value, zero], 2, `${name}_sunk`);
-  };
+  const rows = b.dims(seen.keys, 0, 1, "rows");
+  const zero = b.constant(dtype, [], [0], "zero");
+  const none = b.op("Expand", [zero, b.vector([rows, kvHeads, 1, width], "none_sizes")], "none"); // [B, KV, 1, d]
   const sinks = b.reshape(valueOf(operands, "head_sink"), [1, heads, 1, 1], "sinks");
-  const none = b.op(
-    "Sub",
-    [b.slice(mask, 0, 1, 3, "mask_first"), b.slice(mask, 0, 1, 3, "mask_same")],
-    "mask_zero",
-  ); // [·, ·, S, 1]
-  const column = b.op("Add", [none, sinks], "sink_column"); // [·, H, S, 1]
-  const wide = b.op("Expand", [mask, b.vector([1, heads, 1, 1], "mask_heads")], "mask_wide"); // [·, H, S, T]
+  const [first, steps] = [b.dims(mask, 0, 1, "mask_rows"), b.dims(mask, 2, 3, "mask_steps")];
+  const column = b.op("Expand", [sinks, b.vector([first, heads, steps, 1], "column_sizes")], "column"); // [·, H, S, 1]
+  const wide = b.op("Expand", [mask, b.constant("int64", [4], [1, heads, 1, 1], "mask_heads")], "mask_wide"); // [·, H, S, T]
   return {
-    keys: more(seen.keys, "keys"),
-    values: more(seen.values, "values"),
+    keys: b.concat([seen.keys, none], 2, "keys_sunk"),
+    values: b.concat([seen.values, none], 2, "values_sunk"),
     mask: b.concat([wide, column], 3, "mask_sunk"),
   };
 }

@@ -22,6 +22,8 @@ import { raiseOpset, redefined } from "./_opset.ts";
 /** The first with `Attention`. */
 export const ATTENTION_OPSET = 23;
 
+const NO_SINKS = "scores beside the others, one for each head (sinks), which Attention does not take";
+
 /** Writes attention with caches that grow: keys and values go into the op as the caches hold them. */
 export function growing({
   model,
@@ -40,8 +42,12 @@ export function growing({
         const { anchor } = block;
         if (anchor.kind === "op") return;
         const exact = prover.prove(anchor);
-        if ("why" in exact) sink.report("ATTENTION_KEPT", placeOf(anchor.node), exact);
-        else found.set(block, exact);
+        if ("why" in exact || exact.sinks !== null) {
+          const why = "why" in exact ? exact.why : NO_SINKS;
+          sink.report("ATTENTION_KEPT", placeOf(anchor.node), { why });
+          return;
+        }
+        found.set(block, exact);
       },
       exit: (block) => {
         const exact = found.get(block);

@@ -57,6 +57,7 @@ export class SharedLowering {
       ["total_sequence_length", caches.total],
       ["attention_bias", this.#biasOf(attention, caches)],
       ["fits", caches.fits],
+      ...(exact.sinks === null ? [] : [["head_sink", this.#sinksOf(b, exact.sinks, form.heads)] as const]),
     ]);
     const [output, keys, values] = this.#attend(b, attention, operands);
     if (output === undefined || keys === undefined || values === undefined) return;
@@ -73,6 +74,11 @@ export class SharedLowering {
 
   #biasOf({ mask, dtype, isMaskWide }: SharedAttention, { counts }: SharedCaches): Value {
     return this.#biases.of({ mask, dtype, sizes: isMaskWide ? null : [counts.steps, counts.total] });
+  }
+
+  #sinksOf(b: Builder, sinks: Value, heads: number): Value {
+    if (sinks.constant?.shape.length === 1) return sinks;
+    return b.reshape(sinks, [heads], `${sinks.name ?? "sinks"}_flat`);
   }
 
   /** Queries, keys or values as `[rows, new tokens, heads · width]`. */

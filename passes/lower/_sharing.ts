@@ -59,7 +59,7 @@ export function sharedAttention(
   const kernel = attentionKernels.find((one) => one.provider === provider && one.sharesBuffer);
   if (kernel === undefined) return { why: `no attention op on ${provider} writes into its cache` };
   const hasMask = seen.padding !== null || seen.unproved !== null || !seen.causal;
-  const needs = { dtype, width, valueWidth, hasMask, hasSinks: false };
+  const needs = { dtype, width, valueWidth, hasMask, hasSinks: exact.sinks !== null };
   const obstacle = obstacleIn(kernel, needs);
   if (obstacle !== null) return { why: obstacle };
   if (heads === null || kvHeads === null || width === null || dtype === null)
@@ -73,7 +73,13 @@ export function sharedAttention(
     nodes: new Set(block.region.nodes),
     form: {
       ...{ heads, kvHeads, width, scale: exact.scale, softcap: exact.softcap },
-      ...{ window: seen.causal ? seen.window : null, isCausal: seen.causal, hasMask, hasSinks: false },
+      ...{
+        window: seen.causal ? seen.window : null,
+        isCausal: seen.causal,
+        hasMask,
+        hasSinks: exact.sinks !== null,
+        dtype,
+      },
     },
     isMaskWide: isWide(shapes.of(mask.value), sizes.query, sizes.key),
     isOpen: [0, 2].every((axis) => sizes.query?.[axis]?.constant !== 1),

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "@jest/globals";
-import { compile } from "../../compiler/compile/compile.ts";
+import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import { asTensor } from "../../compiler/ir/type.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
@@ -30,13 +30,14 @@ it.each([
   const [plain, lowered] = [await leavesOf(name, sites, {}), await leavesOf(name, sites, { for: "cpu" })];
   expect(plain.length).toBeGreaterThan(0);
   expect(lowered).toEqual(plain);
+  expect(await leavesOf(name, sites, { for: "cpu", kv: "shared", maxLength: 16 })).toEqual(plain);
 });
 
 /** Names and shapes of the adapters' weights, in the order of the graph. */
 async function leavesOf(
   name: string,
   sites: readonly string[],
-  options: { readonly for?: "cpu" },
+  options: Pick<CompileOptions, "for" | "kv" | "maxLength">,
 ): Promise<readonly string[]> {
   const output = join(folder, "model.onnx");
   await compile({ input: `samples/models/${name}/model.onnx`, output, weights: "inline", sites, ...options });

@@ -5,6 +5,7 @@ import { has } from "../../ops/table.ts";
 import { Elements } from "../symbolic/elements.ts";
 import { Polynomial } from "../symbolic/polynomial.ts";
 import type { Shapes, ShapesLike } from "../symbolic/shapes.ts";
+import { cutsSinks, sinksAt, withoutLargest } from "./exact-sinks.ts";
 import type { Anchor } from "./anchor.ts";
 import { recognizeSinks } from "./sinks.ts";
 
@@ -22,6 +23,8 @@ export interface ExactAttention {
   readonly scale: number;
   readonly softcap: number | null;
   readonly mask: ExactMask | null;
+  /** A parameter of as many scores as heads, which take part in the Softmax and in nothing else; null without. */
+  readonly sinks: Value | null;
   /** Whether the softmax is made in a wider type than the scores. */
   readonly isWide: boolean;
   /** `[batch, heads, queries, width of values]` */
@@ -59,8 +62,10 @@ export class AttentionProver {
     if (sizes?.length !== 4) return { why: `the shape of ${nameOf(scores)} is not understood` };
     const steps = stepsAbove(anchor, scores, softmax, this.#elements);
     if ("why" in steps) return steps;
-    const below = stepsBelow(softmax, anchor.context);
+    const below = stepsBelow(softmax, anchor.context, steps.sinks !== null);
     if (below !== null) return below;
+    const sinks = steps.sinks === null ? null : this.#perHead(steps.sinks);
+    if (sinks !== null && "why" in sinks) return sinks;
     const query = withoutFactor(anchor.query, this.#elements);
     if (this.#shapes.of(query.value)?.length !== 4)
       return { why: `the shape of the queries of ${nameOf(scores)} is not understood` };
@@ -75,8 +80,19 @@ export class AttentionProver {
     const scale = steps.scale * (scores.float("alpha") ?? 1) * query.factor * key.factor;
     return {
       ...{ query: query.value, key: key.value, value: value.value, context: anchor.context },
-      ...{ scale, softcap: steps.softcap, mask: steps.mask, isWide: steps.isWide },
+      ...{ scale, softcap: steps.softcap, mask: steps.mask, sinks, isWide: steps.isWide },
     };
+  }
+
+  /** The parameter that scores beside all others, `[·, heads, ·, 1]`, are: one for each head. */
+  #perHead(scores: Value): Value | Inexact {
+    const why = `the scores "${scores.name ?? ""}" beside the others are not proved to be one for each head`;
+    const heads = this.#shapes.of(scores)?.[1]?.constant ?? null;
+    const index = [symbol("@batch"), symbol("@head"), symbol("@position"), Polynomial.ZERO];
+    const element = this.#elements.at(scores, index);
+    if (element.kind !== "element" || element.value.constant?.size !== heads) return { why };
+    const along = element.index.filter((one) => one.constant !== 0);
+    return along.length === 1 && along[0]?.key === "@head" ? element.value : { why };
   }
 
   /**
@@ -124,6 +140,7 @@ interface Above {
   readonly scale: number;
   readonly softcap: number | null;
   readonly mask: ExactMask | null;
+  readonly sinks: Value | null;
   readonly isWide: boolean;
 }
 
@@ -134,11 +151,16 @@ const HIDDEN = -1e4;
 function stepsAbove(anchor: Anchor, scores: Node, softmax: Node, elements: Elements): Above | Inexact {
   const { between } = anchor;
   const path = new Set(between);
-  let found: Above = { scale: 1, softcap: null, mask: null, isWide: false };
+  let found: Above = { scale: 1, softcap: null, mask: null, sinks: null, isWide: false };
   // Behind Tanh the cap is 1 until something multiplies it.
   let cap: "none" | "one" | "set" = "none";
   let at = scores.output(0);
   for (let steps = 0; at !== null && steps < between.length; steps++) {
+    const shifted = withoutLargest(at);
+    if (shifted !== null) {
+      at = shifted;
+      continue;
+    }
     const readers: readonly Node[] = [...at.users].filter((node) => path.has(node));
     const [node, ...more] = readers;
     if (node === undefined || more.length > 0) return { why: `${nameOf(scores)} is read in several ways` };
@@ -147,7 +169,12 @@ function stepsAbove(anchor: Anchor, scores: Node, softmax: Node, elements: Eleme
     const scaled = elements.scaledOperand(node);
     const own: Value = at;
     const mask = maskAt(node, own);
-    if (scaled !== null && found.mask === null) {
+    const sinks = sinksAt(node, own);
+    if (found.sinks !== null && node.op !== "Cast" && node.op !== "Identity")
+      return { why: `${nameOf(node)} stands between scores with sinks and Softmax` };
+    if (sinks !== null) {
+      found = { ...found, sinks };
+    } else if (scaled !== null && found.mask === null) {
       if (cap === "one") {
         cap = "set";
         found = { ...found, softcap: scaled.factor, scale: found.scale * scaled.factor };
@@ -188,13 +215,20 @@ function isLastAxis(softmax: Node): boolean {
 }
 
 /** Between the Softmax and the context nothing may be but casts and what keeps rows without positions from being NaN. */
-function stepsBelow(softmax: Node, context: Value): Inexact | null {
+function stepsBelow(softmax: Node, context: Value, hasSinks: boolean): Inexact | null {
+  let isCut = !hasSinks;
   let at = softmax.output(0);
   for (let steps = 0; at !== null && steps < 8; steps++) {
     const readers: readonly Node[] = [...at.users].filter((node) => node.op !== "IsNaN");
     const [node, ...more] = readers;
     if (node === undefined || more.length > 0) return { why: `${nameOf(softmax)} is read in several ways` };
-    if (node === context.producer) return null;
+    if (node === context.producer)
+      return isCut ? null : { why: `${nameOf(softmax)} keeps the probabilities of sinks` };
+    if (!isCut && cutsSinks(node)) {
+      isCut = true;
+      at = node.output(0);
+      continue;
+    }
     const isGuard =
       node.op === "Where" && node.input(0)?.producer?.op === "IsNaN" && scalarOf(node.input(1)) === 0;
     if (node.op !== "Cast" && node.op !== "Identity" && !isGuard)

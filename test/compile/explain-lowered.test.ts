@@ -1,0 +1,44 @@
+import { expect, it } from "@jest/globals";
+import { explain } from "../../compiler/compile/explain.ts";
+import { inspect } from "../../compiler/compile/inspect.ts";
+import { compile } from "../../compiler/compile/compile.ts";
+import path from "node:path";
+import { temporaryFolder } from "../support/folder.ts";
+
+const folder = temporaryFolder();
+
+function sharedIn(name: string, provider: "cpu" | "cuda"): readonly string[] {
+  const { blocks } = explain(`samples/models/${name}/model.onnx`, { for: provider });
+  return blocks.flatMap(({ facts }) => facts["with a shared cache"] ?? []);
+}
+
+it.each([
+  [
+    "families/llama2-dynamo",
+    "cpu",
+    /^GroupQueryAttention, which hides later positions, and is given the mask/,
+  ],
+  ["families/mistral-dynamo", "cpu", /those further back than \d+, and is given the mask/],
+  ["new-families/gpt-oss-dynamo", "cpu", /^GroupQueryAttention/],
+  ["families/llama2-dynamo", "cuda", /^no: GroupQueryAttention has no kernel for float on cuda$/],
+  ["families/llama2-dynamo-fp16", "cuda", /^GroupQueryAttention/],
+  ["new-families/deepseek-v3-dynamo", "cpu", /^no: .*is not a past joined with what is new$/],
+  ["families/llama2-genai-fp32", "cpu", /^no: it is com.microsoft::GroupQueryAttention already/],
+] as const)("says of %s for %s what a shared cache makes of it", (name, provider, text) => {
+  const found = sharedIn(name, provider);
+  expect(found.length).toBeGreaterThan(0);
+  expect(found.some((one) => text.test(one))).toBe(true);
+});
+
+it("says nothing of it unasked", () => {
+  const { blocks } = explain("samples/models/families/llama2-dynamo/model.onnx");
+  expect(blocks.some(({ facts }) => "with a shared cache" in facts)).toBe(false);
+});
+
+it("inspect says what a model was lowered for, and how long its caches are", async () => {
+  const output = path.join(folder, "model.onnx");
+  const input = "samples/models/families/llama2-dynamo/model.onnx";
+  await compile({ input, output, for: "cpu", kv: "shared", maxLength: 16, weights: "inline" });
+  expect(inspect(output)).toMatchObject({ loweredFor: "cpu", maxLength: 16 });
+  expect(inspect(input)).not.toHaveProperty("maxLength");
+});
