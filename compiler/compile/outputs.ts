@@ -186,7 +186,7 @@ async function stageTensors(
   progress?: Progress,
 ): Promise<void> {
   if (stored.length === 0) return;
-  for (const { name, tensor } of stored) checkLeafSize(name, tensor.shape);
+  if (metadata.has(ADAPTER_KEY)) for (const { name, tensor } of stored) checkLeafSize(name, tensor.shape);
   const layout: SafetensorsLayout = layoutSafetensors(
     stored.map(({ name, tensor }) => ({ name, dtype: tensor.dtype, shape: tensor.shape })),
     metadata,

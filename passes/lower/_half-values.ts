@@ -135,7 +135,9 @@ export class HalfValues {
 
   #declare(value: Value, dtype: DType): void {
     const type = asTensor(value.type);
-    if (type !== null && type.dtype !== dtype) this.#rw.setType(value, tensorType(dtype, type.shape));
+    // Passes behind this one ask what type a value has, through longer chains of ops than they look at.
+    if (value.type === undefined || (type !== null && type.dtype !== dtype))
+      this.#rw.setType(value, tensorType(dtype, type?.shape));
   }
 
   /** A value of one type in the other. */
