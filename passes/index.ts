@@ -69,6 +69,7 @@ export {
 export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];
 
 export { headFollowsMerged, mergedWeights } from "./adapt/_merged.ts";
+export type { ConvertOptions } from "./lower/convert-dtype.ts";
 export type { QuantizeOptions } from "./lower/quantize-weights.ts";
 export { residences, type Residence } from "./adapt/_adapter-values.ts";
 export type { Entry } from "./adapt/_entries.ts";

@@ -1,7 +1,9 @@
-import type { QuantizeOptions } from "../../../passes/index.ts";
+import type { ConvertOptions, QuantizeOptions } from "../../../passes/index.ts";
 import type { VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { Sink } from "../../diagnostics/sink.ts";
 import type { Model } from "../../ir/model.ts";
+import { DTYPE_KEY } from "../../ir/dtype.ts";
+import { asTensor } from "../../ir/type.ts";
 import { Rewriter } from "../../ir/rewriter.ts";
 import { nodesDeep } from "../../ir/walk.ts";
 import { openModel } from "../../onnx/open.ts";
@@ -10,13 +12,34 @@ import { parseSettings, QUANTIZED_KEY } from "../../weights/nbits/settings.ts";
 import { outputPaths, writeOutputs } from "../outputs.ts";
 import type { TemporaryModels } from "./temporary.ts";
 
+/** How a compiled graph was made one with quantized weights. */
+export interface QuantizedForm {
+  readonly quantize: QuantizeOptions;
+  /** How its floats were made shorter before; null where they were not. */
+  readonly convert: ConvertOptions | null;
+}
+
 /** How a compiled graph was quantized, as its metadata say; null where it was not. */
-export function quantizationOf(metadata: ReadonlyMap<string, string>): QuantizeOptions | null {
+export function quantizationOf(
+  compiled: string,
+  metadata: ReadonlyMap<string, string>,
+): QuantizedForm | null {
   const text = metadata.get(QUANTIZED_KEY);
   const settings = text === undefined ? null : parseSettings(text);
   if (settings === null) return null;
   const provider = providers.find((one) => one === metadata.get(LOWERED_KEY)) ?? null;
-  return { settings, provider, keepsFloats: true };
+  const dtype = (["float16", "bfloat16"] as const).find((one) => one === metadata.get(DTYPE_KEY));
+  const convert = dtype === undefined ? null : { dtype, ioDtype: portTypeOf(compiled), provider };
+  return { quantize: { settings, provider, keepsFloats: true }, convert };
+}
+
+/** The type of a graph's float outputs. */
+function portTypeOf(compiled: string): ConvertOptions["ioDtype"] {
+  for (const { type } of openModel(compiled, new Sink()).model.graph.outputs) {
+    const dtype = asTensor(type)?.dtype;
+    if (dtype === "float" || dtype === "float16" || dtype === "bfloat16") return dtype;
+  }
+  return null;
 }
 
 /** What quantized weights do to a graph; plain data, fit for JSON. */
@@ -39,7 +62,7 @@ const ANY = 1e30;
 export async function distanceOf(
   float: string,
   compiled: string,
-  { settings }: QuantizeOptions,
+  { quantize: { settings } }: QuantizedForm,
   options: VerifyOptions,
 ): Promise<QuantizedReport> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
@@ -52,7 +75,7 @@ export async function distanceOf(
 export async function exactOf(
   models: TemporaryModels,
   compiled: string,
-  quantize: QuantizeOptions | null,
+  quantize: QuantizedForm | null,
 ): Promise<string> {
   if (quantize === null) return compiled;
   return (await models.make((output) => writeExact(compiled, output))).file;

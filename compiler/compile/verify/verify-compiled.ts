@@ -80,7 +80,7 @@ export async function verifyCompiled(
     );
   if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
   const metadata = readModelMetadata(compiled);
-  const quantize = quantizationOf(metadata);
+  const quantize = quantizationOf(compiled, metadata);
   if (metadata.has(LOWERED_KEY) || quantize !== null) {
     const report = await verifyLowered(base, compiled, quantize, { ...options, symbols });
     return { ...report, difference: report.same ? null : differenceOf(report) };
@@ -106,7 +106,7 @@ async function verifyConverted(
     const how = { type, provider: options.provider ?? "cpu", models };
     const { file, note } = await writeComparable(base, compiled, how);
     if (note !== null) notice?.(note);
-    const quantize = quantizationOf(readModelMetadata(compiled));
+    const quantize = quantizationOf(file, readModelMetadata(compiled));
     const rounding = roundingOf(type, quantize !== null);
     if (load !== undefined)
       return { ...(await verifyLoaded(base, file, { ...options, load }, rounding)), compiled };
@@ -124,7 +124,7 @@ export function checkStandard(base: string, compiled: string): void {
 }
 
 function wantedOf(compiled: string): string {
-  return quantizationOf(readModelMetadata(compiled)) === null
+  return quantizationOf(compiled, readModelMetadata(compiled)) === null
     ? "the base model's values"
     : "what the base computes with the numbers that its quantized weights stand for";
 }
@@ -143,7 +143,7 @@ function differenceOf({ base, compiled, levels }: Report, type: HalfType | null 
         type,
         relationOf(base, compiled),
         level?.noise.some(({ isExcuse }) => isExcuse) === true,
-        quantizationOf(readModelMetadata(compiled)) !== null,
+        quantizationOf(compiled, readModelMetadata(compiled)) !== null,
       ),
     },
   );

@@ -1,10 +1,9 @@
-import type { QuantizeOptions } from "../../../passes/index.ts";
 import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { TfcError } from "../../diagnostics/error.ts";
 import type { AdapterFile } from "../../weights/adapter-file.ts";
 import { DRAW_INPUT, DRAWS } from "./apart/jitter.ts";
 import { writeReference } from "./apart/reference.ts";
-import { distanceOf, exactOf, type QuantizedReport } from "./quantized.ts";
+import { distanceOf, exactOf, type QuantizedForm, type QuantizedReport } from "./quantized.ts";
 import { isOfPlace, TemporaryModels } from "./temporary.ts";
 import type { Rounding } from "./converted/converted.ts";
 import { APART } from "./verify-loaded.ts";
@@ -28,7 +27,7 @@ const NONE: AdapterFile = {
 export async function verifyLowered(
   base: string,
   compiled: string,
-  quantize: QuantizeOptions | null,
+  quantize: QuantizedForm | null,
   options: VerifyOptions,
   rounding: Rounding = APART,
 ): Promise<Report & { readonly quantized?: QuantizedReport }> {
@@ -63,8 +62,13 @@ export async function verifyLowered(
       toleranceExact: options.toleranceExact ?? options.tolerance ?? rounding.tolerance,
       share: options.toleranceExact === undefined ? rounding.share : 0,
     });
+    const floats = { ...how, keepsWeights: true };
+    const float =
+      (quantize?.convert ?? null) === null
+        ? base
+        : (await models.make((output) => writeReference(base, NONE, output, floats))).file;
     const quantized =
-      quantize === null ? {} : { quantized: await distanceOf(base, compiled, quantize, options) };
+      quantize === null ? {} : { quantized: await distanceOf(float, compiled, quantize, options) };
     return { ...report, base, compiled, ...quantized };
   } finally {
     models.remove();

@@ -1,9 +1,9 @@
 import {
+  convertDtype,
   mergedWeights,
   overrideWeights,
   preparation,
   quantizeWeights,
-  type QuantizeOptions,
 } from "../../../../passes/index.ts";
 import { inputError, TfcError } from "../../../diagnostics/error.ts";
 import { Sink } from "../../../diagnostics/sink.ts";
@@ -22,7 +22,7 @@ import { checkBase } from "../../../weights/fingerprint.ts";
 import { unpackedParts } from "../../../weights/packed.ts";
 import type { WeightTensor } from "../../../weights/weight.ts";
 import { outputPaths, writeOutputs } from "../../outputs.ts";
-import { takeFloatProducts } from "../quantized.ts";
+import { takeFloatProducts, type QuantizedForm } from "../quantized.ts";
 import { writeBeside, type Stand } from "./beside.ts";
 import { endsIn } from "./ends.ts";
 import { checkFormula } from "./formulas.ts";
@@ -54,7 +54,9 @@ export interface ReferenceOptions {
   /** The type whose roundings those are; null for each value's own. */
   readonly jitterAs?: HalfType | null;
   /** How the weights are quantized whose numbers the graph has; null where they are the base's own. */
-  readonly quantize?: QuantizeOptions | null;
+  readonly quantize?: QuantizedForm | null;
+  /** Whether weights are left as they are all the same: then only their type is that of the quantized graph's floats. */
+  readonly keepsWeights?: boolean;
 }
 
 /**
@@ -69,7 +71,14 @@ export async function writeReference(
   base: string,
   adapter: AdapterFile,
   output: string,
-  { merges, force, jitters = false, jitterAs = null, quantize = null }: ReferenceOptions,
+  {
+    merges,
+    force,
+    jitters = false,
+    jitterAs = null,
+    quantize = null,
+    keepsWeights = false,
+  }: ReferenceOptions,
 ): Promise<Written> {
   const sink = new Sink();
   const { model } = openModel(base, sink);
@@ -85,7 +94,10 @@ export async function writeReference(
   if (quantize !== null) {
     // What an adapter's file brings is quantized like the base's own; LoRA is added to what that stands for.
     override(adapter.overrides);
-    runPasses(model, [step(quantizeWeights, quantize)], sink, undefined, analyses);
+    const shorter = quantize.convert === null ? [] : [step(convertDtype, quantize.convert)];
+    const rounded = keepsWeights ? [] : [step(quantizeWeights, quantize.quantize)];
+    const steps = [...shorter, ...rounded];
+    runPasses(model, steps, sink, undefined, analyses);
     takeFloatProducts(model, new Rewriter("verify"));
   }
   const added = quantize === null ? adapter : { ...adapter, overrides: new Map<string, WeightTensor>() };
