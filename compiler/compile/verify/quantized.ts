@@ -17,6 +17,8 @@ export interface QuantizedForm {
   readonly quantize: QuantizeOptions;
   /** How its floats were made shorter before; null where they were not. */
   readonly convert: ConvertOptions | null;
+  /** Whether what is bfloat16 is computed in float32, as where nothing computes in bfloat16. */
+  readonly isWidened: boolean;
 }
 
 /** How a compiled graph was quantized, as its metadata say; null where it was not. */
@@ -30,7 +32,7 @@ export function quantizationOf(
   const provider = providers.find((one) => one === metadata.get(LOWERED_KEY)) ?? null;
   const dtype = (["float16", "bfloat16"] as const).find((one) => one === metadata.get(DTYPE_KEY));
   const convert = dtype === undefined ? null : { dtype, ioDtype: portTypeOf(compiled), provider };
-  return { quantize: { settings, provider, keepsFloats: true }, convert };
+  return { quantize: { settings, provider, keepsFloats: true }, convert, isWidened: false };
 }
 
 /** The type of a graph's float outputs. */

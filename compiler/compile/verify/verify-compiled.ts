@@ -104,9 +104,10 @@ async function verifyConverted(
   const models = new TemporaryModels(base, compiled);
   try {
     const how = { type, provider: options.provider ?? "cpu", models };
-    const { file, note } = await writeComparable(base, compiled, how);
-    if (note !== null) notice?.(note);
-    const quantize = quantizationOf(file, readModelMetadata(compiled));
+    const { file, isWidened } = await writeComparable(base, compiled, how);
+    if (isWidened) notice?.(diagnostic("VERIFY_WIDENED", { file: compiled }, {}));
+    const form = quantizationOf(file, readModelMetadata(compiled));
+    const quantize = form === null ? null : { ...form, isWidened };
     const rounding = roundingOf(type, quantize !== null);
     if (load !== undefined)
       return { ...(await verifyLoaded(base, file, { ...options, load }, rounding)), compiled };

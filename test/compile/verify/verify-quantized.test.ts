@@ -42,6 +42,7 @@ describe("a quantized graph computes what the base does with the numbers that it
     ["families/llama-bias-dynamo", { quantize: "int4", block: 16, for: "cpu" }],
     ["families/llama2-dynamo-fp16", { quantize: "int4", for: "cpu" }],
     ["families/llama2-torchscript", { quantize: "int4", dtype: "fp16", for: "cpu" }],
+    ["families/llama2-dynamo", { quantize: "int4", dtype: "bf16", for: "cuda" }],
     ["families/phi3-torchscript", { quantize: "int4", block: 128 }],
     ["families/gemma2-dynamo", { quantize: "int4", for: "cpu" }],
     ["new-families/deepseek-v2-mobius", { quantize: "int4" }],

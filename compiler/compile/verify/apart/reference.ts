@@ -22,6 +22,7 @@ import { checkBase } from "../../../weights/fingerprint.ts";
 import { unpackedParts } from "../../../weights/packed.ts";
 import type { WeightTensor } from "../../../weights/weight.ts";
 import { outputPaths, writeOutputs } from "../../outputs.ts";
+import { widenBfloat16 } from "../converted/widen.ts";
 import { takeFloatProducts, type QuantizedForm } from "../quantized.ts";
 import { writeBeside, type Stand } from "./beside.ts";
 import { endsIn } from "./ends.ts";
@@ -98,7 +99,9 @@ export async function writeReference(
     const rounded = keepsWeights ? [] : [step(quantizeWeights, quantize.quantize)];
     const steps = [...shorter, ...rounded];
     runPasses(model, steps, sink, undefined, analyses);
-    takeFloatProducts(model, new Rewriter("verify"));
+    const rw = new Rewriter("verify");
+    takeFloatProducts(model, rw);
+    if (quantize.isWidened) widenBfloat16(model, rw);
   }
   const added = quantize === null ? adapter : { ...adapter, overrides: new Map<string, WeightTensor>() };
   const { weights, rest, merged } = divided(model, analyses.get(viewDecoder), added, merges);

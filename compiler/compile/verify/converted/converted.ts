@@ -1,4 +1,3 @@
-import { diagnostic, type Diagnostic } from "../../../diagnostics/diagnostic.ts";
 import { Sink } from "../../../diagnostics/sink.ts";
 import { DTYPE_KEY, isHalf, type HalfType } from "../../../ir/dtype.ts";
 import { Rewriter } from "../../../ir/rewriter.ts";
@@ -45,7 +44,7 @@ export async function writeComparable(
   base: string,
   compiled: string,
   { type, provider, models }: { type: HalfType; provider: string; models: TemporaryModels },
-): Promise<{ readonly file: string; readonly note: Diagnostic | null }> {
+): Promise<{ readonly file: string; readonly isWidened: boolean }> {
   const isWidened = type === "bfloat16" && provider !== "cuda";
   const { file } = await models.make(async (output) => {
     const sink = new Sink();
@@ -55,5 +54,5 @@ export async function writeComparable(
     else widenPorts(model, before, rw);
     await writeOutputs(model, sink, outputPaths(output), { base: compiled, weights: "link" });
   });
-  return { file, note: isWidened ? diagnostic("VERIFY_WIDENED", { file: compiled }, {}) : null };
+  return { file, isWidened };
 }
