@@ -15,7 +15,7 @@ const options = {
   only: { type: "string", default: "large,small" },
   hidden: { type: "string", default: "2048" },
   layers: { type: "string", default: "4" },
-  vocabulary: { type: "string", default: "8192" },
+  vocabulary: { type: "string", default: "8000" },
   variants: { type: "string" },
   rounds: { type: "string", default: "1" },
   threads: { type: "string", default: "1" },
@@ -68,6 +68,9 @@ async function inFolder(kept, use) {
 
 function measureLarge(folder, settings) {
   const [hidden, layers, vocabulary] = [settings.hidden, settings.layers, settings.vocabulary].map(Number);
+  // genai's builder takes the first product as wide as the vocabulary for the head.
+  if ([1, 4].some((times) => vocabulary === times * hidden))
+    throw new Error("a vocabulary as wide as a projection");
   const shape = {
     hidden_size: hidden,
     intermediate_size: 4 * hidden,
