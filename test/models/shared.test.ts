@@ -15,8 +15,8 @@ import { newFamilies, samples } from "./samples.ts";
 /** Positions in the buffers: more than any call has tokens. */
 const LENGTH = 16;
 
-/** Latent keys. */
-const REFUSED = /deepseek/;
+/** Families with latent keys. */
+const REFUSED = "deepseek";
 
 let folder: string;
 beforeAll(() => {
@@ -43,7 +43,7 @@ describe("attention with shared caches on the CPU provider", () => {
       maxLength: LENGTH,
       weights: "inline",
     });
-    if (REFUSED.test(name)) {
+    if (name.includes(REFUSED)) {
       await expect(done).rejects.toMatchObject({ code: "KV_SHARED_REFUSED" });
       expect(filesIn(folder).filter((one) => one.startsWith(name))).toEqual([]);
       return;
