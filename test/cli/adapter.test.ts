@@ -217,7 +217,11 @@ describe("tfc adapter import and export", () => {
     ["an import to a folder", ["import", "a.safetensors", "-o", "b"], "OPTION_OUT_OF_RANGE"],
     ["an import to nowhere", ["import", "a.safetensors"], "USAGE"],
     ["an export to a folder of no format", ["export", "a.safetensors", "-o", "b"], "USAGE"],
-    ["a format that is none", ["export", "a.safetensors", "-o", "b", "--format", "gguf"], "OPTION_UNKNOWN_VALUE"],
+    [
+      "a format that is none",
+      ["export", "a.safetensors", "-o", "b", "--format", "gguf"],
+      "OPTION_UNKNOWN_VALUE",
+    ],
     [
       "a step of no checkpoint",
       ["export", "a.safetensors", "-o", "b.onnx_adapter", "--step", "1"],
