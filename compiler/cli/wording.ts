@@ -7,6 +7,7 @@ const flags: ReadonlyMap<string, string> = new Map([
   ["residence", "--adapters"],
   ["adapters: false", "--no-adapters"],
   ["entries", "adapters of a configuration"],
+  ["lastLogits: rows", "--logit-rows"],
 ]);
 
 /** Options whose flag is their name. */
@@ -24,6 +25,7 @@ const named: ReadonlySet<string> = new Set([
     "cases",
   ],
   ...["format", "base", "step", "layout", "provider"],
+  ...["dtype", "ioDtype", "quantize", "block", "symmetric", "lastLogits"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);
 

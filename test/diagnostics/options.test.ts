@@ -64,6 +64,7 @@ describe("an option of compile out of range", () => {
     ["--replace q_proj --adapter lora --heads 2", "OPTION_UNKNOWN", 'adapter lora has no option "heads"'],
     ["--block 32", "OPTION_UNUSED", "--block would have no effect"],
     ["--symmetric", "OPTION_UNUSED", "--symmetric would have no effect"],
+    ["--io-dtype fp16", "OPTION_UNUSED", "--io-dtype would have no effect"],
     ["--quantize int4 --block 24", "OPTION_UNKNOWN_VALUE", '--block does not know "24"'],
     ["--force", "OPTION_UNUSED", "--force would have no effect"],
     ["--seed 3 --no-adapters", "OPTION_UNUSED", "--seed would have no effect"],
