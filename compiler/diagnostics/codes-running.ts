@@ -50,6 +50,12 @@ export const runningCodes = {
     found: p.found,
     fix: `correct ${p.option}`,
   })),
+  GENERATE_LOGITS: error((p: { found: string }) => ({
+    what: "no token can be chosen by what the graph computed",
+    wanted: "a number for each token of the vocabulary, one of them finite at least",
+    found: p.found,
+    fix: "check the weights of the model and of the adapter; in float16 numbers may have become too large: try float32",
+  })),
   GENERATE_ADAPTER: error((p: { name: string; takes: "adapter" | "ids" }) => ({
     what:
       p.takes === "ids"

@@ -38,12 +38,14 @@ export async function* generate(
   const decoder = new Decoder(session, options.inputs);
   const choose = sampler(options);
   const stops = new Set(options.stops ?? []);
+  const ids = [...prompt];
   let next = prompt;
   for (let made = 0; made < (options.maxNewTokens ?? 64); made++) {
     options.signal?.throwIfAborted();
-    const id = choose(await decoder.feed(next, options.signal));
+    const id = choose(Float32Array.from(await decoder.feed(next, options.signal)), ids);
     if (stops.has(id)) return;
     yield id;
+    ids.push(id);
     next = [id];
   }
 }

@@ -8,10 +8,18 @@ import type { SamplingOptions } from "./sampling.ts";
  *
  * @throws TfcError GENERATE_OPTION
  */
-export function checkSampling({ temperature, topK, topP, seed }: SamplingOptions): void {
+export function checkSampling(options: SamplingOptions): void {
+  const { repetitionPenalty, temperature, topK, topP, minP, seed } = options;
+  check(
+    "repetitionPenalty",
+    repetitionPenalty,
+    "a finite number above 0",
+    (n) => Number.isFinite(n) && n > 0,
+  );
   check("temperature", temperature, "a finite number, 0 or more", (n) => Number.isFinite(n) && n >= 0);
-  check("topK", topK, "a whole number, 1 or more", (n) => Number.isSafeInteger(n) && n >= 1);
-  check("topP", topP, "a number from 0 to 1", (n) => n >= 0 && n <= 1);
+  check("topK", topK, "a whole number, 0 or more", isCount);
+  check("topP", topP, "a number from 0 to 1", isShare);
+  check("minP", minP, "a number from 0 to 1", isShare);
   check("seed", seed, "a whole number, 0 or more", isCount);
 }
 
@@ -35,6 +43,10 @@ export function checkIds(ids: readonly number[]): void {
   ids.forEach((id, i) => {
     if (!isCount(id)) throw refused("the prompt", wanted, `${String(id)} at index ${i}`);
   });
+}
+
+function isShare(n: number): boolean {
+  return n >= 0 && n <= 1;
 }
 
 function isCount(n: number): boolean {

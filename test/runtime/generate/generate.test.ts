@@ -3,7 +3,6 @@ import { describe, expect, it } from "@jest/globals";
 import { pairCache } from "../../../runtime/generate/cache.ts";
 import { Decoder } from "../../../runtime/generate/decoder.ts";
 import { generate, generateText } from "../../../runtime/generate/generate.ts";
-import { sampler } from "../../../runtime/generate/sampling.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";
 import { tensorFrom, type Port } from "../../../runtime/session/tensor.ts";
 import { loadTokenizer, type Tokenizer } from "../../../runtime/generate/tokenizer.ts";
@@ -94,28 +93,6 @@ describe("Decoder", () => {
     expect(() => new Decoder(session([ids, fixed], [{ ...hidden, name: "logits" }, present]))).toThrow(
       "its cache has a fixed size",
     );
-  });
-});
-
-describe("sampler", () => {
-  const logits = Float64Array.of(1, 3, 3, -Infinity, 2);
-  const draws = (options: Parameters<typeof sampler>[0]): Set<number> => {
-    const choose = sampler(options);
-    return new Set(Array.from({ length: 400 }, () => choose(logits)));
-  };
-
-  it("takes the first of the likeliest when greedy", () => {
-    expect(draws({})).toEqual(new Set([1]));
-  });
-
-  it("draws every possible token, and no impossible one", () => {
-    expect(draws({ temperature: 1, seed: 3 })).toEqual(new Set([0, 1, 2, 4]));
-  });
-
-  it("keeps to the likeliest k, and to the nucleus", () => {
-    expect(draws({ temperature: 5, topK: 3 })).toEqual(new Set([1, 2, 4]));
-    expect(draws({ temperature: 1, topP: 0.5 })).toEqual(new Set([1, 2]));
-    expect(draws({ temperature: 1, topP: 0 })).toEqual(new Set([1]));
   });
 });
 

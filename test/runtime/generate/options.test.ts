@@ -31,11 +31,15 @@ describe("what JavaScript lets through is checked", () => {
     ["temperature", NaN],
     ["temperature", -1],
     ["temperature", Infinity],
-    ["topK", 0],
+    ["topK", -1],
     ["topK", 1.5],
     ["topK", NaN],
     ["topP", NaN],
     ["topP", 1.1],
+    ["minP", NaN],
+    ["minP", -0.1],
+    ["repetitionPenalty", 0],
+    ["repetitionPenalty", Infinity],
     ["seed", NaN],
     ["maxNewTokens", NaN],
     ["maxNewTokens", -2],
@@ -49,7 +53,7 @@ describe("what JavaScript lets through is checked", () => {
 
   it("by the sampler too", () => {
     expect(() => sampler({ temperature: NaN })).toThrow("GENERATE_OPTION");
-    expect(() => sampler({ temperature: 1, topK: 0 })).toThrow("GENERATE_OPTION");
+    expect(() => sampler({ temperature: 1, topK: 0.5 })).toThrow("GENERATE_OPTION");
   });
 });
 
