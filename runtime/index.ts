@@ -1,7 +1,10 @@
 /** Running compiled graphs: sessions, adapters, verification, text. */
-export { adapterFeeds, noAdapter } from "./adapters/feeds.ts";
-export { AdapterPool, type PoolOptions } from "./adapters/pool.ts";
+export { adapterFeeds, noAdapter, type AdapterGraph } from "./adapters/feeds.ts";
+export type { Lease } from "./adapters/lease.ts";
 export { adapterInterface, type AdapterInterface, type AdapterPort } from "./adapters/ports.ts";
+export type { BaseKnown, ReadOptions } from "./adapters/read.ts";
+export { AdapterStore, type AddOptions, type AdapterSource, type StoreOptions } from "./adapters/store.ts";
+export type { AdapterHost, AdapterLease, AdapterLender } from "./engine/adapters.ts";
 export { defaultCases, fitCases, type Skipped } from "./verify/cases.ts";
 export { compare, type Difference } from "./verify/compare.ts";
 export { Decoder } from "./generate/decoder.ts";

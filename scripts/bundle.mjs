@@ -3,14 +3,18 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 /*
- * Puts what tsc wrote for the command line, with the packages it always needs, into a few files: Node takes longer to
- * find and load a hundred modules than to start. Each command stays a chunk of its own, loaded when it is asked for.
+ * Puts what tsc wrote for the command line and for threads, with the packages they always need, into a few files: Node
+ * takes longer to find and load a hundred modules than to start. Each command stays a chunk of its own, loaded when it
+ * is asked for.
  */
 const inDist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
 
 rmSync(inDist("cli"), { recursive: true, force: true });
 await build({
-  entryPoints: [inDist("compiler/cli/main.js")],
+  entryPoints: {
+    main: inDist("compiler/cli/main.js"),
+    "reader-thread": inDist("runtime/adapters/reader-thread.js"),
+  },
   outdir: inDist("cli"),
   bundle: true,
   splitting: true,

@@ -335,10 +335,25 @@ export const adapterCodes = {
     fix: "compile the base with `residence: inputs`",
   })),
   ADAPTER_NAME_UNKNOWN: error((p: { name: string; known: readonly string[] }) => ({
-    what: `no adapter ${JSON.stringify(p.name)} has been loaded`,
-    wanted: p.known.length === 0 ? "an adapter that was loaded" : `one of ${p.known.join(", ")}`,
+    what: `there is no adapter ${JSON.stringify(p.name)}`,
+    wanted:
+      p.known.length === 0
+        ? "the name of an adapter"
+        : `one of ${p.known.slice(0, 10).join(", ")}${p.known.length > 10 ? `, and ${p.known.length - 10} more` : ""}`,
     found: JSON.stringify(p.name),
-    fix: "load it first",
+    fix: "correct the name, or add the adapter first",
+  })),
+  ADAPTER_REMOVED: error((p: { name: string }) => ({
+    what: `the adapter ${JSON.stringify(p.name)} was removed while it was read`,
+    wanted: "a name that stays until the adapter is read",
+    found: "a call of remove",
+    fix: "add it again if it is wanted",
+  })),
+  ADAPTER_READER_ENDED: error((p: { why: string }) => ({
+    what: "the thread that reads adapters ended before it had read this one",
+    wanted: "the adapter's tensors",
+    found: p.why,
+    fix: "try again; where memory ran out, with fewer adapters in memory",
   })),
   ADAPTER_IDS_NONE: error(() => ({
     what: "the graph holds no bank of adapters to choose from",

@@ -66,7 +66,7 @@ export const runningCodes = {
     fix:
       p.takes === "ids"
         ? "give `inputs` with adapter_ids, an int64 tensor of one id; -1 is the base"
-        : "give `inputs: pool.feeds` of an AdapterPool of this session; without an active adapter it feeds the base",
+        : "give `inputs: lease.feeds`, a lease of an AdapterStore of this session; `lease(null)` feeds the base",
   })),
   GENERATE_CACHE_FULL: error((p: { room: number; tokens: number }) => ({
     what: "the text is longer than the graph's caches",

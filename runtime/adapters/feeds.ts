@@ -11,15 +11,22 @@ import { unpackedParts } from "../../compiler/weights/packed.ts";
 import { readAdapter, type Hints } from "../../compiler/weights/read-adapter.ts";
 import { parseSiteName, siteKey, siteName } from "../../compiler/sites/names.ts";
 import { adapterInterface, type AdapterInterface, type AdapterPort } from "./ports.ts";
-import type { Session } from "../session/session.ts";
 import {
   elementsFrom,
   sizeOf,
   zeros,
   type ElementType,
   type HostTensor,
+  type Port,
   type Tensors,
 } from "../session/tensor.ts";
+
+/** A graph that adapters are read for; a session is one. */
+export interface AdapterGraph {
+  /** The graph's file: its metadata say what it takes of adapters. */
+  readonly file: string;
+  readonly inputs: readonly Port[];
+}
 
 /** Feeds of a graph with adapters as inputs that stand for no adapter: of size zero, so that the base model runs. */
 export function noAdapter({ ports }: AdapterInterface): Tensors {
@@ -35,7 +42,7 @@ export function noAdapter({ ports }: AdapterInterface): Tensors {
  *   weights of the base are no inputs
  */
 export function adapterFeeds(
-  session: Session,
+  graph: AdapterGraph,
   path: string,
   options: {
     readonly force?: boolean;
@@ -46,22 +53,18 @@ export function adapterFeeds(
 ): Tensors {
   const adapter = readAdapter(path, options.hints);
   const fed = options.leavesOutOverrides === true ? { ...adapter, overrides: new Map() } : adapter;
-  return feedsOf(session, fed, options.force === true);
+  return feedsOf(graph, fed, options.force === true);
 }
 
 /** As {@link adapterFeeds}, of an adapter that has been read. */
-export function feedsOf(session: Session, adapter: AdapterFile, force = false): Tensors {
-  const taken = adapterInterface(session.file, session.inputs);
+export function feedsOf(graph: AdapterGraph, adapter: AdapterFile, force = false): Tensors {
+  const taken = adapterInterface(graph.file, graph.inputs);
   const own = taken.base === null ? null : parseFingerprint(taken.base);
   if (!force && own !== null) checkBase(adapter, own);
   const [override] = adapter.overrides.keys();
   if (override !== undefined) {
     const why = "a graph takes adapters as inputs, and not weights of the base";
-    throw inputError(
-      "OVERRIDE_REFUSED",
-      { file: adapter.file, name: override },
-      { model: session.file, why },
-    );
+    throw inputError("OVERRIDE_REFUSED", { file: adapter.file, name: override }, { model: graph.file, why });
   }
   checkExpected(
     adapter,
@@ -69,7 +72,7 @@ export function feedsOf(session: Session, adapter: AdapterFile, force = false): 
   );
   const apart = unpackedParts(adapter, (site) => widthOf(taken.ports, siteKey(site)));
   const parts = new Map(apart.map((part) => [siteKey(part.site), part]));
-  for (const part of apart) checkPart(part, taken.ports, adapter.file, session.file);
+  for (const part of apart) checkPart(part, taken.ports, adapter.file, graph.file);
   return new Map(
     taken.ports.map((port) => {
       const part = parts.get(port.site);

@@ -29,6 +29,8 @@ export interface AdapterInterface {
   readonly ids: Port | null;
   /** How many members the bank has; 0 for a graph without one. */
   readonly members: number;
+  /** Names of the bank's members, by their ids; the ids themselves where the graph names none. */
+  readonly memberNames: readonly string[];
   /** Fingerprint of the base, or null. */
   readonly base: string | null;
 }
@@ -44,10 +46,12 @@ export function adapterInterface(file: string, inputs: readonly Port[]): Adapter
     },
   );
   const isBank = described?.residence === "bank";
+  const members = isBank ? (described.members ?? 0) : 0;
   return {
     ports,
     ids: isBank ? (inputs.find(({ name }) => name === MEMBER_IDS) ?? null) : null,
-    members: isBank ? (described.members ?? 0) : 0,
+    members,
+    memberNames: Array.from({ length: members }, (_, id) => String(id)),
     base: metadata.get(BASE_KEY) ?? null,
   };
 }

@@ -2,7 +2,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile, type CompileOptions } from "../../../compiler/compile/compile.ts";
 import { adapterFeeds, noAdapter } from "../../../runtime/adapters/feeds.ts";
-import { AdapterPool } from "../../../runtime/adapters/pool.ts";
+import { AdapterStore } from "../../../runtime/adapters/store.ts";
 import { adapterInterface } from "../../../runtime/adapters/ports.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";
 import { tensorFrom, type HostTensor, type Tensors } from "../../../runtime/session/tensor.ts";
@@ -102,12 +102,13 @@ describe.each(all)("the $name export", ({ name, input, options, logits, ids }) =
         for (const prompt of prompts) await expectLogits(session, prompt, baseLogits(prompt), new Map());
     });
 
-    it("takes one adapter after the other from a pool", async () => {
-      const pool = new AdapterPool(session);
-      for (const load of loras) pool.load(load, path.join(samples, load));
+    it("takes one adapter after the other from a store", async () => {
+      const store = new AdapterStore(session);
+      for (const load of loras) await store.add(load, path.join(samples, load));
       for (const load of [...loras, ...loras.toReversed()]) {
-        pool.activate(load);
-        await expectLogits(session, "elinor", recorded(loraLogits(load), "elinor"), pool.feeds);
+        const lease = await store.lease(load);
+        await expectLogits(session, "elinor", recorded(loraLogits(load), "elinor"), lease.feeds);
+        lease.release();
       }
     });
   });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import path from "node:path";
 import { compile } from "../../../compiler/compile/compile.ts";
-import { AdapterPool } from "../../../runtime/adapters/pool.ts";
+import { AdapterStore } from "../../../runtime/adapters/store.ts";
 import { generate, type GenerateOptions } from "../../../runtime/generate/generate.ts";
 import { sampler } from "../../../runtime/generate/sampling.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";
@@ -78,7 +78,7 @@ describe("a signal", () => {
 });
 
 describe("generate on a graph that takes adapters", () => {
-  it("names the pool where none is given, and takes its feeds as a Map or an object", async () => {
+  it("names the store where none is given, and takes its feeds as a Map or an object", async () => {
     const output = path.join(folder, "inputs/model.onnx");
     await compile({
       input: graphOf("dynamo"),
@@ -90,9 +90,9 @@ describe("generate on a graph that takes adapters", () => {
     const session = await openSession(output, { threads: 1 });
     await expect(ids(session)).rejects.toMatchObject({
       code: "GENERATE_ADAPTER",
-      diagnostics: [{ fix: expect.stringContaining("AdapterPool") }],
+      diagnostics: [{ fix: expect.stringContaining("AdapterStore") }],
     });
-    const { feeds } = new AdapterPool(session);
+    const { feeds } = await new AdapterStore(session).lease(null);
     const want = await ids(base);
     expect(await ids(session, { inputs: feeds })).toEqual(want);
     expect(await ids(session, { inputs: Object.fromEntries(feeds) })).toEqual(want);

@@ -2,7 +2,7 @@ import path from "node:path";
 import { expect, it } from "@jest/globals";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
 import { adapterFeeds } from "../../../runtime/adapters/feeds.ts";
-import { AdapterPool } from "../../../runtime/adapters/pool.ts";
+import { AdapterStore } from "../../../runtime/adapters/store.ts";
 import { openSession } from "../../../runtime/session/session.ts";
 import { loraOf, refusal, weight, writePeft, type Weights } from "../../support/adapters.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -45,12 +45,12 @@ it("a graph that takes adapters refuses and says the same", async () => {
     file: short,
     name: "model.layers.1.self_attn.q_proj",
   });
-  const pool = new AdapterPool(session);
-  expect(() => pool.load("a", short)).toThrow("ADAPTER_BASE_OTHER");
-  expect(pool.load("a", whole)).toEqual({ base: "unknown" });
+  const store = new AdapterStore(session);
+  await expect(store.add("a", short)).rejects.toThrow("ADAPTER_BASE_OTHER");
+  expect(await store.add("a", whole)).toEqual({ base: "unknown" });
   const marked = next(".safetensors");
   expect((await tfcHere("adapter", "import", whole, "-o", marked, "--base", model)).status).toBe(0);
-  expect(pool.load("b", marked)).toEqual({ base: "same" });
+  expect(await store.add("b", marked)).toEqual({ base: "same" });
   await session.close();
 });
 

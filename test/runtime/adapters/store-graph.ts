@@ -1,6 +1,7 @@
 import path from "node:path";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { type KindName } from "../../../compiler/adapters/index.ts";
+import { type AdapterStore } from "../../../runtime/adapters/store.ts";
 import { type Session } from "../../../runtime/session/session.ts";
 import { type Tensors } from "../../../runtime/session/tensor.ts";
 import { logitsOf, samples } from "../../models/adapted/logits.ts";
@@ -36,4 +37,14 @@ export async function bitsOf(session: Session, feeds: Tensors = new Map()): Prom
   const { data } = await logitsOf(session, "elinor", feeds);
   if (!(data instanceof Float32Array)) throw new Error("no floats");
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** The same with an adapter of a store. */
+export async function bitsWith(session: Session, store: AdapterStore, name: string | null): Promise<Buffer> {
+  const lease = await store.lease(name);
+  try {
+    return await bitsOf(session, lease.feeds);
+  } finally {
+    lease.release();
+  }
 }

@@ -3,14 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { adapterFile, compile } from "../../../compiler/compile/compile.ts";
 import { BASE_KEY } from "../../../compiler/weights/fingerprint.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
-import { AdapterPool } from "../../../runtime/adapters/pool.ts";
+import { AdapterStore, type AddOptions } from "../../../runtime/adapters/store.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";
 import { type HostTensor } from "../../../runtime/session/tensor.ts";
 import { apart, logitsOf, recorded, samples, TOLERANCE } from "../../models/adapted/logits.ts";
 import {
   loraOf,
   pattentionOf,
-  refusal,
+  refusalOf,
+  type refusal,
   save,
   scalarlmOf,
   weight,
@@ -22,7 +23,7 @@ import { withHeader } from "../../support/safetensors-header.ts";
 import { graphOf } from "../oracle.ts";
 import {
   all,
-  bitsOf,
+  bitsWith,
   folder,
   nextFile,
   patterns,
@@ -31,7 +32,7 @@ import {
   savedModules,
   someLayers,
   withInputs,
-} from "./pool-graph.ts";
+} from "./store-graph.ts";
 
 let session: Session;
 let compiled: string;
@@ -41,37 +42,31 @@ beforeAll(async () => {
 });
 afterAll(() => session.close());
 
-describe("what does not fit is refused, and the pool is as it was", () => {
+describe("what does not fit is refused, and the store is as it was", () => {
   const wide = { inFeatures: 128, outFeatures: 128 };
   const hints = { alpha: 4 };
-  let pool: AdapterPool;
+  let store: AdapterStore;
   let before: { bits: Buffer; state: unknown[] };
 
-  const state = (): unknown[] => [pool.names, pool.loaded, pool.active];
+  const state = (): unknown[] => [store.names, store.loaded];
   beforeAll(async () => {
-    pool = new AdapterPool(session);
-    pool.load("a", patterns);
-    pool.load("b", plain);
-    pool.activate("b");
-    before = { bits: await bitsOf(session, pool.feeds), state: state() };
+    store = new AdapterStore(session);
+    await store.add("a", patterns);
+    await store.add("b", plain);
+    before = { bits: await bitsWith(session, store, "b"), state: state() };
   });
 
-  /** Loads under a name that is known and under one that is not; gives what the refusals say. */
-  async function refused(
-    from: string,
-    given: Readonly<Record<string, unknown>> = {},
-  ): Promise<ReturnType<typeof refusal>> {
-    const feeds = pool.feeds;
+  /** Adds under a name that is known and under one that is not; gives what the refusals say. */
+  async function refused(from: string, given: AddOptions["hints"] = {}): Promise<ReturnType<typeof refusal>> {
     const files = filesIn(folder);
-    const [first, second] = ["b", "new"].map((name) =>
-      refusal(() => {
-        pool.load(name, from, given);
-      }),
+    const feeds = (await store.lease("b")).feeds;
+    const [first, second] = await Promise.all(
+      ["b", "new"].map((name) => refusalOf(() => store.add(name, from, { hints: given }))),
     );
     expect(second).toEqual(first);
     expect(state()).toEqual(before.state);
-    expect(pool.feeds).toBe(feeds);
-    expect((await bitsOf(session, pool.feeds)).equals(before.bits)).toBe(true);
+    expect((await store.lease("b")).feeds).toBe(feeds);
+    expect((await bitsWith(session, store, "b")).equals(before.bits)).toBe(true);
     expect(filesIn(folder)).toEqual(files);
     if (first === undefined) throw new Error("nothing was refused");
     return first;
@@ -189,11 +184,11 @@ describe("what does not fit is refused, and the pool is as it was", () => {
     });
 
     it("is taken where it is forced", async () => {
-      const forced = new AdapterPool(session, { force: true });
-      forced.load("other", other);
-      forced.activate("other");
+      const forced = new AdapterStore(session);
+      await forced.add("other", other, { force: true });
+      const { feeds } = await forced.lease("other");
       const want: HostTensor = recorded("peft/patterns/logits.safetensors", "elinor");
-      expect(apart(await logitsOf(session, "elinor", forced.feeds), want, "elinor")).toBeLessThan(TOLERANCE);
+      expect(apart(await logitsOf(session, "elinor", feeds), want, "elinor")).toBeLessThan(TOLERANCE);
     });
   });
 });
@@ -201,10 +196,7 @@ describe("what does not fit is refused, and the pool is as it was", () => {
 describe("a graph", () => {
   const expectRefused = async (file: string, from: string): Promise<ReturnType<typeof refusal>> => {
     const own = await openSession(file, { threads: 1 });
-    const pool = new AdapterPool(own);
-    const said = refusal(() => {
-      pool.load("a", from);
-    });
+    const said = await refusalOf(() => new AdapterStore(own).add("a", from));
     await own.close();
     return said;
   };
@@ -246,14 +238,22 @@ describe("a graph", () => {
     });
   });
 
-  it("that takes no adapters has no pool", async () => {
+  it("that takes no adapters as inputs has nothing added or removed", async () => {
     const baked = path.join(folder, "no-inputs", "model.onnx");
     await compile({ input: graphOf("dynamo"), output: baked, load: [plain] });
     const bank = path.join(folder, "bank", "model.onnx");
     await compile({ input: graphOf("dynamo"), output: bank, load: [plain, patterns], residence: "bank" });
     for (const file of [graphOf("dynamo"), baked, bank]) {
       const own = await openSession(file, { threads: 1 });
-      expect(refusal(() => new AdapterPool(own))).toMatchObject({ code: "ADAPTER_INPUTS_NONE", file });
+      const store = new AdapterStore(own);
+      for (const act of [
+        (): Promise<unknown> => store.add("a", plain),
+        async (): Promise<unknown> => Promise.resolve(store.remove("a")),
+        async (): Promise<unknown> => Promise.resolve(new AdapterStore(own, { adapters: { a: plain } })),
+      ])
+        expect(await refusalOf(act)).toMatchObject({ code: "ADAPTER_INPUTS_NONE", file });
+      const lease = await store.lease(null);
+      expect([lease.adapter, lease.member, lease.feeds.size]).toEqual([null, -1, 0]);
       await own.close();
     }
   });
@@ -270,20 +270,18 @@ describe("a graph", () => {
       residence: "inputs",
     });
     const own = await openSession(output, { threads: 1 });
-    const pool = new AdapterPool(own);
+    const store = new AdapterStore(own);
     const mlp = "model.layers.1.mlp";
     const good = scalarlmOf(mlp, { width: 32 });
-    pool.load("good", await writeWeights(nextFile(), good));
-    pool.activate("good");
-    const p = pool.feeds.get(`${mlp}.tokenformer_p`);
+    await store.add("good", await writeWeights(nextFile(), good));
+    const { feeds } = await store.lease("good");
+    const p = feeds.get(`${mlp}.tokenformer_p`);
     expect([p?.dtype, p?.dims]).toEqual(["float16", [3, 32]]);
-    expect(pool.feeds.get("model.layers.0.mlp.tokenformer_p")?.dims).toEqual([0, 32]);
+    expect(feeds.get("model.layers.0.mlp.tokenformer_p")?.dims).toEqual([0, 32]);
     const large = Float32Array.from({ length: 96 }, (_, i) => (i === 5 ? 70000 : 1));
     const leaf = { ...weight([3, 32]), bytes: () => new Uint8Array(large.buffer) };
     const bad = await writeWeights(nextFile(), { ...good, [`${mlp}.tokenformer_p`]: leaf });
-    const said = refusal(() => {
-      pool.load("bad", bad);
-    });
+    const said = await refusalOf(() => store.add("bad", bad));
     expect(said).toMatchObject({ code: "ADAPTER_NOT_FINITE", file: bad, name: `${mlp}.tokenformer_p` });
     expect(said.found).toBe("NaN or infinity at index 5, as float16");
     await own.close();
