@@ -70,7 +70,7 @@ export function late(seconds: number): Failure {
 const CLIENT = /^(?:GENERATE|PROMPT|CHAT|MESSAGES|TOKEN_ID|SAMPLING|REQUEST)_/;
 
 /** Codes of {@link CLIENT}'s kind that say what the served graph cannot do. */
-const SERVER: ReadonlySet<string> = new Set(["GENERATE_UNSUPPORTED", "GENERATE_ADAPTER"]);
+const SERVER: ReadonlySet<string> = new Set(["GENERATE_UNSUPPORTED", "GENERATE_ADAPTER", "GENERATE_LOGITS"]);
 
 /**
  * What a client is told of an error. Of one that is not the client's it learns no more than that there was one: a

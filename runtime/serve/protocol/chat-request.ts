@@ -3,7 +3,7 @@ import { invalid } from "../failure.ts";
 import type { Message } from "../../model/types.ts";
 import type { Ask } from "./ask.ts";
 import { ignored, maybe, neutral, shared, whole } from "./fields.ts";
-import { parsed, sampling, seeds } from "./parse.ts";
+import { parsed, sampling, times } from "./parse.ts";
 
 const part = v.strictObject({ type: v.literal("text"), text: v.string() });
 
@@ -51,7 +51,7 @@ export function chatAsk(body: unknown, maxTokens: number): Ask {
   const n = chat.n ?? 1;
   return {
     model: chat.model,
-    answers: seeds(chat.seed, n).map((seed) => ({ ...answer, seed })),
+    answers: times(answer, n, chat.seed),
     n,
     stream: chat.stream ?? false,
     usage: chat.stream_options?.include_usage ?? false,

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { invalid } from "../failure.ts";
 import type { Ask } from "./ask.ts";
 import { maybe, neutral, shared, whole } from "./fields.ts";
-import { parsed, sampling, seeds } from "./parse.ts";
+import { parsed, sampling, times } from "./parse.ts";
 
 const ids = v.pipe(v.array(whole(0)), v.nonEmpty());
 
@@ -43,11 +43,10 @@ export function completionAsk(body: unknown, maxTokens: number): Ask {
     ...sampling(completion, asked, maxTokens),
     ...(completion.logprobs == null ? {} : { logprobs: completion.logprobs }),
   };
-  const each = seeds(completion.seed, n);
   return {
     model: completion.model,
     answers: promptsOf(completion.prompt).flatMap((prompt) =>
-      each.map((seed) => ({ ...answer, prompt, seed })),
+      times({ ...answer, prompt }, n, completion.seed),
     ),
     n,
     stream: completion.stream ?? false,

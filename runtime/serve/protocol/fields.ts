@@ -48,7 +48,8 @@ export const shared = {
   top_p: maybe(v.pipe(v.number(), v.gtValue(0), v.maxValue(1))),
   seed: maybe(whole(0)),
   // Not OpenAI's, but as vLLM and others call them.
-  top_k: maybe(whole(1)),
+  // -1 and 0 are all.
+  top_k: maybe(whole(-1)),
   min_p: maybe(between(0, 1)),
   repetition_penalty: maybe(v.pipe(v.number(), v.gtValue(0))),
   stop_token_ids: maybe(v.array(whole(0))),

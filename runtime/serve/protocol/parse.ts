@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import * as v from "valibot";
 import { Failure, invalid } from "../failure.ts";
 import type { shared } from "./fields.ts";
@@ -47,7 +46,7 @@ export function sampling(body: Shared, asked: number | null | undefined, maxToke
     maxNewTokens: asked ?? maxTokens,
     ...(temperature == null ? {} : { temperature }),
     ...(top_p == null ? {} : { topP: top_p }),
-    ...(top_k == null ? {} : { topK: top_k }),
+    ...(top_k == null || top_k < 1 ? {} : { topK: top_k }),
     ...(min_p == null ? {} : { minP: min_p }),
     ...(repetition_penalty == null ? {} : { repetitionPenalty: repetition_penalty }),
     ...(stop == null ? {} : { stop: typeof stop === "string" ? [stop] : stop }),
@@ -55,8 +54,7 @@ export function sampling(body: Shared, asked: number | null | undefined, maxToke
   };
 }
 
-/** The seeds of `n` answers: the request's own and those that follow it, or any. */
-export function seeds(seed: number | null | undefined, n: number): readonly number[] {
-  const first = seed ?? randomInt(2 ** 31);
-  return Array.from({ length: n }, (_, i) => first + i);
+/** One answer as `n`: with the request's seed and those that follow it; with any where it has none. */
+export function times<A extends Answer>(answer: A, n: number, seed: number | null | undefined): readonly A[] {
+  return Array.from({ length: n }, (_, i) => (seed == null ? answer : { ...answer, seed: seed + i }));
 }

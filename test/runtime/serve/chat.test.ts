@@ -24,9 +24,7 @@ describe("/v1/chat/completions", () => {
       ],
       usage: { prompt_tokens: 1, completion_tokens: 3, total_tokens: 4 },
     });
-    expect(model.requests).toEqual([
-      { messages, maxNewTokens: 3, seed: expect.any(Number), signal: expect.anything() },
-    ]);
+    expect(model.requests).toEqual([{ messages, maxNewTokens: 3, signal: expect.anything() }]);
   });
 
   it("streams", async () => {
@@ -120,12 +118,9 @@ describe("/v1/chat/completions", () => {
     });
   });
 
-  it("draws another seed for each request that has none, and follows the one it is given", async () => {
+  it("gives each answer a seed of its own", async () => {
     const { send, model } = await serving();
-    for (let i = 0; i < 3; i++) await send("/v1/chat/completions", asked);
     await send("/v1/chat/completions", { ...asked, seed: 5, n: 2 });
-    const seeds = model.requests.map(({ seed }) => seed);
-    expect(new Set(seeds.slice(0, 3)).size).toBe(3);
-    expect(seeds.slice(3)).toEqual([5, 6]);
+    expect(model.requests.map(({ seed }) => seed)).toEqual([5, 6]);
   });
 });
