@@ -13,6 +13,17 @@ export type { Feeds } from "./session/given.ts";
 export { caseText, type Case } from "./session/dims.ts";
 export { makeFeeds, type FeedOptions, type Signature } from "./session/feeds.ts";
 export { generate, generateText, type GenerateOptions } from "./generate/generate.ts";
+export { loadModel } from "./model/load.ts";
+export type {
+  GenerateRequest,
+  Generation,
+  Message,
+  Model,
+  ModelOptions,
+  Piece,
+  Result,
+  TokenLogprob,
+} from "./model/types.ts";
 export { reportText } from "./verify/report.ts";
 export { sampler, type Sampler, type SamplingOptions } from "./generate/sampling.ts";
 export { openSession, type Session, type SessionOptions } from "./session/session.ts";

@@ -13,6 +13,7 @@ rmSync(inDist("cli"), { recursive: true, force: true });
 await build({
   entryPoints: {
     main: inDist("compiler/cli/main.js"),
+    "engine-thread": inDist("runtime/engine/engine-thread.js"),
     "reader-thread": inDist("runtime/adapters/reader-thread.js"),
   },
   outdir: inDist("cli"),

@@ -14,7 +14,8 @@ export function insteadOfFolder(folder: string): string {
   return `give one of its models: ${shown.join(", ")}${more === 0 ? "" : ` and ${more} more`}`;
 }
 
-function modelsIn(folder: string): readonly string[] {
+/** Models of a folder and of the folders in it, relative to it: `model.onnx` first, and what lies in it before the rest. */
+export function modelsIn(folder: string): readonly string[] {
   const own = namesIn(folder);
   const inner = own
     .filter((name) => !name.startsWith(".") && isFolder(join(folder, name)))

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { fromHalf } from "../../compiler/weights/half.ts";
-import { pairCache, type CacheEntry } from "./cache.ts";
+import { pairCache, type CacheEntry } from "../session/cache.ts";
 import { checkIds } from "./options.ts";
 import { adapterInterface } from "../adapters/ports.ts";
 import { resolveDims, type Case } from "../session/dims.ts";

@@ -45,6 +45,11 @@ export function checkIds(ids: readonly number[]): void {
   });
 }
 
+/** @throws TfcError GENERATE_OPTION for what is no whole number from `least` on */
+export function checkCount(option: string, value: unknown, least: number): void {
+  check(option, value ?? null, `a whole number, ${least} or more`, (n) => isCount(n) && n >= least);
+}
+
 function isShare(n: number): boolean {
   return n >= 0 && n <= 1;
 }

@@ -1,4 +1,4 @@
-import type { AdapterLender } from "../engine/adapters.ts";
+import type { AdapterSource, AdapterStore } from "../adapters/store.ts";
 import type { Provider } from "../session/devices.ts";
 import type { Port } from "../session/tensor.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
@@ -9,7 +9,7 @@ export interface ModelOptions {
   /** Where it runs; "auto" takes CUDA where it starts, else the CPU. Default "auto". */
   readonly device?: Provider | "auto";
   /** Adapters by name: paths of files or folders in any format. Read when first leased. */
-  readonly adapters?: Readonly<Record<string, string>>;
+  readonly adapters?: Readonly<Record<string, AdapterSource>>;
   /** Adapters kept in memory. Default 4. */
   readonly capacity?: number;
   /** Threads within an op; onnxruntime's choice when left out. */
@@ -101,7 +101,7 @@ export interface Model {
   /** Logits per token; null where the graph does not say it. */
   readonly vocabularySize: number | null;
   /** Adapters by name; requests lease them. */
-  readonly adapters: AdapterLender;
+  readonly adapters: AdapterStore;
   readonly tokenizer: Tokenizer | null;
   /** Starts an answer. Requests that run at once share batches where the graph takes them. */
   generate(request: GenerateRequest): Generation;

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import path from "node:path";
 import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
-import { pairCache } from "../../runtime/generate/cache.ts";
+import { pairCache } from "../../runtime/session/cache.ts";
 import type { Session } from "../../runtime/session/session.ts";
 import type { HostTensor, Tensors } from "../../runtime/session/tensor.ts";
 

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { compile } from "../../compiler/compile/compile.ts";
-import { pairCache } from "../../runtime/generate/cache.ts";
+import { pairCache } from "../../runtime/session/cache.ts";
 import { openSession, type Session } from "../../runtime/session/session.ts";
 import { tensorFrom, type HostTensor } from "../../runtime/session/tensor.ts";
 import { temporaryFolder } from "../support/folder.ts";

@@ -40,6 +40,8 @@ export type Role =
   | "logitRows"
   /** of how many of the last tokens logits are wanted, 0 for all */
   | "logitCount"
+  /** bounds of a paged batch: the most new tokens of a row, the most tokens of a row, and a lower bound of those */
+  | "bounds"
   /** whether the half of a merged graph that reads the cache runs */
   | "usesCache"
   | "other";
@@ -57,6 +59,7 @@ const rules: readonly Rule[] = [
   ["lastIndex", /seqlens_k/, whole],
   ["rowStarts", /cu_seqlens|cumulative|query_start/, whole],
   ["blockTable", /block_?table/, whole],
+  ["bounds", /attention_metadata/, (port) => whole(port) && port.dims[0] === 3],
   ["slots", /slot/, whole],
   ["logitCount", /^(num_)?logits_to_keep$/, whole],
   ["logitRows", /logits?_ind/, whole],

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
-import { pairCache } from "../../../runtime/generate/cache.ts";
+import { pairCache } from "../../../runtime/session/cache.ts";
 import { Decoder } from "../../../runtime/generate/decoder.ts";
 import { generate, generateText } from "../../../runtime/generate/generate.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";

@@ -1,0 +1,68 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { openSession } from "../session/session.ts";
+import { sentError } from "../threads/errors.ts";
+import { failureOf } from "./failure.ts";
+import { Engine } from "./engine.ts";
+import { decoderGraph } from "./graph.ts";
+import { contextOf } from "./limits.ts";
+import type { Command, EngineOptions, Event } from "./messages.ts";
+
+/*
+ * The thread that a model runs in: onnxruntime's binding holds up whatever thread calls it. Texts, caches and logits
+ * stay on their side; ids and endings pass.
+ */
+
+const tell = (event: Event): void => parentPort?.postMessage(event);
+
+async function start({ file, device, threads, maxBatch, contextLength }: EngineOptions): Promise<Engine> {
+  const session = await openSession(file, {
+    provider: device,
+    ...(threads === undefined ? {} : { threads }),
+  });
+  try {
+    const graph = decoderGraph(session);
+    const engine = new Engine(graph, { maxBatch, contextLength }, tell);
+    tell({
+      type: "ready",
+      provider: session.provider,
+      inputs: session.inputs,
+      outputs: session.outputs,
+      contextLength: contextOf(graph, contextLength),
+      vocabularySize: graph.vocabulary,
+    });
+    return engine;
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+function obey(engine: Engine, command: Command): void {
+  switch (command.type) {
+    case "request":
+      engine.submit(command.request);
+      break;
+    case "abort":
+      engine.abort(command.id);
+      break;
+    case "put":
+      engine.put(command.adapter, command.tensors);
+      break;
+    case "drop":
+      engine.drop(command.adapter);
+      break;
+    case "close":
+      // Nothing is left to wait for, and the thread ends.
+      void engine.close().then(() => parentPort?.close());
+  }
+}
+
+const options = workerData as EngineOptions;
+try {
+  const engine = await start(options);
+  parentPort?.on("message", (command: Command) => {
+    obey(engine, command);
+  });
+} catch (error) {
+  tell({ type: "failed", error: sentError(failureOf(options.file, error)) });
+}

@@ -1,0 +1,185 @@
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import { adapterInterface, type AdapterInterface } from "../adapters/ports.ts";
+import { pairCache, type CacheEntry } from "../session/cache.ts";
+import { axisOfRole, withSizes } from "../session/dims.ts";
+import { vocabularyOf } from "../session/feeds.ts";
+import { roleOf, type Role } from "../session/roles.ts";
+import type { Session } from "../session/session.ts";
+import { isSharedCache, sharedLength } from "../session/shared-caches.ts";
+import { isFloating, type Port } from "../session/tensor.ts";
+import { traitsOf } from "./traits.ts";
+
+/** How a cache is kept between two runs. */
+export type CacheKind =
+  /** longer by the new tokens after each run */
+  | "growing"
+  /** of a fixed number of places, written in place */
+  | "buffer"
+  /** of one size whatever was fed, such as the last columns of a convolution */
+  | "state"
+  /** blocks that all rows share */
+  | "pages";
+
+/** A cache of a graph. */
+export interface Cache extends CacheEntry {
+  readonly kind: CacheKind;
+}
+
+/** A decoder's graph: what its inputs mean, how it keeps what came before, and how rows may share a run. */
+export interface DecoderGraph {
+  readonly session: Session;
+  /** Inputs that are neither caches nor of adapters. */
+  readonly inputs: readonly { readonly port: Port; readonly role: Role }[];
+  readonly caches: readonly Cache[];
+  /** Name of the output. */
+  readonly logits: string;
+  readonly adapters: AdapterInterface;
+  /** Whether tokens of all rows stand one behind the other, without padding. */
+  readonly isFlat: boolean;
+  /** Where a row stands in a cache that others are longer in: at its front, or at its end behind padding. */
+  readonly align: "begin" | "end";
+  /** Whether a run takes one row only. */
+  readonly isSingle: boolean;
+  /** Whether several new tokens may follow what is in the cache, for one row. */
+  readonly takesChunks: boolean;
+  /** Whether a prompt may have padding behind it: nothing that is kept would hold of it. */
+  readonly takesPadding: boolean;
+  /** Tokens of a row in one run at most. */
+  readonly step: number;
+  /** Tokens that a run takes of a row whatever there is of it; null where it takes any number. */
+  readonly fixedSequence: number | null;
+  /** Places in the caches, or tokens of a graph that takes a fixed number; null where nothing bounds them. */
+  readonly room: number | null;
+  /** Logits of a token; null where the graph does not say it. */
+  readonly vocabulary: number | null;
+}
+
+/**
+ * Reads what a graph is from the names and types of its inputs and outputs, and from its nodes.
+ *
+ * @throws TfcError GENERATE_UNSUPPORTED when they are not those of a decoder
+ */
+export function decoderGraph(session: Session): DecoderGraph {
+  const { file, inputs, outputs } = session;
+  const adapters = adapterInterface(file, inputs);
+  const taken = new Set([...adapters.ports.map(({ port }) => port.name), adapters.ids?.name]);
+  const room = roomOf(session);
+  const pairs = pairCache(inputs, outputs);
+  const traits = traitsOf(
+    file,
+    pairs.some(({ past }) => typeof past.dims.at(-1) === "string"),
+  );
+  const caches = pairs.map(({ past, present }): Cache => {
+    const [sized = past] = withSizes([past], traits.widths);
+    return { past: sized, present, kind: kindOf(sized, room) };
+  });
+  const cached = new Set(caches.map(({ past }) => past.name));
+  const own = inputs
+    .filter(({ name }) => !taken.has(name) && !cached.has(name))
+    .map((port) => ({ port, role: roleOf(port) }));
+  for (const { port, role } of own) checkInput(port, role);
+  const tokens = portOf(own, "tokens");
+  if (tokens === undefined) throw unsupported("it takes no token ids", 'an input named "input_ids"', "none");
+  const roles = new Set(own.map(({ role }) => role));
+  const isFlat = tokens.dims.length === 1;
+  if (isFlat && caches.length > 0 && !roles.has("blockTable"))
+    throw unsupported("its tokens are flat, and nothing says where rows lie", "a block table", "none");
+  const fixed = fixedSequenceOf(tokens, caches);
+  const align = traits.byLengths || roles.has("pastLength") ? "begin" : "end";
+  // Padding in front of a row needs a mask that hides it, and positions that do not count it.
+  const fits = align === "begin" || caches.length === 0 || (roles.has("mask") && roles.has("positions"));
+  const hasState = caches.some(({ kind }) => kind === "state");
+  const isPaged = caches.some(({ kind }) => kind === "pages");
+  return {
+    session,
+    inputs: own,
+    caches,
+    logits: logitsOf(outputs, caches),
+    adapters,
+    isFlat,
+    align,
+    isSingle: traits.mixesRows || (isFlat ? !isPaged : !fits || hasOneRow(inputs)),
+    takesChunks: caches.length > 0 && !traits.mixesRows && !hasState,
+    takesPadding: !hasState,
+    step: fixed === 1 ? 1 : Infinity,
+    fixedSequence: fixed,
+    room: room ?? (caches.length === 0 ? fixed : null),
+    vocabulary: vocabularyOf(session),
+  };
+}
+
+/** The input of a role. */
+export function portOf(inputs: DecoderGraph["inputs"], role: Role): Port | undefined {
+  return inputs.find((input) => input.role === role)?.port;
+}
+
+/** GENERATE_UNSUPPORTED */
+export function unsupported(what: string, wanted: string, found: string, name?: string): Error {
+  return inputError("GENERATE_UNSUPPORTED", name === undefined ? {} : { name }, { what, wanted, found });
+}
+
+/** Places of caches that are written in place: as the metadata say, or as the inputs of a graph that writes by indices. */
+function roomOf({ file, inputs }: Session): number | null {
+  const shared = sharedLength(file);
+  if (shared !== null) return shared;
+  if (!inputs.some((port) => roleOf(port) === "pastLength")) return null;
+  const [length] = inputs.filter((port) => roleOf(port) === "past").map(({ dims }) => dims.at(-2));
+  return typeof length === "number" ? length : null;
+}
+
+function kindOf(past: Port, room: number | null): CacheKind {
+  const width = past.dims.at(-1);
+  // Some exporters write a size as a symbol of that name.
+  if (typeof width === "string" && !/^\d+$/.test(width))
+    throw unsupported("its cache is of any width, and attention does not tell", "a number", width, past.name);
+  if (roleOf(past) === "pages") return "pages";
+  if (/conv|ssm|recurrent|state/i.test(past.name)) return "state";
+  const places = past.dims.at(-2);
+  if (typeof places === "string") return "growing";
+  if (room !== null && (isSharedCache(past, room) || places === room)) return "buffer";
+  const found = `${past.name} [${past.dims.join(", ")}]`;
+  throw unsupported("its cache has a fixed size", "a cache that begins empty", found, past.name);
+}
+
+/** @throws TfcError GENERATE_UNSUPPORTED where a run takes several tokens, no less, beside a cache */
+function fixedSequenceOf(tokens: Port, caches: readonly Cache[]): number | null {
+  const fixed = tokens.dims.at(-1);
+  if (typeof fixed !== "number") return null;
+  if (fixed === 1 || caches.length === 0) return fixed;
+  const found = `${tokens.name} [${tokens.dims.join(", ")}]`;
+  throw unsupported("it takes a fixed number of tokens", "any number of them, or one", found, tokens.name);
+}
+
+function checkInput(port: Port, role: Role): void {
+  if (role !== "other" && port.dtype !== null && port.dtype !== "string") return;
+  throw unsupported(
+    `the input "${port.name}" is not a decoder's`,
+    "token ids, mask, positions and cache only",
+    `${port.dtype ?? "no tensor"} [${port.dims.join(", ")}]`,
+    port.name,
+  );
+}
+
+/** Whether any input has room for one row alone. */
+function hasOneRow(inputs: readonly Port[]): boolean {
+  return inputs.some((port) => {
+    const role = roleOf(port);
+    return port.dims.some((dim, axis) => {
+      const counts = axisOfRole(role, axis, port.dims.length) === "batch";
+      if (!counts || typeof dim !== "number") return false;
+      if (dim === 1) return true;
+      const found = `${port.name} [${port.dims.join(", ")}]`;
+      throw unsupported(`its batch is fixed at ${dim}`, "a batch of any size, or of 1", found, port.name);
+    });
+  });
+}
+
+function logitsOf(outputs: readonly Port[], caches: readonly Cache[]): string {
+  const cached = new Set(caches.map(({ present }) => present));
+  const others = outputs.filter((port) => isFloating(port.dtype) && !cached.has(port.name));
+  const logits =
+    others.find((port) => /logits/i.test(port.name)) ?? (others.length === 1 ? others[0] : undefined);
+  if (logits !== undefined) return logits.name;
+  const found = others.map((port) => port.name).join(", ") || "none";
+  throw unsupported("it has no logits", 'an output named "logits"', found);
+}

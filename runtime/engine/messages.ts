@@ -1,0 +1,78 @@
+import type { Logprobs } from "../generate/logprobs.ts";
+import type { SamplingOptions } from "../generate/sampling.ts";
+import type { Provider } from "../session/devices.ts";
+import type { Port, Tensors } from "../session/tensor.ts";
+import type { SentError } from "../threads/errors.ts";
+
+/** How an engine is started. */
+export interface EngineOptions {
+  readonly file: string;
+  readonly device: Provider | "auto";
+  readonly threads?: number;
+  /** Rows that run as one batch at most. */
+  readonly maxBatch: number;
+  /** Tokens of a prompt and its answer; the graph may hold fewer. Null where nothing says it. */
+  readonly contextLength: number | null;
+}
+
+/** An answer that is asked for. */
+export interface EngineRequest {
+  /** A number that the caller has given to no other request. */
+  readonly id: number;
+  readonly prompt: readonly number[];
+  /** What {@link AdapterHost.put} took, or a bank's member; null for the base. */
+  readonly adapter: number | null;
+  readonly maxNewTokens: number;
+  /** Ids that end the answer. */
+  readonly stopIds: readonly number[];
+  readonly sampling: SamplingOptions;
+  /** How many of the likeliest tokens come with each; null where none are asked for. */
+  readonly logprobs: number | null;
+}
+
+/** A token of an answer. */
+export interface EngineToken {
+  /** The request's. */
+  readonly id: number;
+  readonly token: number;
+  readonly logprobs?: Logprobs;
+}
+
+/** What is told to an engine. */
+export type Command =
+  | { readonly type: "request"; readonly request: EngineRequest }
+  | { readonly type: "abort"; readonly id: number }
+  | { readonly type: "put"; readonly adapter: number; readonly tensors: Tensors }
+  | { readonly type: "drop"; readonly adapter: number }
+  | { readonly type: "close" };
+
+/** The end of an answer. */
+export interface Ending {
+  readonly id: number;
+  /** "stop": an id that ends it came. */
+  readonly stop: "length" | "stop";
+  /** Seconds from the first run of the prompt to its last, less what other rows ran between. */
+  readonly prefill: number;
+  /** Seconds from the first new token to the last. */
+  readonly decode: number;
+}
+
+/** What an engine tells. */
+export type Event =
+  | {
+      readonly type: "ready";
+      readonly provider: Provider;
+      readonly inputs: readonly Port[];
+      readonly outputs: readonly Port[];
+      readonly contextLength: number | null;
+      readonly vocabularySize: number | null;
+    }
+  /** The graph cannot be loaded, or generates nothing. */
+  | { readonly type: "failed"; readonly error: SentError }
+  /** The request left the queue. */
+  | { readonly type: "start"; readonly id: number }
+  /** What a run gave, one for each of its rows. */
+  | { readonly type: "tokens"; readonly tokens: readonly EngineToken[] }
+  | ({ readonly type: "end" } & Ending)
+  /** The request failed; others go on. */
+  | { readonly type: "error"; readonly id: number; readonly error: SentError };

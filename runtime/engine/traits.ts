@@ -1,0 +1,54 @@
+import { Sink } from "../../compiler/diagnostics/sink.ts";
+import type { Model } from "../../compiler/ir/model.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import { nodesDeep } from "../../compiler/ir/walk.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
+import { headSizesIn } from "../../compiler/recognize/model/head-sizes.ts";
+
+/** What a graph's inputs do not tell, and its nodes do, of how rows may share a run. */
+export interface Traits {
+  /**
+   * Whether attention takes each row's tokens to lie at the front of its cache, as many as a length says: then padding
+   * belongs behind them. Otherwise a mask says which places count, and padding may lie in front.
+   */
+  readonly byLengths: boolean;
+  /** Whether the numbers of one row depend on those of others: one scale is found for a whole tensor. */
+  readonly mixesRows: boolean;
+  /** How wide caches are whose inputs leave it open, by symbol. */
+  readonly widths: ReadonlyMap<string, number>;
+}
+
+/** Operand of GroupQueryAttention that holds a bias, such as a mask, to its scores. */
+const ATTENTION_BIAS = 10;
+
+/** Operand of ai.onnx's Attention that holds how many places of a cache count, by row. */
+const VALID_LENGTHS = 6;
+
+/** Ops that find one scale for all rows of a tensor. */
+const mixing = /^(DynamicQuantize|com\.microsoft::DynamicQuantize)/;
+
+/**
+ * Reads the traits of a graph from its file; weights stay where they are.
+ *
+ * @param hasOpenWidth whether a cache does not say how wide it is
+ */
+export function traitsOf(file: string, hasOpenWidth: boolean): Traits {
+  const { model } = openModel(file, new Sink());
+  let [byLengths, mixesRows] = [false, false];
+  for (const node of nodesOf(model)) {
+    byLengths ||= countsLengths(node);
+    mixesRows ||= mixing.test(node.op);
+  }
+  return { byLengths, mixesRows, widths: hasOpenWidth ? headSizesIn(model) : new Map() };
+}
+
+function* nodesOf(model: Model): Generator<Node, void, void> {
+  yield* nodesDeep(model.graph);
+  for (const { body } of model.functions.values()) yield* nodesDeep(body);
+}
+
+function countsLengths({ op, inputs }: Node): boolean {
+  const has = (index: number): boolean => (inputs[index] ?? null) !== null;
+  if (op === "com.microsoft::GroupQueryAttention") return !has(ATTENTION_BIAS);
+  return op === "Attention" && has(VALID_LENGTHS);
+}
