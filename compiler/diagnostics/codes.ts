@@ -1,4 +1,5 @@
 import { adapterCodes } from "./codes-adapters.ts";
+import { loweringCodes } from "./codes-lowering.ts";
 import { modelCodes } from "./codes-model.ts";
 import { runningCodes } from "./codes-running.ts";
 
@@ -8,7 +9,7 @@ export type { Severity, Text } from "./row.ts";
  * Every message tfc has. The id is stable: scripts and tests rely on it. docs/errors.md is generated from this
  * table, and test/diagnostics has an example of each.
  */
-export const codes = { ...modelCodes, ...adapterCodes, ...runningCodes } as const;
+export const codes = { ...modelCodes, ...loweringCodes, ...adapterCodes, ...runningCodes } as const;
 
 /** A message's code: a row of docs/errors.md. */
 export type Code = keyof typeof codes;
