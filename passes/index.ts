@@ -15,7 +15,6 @@ import { outlineMlp } from "./outline/outline-mlp.ts";
 import { outlineMoe } from "./outline/outline-moe.ts";
 import { outlineNorms } from "./outline/outline-norms.ts";
 import { overrideWeights } from "./adapt/override-weights.ts";
-import { packProjections } from "./lower/pack-projections.ts";
 import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
@@ -28,7 +27,6 @@ export const passes: readonly Pass[] = [
   removeLora,
   overrideWeights,
   convertDtype,
-  packProjections,
   quantizeWeights,
   lowerRotary,
   lowerAttention,
@@ -62,7 +60,6 @@ export {
   outlineMoe,
   outlineNorms,
   overrideWeights,
-  packProjections,
   quantizeWeights,
   removeLora,
   replaceLinears,

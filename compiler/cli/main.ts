@@ -17,6 +17,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["shrink", async () => (await import("./shrink.ts")).shrinkCommand()],
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],
   ["merge", async () => (await import("./merge.ts")).mergeCommand()],
+  ["serve", async () => (await import("./serve.ts")).serveCommand()],
   ["adapter", async () => (await import("./adapter.ts")).adapterCommand()],
 ]);
 

@@ -18,6 +18,15 @@ export function countOf(option: string, least = 0): (text: string) => number {
   };
 }
 
+/** A reader of seconds, fractions included. */
+export function secondsOf(option: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value > 0 && value <= 2_147_483) return value;
+    throw outOfRange(option, "seconds, more than 0 and at most 2147483", text);
+  };
+}
+
 /** Reads members of a bank: `0,1,-1`. */
 export function idsOf(text: string): readonly number[] {
   const ids = text.split(",").map((id) => id.trim());

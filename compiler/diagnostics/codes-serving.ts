@@ -19,14 +19,14 @@ export const servingCodes = {
     fix: "give the base another `name`, or rename the adapter's file or folder",
   })),
   SERVE_ADAPTERS: error((p: { folder: string; why: string }) => ({
-    what: `there are no adapters in ${p.folder}`,
+    what: `there are no adapters for this model in ${p.folder}`,
     wanted: "a folder with adapters in it, each a file or a folder",
     found: p.why,
     fix: "correct the path; `tfc adapter ls` says what is in a file",
   })),
-  SERVE_NOT_AN_ADAPTER: warning((p: { why: string }) => ({
-    what: "this is not served: it cannot be read as an adapter",
+  SERVE_ADAPTER_UNFIT: warning((p: { why: string }) => ({
+    what: "this is not served: the model cannot use it",
     found: p.why,
-    fix: "`tfc adapter ls` says more; move it elsewhere if it is not one",
+    fix: "take it out of the folder, or serve it with a model that it fits; `tfc adapter ls` says what is in it",
   })),
 } as const;

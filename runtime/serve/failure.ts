@@ -66,11 +66,19 @@ export function late(seconds: number): Failure {
   });
 }
 
-/** Codes of what clients send, as the model's own checks find it. Every other error is the server's. */
-const CLIENT = /^(?:GENERATE|PROMPT|CHAT|MESSAGES|TOKEN_ID|SAMPLING|REQUEST)_/;
-
-/** Codes of {@link CLIENT}'s kind that say what the served graph cannot do. */
-const SERVER: ReadonlySet<string> = new Set(["GENERATE_UNSUPPORTED", "GENERATE_ADAPTER", "GENERATE_LOGITS"]);
+/** Codes of the model for what a client asks, and what OpenAI calls them, where it has a name of its own. */
+const ASKED: ReadonlyMap<string, string> = new Map([
+  ["GENERATE_OPTION", "invalid_value"],
+  ["PROMPT_TOO_LONG", "context_length_exceeded"],
+  ["GENERATE_CACHE_FULL", "context_length_exceeded"],
+  ...[
+    "PROMPT_EMPTY",
+    "TOKEN_UNKNOWN",
+    "TOKENIZER_MISSING",
+    "CHAT_TEMPLATE_MISSING",
+    "CHAT_TEMPLATE_REFUSED",
+  ].map((code) => [code, code.toLowerCase()] as const),
+]);
 
 /**
  * What a client is told of an error. Of one that is not the client's it learns no more than that there was one: a
@@ -88,9 +96,10 @@ export function failureOf(error: unknown): Failure {
   const code: string = error.code;
   if (code === "REQUEST_QUEUE_FULL") return busy("Too many requests are waiting.");
   if (code === "MODEL_CLOSED") return stopping();
-  if (!CLIENT.test(code) || SERVER.has(code)) return internal;
+  const name = ASKED.get(code);
+  if (name === undefined) return internal;
   const [first] = error.diagnostics;
   const { what = "the request is not valid", wanted, found } = first ?? {};
   const detail = wanted === undefined ? "" : `: wanted ${wanted}, found ${found ?? "something else"}`;
-  return invalid(`${what}${detail}`.replaceAll("`", ""), code.toLowerCase());
+  return invalid(`${what}${detail}`.replaceAll("`", ""), name);
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { AdapterStore } from "../../runtime/adapters/store.ts";
 import type {
   GenerateRequest,
   Generation,
@@ -155,11 +156,8 @@ export function scriptedModel(script: Script = {}): ScriptedModel {
   return {
     ...{ file: "models/scripted/model.onnx", provider: "cpu", inputs: [], outputs: [] },
     ...{ contextLength: CONTEXT, vocabularySize: null, tokenizer: null, requests, generate },
-    adapters: {
-      names: adapters,
-      lease: () => Promise.reject(new Error("the scripted model leases for itself")),
-      // Of a store no more is asked.
-    } as unknown as Model["adapters"],
+    // The part of a store that a server reads.
+    adapters: { names: adapters } as Pick<AdapterStore, "names"> as AdapterStore,
     generateAll: (all) => Promise.all(all.map((one) => generate(one).result())),
     get load() {
       return { running: counts.running, waiting: queue.length };

@@ -1,5 +1,4 @@
 import { byteSize, type DType } from "../../ir/dtype.ts";
-import { PieceReader } from "../../ir/pieces.ts";
 import { fromHalf, toHalf } from "../../ir/scalar.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { convert, floatsOf } from "../convert.ts";
@@ -65,7 +64,7 @@ function rowReader(
   };
 }
 
-/** Reads a tensor's bytes from the front, some at a time: no others are in memory. */
+/** Reads some of a tensor's bytes: of what lies in a file no others. */
 function sliceReader(tensor: Tensor): (offset: number, length: number) => Uint8Array {
   const { storage, at } = tensor;
   if (at !== null && (storage.kind === "inline" || storage.kind === "external")) {
@@ -74,8 +73,11 @@ function sliceReader(tensor: Tensor): (offset: number, length: number) => Uint8A
       return tensor.stored({ ...storage, range }).bytes();
     };
   }
-  const reader = new PieceReader(tensor.pieces());
-  return (_, length) => reader.read(length);
+  let whole: Uint8Array | null = null;
+  return (offset, length) => {
+    whole ??= tensor.bytes();
+    return whole.subarray(offset, offset + length);
+  };
 }
 
 function addOutputs(quantizer: RowQuantizer, numbers: Float32Array, first: number, length: number): void {

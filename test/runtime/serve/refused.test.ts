@@ -169,7 +169,7 @@ describe("an error of the model", () => {
     expect(status).toBe(400);
     expect(json?.error).toMatchObject({
       message: "prompt is not valid: wanted fewer tokens, found 9",
-      code: "generate_option",
+      code: "invalid_value",
     });
     expect(log[0]?.error).toBeUndefined();
   });
