@@ -1,27 +1,23 @@
 import { parentPort } from "node:worker_threads";
 import { sentError } from "../threads/errors.ts";
+import { parcelOf } from "../threads/parcel.ts";
 import type { ReadAnswer, ReadMessage } from "./reader.ts";
 import { readFor } from "./read.ts";
-import type { Tensors } from "../session/tensor.ts";
 
 /*
  * The thread that reads adapters: what takes long (files, checks of every number, conversions) happens here, one
  * adapter after another, and what comes out is handed over without a copy.
  */
 parentPort?.on("message", ({ id, request }: ReadMessage) => {
-  let answer: ReadAnswer;
-  try {
-    answer = { id, read: readFor(request) };
-  } catch (cause) {
-    answer = { id, error: sentError(cause) };
-  }
-  parentPort?.postMessage(answer, "read" in answer ? buffersOf(answer.read.tensors) : []);
+  const answer = answerTo(id, request);
+  parentPort?.postMessage(answer, "read" in answer ? [answer.read.parcel] : []);
 });
 
-/** The memory of tensors, each piece once. */
-function buffersOf(tensors: Tensors): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>();
-  for (const { data } of tensors.values())
-    if (!Array.isArray(data) && data.buffer instanceof ArrayBuffer) buffers.add(data.buffer);
-  return [...buffers];
+function answerTo(id: number, request: ReadMessage["request"]): ReadAnswer {
+  try {
+    const { tensors, base } = readFor(request);
+    return { id, read: { parcel: parcelOf(tensors), base } };
+  } catch (cause) {
+    return { id, error: sentError(cause) };
+  }
 }

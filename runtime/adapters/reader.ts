@@ -1,8 +1,16 @@
 import type { Worker } from "node:worker_threads";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { receivedError, type SentError } from "../threads/errors.ts";
+import type { Parcel } from "../threads/parcel.ts";
 import { startThread } from "../threads/start.ts";
-import type { ReadAdapter, ReadRequest } from "./read.ts";
+import type { BaseKnown, ReadRequest } from "./read.ts";
+
+/** An adapter that was read. */
+export interface Delivery {
+  /** Its tensors, as a graph is fed them. */
+  readonly parcel: Parcel;
+  readonly base: BaseKnown;
+}
 
 /** To the thread. */
 export interface ReadMessage {
@@ -12,11 +20,11 @@ export interface ReadMessage {
 
 /** From the thread. */
 export type ReadAnswer =
-  { readonly id: number; readonly read: ReadAdapter } | { readonly id: number; readonly error: SentError };
+  { readonly id: number; readonly read: Delivery } | { readonly id: number; readonly error: SentError };
 
 interface Waiting {
   readonly path: string;
-  readonly resolve: (read: ReadAdapter) => void;
+  readonly resolve: (read: Delivery) => void;
   readonly reject: (cause: Error) => void;
 }
 
@@ -44,7 +52,7 @@ export class AdapterReader {
    *
    * @throws TfcError as adapterFeeds; ADAPTER_READER_ENDED where the thread itself fails
    */
-  read(request: ReadRequest): Promise<ReadAdapter> {
+  read(request: ReadRequest): Promise<Delivery> {
     clearTimeout(this.#idle);
     const id = ++this.#last;
     return new Promise((resolve, reject) => {

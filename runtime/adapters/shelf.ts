@@ -1,22 +1,28 @@
 import type { AdapterHost } from "../engine/adapters.ts";
 import type { Held, StoredAdapter } from "./adapter.ts";
+import { discard, tensorsIn, type Parcel } from "../threads/parcel.ts";
 import type { Tensors } from "../session/tensor.ts";
 
 /** Where tensors of adapters are kept: in the thread where the graph runs. */
 export interface AdapterHome {
   /** Takes tensors over under a number; gives what runs in this thread are to be fed. */
-  put(number: number, tensors: Tensors): Tensors;
+  put(number: number, parcel: Parcel): Tensors;
   drop(number: number): void;
 }
 
 /** A home in this thread: what was read is what is fed. */
-export const inThisThread: AdapterHome = { put: (_, tensors) => tensors, drop: () => undefined };
+export const inThisThread: AdapterHome = { put: (_, parcel) => tensorsIn(parcel), drop: () => undefined };
 
 /** A home in an engine: nothing is left here to be fed. */
 export function homeIn(engine: AdapterHost): AdapterHome {
   return {
-    put: (number, tensors) => {
-      engine.put(number, tensors);
+    put: (number, parcel) => {
+      try {
+        engine.put(number, parcel);
+      } catch (cause) {
+        discard(parcel);
+        throw cause;
+      }
       return new Map();
     },
     drop: (number) => {
@@ -47,10 +53,10 @@ export class Shelf {
   }
 
   /** Takes the tensors of an adapter in; others leave before it comes. */
-  put(adapter: StoredAdapter, tensors: Tensors): Held {
+  put(adapter: StoredAdapter, parcel: Parcel): Held {
     this.#shrinkTo(this.#room - 1);
     const number = ++this.#last;
-    const held = { number, feeds: this.#home.put(number, tensors) };
+    const held = { number, feeds: this.#home.put(number, parcel) };
     adapter.held = held;
     if (!adapter.isForgotten) this.#adapters.add(adapter);
     return held;

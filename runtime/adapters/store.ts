@@ -1,13 +1,14 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { AdapterHost, AdapterLender } from "../engine/adapters.ts";
 import type { Tensors } from "../session/tensor.ts";
+import { discard } from "../threads/parcel.ts";
 import { unlessAborted } from "./abort.ts";
 import { StoredAdapter, type Held } from "./adapter.ts";
 import { noAdapter, type AdapterGraph } from "./feeds.ts";
 import { leaseOf, type Lease } from "./lease.ts";
 import { adapterInterface, type AdapterInterface } from "./ports.ts";
-import type { BaseKnown, ReadAdapter, ReadOptions } from "./read.ts";
-import { adapterReader } from "./reader.ts";
+import type { BaseKnown, ReadOptions } from "./read.ts";
+import { adapterReader, type Delivery } from "./reader.ts";
 import { homeIn, inThisThread, Shelf } from "./shelf.ts";
 import { capacityOf, checkSource } from "./store-options.ts";
 
@@ -98,13 +99,16 @@ export class AdapterStore implements AdapterLender {
     const adapter = this.#adapter(name, path, options);
     this.#coming.add(adapter);
     try {
-      const { tensors, base } = await this.#read(adapter);
-      if (adapter.isForgotten) throw inputError("ADAPTER_REMOVED", { file: path }, { name });
+      const { parcel, base } = await this.#read(adapter);
+      if (adapter.isForgotten) {
+        discard(parcel);
+        throw inputError("ADAPTER_REMOVED", { file: path }, { name });
+      }
       const old = this.#known.get(name);
       adapter.isPinned = options.pin ?? old?.isPinned ?? false;
       if (old !== undefined) this.#shelf.forget(old);
       this.#known.set(name, adapter);
-      this.#shelf.put(adapter, tensors);
+      this.#shelf.put(adapter, parcel);
       return { base };
     } finally {
       this.#coming.delete(adapter);
@@ -210,14 +214,14 @@ export class AdapterStore implements AdapterLender {
     return inputError("ADAPTER_NAME_UNKNOWN", { file: this.#graph.file }, { name, known: this.names });
   }
 
-  #read({ path, options }: StoredAdapter): Promise<ReadAdapter> {
+  #read({ path, options }: StoredAdapter): Promise<Delivery> {
     return adapterReader.read({ graph: this.#graph, path, ...options });
   }
 
   #load(adapter: StoredAdapter): Promise<Held> {
     adapter.reading ??= this.#read(adapter)
-      .then(({ tensors }) => {
-        const held = this.#shelf.put(adapter, tensors);
+      .then(({ parcel }) => {
+        const held = this.#shelf.put(adapter, parcel);
         // Nobody may be waiting any more, and its name may be gone.
         this.#shelf.tidy(adapter);
         return held;

@@ -1,4 +1,5 @@
-import type { Port, Tensors } from "../session/tensor.ts";
+import type { Port } from "../session/tensor.ts";
+import type { Parcel } from "../threads/parcel.ts";
 
 /** What an engine has to do with adapters, as a store of them sees it. */
 export interface AdapterHost {
@@ -6,10 +7,10 @@ export interface AdapterHost {
   readonly file: string;
   readonly inputs: readonly Port[];
   /**
-   * Hands an adapter's tensors to the engine, which keeps them under a number of the store's choice. Their memory goes
-   * along: the caller's arrays are empty afterwards. Requests that are sent later may name it at once.
+   * Hands an adapter's tensors to the engine, which keeps them under a number of the store's choice. The parcel goes on to
+   * the engine's thread and is opened there. Requests that are sent later may name the number at once.
    */
-  put(adapter: number, tensors: Tensors): void;
+  put(adapter: number, parcel: Parcel): void;
   /** Lets go of an adapter; what runs with it goes on to its end. */
   drop(adapter: number): void;
 }

@@ -1,8 +1,9 @@
 import type { Worker } from "node:worker_threads";
 import { inputError, type TfcError } from "../../compiler/diagnostics/error.ts";
 import type { Provider } from "../session/devices.ts";
-import type { Port, Tensors } from "../session/tensor.ts";
+import type { Port } from "../session/tensor.ts";
 import { receivedError } from "../threads/errors.ts";
+import type { Parcel } from "../threads/parcel.ts";
 import { startThread } from "../threads/start.ts";
 import type { AdapterHost } from "./adapters.ts";
 import { stopped } from "./failure.ts";
@@ -102,12 +103,9 @@ export class EngineThread implements AdapterHost {
     };
   }
 
-  put(adapter: number, tensors: Tensors): void {
+  put(adapter: number, parcel: Parcel): void {
     if (this.#ended !== null) throw this.#ended;
-    const buffers = [...tensors.values()].flatMap(({ data }) => (Array.isArray(data) ? [] : [data.buffer]));
-    this.#worker.postMessage({ type: "put", adapter, tensors } satisfies Command, [
-      ...new Set(buffers.filter((buffer) => buffer instanceof ArrayBuffer)),
-    ]);
+    this.#worker.postMessage({ type: "put", adapter, parcel } satisfies Command, [parcel]);
   }
 
   drop(adapter: number): void {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openSession } from "../session/session.ts";
 import { sentError } from "../threads/errors.ts";
+import { tensorsIn } from "../threads/parcel.ts";
 import { failureOf } from "./failure.ts";
 import { Engine } from "./engine.ts";
 import { decoderGraph } from "./graph.ts";
@@ -46,7 +47,7 @@ function obey(engine: Engine, command: Command): void {
       engine.abort(command.id);
       break;
     case "put":
-      engine.put(command.adapter, command.tensors);
+      engine.put(command.adapter, tensorsIn(command.parcel));
       break;
     case "drop":
       engine.drop(command.adapter);

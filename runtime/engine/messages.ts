@@ -1,8 +1,9 @@
 import type { Logprobs } from "../generate/logprobs.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
 import type { Provider } from "../session/devices.ts";
-import type { Port, Tensors } from "../session/tensor.ts";
+import type { Port } from "../session/tensor.ts";
 import type { SentError } from "../threads/errors.ts";
+import type { Parcel } from "../threads/parcel.ts";
 
 /** How an engine is started. */
 export interface EngineOptions {
@@ -42,7 +43,7 @@ export interface EngineToken {
 export type Command =
   | { readonly type: "request"; readonly request: EngineRequest }
   | { readonly type: "abort"; readonly id: number }
-  | { readonly type: "put"; readonly adapter: number; readonly tensors: Tensors }
+  | { readonly type: "put"; readonly adapter: number; readonly parcel: Parcel }
   | { readonly type: "drop"; readonly adapter: number }
   | { readonly type: "close" };
 

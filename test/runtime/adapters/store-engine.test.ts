@@ -5,11 +5,12 @@ import { AdapterStore } from "../../../runtime/adapters/store.ts";
 import type { AdapterHost } from "../../../runtime/engine/adapters.ts";
 import { openSession } from "../../../runtime/session/session.ts";
 import type { Port, Tensors } from "../../../runtime/session/tensor.ts";
+import { tensorsIn, type Parcel } from "../../../runtime/threads/parcel.ts";
 import { loraOf, refusalOf, writeWeights } from "../../support/adapters.ts";
 import { graphOf } from "../oracle.ts";
-import { folder, nextFile, patterns, plain, q, someLayers, withInputs } from "./store-graph.ts";
+import { folder, nextFile, patterns, plain, q, withInputs } from "./store-graph.ts";
 
-/** An engine that takes memory as a thread does, and counts what it has. */
+/** An engine that opens parcels, and counts what it has. */
 class Counting implements AdapterHost {
   readonly file: string;
   readonly inputs: readonly Port[];
@@ -22,12 +23,9 @@ class Counting implements AdapterHost {
     this.inputs = inputs;
   }
 
-  put(adapter: number, tensors: Tensors): void {
+  put(adapter: number, parcel: Parcel): void {
     expect(this.adapters.has(adapter)).toBe(false);
-    const transfer = [...tensors.values()].flatMap(({ data }) =>
-      ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : [],
-    );
-    this.adapters.set(adapter, structuredClone(tensors, { transfer }));
+    this.adapters.set(adapter, tensorsIn(parcel));
     this.puts++;
     this.most = Math.max(this.most, this.adapters.size);
   }
@@ -105,9 +103,12 @@ describe("a store over an engine", () => {
   });
 
   it("holds as many as it has room for over a thousand swaps", async () => {
-    const files = { a: plain, b: patterns, c: someLayers, d: plain, e: patterns };
-    const store = new AdapterStore(engine, { capacity: 2, adapters: files });
-    const names = Object.keys(files);
+    const small = loraOf(q, { inFeatures: 128, outFeatures: 128 });
+    const file = await writeWeights(nextFile(), small);
+    const names = ["a", "b", "c", "d", "e"];
+    const source = { path: file, hints: { alpha: 4 } };
+    const adapters = Object.fromEntries(names.map((name) => [name, source]));
+    const store = new AdapterStore(engine, { capacity: 2, adapters });
     for (let swap = 0; swap < 1000; swap++) {
       const lease = await store.lease(names[swap % names.length] ?? "");
       expect(engine.adapters.has(lease.adapter ?? NaN)).toBe(true);

@@ -1,0 +1,114 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import { adapterFile, compile } from "../dist/compiler/compile/compile.js";
+import { AdapterStore, makeFeeds, openSession } from "../dist/runtime/index.js";
+import { fillSafetensors } from "./adapters-weights.mjs";
+import { median } from "./median.mjs";
+import { withFolder, writeModel } from "./workplace.mjs";
+
+const sample = fileURLToPath(new URL("../samples/models/austen-llama/dynamo/model.onnx", import.meta.url));
+
+const SITES = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
+
+/** Of an adapter's weights. */
+const DEVIATION = 0.02;
+
+/** Eight layers of a small Llama's width: with LoRA of this rank at all projections an adapter has 200 MB. */
+const LARGE = {
+  ...{ layers: 8, hidden: 1024, heads: 16, kvHeads: 8, headDim: 64, intermediate: 2816 },
+  ...{ vocab: 1024, tied: true, dtype: "float" },
+};
+const LARGE_RANK = 344;
+
+/**
+ * What it costs to run another adapter than the step before, where both are in memory: milliseconds of a step of one
+ * token on the sample model, lease and all, with the same adapter as before and with another. The two take turns.
+ *
+ * @param {{ rounds?: number, threads?: number }} options
+ * @returns {Promise<{ same: number, other: number, lease: number }>} medians; `lease` is that of taking and ending one
+ */
+export function measureSwap({ rounds = 500, threads = 1 } = {}) {
+  return withFolder(async (folder) => {
+    const graph = await withInputs(folder, sample, 8);
+    const adapters = { a: await trained(folder, sample, 8, "a"), b: await trained(folder, sample, 8, "b") };
+    const session = await openSession(graph, { threads });
+    const store = new AdapterStore(session, { adapters });
+    const feeds = makeFeeds(session, { batch: 1, sequence: 1, past: 16 }, { seed: 1 });
+    const times = { same: [], other: [], lease: [] };
+    let last = "";
+    for (let round = -20; round < rounds * 2; round++) {
+      // a a b b a a …: every second step is with the adapter of the step before.
+      const name = round & 2 ? "b" : "a";
+      const begin = performance.now();
+      const lease = await store.lease(name);
+      const leased = performance.now();
+      await session.run(new Map([...feeds, ...lease.feeds]), ["logits"]);
+      const ran = performance.now();
+      lease.release();
+      const end = performance.now();
+      if (round >= 0) {
+        times[name === last ? "same" : "other"].push(end - begin);
+        times.lease.push(leased - begin + (end - ran));
+      }
+      last = name;
+    }
+    await session.close();
+    return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]));
+  });
+}
+
+/**
+ * How long the event loop stands still while an adapter of 200 MB is read, checked and taken over.
+ *
+ * @returns {Promise<{ bytes: number, read: number, delay: number, tensors: number }>} of the adapter's file; milliseconds
+ *   of the read, and of the longest delay meanwhile
+ */
+export function measureRead() {
+  return withFolder(async (folder) => {
+    const { graph: base } = writeModel(join(folder, "base"), LARGE, { notes: false });
+    const graph = await withInputs(folder, base, 1);
+    const file = await trained(folder, base, LARGE_RANK, "large");
+    const session = await openSession(graph, { threads: 1 });
+    const store = new AdapterStore(session);
+    const delays = monitorEventLoopDelay({ resolution: 1 });
+    delays.enable();
+    const begin = performance.now();
+    await store.add("large", file);
+    const read = performance.now() - begin;
+    delays.disable();
+    const { feeds } = await store.lease("large");
+    await session.close();
+    return { bytes: statSync(file).size, read, delay: delays.max / 1e6, tensors: feeds.size };
+  });
+}
+
+/** Both as lines of a table: what, measured, wanted. */
+export async function swapRows(options) {
+  const [swap, reading] = [await measureSwap(options), await measureRead()];
+  const ms = (value) => `${value.toFixed(value < 1 ? 3 : 1)} ms`;
+  return [
+    ["a step with the adapter of the step before", ms(swap.same), ""],
+    ["a step with another adapter in memory", ms(swap.other), ""],
+    ["swap: the difference", ms(swap.other - swap.same), "≤ 1 ms"],
+    ["lease and release alone", ms(swap.lease), "≤ 1 ms"],
+    [`reading an adapter of ${(reading.bytes / 1e6).toFixed(0)} MB`, ms(reading.read), ""],
+    ["longest delay of the event loop meanwhile", ms(reading.delay), "≤ 20 ms"],
+  ];
+}
+
+async function withInputs(folder, input, rank) {
+  const output = join(folder, "inputs", "model.onnx");
+  await compile({ input, output, adapter: "lora", sites: SITES, settings: { rank }, residence: "inputs" });
+  return output;
+}
+
+/** An adapter with numbers in all its leaves. */
+async function trained(folder, input, rank, name) {
+  const output = join(folder, name, "model.onnx");
+  await compile({ input, output, adapter: "lora", sites: SITES, settings: { rank } });
+  const file = adapterFile(output);
+  fillSafetensors(file, DEVIATION);
+  return file;
+}
