@@ -15,6 +15,7 @@ import { outlineMlp } from "./outline/outline-mlp.ts";
 import { outlineMoe } from "./outline/outline-moe.ts";
 import { outlineNorms } from "./outline/outline-norms.ts";
 import { overrideWeights } from "./adapt/override-weights.ts";
+import { packProjections } from "./lower/pack-projections.ts";
 import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
@@ -27,6 +28,7 @@ export const passes: readonly Pass[] = [
   removeLora,
   overrideWeights,
   convertDtype,
+  packProjections,
   quantizeWeights,
   lowerRotary,
   lowerAttention,
@@ -60,6 +62,7 @@ export {
   outlineMoe,
   outlineNorms,
   overrideWeights,
+  packProjections,
   quantizeWeights,
   removeLora,
   replaceLinears,

@@ -31,6 +31,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly weights?: string;
   readonly ioDtype?: string;
   readonly symmetric?: boolean;
+  readonly pack?: boolean;
   readonly maxLength?: string;
   readonly lowerPagedAttention?: boolean;
   readonly lastLogits?: boolean;
@@ -148,6 +149,7 @@ function addLowering(command: Command): void {
     )
     .option("--block <n>", `inputs that share a scale: ${blockSizes.join(", ")} (default: ${DEFAULT_BLOCK})`)
     .option("--symmetric", "quantize around 0, without zero points")
+    .option("--pack", "write q, k and v, and gate and up, as one product each: weights are written anew")
     .option(
       "--kv <form>",
       `with --for, how caches are kept: ${kvForms.join(", ")}, one buffer for past and present (default: concat)`,
@@ -258,8 +260,16 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
 
 /** Flags that are options as they stand. */
 function plainOf(flags: Flags): Partial<CompileOptions> {
-  const { output, load, symmetric, lowerPagedAttention, strict } = flags;
-  return defined({ output, load, symmetric, lowerPagedAttention, strict, lastLogits: lastLogitsIn(flags) });
+  const { output, load, symmetric, pack, lowerPagedAttention, strict } = flags;
+  return defined({
+    output,
+    load,
+    symmetric,
+    pack,
+    lowerPagedAttention,
+    strict,
+    lastLogits: lastLogitsIn(flags),
+  });
 }
 
 function lastLogitsIn({ lastLogits, logitRows }: Flags): CompileOptions["lastLogits"] {
@@ -345,6 +355,7 @@ function reportText(report: CompileReport, config: string | null): string {
     ...(report.overrides === 0
       ? []
       : [["overrides", counted(report.overrides, "weight of the base", "weights of the base")] as const]),
+    ...(report.packed === 0 ? [] : [["packed", counted(report.packed, "product", "products")] as const]),
     ...(report.quantized === 0
       ? []
       : [["quantized", counted(report.quantized, "weight", "weights")] as const]),

@@ -33,6 +33,7 @@ export type ConfigOptions = Pick<
   | "quantize"
   | "block"
   | "symmetric"
+  | "pack"
   | "kv"
   | "maxLength"
   | "lowerPagedAttention"
@@ -62,6 +63,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     quantize: [quantizations.join(", "), (value) => quantizations.some((one) => one === value)],
     block: [blockSizes.join(", "), isBlockSize],
     symmetric: ["true or false", isSwitch],
+    pack: ["true or false", isSwitch],
     kv: [kvForms.join(", "), (value) => kvForms.some((one) => one === value)],
     maxLength: ["a whole number", isCount],
     lastLogits: [

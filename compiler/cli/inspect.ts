@@ -10,7 +10,7 @@ import { fingerprintName } from "../weights/fingerprint.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import { placementText } from "./inspect-placement.ts";
 import { wordFlag } from "./flags.ts";
-import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
+import { counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { inspectFile } from "../compile/inspect.ts";
 import type { InspectedLora, InspectedModel } from "../compile/inspection.ts";
 
@@ -79,6 +79,14 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ...(report.adapters === undefined ? [] : [["adapters", countsText(report.adapters)] as const]),
     ...(report.replaced === undefined ? [] : [["replaced", countsText(report.replaced)] as const]),
     ...(report.loweredFor === undefined ? [] : [["lowered for", report.loweredFor] as const]),
+    ...(report.packed === undefined
+      ? []
+      : [
+          [
+            "packed",
+            `q, k and v, or gate and up, in ${counted(report.packed, "product", "products")}`,
+          ] as const,
+        ]),
     ...(report.maxLength === undefined
       ? []
       : [["caches", `shared by past and present, ${grouped(report.maxLength)} positions`] as const]),

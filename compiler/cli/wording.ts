@@ -25,7 +25,7 @@ const named: ReadonlySet<string> = new Set([
     "cases",
   ],
   ...["format", "base", "step", "layout", "provider"],
-  ...["dtype", "ioDtype", "quantize", "block", "symmetric", "lastLogits"],
+  ...["dtype", "ioDtype", "quantize", "block", "symmetric", "pack", "lastLogits"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);
 

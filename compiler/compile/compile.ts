@@ -1,12 +1,13 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { Sink } from "../diagnostics/sink.ts";
-import { convertDtype } from "../../passes/index.ts";
+import { convertDtype, packProjections } from "../../passes/index.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
 import { stampsOf } from "../onnx/stamp.ts";
 import { DTYPE_KEY } from "../ir/dtype.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
+import { PACKED_KEY } from "../ops/packed.ts";
 import { LOWERED_KEY } from "../ops/providers.ts";
 import { Analyses } from "../pass/analyses.ts";
 import { runPasses } from "../pass/runner.ts";
@@ -32,7 +33,7 @@ import { pipelineOf } from "./pipeline.ts";
 import { planOf } from "./plan.ts";
 import { reportOutputPath } from "./output-path.ts";
 import { reporting } from "./reporting.ts";
-import { reportOf, type CompileReport } from "./report.ts";
+import { reportOf, statOf, type CompileReport } from "./report.ts";
 
 export type { AdapterEntry, CompileOptions } from "./options.ts";
 export type { CompileReport } from "./report.ts";
@@ -70,8 +71,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const stamps = stampsOf(asked.sources);
   const imported = openModel(input, sink);
   const { model } = imported;
-  // What is converted is read.
-  if (asked.quantize === null && asked.dtype === null) checkMissing(imported, options, sink);
+  // What is converted, or put together, is read.
+  if (asked.quantize === null && asked.dtype === null && !asked.pack) checkMissing(imported, options, sink);
   else requireWeights(input, imported);
   checkOutputs([input, ...imported.stamps.keys(), ...asked.sources], paths, input);
   checkBase(model, options.for);
@@ -93,6 +94,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const isConverted = passes.some(({ pass, changed }) => pass === convertDtype.name && changed);
   if (plan.dtype !== null && isConverted) new Rewriter().setMeta(model, DTYPE_KEY, plan.dtype);
   if (plan.quantize !== null) new Rewriter().setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
+  const packed = statOf(passes, packProjections.name, "packed");
+  if (packed > 0) new Rewriter().setMeta(model, PACKED_KEY, String(packed));
   if (plan.maxLength !== null) new Rewriter().setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {

@@ -17,6 +17,7 @@ import type { Mlp } from "../recognize/mlp/mlp.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { placementOf, type Placement } from "../ops/placement/placement.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
+import { PACKED_KEY } from "../ops/packed.ts";
 import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
@@ -134,16 +135,19 @@ function loraIn(view: DecoderView): Pick<InspectedModel, "lora"> {
 function contentsOf({
   meta,
   loc: { file },
-}: Model): Pick<InspectedModel, "adapters" | "replaced" | "base" | "loweredFor" | "maxLength"> {
+}: Model): Pick<InspectedModel, "adapters" | "replaced" | "base" | "loweredFor" | "maxLength" | "packed"> {
   const adapters = describedIn(meta, ADAPTER_KEY, file);
   const replaced = describedIn(meta, REPLACED_KEY, file);
-  const [base, lowered, length] = [BASE_KEY, LOWERED_KEY, KV_LENGTH_KEY].map((key) => meta.get(key));
+  const [base, lowered, length, packed] = [BASE_KEY, LOWERED_KEY, KV_LENGTH_KEY, PACKED_KEY].map((key) =>
+    meta.get(key),
+  );
   return {
     ...(adapters === null ? {} : { adapters }),
     ...(replaced === null ? {} : { replaced }),
     ...(base === undefined ? {} : { base }),
     ...(lowered === undefined ? {} : { loweredFor: lowered }),
     ...(length === undefined ? {} : { maxLength: Number(length) }),
+    ...(packed === undefined ? {} : { packed: Number(packed) }),
   };
 }
 

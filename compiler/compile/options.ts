@@ -62,6 +62,8 @@ export interface CompileOptions {
   readonly block?: number;
   /** Quantizes around 0; else each block has a zero point. Default false. */
   readonly symmetric?: boolean;
+  /** Writes the projections of q, k and v, and those of gate and up, as one product each: their weights are written anew. */
+  readonly pack?: boolean;
   /**
    * With `for`, how keys and values are kept from step to step: `concat`, as exported; `shared`, in buffers of
    * `maxLength` positions, each of which is past and present in one. Default `concat`.
@@ -117,6 +119,7 @@ const checks: Checks<CompileOptions> = {
   quantize: oneOf(quantizations),
   block: [blockSizes.join(", "), isBlockSize],
   symmetric: holds.yesNo,
+  pack: holds.yesNo,
   kv: oneOf(kvForms),
   maxLength: [
     "a whole number, 1 or more",

@@ -48,6 +48,12 @@ const rows: Readonly<Record<string, Row>> = {
     needs: "`dtype`",
     options: ({ dtype, ioDtype, provider }) => ({ dtype: dtype ?? "float16", ioDtype, provider }),
   },
+  "pack-projections": {
+    part: "behind",
+    when: ({ pack }) => pack,
+    needs: "`pack`",
+    options: ({ replace }) => ({ except: replace.flatMap(({ sites }) => sites) }),
+  },
   "quantize-weights": {
     part: "behind",
     when: ({ quantize }) => quantize !== null,

@@ -34,6 +34,8 @@ export interface Plan {
   /** Positions in a shared cache; null where caches are concatenated, and until the model says its context. */
   readonly maxLength: number | null;
   readonly lowerPagedAttention: boolean;
+  /** Whether q, k and v, and gate and up, become one product each. */
+  readonly pack: boolean;
   /** How weights are quantized; null where they are not. */
   readonly quantize: BlockSettings | null;
   /** How positions are chosen whose logits are computed; null for all. */
@@ -71,6 +73,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     dtype: options.dtype === undefined ? null : halfTypes[options.dtype],
     ioDtype: options.ioDtype === undefined ? null : portTypes[options.ioDtype],
     quantize,
+    pack: options.pack === true,
     kv: options.kv ?? "concat",
     maxLength: options.maxLength ?? null,
     lowerPagedAttention: options.lowerPagedAttention === true,

@@ -1,6 +1,7 @@
 import {
   injectAdapters,
   overrideWeights,
+  packProjections,
   quantizeWeights,
   replaceLinears,
   type Residence,
@@ -31,6 +32,8 @@ export interface CompileReport {
   readonly replaced: number;
   /** Weights of the base that were replaced by those of a checkpoint. */
   readonly overrides: number;
+  /** Products that hold several projections of the base each. */
+  readonly packed: number;
   /** Weights of the base that were quantized. */
   readonly quantized: number;
   /**
@@ -62,9 +65,13 @@ export interface Done {
   readonly time: number;
 }
 
+/** A counter of a pass; 0 where it did not run. */
+export function statOf(passes: readonly PassResult[], pass: string, name: string): number {
+  return passes.find((one) => one.pass === pass)?.stats[name] ?? 0;
+}
+
 export function reportOf({ model, view, base, ...done }: Done): CompileReport {
-  const stat = (pass: string, name: string): number =>
-    done.passes.find((p) => p.pass === pass)?.stats[name] ?? 0;
+  const stat = (pass: string, name: string): number => statOf(done.passes, pass, name);
   return {
     ...done,
     attention: counts(view, "attention"),
@@ -73,6 +80,7 @@ export function reportOf({ model, view, base, ...done }: Done): CompileReport {
     adapters: stat(injectAdapters.name, "adapters"),
     replaced: stat(replaceLinears.name, "replaced"),
     overrides: stat(overrideWeights.name, "overrides"),
+    packed: stat(packProjections.name, "packed"),
     quantized: stat(quantizeWeights.name, "quantized"),
     parameters: {
       added: stat(injectAdapters.name, "parameters") + stat(replaceLinears.name, "parameters"),

@@ -33,6 +33,8 @@ export interface TfcConfig {
   readonly block?: number;
   /** Quantizes around 0; else each block has a zero point. */
   readonly symmetric?: boolean;
+  /** Writes q, k and v, and gate and up, as one product each. */
+  readonly pack?: boolean;
   /** With `for`, how keys and values are kept from step to step. */
   readonly kv?: CompileOptions["kv"];
   /** Positions in a shared cache. */

@@ -87,21 +87,6 @@ export const modelCodes = {
     what: `${p.file} is of an earlier output, and no longer read`,
     fix: "remove it, unless something else reads it",
   })),
-  DTYPE_SAME: note((p: { dtype: string }) => ({
-    what: `the model is ${p.dtype} already: nothing is converted`,
-  })),
-  DTYPE_UNSUPPORTED: error((p: { to: string; why: string }) => ({
-    what: `the model cannot be converted to ${p.to}`,
-    wanted: "weights of float32, and ops whose types are known",
-    found: p.why,
-    fix: "give the export in float32, or compile without `dtype`",
-  })),
-  WEIGHT_OUT_OF_RANGE: error((p: { to: string; at: readonly number[]; value: number }) => ({
-    what: `a weight is beyond what ${p.to} holds; nothing was written`,
-    wanted: p.to === "float16" ? "finite numbers from -65504 to 65504" : "finite numbers",
-    found: `${p.value} at [${p.at.join(", ")}]`,
-    fix: p.to === "float16" ? "take `dtype: bf16`, whose range is that of float32" : "mend the weight",
-  })),
   OUTPUT_TOO_LARGE: error((p: { bytes: number }) => ({
     what: "a model file cannot hold its weights inline above 2 GiB",
     wanted: "at most 2147483647 bytes",
@@ -256,77 +241,6 @@ export const modelCodes = {
     found: p.misses,
     fix: "the rest is left as it was; `tfc inspect` names each; `strict` makes this an error",
   })),
-  LAST_LOGITS_REFUSED: error((p: { why: string }) => ({
-    what: "positions cannot be dropped in front of the head",
-    wanted: "a head that makes each position's logits of that position alone, and of all positions",
-    found: p.why,
-    fix: "leave out `lastLogits`",
-  })),
-  ATTENTION_KEPT: warning((p: { why: string }) => ({
-    what: "this attention stays in plain ops",
-    wanted: "softmax(scale · query · keyᵀ + mask) · value and nothing else, as an attention op computes it",
-    found: p.why,
-    fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
-  })),
-  KV_SHARED_REFUSED: error((p: { why: string }) => ({
-    what: "the cache of this attention cannot be one buffer for past and present",
-    wanted:
-      "attention as one op that writes into its cache, and a graph that reads nothing else of the cache",
-    found: p.why,
-    fix: "leave out `kv`: caches are concatenated then",
-  })),
-  KV_LENGTH_UNKNOWN: error(() => ({
-    what: "how many positions a shared cache is to hold is not known",
-    wanted:
-      "`maxLength`, or the model's context length: in tables of its rotary embedding, or in a config.json or genai_config.json beside it",
-    found: "none",
-    fix: "give `maxLength`",
-  })),
-  KV_LENGTH_BEYOND: error((p: { length: number; context: number; source: string }) => ({
-    what: "a shared cache would be longer than the model's context",
-    wanted: `${p.context} positions at most, as ${p.source} says`,
-    found: String(p.length),
-    fix: "give a smaller `maxLength`",
-  })),
-  NORM_KEPT: warning((p: { count: number; why: string }) => ({
-    what:
-      p.count === 1 ? "this norm stays in plain ops" : `this norm and ${p.count - 1} more stay in plain ops`,
-    wanted: "x / √(mean(x²) + ε) over the last axis, and nothing else that reads what it is made of",
-    found: p.why,
-    fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
-  })),
-  ROTARY_KEPT: warning((p: { count: number; why: string }) => ({
-    what:
-      p.count === 1
-        ? "this rotary embedding stays in plain ops"
-        : `this rotary embedding and ${p.count - 1} more stay in plain ops`,
-    wanted: "a·cos - b·sin and b·cos + a·sin of each two features, by tables of the positions",
-    found: p.why,
-    fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
-  })),
-  QUANTIZE_KEPT: warning((p: { count: number; why: string }) => ({
-    what:
-      p.count === 1
-        ? "these weights stay in floating point"
-        : `these weights, and those at ${p.count - 1} more nodes, stay in floating point`,
-    wanted: "a projection with a constant matrix of floats, of which there is a quantized kernel",
-    found: p.why,
-    fix: "nothing need be done: the graph runs with both; `strict` makes this an error",
-  })),
-  QUANTIZE_NOTHING: error((p: { found: string }) => ({
-    what: "there is nothing to quantize",
-    wanted: "projections with constant matrices of floats, of which there are quantized kernels",
-    found: p.found,
-    fix: "leave out `quantize`, or give a model in floating point",
-  })),
-  QUANTIZE_NOT_FINITE: error((p: { symmetric: boolean }) => ({
-    what: "a weight cannot be quantized",
-    wanted: p.symmetric
-      ? "finite numbers"
-      : "finite numbers, and in each block a range from the least to the most that is one, too",
-    found: p.symmetric ? "NaN or infinity" : "NaN, infinity, or numbers so large that their range is",
-    fix: "export the model again, from weights that are all finite",
-  })),
   MLP_UNMATCHED: warning((p: { matched: number; seen: number; misses: string }) => ({
     what: `matched ${p.matched} of ${p.seen} MLP blocks`,
     found: p.misses,
@@ -340,12 +254,6 @@ export const modelCodes = {
   STRICT: error((p: { warnings: number }) => ({
     what: `\`strict\` makes ${p.warnings === 1 ? "the warning" : `the ${p.warnings} warnings`} below an error`,
     fix: "leave out `strict` to compile what was understood",
-  })),
-  PAGED_ATTENTION_UNSUPPORTED: error((p: { op: string; wanted: string; found: string }) => ({
-    what: `${p.op} cannot be written with standard ops`,
-    wanted: p.wanted,
-    found: p.found,
-    fix: "leave out `lowerPagedAttention` and run the model where onnxruntime has a kernel for the op",
   })),
 
   // ---- options
@@ -397,13 +305,6 @@ export const modelCodes = {
     wanted: "a base model",
     found: p.what,
     fix: "compile the base model, not the compiled one",
-  })),
-
-  ALREADY_LOWERED: error((p: { provider: string }) => ({
-    what: "the model has been lowered by tfc already",
-    wanted: "a model as its exporter wrote it",
-    found: `one that was compiled with \`for: ${p.provider}\``,
-    fix: "leave out `for`, or compile the model that this one was made of",
   })),
 
   // ---- us

@@ -98,15 +98,15 @@ export const runningCodes = {
     found: "none",
     fix: "give a prompt; a tokenizer that adds a first token makes one of an empty text",
   })),
-  PROMPT_TOO_LONG: error((p: { tokens: number; context: number }) => ({
+  PROMPT_TOO_LONG: error((p: { tokens: number; most: number }) => ({
     what: "the prompt is longer than the model's context",
-    wanted: `${p.context - 1} tokens at most, so that there is room for one more`,
+    wanted: `${p.most} tokens at most, so that there is room for one more`,
     found: String(p.tokens),
     fix: "shorten the prompt; of a graph with shared caches, compile with a larger `maxLength`",
   })),
-  TOKEN_UNKNOWN: error((p: { id: string; at: number; vocabulary: number | null }) => ({
+  TOKEN_UNKNOWN: error((p: { id: string; at: number; last: string }) => ({
     what: `the prompt has a token id that the model does not know, at index ${p.at}`,
-    wanted: `whole numbers${p.vocabulary === null ? ", 0 or more" : ` from 0 to ${p.vocabulary - 1}`}`,
+    wanted: `whole numbers from 0 to ${p.last}`,
     found: p.id,
     fix: "encode the prompt with the model's own tokenizer",
   })),

@@ -1,4 +1,5 @@
 import { adapterCodes } from "./codes-adapters.ts";
+import { loweringCodes } from "./codes-lowering.ts";
 import { modelCodes } from "./codes-model.ts";
 import { runningCodes } from "./codes-running.ts";
 import { servingCodes } from "./codes-serving.ts";
@@ -9,7 +10,13 @@ export type { Severity, Text } from "./row.ts";
  * Every message tfc has. The id is stable: scripts and tests rely on it. docs/errors.md is generated from this
  * table, and test/diagnostics has an example of each.
  */
-export const codes = { ...modelCodes, ...adapterCodes, ...runningCodes, ...servingCodes } as const;
+export const codes = {
+  ...modelCodes,
+  ...loweringCodes,
+  ...adapterCodes,
+  ...runningCodes,
+  ...servingCodes,
+} as const;
 
 /** A message's code: a row of docs/errors.md. */
 export type Code = keyof typeof codes;

@@ -13,3 +13,38 @@ export function joined(pieces: Pieces): Uint8Array {
   }
   return bytes;
 }
+
+/** Reads pieces as the one run of bytes that they are, from the front. */
+export class PieceReader {
+  readonly #pieces: Iterator<Uint8Array>;
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(pieces: Pieces) {
+    this.#pieces = (pieces instanceof Uint8Array ? [pieces] : pieces)[Symbol.iterator]();
+  }
+
+  /** The next bytes. @throws Error where there are fewer */
+  read(length: number): Uint8Array {
+    if (this.#rest.length >= length) return this.#take(length);
+    const bytes = new Uint8Array(length);
+    for (let at = 0; at < length;) {
+      if (this.#rest.length === 0) this.#fill(length - at);
+      const part = this.#take(Math.min(length - at, this.#rest.length));
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return bytes;
+  }
+
+  #take(length: number): Uint8Array {
+    const taken = this.#rest.subarray(0, length);
+    this.#rest = this.#rest.subarray(length);
+    return taken;
+  }
+
+  #fill(missing: number): void {
+    const next = this.#pieces.next();
+    if (next.done === true) throw new Error(`${missing} bytes are missing behind the last piece`);
+    this.#rest = next.value;
+  }
+}

@@ -23,9 +23,10 @@ export function checkRequest(
   const { session, vocabulary } = graph;
   const { file } = session;
   if (prompt.length === 0) throw inputError("PROMPT_EMPTY", { file }, {});
+  const last = vocabulary === null ? "its vocabulary's last" : String(vocabulary - 1);
   for (const [at, id] of prompt.entries()) {
     if (Number.isSafeInteger(id) && id >= 0 && (vocabulary === null || id < vocabulary)) continue;
-    throw inputError("TOKEN_UNKNOWN", { file }, { id: String(id), at, vocabulary });
+    throw inputError("TOKEN_UNKNOWN", { file }, { id: String(id), at, last });
   }
   const { ids, members } = graph.adapters;
   if (ids !== null && adapter !== null && !(adapter >= -1 && adapter < members))
@@ -33,6 +34,6 @@ export function checkRequest(
   const most = contextOf(graph, context);
   if (most === null) return maxNewTokens;
   if (prompt.length >= most)
-    throw inputError("PROMPT_TOO_LONG", { file }, { tokens: prompt.length, context: most });
+    throw inputError("PROMPT_TOO_LONG", { file }, { tokens: prompt.length, most: most - 1 });
   return Math.min(maxNewTokens, most - prompt.length);
 }

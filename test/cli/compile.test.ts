@@ -60,6 +60,7 @@ describe("tfc compile", () => {
       residence: "baked",
       replaced: 0,
       overrides: 0,
+      packed: 0,
       quantized: 0,
       adapters: 2,
       parameters: expect.anything(),

@@ -11,6 +11,8 @@ export interface CaseOptions {
   readonly settings: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   /** Running the passes again may change the model again. */
   readonly once: boolean;
+  /** Whether what is run has weights before the passes run, which make others of them. */
+  readonly reads: boolean;
   /** How far the results of running may differ; 0 is not at all. */
   readonly tolerance: number;
 }
@@ -23,12 +25,12 @@ export function passNamed(name: string): Pass {
 }
 
 /**
- * Reads lines such as `passes: outline-mlp, inject-adapters`, `inject-adapters: {"seed": 1}`, `once`, and
+ * Reads lines such as `passes: outline-mlp, inject-adapters`, `inject-adapters: {"seed": 1}`, `once`, `reads`, and
  * `checkpoint: {"lm_head.weight": [16, 8]}`.
  */
 export function parseOptions(text: string, fail: (why: string) => never): CaseOptions {
   const settings = new Map<string, Readonly<Record<string, unknown>>>();
-  let options: CaseOptions = { passes: [], settings, once: false, tolerance: 0 };
+  let options: CaseOptions = { passes: [], settings, once: false, reads: false, tolerance: 0 };
   for (const line of text.split("\n").filter((one) => one.trim() !== "")) {
     const [, key = "", value = ""] = /^\s*([\w-]+)\s*(?::\s*(.*))?$/.exec(line) ?? fail(`no option: ${line}`);
     switch (key) {
@@ -37,6 +39,9 @@ export function parseOptions(text: string, fail: (why: string) => never): CaseOp
         break;
       case "once":
         options = { ...options, once: true };
+        break;
+      case "reads":
+        options = { ...options, reads: true };
         break;
       case "tolerance":
         options = { ...options, tolerance: Number(value) };

@@ -27,12 +27,17 @@ export interface Outcome {
   readonly unsettled: readonly string[];
 }
 
-/** Runs the passes of a case; `folder` names the pass where the case names none. */
-export function runCase(test: Case, folder: string): Outcome {
+/**
+ * Runs the passes of a case; `folder` names the pass where the case names none.
+ *
+ * @param prepare what is done to the input before
+ */
+export function runCase(test: Case, folder: string, prepare?: (model: Model) => void): Outcome {
   const chosen = test.options.passes.length === 0 ? [passNamed(folder)] : test.options.passes;
   const steps = chosen.map((pass): Step => ({ pass, options: test.options.settings.get(pass.name) ?? {} }));
   const input = parseModel(test.input, { file: FILE });
   const model = parseModel(test.input, { file: FILE });
+  prepare?.(model);
   const sink = new Sink();
   try {
     runPasses(model, steps, sink);

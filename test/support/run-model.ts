@@ -48,7 +48,7 @@ export function feedsOf(model: Model, shapes: Readonly<Record<string, readonly n
 }
 
 /** The place of a weight, such as `["location": "q"]`, is its seed: one place holds the same numbers in any graph. */
-function makeWeights(model: Model): void {
+export function makeWeights(model: Model): void {
   const rw = new Rewriter();
   for (const value of initializersOf(model)) {
     const tensor = value.constant;

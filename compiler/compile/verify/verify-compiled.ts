@@ -3,6 +3,7 @@ import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { TfcError } from "../../diagnostics/error.ts";
 import { checkModelFile } from "../../onnx/check/check.ts";
 import type { HalfType } from "../../ir/dtype.ts";
+import { PACKED_KEY } from "../../ops/packed.ts";
 import { LOWERED_KEY } from "../../ops/providers.ts";
 import type { Apart } from "./apart/reference.ts";
 export type { Apart } from "./apart/reference.ts";
@@ -81,7 +82,8 @@ export async function verifyCompiled(
   if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
   const metadata = readModelMetadata(compiled);
   const quantize = quantizationOf(compiled, metadata);
-  if (metadata.has(LOWERED_KEY) || quantize !== null) {
+  const isRewritten = metadata.has(LOWERED_KEY) || metadata.has(PACKED_KEY);
+  if (isRewritten || quantize !== null) {
     const report = await verifyLowered(base, compiled, quantize, { ...options, symbols });
     return { ...report, difference: report.same ? null : differenceOf(report) };
   }

@@ -1,4 +1,5 @@
 import { byteSize, type DType } from "../../ir/dtype.ts";
+import { PieceReader } from "../../ir/pieces.ts";
 import { fromHalf, toHalf } from "../../ir/scalar.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { convert, floatsOf } from "../convert.ts";
@@ -64,7 +65,7 @@ function rowReader(
   };
 }
 
-/** Reads some of a tensor's bytes: of what lies in a file no others. */
+/** Reads a tensor's bytes from the front, some at a time: no others are in memory. */
 function sliceReader(tensor: Tensor): (offset: number, length: number) => Uint8Array {
   const { storage, at } = tensor;
   if (at !== null && (storage.kind === "inline" || storage.kind === "external")) {
@@ -73,11 +74,8 @@ function sliceReader(tensor: Tensor): (offset: number, length: number) => Uint8A
       return tensor.stored({ ...storage, range }).bytes();
     };
   }
-  let whole: Uint8Array | null = null;
-  return (offset, length) => {
-    whole ??= tensor.bytes();
-    return whole.subarray(offset, offset + length);
-  };
+  const reader = new PieceReader(tensor.pieces());
+  return (_, length) => reader.read(length);
 }
 
 function addOutputs(quantizer: RowQuantizer, numbers: Float32Array, first: number, length: number): void {
