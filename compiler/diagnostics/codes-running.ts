@@ -20,12 +20,6 @@ export const runningCodes = {
     found: p.why,
     fix: p.fix,
   })),
-  TOKENIZER_INVALID: error((p: { why: string }) => ({
-    what: "the tokenizer cannot be used",
-    wanted: "a tokenizer.json that @huggingface/tokenizers understands",
-    found: p.why,
-    fix: "give the folder of the model, with the tokenizer.json it was published with",
-  })),
   INPUT_UNKNOWN: error((p: { name: string; known: readonly string[] }) => ({
     what: `the graph has no input ${JSON.stringify(p.name)}`,
     wanted: `one of ${p.known.join(", ")}`,
@@ -79,18 +73,6 @@ export const runningCodes = {
     wanted: "a genai_config.json that names its decoder, a model.onnx, or one model alone",
     found: p.found.length === 0 ? "no .onnx file" : p.found.join(", "),
     fix: "give the .onnx file itself",
-  })),
-  MODEL_CONFIG: error((p: { why: string }) => ({
-    what: "the model's configuration cannot be read",
-    wanted: "a JSON object",
-    found: p.why,
-    fix: "give the folder of the model as it was published",
-  })),
-  TOKENIZER_MISSING: error((p: { why: string }) => ({
-    what: `the model has no tokenizer, and ${p.why}`,
-    wanted: "a tokenizer.json beside the model",
-    found: "none",
-    fix: "put the model's tokenizer.json there or give `tokenizer`; or give token ids and read them from pieces()",
   })),
   PROMPT_EMPTY: error(() => ({
     what: "the prompt is empty",

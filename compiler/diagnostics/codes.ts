@@ -3,6 +3,7 @@ import { loweringCodes } from "./codes-lowering.ts";
 import { modelCodes } from "./codes-model.ts";
 import { runningCodes } from "./codes-running.ts";
 import { servingCodes } from "./codes-serving.ts";
+import { textCodes } from "./codes-text.ts";
 
 export type { Severity, Text } from "./row.ts";
 
@@ -16,6 +17,7 @@ export const codes = {
   ...adapterCodes,
   ...runningCodes,
   ...servingCodes,
+  ...textCodes,
 } as const;
 
 /** A message's code: a row of docs/errors.md. */

@@ -54,8 +54,9 @@ function isShare(n: number): boolean {
   return n >= 0 && n <= 1;
 }
 
-function isCount(n: number): boolean {
-  return Number.isSafeInteger(n) && n >= 0;
+/** Whether a value is a whole number, 0 or more. */
+export function isCount(n: unknown): n is number {
+  return typeof n === "number" && Number.isSafeInteger(n) && n >= 0;
 }
 
 function check(option: string, value: unknown, wanted: string, fits: (value: number) => boolean): void {
@@ -63,7 +64,8 @@ function check(option: string, value: unknown, wanted: string, fits: (value: num
   throw refused(option, wanted, value);
 }
 
-function refused(option: string, wanted: string, value: unknown): Error {
+/** GENERATE_OPTION, of a value that an option has. */
+export function refused(option: string, wanted: string, value: unknown): Error {
   const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "bigint";
   const found = value === null ? "null" : isPlain ? String(value) : `a value of type ${typeof value}`;
   return inputError("GENERATE_OPTION", {}, { option, wanted, found });

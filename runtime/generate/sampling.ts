@@ -1,4 +1,4 @@
-import { random } from "../session/random.ts";
+import { draws } from "../../compiler/ops/draws.ts";
 import { Candidates } from "./candidates.ts";
 import { checkSampling } from "./options.ts";
 
@@ -21,6 +21,9 @@ export interface SamplingOptions {
   readonly seed?: number;
 }
 
+/** Names of the options of sampling. */
+export const SAMPLING = ["repetitionPenalty", "temperature", "topK", "topP", "minP", "seed"] as const;
+
 /**
  * Chooses a token.
  *
@@ -31,17 +34,18 @@ export interface SamplingOptions {
 export type Sampler = (logits: Float32Array, ids: readonly number[]) => number;
 
 /**
- * A sampler for one answer: it keeps a stream of random numbers of its own.
+ * A sampler for one answer: it counts the tokens that it has drawn.
  *
  * @throws TfcError GENERATE_OPTION for an option out of range
  */
 export function sampler(options: SamplingOptions = {}): Sampler {
   checkSampling(options);
   const { temperature = 0, seed = anySeed() } = options;
-  const stream = random(seed, "sampling");
+  const uniform = draws(seed);
+  let step = 0;
   return (logits, ids) => {
     const candidates = candidatesOf(logits, ids, options);
-    return temperature === 0 ? candidates.likeliest() : candidates.draw(stream.next());
+    return temperature === 0 ? candidates.likeliest() : candidates.draw(uniform(step++));
   };
 }
 

@@ -1,8 +1,10 @@
-import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { statSync } from "node:fs";
 import { Tokenizer as Untyped } from "@huggingface/tokenizers";
 import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
-import { refusePointerAt } from "../../compiler/onnx/lfs.ts";
+import { isObject, readJson, type Json } from "./json-file.ts";
+import { readModelConfig } from "./model-config.ts";
+import { specialTokens, type SpecialTokens } from "./special-tokens.ts";
 
 /** Text to token ids and back. */
 export interface Tokenizer {
@@ -14,40 +16,74 @@ export interface Tokenizer {
   readonly stops: readonly number[];
 }
 
+/** A tokenizer, and what its files say beyond that. */
+export interface LoadedTokenizer extends Tokenizer {
+  /** Where its files lie. */
+  readonly folder: string;
+  /** tokenizer_config.json */
+  readonly config: Json;
+  readonly tokens: SpecialTokens;
+  /** One more than the largest id of its vocabulary, and of all tokens, those included that were added to it. */
+  readonly sizes: { readonly vocabulary: number; readonly all: number };
+}
+
 interface HfTokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] };
-  decode(ids: number[], options: { skip_special_tokens: boolean }): string;
+  decode(
+    ids: number[],
+    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
+  ): string;
   token_to_id(token: string): number | undefined;
 }
 
 /** The package's declarations leave out the extensions of what they import, which TypeScript's ESM does not resolve. */
 const HfTokenizer = Untyped as unknown as new (definition: Json, config: Json) => HfTokenizer;
 
-type Json = Readonly<Record<string, unknown>>;
-
 /**
- * Loads the tokenizer of a model: `tokenizer.json`, with `tokenizer_config.json`, `generation_config.json` and
- * `config.json` where they lie beside it.
+ * Loads the tokenizer of a model: `tokenizer.json`, with `tokenizer_config.json`, `special_tokens_map.json`,
+ * `generation_config.json` and `config.json` where they lie beside it.
  *
  * @param where the model's folder, or its tokenizer.json.
- * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER, or TOKENIZER_INVALID when a file is not JSON or of an unknown kind;
- *   TOKENIZER_INVALID also of its methods, where what is wrong with a file shows only when it is used
+ * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER, MODEL_CONFIG for a file beside it, or TOKENIZER_INVALID
+ *   when tokenizer.json is not JSON or of an unknown kind; TOKENIZER_INVALID also of its methods, where what is wrong
+ *   with a file shows only when it is used
  */
 export function loadTokenizer(where: string): Tokenizer {
+  return openTokenizer(where);
+}
+
+/** The same, with what its files say beyond text. @throws TfcError as {@link loadTokenizer} */
+export function openTokenizer(where: string): LoadedTokenizer {
   const file = isFolder(where) ? path.join(where, "tokenizer.json") : where;
-  const beside = (name: string): Json => readJson(path.join(path.dirname(file), name)) ?? {};
-  const definition = readJson(file);
-  if (definition === null) throw inputError("FILE_NOT_FOUND", { file }, { file });
+  const folder = path.dirname(file);
+  const beside = (name: string): Json => readJson(path.join(folder, name)) ?? {};
+  const definition = readDefinition(file);
   const config = beside("tokenizer_config.json");
-  const tokenizer = build(file, definition, config);
+  const tokenizer = using(file, () => new HfTokenizer(definition, config));
+  const tokens = specialTokens(config, beside("special_tokens_map.json"));
+  const model = isObject(definition["model"]) ? definition["model"] : {};
+  // As transformers does: of spaces that byte-pair encoding kept none is taken away.
+  const cleans = config["clean_up_tokenization_spaces"] === true && model["type"] !== "BPE";
+  const { eosIds } = readModelConfig([folder]);
+  const eos = tokens["eos_token"] === undefined ? undefined : tokenizer.token_to_id(tokens["eos_token"]);
   return {
     encode: (text, special = true) =>
       using(file, () => idsOf(tokenizer.encode(text, { add_special_tokens: special }).ids)),
     decode: (ids, special = false) =>
       ids.length === 0
         ? ""
-        : using(file, () => tokenizer.decode([...ids], { skip_special_tokens: !special })),
-    stops: stopsOf([beside("generation_config.json"), beside("config.json")], config, tokenizer),
+        : using(file, () =>
+            tokenizer.decode([...ids], {
+              skip_special_tokens: !special,
+              clean_up_tokenization_spaces: cleans,
+            }),
+          ),
+    // Files that say how text is generated know better than the tokenizer's own.
+    stops: eosIds.length > 0 ? eosIds : eos === undefined ? [] : [eos],
+    folder,
+    config,
+    tokens,
+    sizes: sizesOf(model, definition["added_tokens"]),
   };
 }
 
@@ -55,8 +91,17 @@ function isFolder(where: string): boolean {
   return statSync(where, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-function build(file: string, definition: Json, config: Json): HfTokenizer {
-  return using(file, () => new HfTokenizer(definition, config));
+/** @throws TfcError FILE_NOT_FOUND, TOKENIZER_INVALID, FILE_IS_LFS_POINTER */
+function readDefinition(file: string): Json {
+  try {
+    const definition = readJson(file);
+    if (definition !== null) return definition;
+  } catch (cause) {
+    if (!(cause instanceof TfcError) || cause.code !== "MODEL_CONFIG") throw cause;
+    const [why] = cause.diagnostics;
+    throw inputError("TOKENIZER_INVALID", { file }, { why: why?.found ?? "" }, cause);
+  }
+  throw inputError("FILE_NOT_FOUND", { file }, { file });
 }
 
 /** Does something that fails where the files do not say what they must. @throws TfcError TOKENIZER_INVALID */
@@ -76,32 +121,15 @@ function idsOf(ids: number[]): number[] {
   return ids;
 }
 
-/** Null when there is no such file. */
-function readJson(file: string): Json | null {
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
-  try {
-    refusePointerAt(file);
-    const json: unknown = JSON.parse(readFileSync(file, "utf8"));
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Json;
-    throw inputError("TOKENIZER_INVALID", { file }, { why: "it is not a JSON object" });
-  } catch (cause) {
-    if (cause instanceof TfcError) throw cause;
-    throw inputError(
-      "TOKENIZER_INVALID",
-      { file },
-      { why: cause instanceof Error ? cause.message : String(cause) },
-      cause,
-    );
-  }
+/** Vocabularies are lists, whose indices are ids, or objects of ids. */
+function sizesOf({ vocab }: Json, added: unknown): LoadedTokenizer["sizes"] {
+  const vocabulary = Array.isArray(vocab)
+    ? vocab.length
+    : sizeOf(isObject(vocab) ? Object.values(vocab) : []);
+  const ids = (Array.isArray(added) ? added : []).filter(isObject).map(({ id }) => id);
+  return { vocabulary, all: Math.max(vocabulary, sizeOf(ids)) };
 }
 
-/** The first configuration that names an end decides: one id, or several; else the tokenizer's `eos_token`. */
-function stopsOf(configs: readonly Json[], { eos_token: token }: Json, tokenizer: HfTokenizer): number[] {
-  for (const { eos_token_id: eos } of configs) {
-    const ids = [eos].flat().filter((id) => typeof id === "number");
-    if (ids.length > 0) return ids;
-  }
-  const text = typeof token === "object" && token !== null && "content" in token ? token.content : token;
-  const id = typeof text === "string" ? tokenizer.token_to_id(text) : undefined;
-  return id === undefined ? [] : [id];
+function sizeOf(ids: readonly unknown[]): number {
+  return ids.reduce<number>((size, id) => (typeof id === "number" ? Math.max(size, id + 1) : size), 0);
 }

@@ -1,0 +1,47 @@
+import { error } from "./row.ts";
+
+/** Messages about what lies beside a graph that generates text: its tokenizer, its configuration, its template. */
+export const textCodes = {
+  MODEL_CONFIG: error((p: { why: string; wanted?: string }) => ({
+    what: "the model's configuration cannot be used",
+    wanted: p.wanted ?? "one JSON object",
+    found: p.why,
+    fix: "repair the file, or put the one there that the model was published with",
+  })),
+  TOKENIZER_INVALID: error((p: { why: string }) => ({
+    what: "the tokenizer cannot be used",
+    wanted: "a tokenizer.json that @huggingface/tokenizers understands",
+    found: p.why,
+    fix: "give the folder of the model, with the tokenizer.json it was published with",
+  })),
+  TOKENIZER_MISSING: error((p: { why: string }) => ({
+    what: `the model has no tokenizer, and ${p.why}`,
+    wanted: "a tokenizer.json in the model's folder",
+    found: "none",
+    fix: "put the tokenizer.json there that the model was published with, or name its folder by `tokenizer`; in code, give token ids and read them from pieces()",
+  })),
+  TOKENIZER_VOCABULARY: error((p: { wanted: number; found: string }) => ({
+    what: "the tokenizer is one of another model",
+    wanted: `one for the ${p.wanted} tokens that the graph has logits for`,
+    found: p.found,
+    fix: "give the folder of the model's own tokenizer by `tokenizer`",
+  })),
+  CHAT_TEMPLATE_MISSING: error((p: { names: readonly string[] }) => ({
+    what: "the model has no chat template: a conversation cannot be laid out",
+    wanted: "a chat_template.jinja beside the tokenizer, or a `chat_template` in its tokenizer_config.json",
+    found: p.names.length === 0 ? "none" : `templates named ${p.names.join(", ")}, and none named default`,
+    fix: "give a prompt; or the folder of a chat model's tokenizer by `tokenizer`",
+  })),
+  CHAT_TEMPLATE_INVALID: error((p: { why: string }) => ({
+    what: "the chat template cannot be used",
+    wanted: "a template in Jinja that @huggingface/jinja understands",
+    found: p.why,
+    fix: "put the chat_template.jinja there that the model was published with",
+  })),
+  CHAT_TEMPLATE_REFUSED: error((p: { why: string }) => ({
+    what: "the model's chat template refuses the conversation",
+    wanted: "roles in the order that the model was trained on",
+    found: p.why,
+    fix: "change the messages as the template says; many models take no system message, or users and assistants in turn",
+  })),
+} as const;

@@ -1,0 +1,45 @@
+import { readFileSync, statSync } from "node:fs";
+import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
+import { refusePointerAt } from "../../compiler/onnx/lfs.ts";
+
+/** What a file of JSON holds. */
+export type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads a file that holds one JSON object; null where there is no file.
+ *
+ * @throws TfcError MODEL_CONFIG, FILE_IS_LFS_POINTER; what cannot be read is FILE_NOT_FOUND
+ */
+export function readJson(file: string): Json | null {
+  const text = readText(file);
+  if (text === null) return null;
+  try {
+    const json: unknown = JSON.parse(text);
+    if (isObject(json)) return json;
+  } catch (cause) {
+    throw invalid(file, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  throw invalid(file, "another value");
+}
+
+/** Reads a file of text; null where there is none. @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER */
+export function readText(file: string): string | null {
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
+  try {
+    refusePointerAt(file);
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    if (cause instanceof TfcError) throw cause;
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw inputError("FILE_NOT_FOUND", { file }, { file, found }, cause);
+  }
+}
+
+/** Whether a value is an object, and neither an array nor null. */
+export function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function invalid(file: string, found: string, cause?: unknown): Error {
+  return inputError("MODEL_CONFIG", { file }, { why: found }, cause);
+}
