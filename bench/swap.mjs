@@ -1,9 +1,10 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { adapterFile, compile } from "../dist/compiler/compile/compile.js";
-import { AdapterStore, makeFeeds, openSession } from "../dist/runtime/index.js";
+import { AdapterStore, loadModel, makeFeeds, openSession } from "../dist/runtime/index.js";
 import { fillSafetensors } from "./adapters-weights.mjs";
 import { median } from "./median.mjs";
 import { withFolder, writeModel } from "./workplace.mjs";
@@ -60,41 +61,92 @@ export function measureSwap({ rounds = 500, threads = 1 } = {}) {
 }
 
 /**
- * How long the event loop stands still while an adapter of 200 MB is read, checked and taken over.
+ * The same through a model, whose graph runs in a thread of its own: milliseconds of a request for one token.
  *
- * @returns {Promise<{ bytes: number, read: number, delay: number, tensors: number }>} of the adapter's file; milliseconds
- *   of the read, and of the longest delay meanwhile
+ * @param {{ rounds?: number, threads?: number }} options
+ * @returns {Promise<{ same: number, other: number }>} medians
  */
-export function measureRead() {
+export function measureModelSwap({ rounds = 200, threads = 1 } = {}) {
+  return withFolder(async (folder) => {
+    const graph = await withInputs(folder, sample, 8);
+    const adapters = { a: await trained(folder, sample, 8, "a"), b: await trained(folder, sample, 8, "b") };
+    const model = await loadModel(graph, { device: "cpu", threads, adapters });
+    const times = { same: [], other: [] };
+    let last = "";
+    for (let round = -20; round < rounds * 2; round++) {
+      const adapter = round & 2 ? "b" : "a";
+      const begin = performance.now();
+      await model.generate({ prompt: [1], maxNewTokens: 1, adapter }).result();
+      if (round >= 0) times[adapter === last ? "same" : "other"].push(performance.now() - begin);
+      last = adapter;
+    }
+    await model.close();
+    return { same: median(times.same), other: median(times.other) };
+  });
+}
+
+/**
+ * How long the event loop stands still while an adapter of 200 MB is read and checked, and taken over by a session in
+ * this thread or by a model in its own.
+ *
+ * @param {"session" | "model"} by
+ * @returns {Promise<{ bytes: number, read: number, delay: number, idle: number }>} of the adapter's file; milliseconds
+ *   of the read, of the longest delay meanwhile, and of the longest in as much time without anything to do: what else the
+ *   machine does
+ */
+export function measureRead(by) {
   return withFolder(async (folder) => {
     const { graph: base } = writeModel(join(folder, "base"), LARGE, { notes: false });
     const graph = await withInputs(folder, base, 1);
     const file = await trained(folder, base, LARGE_RANK, "large");
-    const session = await openSession(graph, { threads: 1 });
-    const store = new AdapterStore(session);
-    const delays = monitorEventLoopDelay({ resolution: 1 });
-    delays.enable();
-    const begin = performance.now();
-    await store.add("large", file);
-    const read = performance.now() - begin;
-    delays.disable();
-    const { feeds } = await store.lease("large");
-    await session.close();
-    return { bytes: statSync(file).size, read, delay: delays.max / 1e6, tensors: feeds.size };
+    const open = by === "model" ? loadModel(graph, { device: "cpu", threads: 1 }) : openSession(graph);
+    const opened = await open;
+    const store = by === "model" ? opened.adapters : new AdapterStore(opened);
+    // The thread is there, as it is in what has been running for a while.
+    await store.add("first", file);
+    store.remove("first");
+    // What the preparation left behind is collected before.
+    await sleep(500);
+    let read = 0;
+    const delay = await longestDelay(async () => {
+      const begin = performance.now();
+      await store.add("large", file);
+      read = performance.now() - begin;
+    });
+    const idle = await longestDelay(() => sleep(read));
+    await opened.close();
+    return { bytes: statSync(file).size, read, delay, idle };
   });
 }
 
-/** Both as lines of a table: what, measured, wanted. */
+/** The longest delay of the event loop while something goes on, and shortly after: milliseconds. */
+async function longestDelay(act) {
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  delays.enable();
+  await act();
+  await sleep(100);
+  delays.disable();
+  return delays.max / 1e6;
+}
+
+/** All of it as lines of a table: what, measured, wanted. */
 export async function swapRows(options) {
-  const [swap, reading] = [await measureSwap(options), await measureRead()];
-  const ms = (value) => `${value.toFixed(value < 1 ? 3 : 1)} ms`;
+  const [swap, asked] = [await measureSwap(options), await measureModelSwap(options)];
+  const [here, there] = [await measureRead("session"), await measureRead("model")];
+  const ms = (value) => `${value.toFixed(Math.abs(value) < 1 ? 3 : 1)} ms`;
   return [
-    ["a step with the adapter of the step before", ms(swap.same), ""],
-    ["a step with another adapter in memory", ms(swap.other), ""],
+    ["step of a session, the adapter of the step before", ms(swap.same), ""],
+    ["step of a session, another adapter in memory", ms(swap.other), ""],
     ["swap: the difference", ms(swap.other - swap.same), "≤ 1 ms"],
     ["lease and release alone", ms(swap.lease), "≤ 1 ms"],
-    [`reading an adapter of ${(reading.bytes / 1e6).toFixed(0)} MB`, ms(reading.read), ""],
-    ["longest delay of the event loop meanwhile", ms(reading.delay), "≤ 20 ms"],
+    ["request of a model for one token, the adapter of the one before", ms(asked.same), ""],
+    ["request of a model for one token, another adapter in memory", ms(asked.other), ""],
+    ["swap: the difference", ms(asked.other - asked.same), "≤ 1 ms"],
+    [`reading an adapter of ${(there.bytes / 1e6).toFixed(0)} MB for a model`, ms(there.read), ""],
+    ["longest delay of the event loop meanwhile", ms(there.delay), "≤ 20 ms"],
+    ["longest delay with nothing to do", ms(there.idle), ""],
+    ["reading the same for a session in this thread", ms(here.read), ""],
+    ["longest delay of the event loop meanwhile", ms(here.delay), ""],
   ];
 }
 
