@@ -8,6 +8,19 @@ export type { AdapterHost, AdapterLease, AdapterLender } from "./engine/adapters
 export { defaultCases, fitCases, type Skipped } from "./verify/cases.ts";
 export { compare, type Difference } from "./verify/compare.ts";
 export { Decoder } from "./generate/decoder.ts";
+export {
+  doctor,
+  type DoctorReport,
+  type Needed,
+  type NodeState,
+  type ProviderState,
+} from "./doctor/doctor.ts";
+export type { CudaReport } from "./doctor/cuda.ts";
+export type { Driver, Gpu } from "./doctor/gpu.ts";
+export { installCuda, type CudaInstalled, type InstallCudaOptions } from "./doctor/install/install-cuda.ts";
+export type { Library } from "./doctor/libraries.ts";
+export type { Disk, Memory } from "./doctor/machine.ts";
+export type { Probe } from "./doctor/probe.ts";
 export { devices, type Device, type Provider } from "./session/devices.ts";
 export type { Feeds } from "./session/given.ts";
 export { caseText, type Case } from "./session/dims.ts";

@@ -18,6 +18,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],
   ["merge", async () => (await import("./merge.ts")).mergeCommand()],
   ["serve", async () => (await import("./serve.ts")).serveCommand()],
+  ["doctor", async () => (await import("./doctor.ts")).doctorCommand()],
   ["adapter", async () => (await import("./adapter.ts")).adapterCommand()],
 ]);
 

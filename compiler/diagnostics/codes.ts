@@ -1,5 +1,6 @@
 import { adapterCodes } from "./codes-adapters.ts";
 import { loweringCodes } from "./codes-lowering.ts";
+import { machineCodes } from "./codes-machine.ts";
 import { modelCodes } from "./codes-model.ts";
 import { runningCodes } from "./codes-running.ts";
 import { servingCodes } from "./codes-serving.ts";
@@ -18,6 +19,7 @@ export const codes = {
   ...runningCodes,
   ...servingCodes,
   ...textCodes,
+  ...machineCodes,
 } as const;
 
 /** A message's code: a row of docs/errors.md. */

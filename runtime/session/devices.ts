@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
 import { inputError, type TfcError } from "../../compiler/diagnostics/error.ts";
+import { installedBinding } from "./binding.ts";
 import { loadOrt, ortMessage } from "./ort.ts";
 
 /** Where tfc runs graphs. */
@@ -17,11 +17,11 @@ export interface Device {
   readonly fix?: string;
 }
 
-/** What the provider needs beside the package's own libraries. */
-const CUDA_LIBRARIES = ["libonnxruntime_providers_cuda.so", "libonnxruntime_providers_shared.so"];
+/** What the provider is made of, beside the package's own libraries. */
+export const CUDA_LIBRARIES = ["libonnxruntime_providers_cuda.so", "libonnxruntime_providers_shared.so"];
 
 /** A model of one Identity over float[1], the least that shows whether a provider starts. */
-const PROBE = Buffer.from(
+export const PROBE = Buffer.from(
   "CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEA0=",
   "base64",
 );
@@ -49,15 +49,16 @@ export function cudaObstacle(): Device | null {
       fix: "run on Linux x64 for CUDA, or leave the provider at cpu",
     };
   }
-  const folder = packageFolder();
-  const binaries = path.join(folder, "bin/napi-v6", process.platform, process.arch);
-  const missing = CUDA_LIBRARIES.filter((library) => !existsSync(path.join(binaries, library)));
+  const folder = installedBinding()?.libraries;
+  const missing = CUDA_LIBRARIES.filter(
+    (library) => folder === undefined || !existsSync(path.join(folder, library)),
+  );
   if (missing.length === 0) return null;
   return {
     provider: "cuda",
     usable: false,
-    why: `${missing.join(" and ")} are not installed: npm does not run the script that fetches them from nuget.org`,
-    fix: `ONNXRUNTIME_NODE_INSTALL=cuda12 node ${path.join(path.relative("", folder), "script/install.js")}`,
+    why: `${missing.join(" and ")} ${missing.length === 1 ? "is" : "are"} not installed: the npm package comes without`,
+    fix: "npx tfc doctor --install-cuda",
   };
 }
 
@@ -65,10 +66,6 @@ export function cudaObstacle(): Device | null {
 export function providerError(provider: Provider, cause: unknown): TfcError {
   const { why, fix } = (provider === "cuda" ? cudaObstacle() : null) ?? failure(provider, cause);
   return inputError("RUNTIME_PROVIDER", {}, { provider, why: why ?? "", fix: fix ?? "" }, cause);
-}
-
-function packageFolder(): string {
-  return path.dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
 }
 
 async function probe(provider: Provider): Promise<Device> {
@@ -93,7 +90,7 @@ function failure(provider: Provider, cause: unknown): Device {
     why: ortMessage(cause),
     fix:
       provider === "cuda"
-        ? "install the NVIDIA driver, CUDA 12 and cuDNN 9, with their libraries on LD_LIBRARY_PATH"
+        ? "npx tfc doctor: it names what is missing, and how to get it"
         : "install onnxruntime-node again",
   };
 }

@@ -125,7 +125,7 @@ describe("openSession", () => {
     if (cudaObstacle() === null) return;
     await expect(openSession(scaled("cuda.onnx", 2), { provider: "cuda" })).rejects.toMatchObject({
       code: "RUNTIME_PROVIDER",
-      diagnostics: [{ fix: expect.stringMatching(/script[\\/]install\.js|Linux x64/) }],
+      diagnostics: [{ fix: expect.stringMatching(/^npx tfc doctor --install-cuda$|Linux x64/) }],
     });
   });
 });
