@@ -53,3 +53,4 @@ export {
 export { loadTokenizer, type Tokenizer } from "./generate/tokenizer.ts";
 export { verifyRecorded, type RecordedOptions } from "./verify/recorded.ts";
 export { verify, type Report, type VerifyOptions } from "./verify/verify.ts";
+export type { Parcel } from "./threads/parcel.ts";
