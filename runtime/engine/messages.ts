@@ -37,6 +37,15 @@ export interface EngineToken {
   readonly id: number;
   readonly token: number;
   readonly logprobs?: Logprobs;
+  readonly spent: Spent;
+}
+
+/** What an answer has taken so far. */
+export interface Spent {
+  /** Seconds from the first run of the prompt to its last, less what other rows ran between. */
+  readonly prefill: number;
+  /** Seconds from the first new token to the last. */
+  readonly decode: number;
 }
 
 /** What is told to an engine. */
@@ -48,14 +57,10 @@ export type Command =
   | { readonly type: "close" };
 
 /** The end of an answer. */
-export interface Ending {
+export interface Ending extends Spent {
   readonly id: number;
   /** "stop": an id that ends it came. */
   readonly stop: "length" | "stop";
-  /** Seconds from the first run of the prompt to its last, less what other rows ran between. */
-  readonly prefill: number;
-  /** Seconds from the first new token to the last. */
-  readonly decode: number;
 }
 
 /** What an engine tells. */

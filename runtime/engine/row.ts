@@ -1,6 +1,6 @@
 import { logprobs } from "../generate/logprobs.ts";
 import { sampler, type Sampler } from "../generate/sampling.ts";
-import type { EngineRequest, EngineToken, Ending } from "./messages.ts";
+import type { EngineRequest, EngineToken, Ending, Spent } from "./messages.ts";
 import type { Tensors } from "../session/tensor.ts";
 
 /** An adapter's tensors; rows hold on to them to their end. */
@@ -55,11 +55,15 @@ export class Row {
     this.ids.push(id);
     this.#last = performance.now();
     if (this.made === 1) this.#first = this.#last;
-    const token = { id: this.id, token: id, ...own };
+    const token = { id: this.id, token: id, spent: this.#spent, ...own };
     return { token, end: this.made >= this.#most ? this.#ending("length") : null };
   }
 
+  get #spent(): Spent {
+    return { prefill: this.prefill / 1e3, decode: (this.#last - this.#first) / 1e3 };
+  }
+
   #ending(stop: Ending["stop"]): Ending {
-    return { id: this.id, stop, prefill: this.prefill / 1e3, decode: (this.#last - this.#first) / 1e3 };
+    return { id: this.id, stop, ...this.#spent };
   }
 }

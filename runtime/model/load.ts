@@ -1,14 +1,12 @@
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { AdapterStore } from "../adapters/store.ts";
 import { EngineThread } from "../engine/client.ts";
 import { checkCount } from "../generate/options.ts";
-import { loadTokenizer, type Tokenizer } from "../generate/tokenizer.ts";
+import { loadModelText, type ModelText } from "../generate/model-text.ts";
+import type { Tokenizer } from "../generate/tokenizer.ts";
 import type { Port } from "../session/tensor.ts";
 import type { Provider } from "../session/devices.ts";
 import { Answer } from "./answer.ts";
-import { contextLengthIn } from "./context.ts";
 import { locateModel } from "./locate.ts";
 import { respond } from "./respond.ts";
 import type { GenerateRequest, Generation, Model, ModelOptions, Result } from "./types.ts";
@@ -22,7 +20,7 @@ const MAX_BATCH = 8;
  * it keeps running only while an answer is under way.
  *
  * @param where an .onnx file, or a folder with one: of onnxruntime-genai, or with a model.onnx.
- * @throws TfcError FILE_NOT_FOUND, MODEL_FOLDER, MODEL_CONFIG, TOKENIZER_INVALID; GENERATE_OPTION for an option out of
+ * @throws TfcError FILE_NOT_FOUND, MODEL_FOLDER, MODEL_CONFIG, TOKENIZER_INVALID, TOKENIZER_VOCABULARY; GENERATE_OPTION for an option out of
  *   range; GENERATE_UNSUPPORTED for a graph that is no decoder's; RUNTIME_MISSING, RUNTIME_PROVIDER, RUNTIME_FAILED
  * @example
  * ```ts
@@ -36,36 +34,32 @@ export async function loadModel(where: string, options: ModelOptions = {}): Prom
   checkCount("maxBatch", maxBatch, 1);
   if (maxQueue !== Infinity) checkCount("maxQueue", maxQueue, 0);
   if (threads !== undefined) checkCount("threads", threads, 1);
-  const { file, folder } = locateModel(where);
-  const tokenizer = tokenizerOf(folder, options.tokenizer);
+  const place = locateModel(where);
+  const { file } = place;
+  const text = loadModelText(place, options.tokenizer);
   const engine = await EngineThread.start({
     file,
     device,
     maxBatch,
-    contextLength: contextLengthIn(folder),
+    contextLength: text.config.contextLength,
     ...(threads === undefined ? {} : { threads }),
   });
   try {
+    text.checkVocabulary(engine.vocabularySize);
     const { capacity, adapters } = options;
     const store = new AdapterStore(engine, {
       ...(capacity === undefined ? {} : { capacity }),
       ...(adapters === undefined ? {} : { adapters }),
     });
-    return new LoadedModel(engine, { tokenizer, most: maxBatch + maxQueue, maxQueue, adapters: store });
+    return new LoadedModel(engine, { text, most: maxBatch + maxQueue, maxQueue, adapters: store });
   } catch (error) {
     await engine.close();
     throw error;
   }
 }
 
-/** The tokenizer that was asked for, or the one in the model's folder, if there is one. */
-function tokenizerOf(folder: string, asked: string | undefined): Tokenizer | null {
-  if (asked !== undefined) return loadTokenizer(asked);
-  return existsSync(path.join(folder, "tokenizer.json")) ? loadTokenizer(folder) : null;
-}
-
 interface Parts {
-  readonly tokenizer: Tokenizer | null;
+  readonly text: ModelText;
   readonly adapters: AdapterStore;
   /** Requests under way and waiting together. */
   readonly most: number;
@@ -94,7 +88,7 @@ class LoadedModel implements Model {
     this.contextLength = engine.contextLength;
     this.vocabularySize = engine.vocabularySize;
     this.adapters = parts.adapters;
-    this.tokenizer = parts.tokenizer;
+    this.tokenizer = parts.text.tokenizer;
     this.#engine = engine;
     this.#parts = parts;
   }

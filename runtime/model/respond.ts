@@ -1,17 +1,16 @@
-import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { AdapterLender } from "../engine/adapters.ts";
 import type { EngineThread } from "../engine/client.ts";
-import type { Ending, EngineRequest, EngineToken } from "../engine/messages.ts";
-import { checkCount, checkGeneration, checkIds, checkSampling } from "../generate/options.ts";
-import { Pieces } from "../generate/pieces.ts";
-import type { Tokenizer } from "../generate/tokenizer.ts";
+import type { EngineRequest, EngineToken, Spent } from "../engine/messages.ts";
+import { checkRequest } from "../generate/request.ts";
+import type { AnswerText } from "../generate/answer-text.ts";
+import type { ModelText } from "../generate/model-text.ts";
 import type { Answer } from "./answer.ts";
 import type { GenerateRequest, Piece, Result, TokenLogprob } from "./types.ts";
 
 /** What an answer is made with. */
 export interface Responder {
   readonly engine: EngineThread;
-  readonly tokenizer: Tokenizer | null;
+  readonly text: ModelText;
   readonly adapters: AdapterLender;
 }
 
@@ -25,85 +24,54 @@ export async function respond(from: Responder, request: GenerateRequest, answer:
   const { signal } = request;
   checkRequest(request);
   signal?.throwIfAborted();
-  const prompt = promptOf(from.tokenizer, request);
+  const prompt = from.text.promptOf(request);
+  // Made before an adapter is leased: it may be refused.
+  const composer = new Composer(from.text.answerTo(request, prompt), prompt.length, answer);
   const lease = request.adapter === undefined ? null : await from.adapters.lease(request.adapter, signal);
   try {
     if (answer.isOver) return;
-    await run(from, engineRequest(from.tokenizer, request, prompt, lease?.adapter ?? null), request, answer);
+    const own = {
+      prompt,
+      adapter: lease?.adapter ?? null,
+      maxNewTokens: request.maxNewTokens ?? 64,
+      stopIds: request.stopIds ?? from.text.stopIds,
+      sampling: from.text.samplingOf(request),
+      logprobs: request.logprobs ?? null,
+    };
+    await run(from.engine, own, request, composer);
   } finally {
     lease?.release();
   }
 }
 
-function checkRequest(request: GenerateRequest): void {
-  const { maxNewTokens, stopIds, signal, logprobs } = request;
-  checkSampling(request);
-  checkGeneration({
-    ...(maxNewTokens === undefined ? {} : { maxNewTokens }),
-    ...(stopIds === undefined ? {} : { stops: stopIds }),
-    ...(signal === undefined ? {} : { signal }),
-  });
-  if (logprobs !== undefined) checkCount("logprobs", logprobs, 0);
-}
-
-function promptOf(tokenizer: Tokenizer | null, { prompt, messages }: GenerateRequest): readonly number[] {
-  if ((prompt === undefined) === (messages === undefined) || prompt === undefined) {
-    const found = prompt === undefined ? "neither" : "both";
-    throw inputError("GENERATE_OPTION", {}, { option: "prompt", wanted: "a prompt or messages", found });
-  }
-  if (typeof prompt !== "string") {
-    checkIds(prompt);
-    return prompt;
-  }
-  if (tokenizer === null) throw inputError("TOKENIZER_MISSING", {}, { why: "the prompt is text" });
-  return tokenizer.encode(prompt);
-}
-
-function engineRequest(
-  tokenizer: Tokenizer | null,
-  request: GenerateRequest,
-  prompt: readonly number[],
-  adapter: number | null,
-): Omit<EngineRequest, "id"> {
-  const { repetitionPenalty, temperature, topK, topP, minP, seed } = request;
-  const sampling = { repetitionPenalty, temperature, topK, topP, minP, seed };
-  return {
-    prompt,
-    adapter,
-    maxNewTokens: request.maxNewTokens ?? 64,
-    stopIds: request.stopIds ?? tokenizer?.stops ?? [],
-    sampling: Object.fromEntries(Object.entries(sampling).filter(([, value]) => value !== undefined)),
-    logprobs: request.logprobs ?? null,
-  };
-}
-
 /** Runs a request in the engine until the answer is over. */
 function run(
-  { engine, tokenizer }: Responder,
+  engine: EngineThread,
   own: Omit<EngineRequest, "id">,
   { signal, stopIds }: GenerateRequest,
-  answer: Answer,
+  composer: Composer,
 ): Promise<void> {
-  const text = new AnswerText(tokenizer);
+  const { answer } = composer;
   return new Promise((resolve) => {
-    const abort = (): void => {
-      stop();
-      answer.fail(signal?.reason);
-      over();
-    };
     const over = (): void => {
       signal?.removeEventListener("abort", abort);
       resolve();
     };
+    const leave = (): void => {
+      stop();
+      over();
+    };
+    const abort = (): void => {
+      answer.fail(signal?.reason);
+      leave();
+    };
     const stop = engine.request(own, {
       token: (token) => {
-        const piece = text.add(token);
-        if (piece !== null) answer.add(piece);
+        composer.add(token);
+        if (composer.isOver) leave();
       },
       end: (ending) => {
-        const rest = text.rest();
-        if (rest !== null) answer.add(rest);
-        answer.finish(text.result(own, ending, stopIds === undefined ? "eos" : "stop"));
+        composer.end(ending, ending.stop === "length" ? "length" : stopIds === undefined ? "eos" : "stop");
         over();
       },
       error: (error) => {
@@ -112,68 +80,61 @@ function run(
       },
     });
     signal?.addEventListener("abort", abort);
-    answer.onLeave(() => {
-      stop();
-      over();
-    });
+    answer.onLeave(leave);
   });
 }
 
-/** The text of an answer, as its tokens come. */
-class AnswerText {
-  readonly #tokenizer: Tokenizer | null;
-  readonly #pieces: Pieces | null;
-  readonly #ids: number[] = [];
-  readonly #logprobs: TokenLogprob[] = [];
-  #text = "";
-  /** Tokens whose text is not certain yet. */
-  #open: EngineToken[] = [];
+/** Puts an answer together as its tokens come. */
+class Composer {
+  readonly answer: Answer;
+  readonly #text: AnswerText;
+  /** Tokens of the prompt. */
+  readonly #prompt: number;
+  readonly #pieces: Piece[] = [];
+  /** Tokens that came, those of a stop text included. */
+  #tokens = 0;
 
-  constructor(tokenizer: Tokenizer | null) {
-    this.#tokenizer = tokenizer;
-    this.#pieces = tokenizer === null ? null : new Pieces(tokenizer);
+  constructor(text: AnswerText, prompt: number, answer: Answer) {
+    this.#text = text;
+    this.#prompt = prompt;
+    this.answer = answer;
   }
 
-  add(token: EngineToken): Piece | null {
-    this.#open.push(token);
-    const text = this.#pieces?.add(token.token) ?? "";
-    return text === "" && this.#pieces !== null ? null : this.#piece(text);
+  /** Whether a stop text has ended the answer. */
+  get isOver(): boolean {
+    return this.#text.isStopped;
   }
 
-  /** What is left at the end, complete or not. */
-  rest(): Piece | null {
-    return this.#open.length === 0 ? null : this.#piece(this.#pieces?.rest() ?? "");
+  add({ token, logprobs, spent }: EngineToken): void {
+    this.#tokens++;
+    this.#give(this.#text.add(token, logprobs));
+    if (this.isOver) this.#finish(spent, "stop");
   }
 
-  result({ prompt }: Omit<EngineRequest, "id">, ending: Ending, by: "eos" | "stop"): Result {
-    const count = this.#ids.length;
-    return {
-      text: this.#text,
-      ids: this.#ids,
-      prompt: prompt.length,
-      new: count,
-      stop: ending.stop === "stop" ? by : "length",
-      prefill: ending.prefill > 0 ? prompt.length / ending.prefill : 0,
-      decode: count > 1 && ending.decode > 0 ? (count - 1) / ending.decode : 0,
-      ...(this.#logprobs.length === 0 ? {} : { logprobs: this.#logprobs }),
-    };
+  /** The end that the engine tells of. What was held back may hold a stop text. */
+  end(spent: Spent, stop: Result["stop"]): void {
+    this.#give(this.#text.end());
+    this.#finish(spent, this.isOver ? "stop" : stop);
   }
 
-  #piece(text: string): Piece {
-    const tokens = this.#open;
-    this.#open = [];
-    const ids = tokens.map(({ token }) => token);
-    const logprobs = tokens.flatMap((token) => this.#logprobOf(token));
-    this.#ids.push(...ids);
-    this.#logprobs.push(...logprobs);
-    this.#text += text;
-    return logprobs.length === 0 ? { text, ids } : { text, ids, logprobs };
+  #give(piece: Piece | null): void {
+    if (piece === null) return;
+    this.#pieces.push(piece);
+    this.answer.add(piece);
   }
 
-  #logprobOf({ token, logprobs }: EngineToken): TokenLogprob[] {
-    if (logprobs === undefined) return [];
-    const text = (id: number): string => this.#tokenizer?.decode([id], true) ?? "";
-    const top = logprobs.top.map(({ id, logprob }) => ({ id, logprob, text: text(id) }));
-    return [{ id: token, text: text(token), logprob: logprobs.logprob, top }];
+  #finish({ prefill, decode }: Spent, stop: Result["stop"]): void {
+    const ids = this.#pieces.flatMap((piece) => piece.ids);
+    const logprobs: readonly TokenLogprob[] = this.#pieces.flatMap((piece) => piece.logprobs ?? []);
+    this.answer.finish({
+      text: this.#pieces.map(({ text }) => text).join(""),
+      ids,
+      prompt: this.#prompt,
+      new: ids.length,
+      stop,
+      prefill: prefill > 0 ? this.#prompt / prefill : 0,
+      decode: this.#tokens > 1 && decode > 0 ? (this.#tokens - 1) / decode : 0,
+      ...(logprobs.length === 0 ? {} : { logprobs }),
+    });
   }
 }
