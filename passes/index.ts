@@ -1,5 +1,6 @@
 import type { Pass } from "../compiler/pass/pass.ts";
 import { convertDtype } from "./lower/convert-dtype.ts";
+import { decodeLoop } from "./lower/decode-loop.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
@@ -42,11 +43,13 @@ export const passes: readonly Pass[] = [
   outlineNorms,
   replaceLinears,
   injectAdapters,
+  decodeLoop,
 ];
 
 export {
   ALL_REPLACED,
   convertDtype,
+  decodeLoop,
   foldConditions,
   hoistShapes,
   inlineFunctions,

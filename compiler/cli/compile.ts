@@ -33,6 +33,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly symmetric?: boolean;
   readonly pack?: boolean;
   readonly maxLength?: string;
+  readonly decodeLoop?: boolean;
   readonly lowerPagedAttention?: boolean;
   readonly lastLogits?: boolean;
   readonly logitRows?: boolean;
@@ -157,6 +158,7 @@ function addLowering(command: Command): void {
     .option("--max-length <n>", "positions in a shared cache (default: the model's context length)")
     .option("--last-logits", "compute the last position's logits only; an input chooses how many, or all")
     .option("--logit-rows", "compute the logits of the positions that an input lists")
+    .option("--decode-loop", "make the graph generate by itself: one run takes a prompt and gives new tokens")
     .option(
       "--lower-paged-attention",
       "write paged attention with standard ops: it runs anywhere, with no kernel of its own",
@@ -260,16 +262,9 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
 
 /** Flags that are options as they stand. */
 function plainOf(flags: Flags): Partial<CompileOptions> {
-  const { output, load, symmetric, pack, lowerPagedAttention, strict } = flags;
-  return defined({
-    output,
-    load,
-    symmetric,
-    pack,
-    lowerPagedAttention,
-    strict,
-    lastLogits: lastLogitsIn(flags),
-  });
+  const { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict } = flags;
+  const plain = { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict };
+  return defined({ ...plain, lastLogits: lastLogitsIn(flags) });
 }
 
 function lastLogitsIn({ lastLogits, logitRows }: Flags): CompileOptions["lastLogits"] {

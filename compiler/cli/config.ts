@@ -36,6 +36,7 @@ export type ConfigOptions = Pick<
   | "pack"
   | "kv"
   | "maxLength"
+  | "decodeLoop"
   | "lowerPagedAttention"
 >;
 
@@ -70,6 +71,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
       `true, false, ${logitsForms.join(", ")}`,
       (value) => isSwitch(value) || logitsForms.some((form) => form === value),
     ],
+    decodeLoop: ["true or false", isSwitch],
     lowerPagedAttention: ["true or false", isSwitch],
   };
 

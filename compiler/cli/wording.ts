@@ -14,6 +14,7 @@ const flags: ReadonlyMap<string, string> = new Map([
 const named: ReadonlySet<string> = new Set([
   ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict", "for", "kv"],
   ...[
+    "decodeLoop",
     "lowerPagedAttention",
     "maxLength",
     "allowMissingWeights",

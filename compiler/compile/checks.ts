@@ -6,6 +6,7 @@ import type { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
 import { absentData } from "../onnx/absent.ts";
 import type { Imported } from "../onnx/open.ts";
+import { LOOP_KEY } from "../ops/decode-loop.ts";
 import { LOWERED_KEY, type Provider } from "../ops/providers.ts";
 import { counts, type DecoderView } from "../recognize/decoder.ts";
 import type { CompileOptions } from "./options.ts";
@@ -43,8 +44,9 @@ export function checkOutputs(inputs: readonly string[], paths: OutputPaths, mode
   }
 }
 
-/** @throws TfcError ALREADY_COMPILED, ALREADY_LOWERED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
+/** @throws TfcError ALREADY_LOOP, ALREADY_COMPILED, ALREADY_LOWERED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
 export function checkBase(model: Model, provider?: Provider): void {
+  if (model.meta.has(LOOP_KEY)) throw inputError("ALREADY_LOOP", { file: model.loc.file }, {});
   const lowered = model.meta.get(LOWERED_KEY);
   if (lowered !== undefined && provider !== undefined)
     throw inputError("ALREADY_LOWERED", { file: model.loc.file }, { provider: lowered });

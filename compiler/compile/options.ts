@@ -77,6 +77,11 @@ export interface CompileOptions {
    * tokens it is always `rows`. Default: of all positions.
    */
   readonly lastLogits?: boolean | "count" | "rows";
+  /**
+   * Makes the graph a loop that generates: decoder, sampling and stop ids, with caches inside. It takes prompts and gives
+   * new tokens. Default false.
+   */
+  readonly decodeLoop?: boolean;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -129,6 +134,7 @@ const checks: Checks<CompileOptions> = {
     `true, false, or one of ${logitsForms.join(", ")}`,
     (value) => typeof value === "boolean" || logitsForms.some((form) => form === value),
   ],
+  decodeLoop: holds.yesNo,
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,
   allowMissingWeights: holds.yesNo,

@@ -75,9 +75,11 @@ const rows: Readonly<Record<string, Row>> = {
   "hoist-shapes": { part: "behind", ...lowering },
   "last-logits": {
     part: "behind",
-    when: ({ lastLogits }) => lastLogits !== null,
+    when: ({ lastLogits, decodeLoop }) => lastLogits !== null || decodeLoop,
     needs: "`lastLogits`",
-    options: ({ lastLogits }) => (lastLogits === null ? {} : { by: lastLogits }),
+    // A loop looks at the last position only, whoever asks.
+    options: ({ lastLogits, decodeLoop }) =>
+      decodeLoop ? { by: "last" } : lastLogits === null ? {} : { by: lastLogits },
   },
   "outline-attention": { part: "behind" },
   "outline-mlp": { part: "behind" },
@@ -101,6 +103,7 @@ const rows: Readonly<Record<string, Row>> = {
       given: beside,
     }),
   },
+  "decode-loop": { part: "behind", when: ({ decodeLoop }) => decodeLoop, needs: "`decodeLoop`" },
 };
 
 /** The steps of one part of the pipeline that a plan needs. */

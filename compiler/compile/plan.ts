@@ -40,6 +40,8 @@ export interface Plan {
   readonly quantize: BlockSettings | null;
   /** How positions are chosen whose logits are computed; null for all. */
   readonly lastLogits: LogitsForm | null;
+  /** Whether the graph becomes a loop that generates. */
+  readonly decodeLoop: boolean;
   /** All files of trained adapters, for their base, and the paths that they were read from. */
   readonly given: readonly AdapterFile[];
   readonly sources: readonly string[];
@@ -55,6 +57,8 @@ type Asked = Pick<Plan, "entries" | "replace" | "residence">;
  */
 export async function planOf(options: CompileOptions): Promise<Plan> {
   refuseWithoutProvider(options);
+  if (options.decodeLoop === true && options.lastLogits === "rows")
+    throw conflict("lastLogits: rows", "`decodeLoop`, which looks at the last position");
   const asked = askedFor(options);
   const quantize = quantizeSettings(options);
   const { files, sources } = await readGiven(options);
@@ -78,6 +82,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     maxLength: options.maxLength ?? null,
     lowerPagedAttention: options.lowerPagedAttention === true,
     lastLogits: logitsFormOf(options.lastLogits),
+    decodeLoop: options.decodeLoop === true,
     given: files,
     sources,
   };

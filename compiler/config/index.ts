@@ -41,6 +41,8 @@ export interface TfcConfig {
   readonly maxLength?: number;
   /** Computes logits of chosen positions only. */
   readonly lastLogits?: CompileOptions["lastLogits"];
+  /** Makes the graph a loop that generates. */
+  readonly decodeLoop?: boolean;
   /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }

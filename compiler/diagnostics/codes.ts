@@ -1,4 +1,5 @@
 import { adapterCodes } from "./codes-adapters.ts";
+import { loopCodes } from "./codes-loop.ts";
 import { loweringCodes } from "./codes-lowering.ts";
 import { machineCodes } from "./codes-machine.ts";
 import { modelCodes } from "./codes-model.ts";
@@ -15,6 +16,7 @@ export type { Severity, Text } from "./row.ts";
 export const codes = {
   ...modelCodes,
   ...loweringCodes,
+  ...loopCodes,
   ...adapterCodes,
   ...runningCodes,
   ...servingCodes,

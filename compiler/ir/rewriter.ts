@@ -171,6 +171,20 @@ export class Rewriter extends Edits {
     open(value).uses.add(use);
   }
 
+  /** Takes an output out of a graph; those behind it move up. */
+  removeOutput(graph: Graph, index: number): void {
+    const { outputs, links } = open(graph);
+    if (index < 0 || index >= outputs.length)
+      throw new Error(`output ${index} of a graph that has ${outputs.length}`);
+    for (let i = index; i < outputs.length - 1; i++) {
+      const next = outputs[i + 1];
+      if (next !== undefined) this.setOutput(graph, i, next);
+    }
+    this.changed();
+    const [last, link] = [outputs.pop(), links.pop()];
+    if (last !== undefined && link !== undefined) open(last).uses.delete(link);
+  }
+
   /** Makes a value the last input of a graph. An initializer of the graph becomes the input's default. */
   addInput(graph: Graph, value: Value): void {
     this.claim(graph, value);

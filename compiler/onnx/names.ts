@@ -4,7 +4,8 @@ import { nodesDeep } from "../ir/walk.ts";
 
 /**
  * Gives every value of a graph, and of the graphs inside it, the name it is emitted under. A value keeps its name
- * unless another one claims it first; inputs and outputs, being the interface, claim before all others. Values
+ * unless another one claims it first: inputs and outputs, being the interface, claim before all others, and what was
+ * imported before what a pass made, in whatever graph, since an inner value hides an outer one of its name. Values
  * without a name and without uses stay nameless: they are outputs that the model leaves out.
  */
 export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
@@ -12,24 +13,30 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
   const names = new Map<Value, string>();
   const taken = new Set<string>();
   const later = new Set<Value>();
+  const claim = (value: Value, isTaken: (name: string) => boolean): void => {
+    const { name } = value;
+    if (name !== undefined && !isTaken(name)) {
+      taken.add(name);
+      names.set(value, name);
+    } else if (name !== undefined || value.uses.size > 0 || isOnlyOutput(value)) {
+      later.add(value);
+    }
+  };
+  const outer = [...graph.inputs, ...graph.outputs.filter((value) => value.scope === graph)];
+  for (const value of outer) if (!names.has(value)) claim(value, (name) => taken.has(name));
+  const made = new Set<Value>();
+  const hidden = new Set(outer.filter(isMade).map((value) => value.name));
   for (const one of graphs) {
     // Inner graphs may reuse each other's names: only within one graph is a second claim a clash.
-    const local = new Set<string>();
+    const local = new Set(one === graph ? taken : []);
     for (const value of definedIn(one)) {
-      if (names.has(value)) continue;
-      if (
-        value.name !== undefined &&
-        !local.has(value.name) &&
-        !(value.loc.pass !== undefined && taken.has(value.name))
-      ) {
-        local.add(value.name);
-        taken.add(value.name);
-        names.set(value, value.name);
-      } else if (value.name !== undefined || value.uses.size > 0 || isOnlyOutput(value)) {
-        later.add(value);
-      }
+      if (names.has(value) || later.has(value)) continue;
+      if (isMade(value)) made.add(value);
+      else claim(value, (name) => hidden.has(name) || local.has(name));
+      if (value.name !== undefined && names.has(value)) local.add(value.name);
     }
   }
+  for (const value of made) claim(value, (name) => taken.has(name));
   const counts = new Map<string, number>();
   for (const value of later) {
     const name = fresh(value.name ?? hintOf(value), taken, counts);
@@ -37,6 +44,11 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
     names.set(value, name);
   }
   return names;
+}
+
+/** Whether a pass made it. */
+function isMade({ loc }: Value): boolean {
+  return loc.pass !== undefined;
 }
 
 function* definedIn(graph: Graph): Generator<Value, void, void> {

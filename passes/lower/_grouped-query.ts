@@ -1,11 +1,11 @@
 import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
-import { atEnd, Builder } from "../../compiler/ir/builder.ts";
+import type { Builder } from "../../compiler/ir/builder.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
-import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Func } from "../../compiler/ir/model.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
+import { branch } from "./_branches.ts";
 
 /** The op, and the function that calls it. */
 export const GROUP_QUERY_OP = "com.microsoft::GroupQueryAttention";
@@ -98,16 +98,6 @@ export function groupedQuery(b: FunctionBuilder, name: string, form: GroupedQuer
 function isUsed(operand: string, form: GroupedQueryForm): boolean {
   if (operand === "head_sink") return form.hasSinks;
   return !["cos_cache", "sin_cache", "position_ids"].includes(operand);
-}
-
-function branch(b: FunctionBuilder, name: string, write: (inner: Builder) => readonly Value[]): Graph {
-  const rw = b.rewriter;
-  const graph = rw.graph(b.loc, name);
-  const inner = new Builder(rw, atEnd(graph), { loc: b.loc, opset: b.opset, namesNodes: false });
-  write(inner).forEach((value, i) => {
-    rw.setOutput(graph, i, value);
-  });
-  return graph;
 }
 
 function inParts(b: Builder, form: GroupedQueryForm, operands: Operands): readonly Value[] {

@@ -22,8 +22,11 @@ import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
 import { logitsCut, type LogitsCut } from "../../compiler/recognize/model/logits.ts";
 import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
 
+/** By `last` it is the last position, and no input chooses. */
+type Form = LogitsForm | "last";
+
 interface LastLogitsOptions {
-  readonly by: LogitsForm;
+  readonly by: Form;
 }
 
 /** The first IR version in which an input's default can be fed. */
@@ -36,13 +39,14 @@ const FIRST_WITH_DEFAULTS = 4;
  * After: `kept = Slice (h, -num_logits_to_keep, end)` in front of the norm. The input is 1 where it is not fed, and all
  * positions where it is 0. By rows: `kept = GatherND (h, logits_indices)`, of flat tokens `Gather`.
  *
- * Refuses a graph in which a position's logits depend on other positions behind that place, and one that chooses already.
+ * Refuses a graph in which a position's logits depend on other positions behind that place, and one that chooses already;
+ * by `last`, it leaves such a graph as it is.
  */
 export const lastLogits: Pass<LastLogitsOptions, BlockVisitor> = {
   name: "last-logits",
   summary: "compute logits of chosen positions only",
   options: {
-    by: choice({ help: "how positions are chosen", default: "count", of: logitsForms }),
+    by: choice({ help: "how positions are chosen", default: "count", of: [...logitsForms, "last"] }),
   },
   stats: ["outputs"],
   requires: [],
@@ -53,6 +57,7 @@ export const lastLogits: Pass<LastLogitsOptions, BlockVisitor> = {
         const view = analysis(viewDecoder);
         const { shapes } = new Elements(knownShapes(view));
         const cut = logitsCut(model, view, shapes);
+        if (options.by === "last" && ("why" in cut || cut.isFlat)) return;
         if ("why" in cut) throw refused(model, cut.why);
         const by = cut.isFlat ? "rows" : options.by;
         if (by === "count" && model.irVersion < FIRST_WITH_DEFAULTS)
@@ -68,24 +73,26 @@ function refused(model: Model, why: string): Error {
   return inputError("LAST_LOGITS_REFUSED", { file: model.loc.file, pass: "last-logits" }, { why });
 }
 
-function choose(model: Model, cut: LogitsCut, by: LogitsForm, rw: Rewriter): void {
+function choose(model: Model, cut: LogitsCut, by: Form, rw: Rewriter): void {
   const first = earliest(model, cut.readers);
   const b = new Builder(rw, before(first));
-  const input = inputOf(model, cut, by, rw);
-  const at = by === "count" ? negative(input, cut, b) : rowsOf(input, cut, b);
+  const input = by === "last" ? null : inputOf(model, cut, by, rw);
+  const at = input === null ? -1 : by === "count" ? negative(input, cut, b) : rowsOf(input, cut, b);
   for (const value of cut.values) {
     const name = `${value.name ?? "hidden"}_kept`;
     const kept =
-      by === "count" ? b.slice(value, at, END, cut.rank - 2, name) : gathered(value, at, cut, name, b);
+      by === "rows" && typeof at !== "number"
+        ? gathered(value, at, cut, name, b)
+        : b.slice(value, at, END, cut.rank - 2, name);
     if (value.type !== undefined) rw.setType(kept, value.type);
-    retype(kept, cut.rank, rw);
+    retype(kept, cut.rank, rw, by);
     for (const reader of cut.readers)
       reader.inputs.forEach((own, i) => {
         if (own === value) rw.setInput(reader, i, kept);
       });
   }
-  for (const node of cut.nodes) for (const output of node.outputs) retype(output, cut.rank, rw);
-  rw.setMeta(model, LOGITS_KEY, JSON.stringify({ input: logitsInputs[by], by }));
+  for (const node of cut.nodes) for (const output of node.outputs) retype(output, cut.rank, rw, by);
+  if (by !== "last") rw.setMeta(model, LOGITS_KEY, JSON.stringify({ input: logitsInputs[by], by }));
 }
 
 function earliest({ graph }: Model, nodes: readonly Node[]): Node {
@@ -142,8 +149,12 @@ function gathered(value: Value, at: Value, { isFlat, rank }: LogitsCut, name: st
 }
 
 /** As many positions as were chosen. */
-function retype(value: Value, rank: number, rw: Rewriter): void {
+function retype(value: Value, rank: number, rw: Rewriter, by: Form): void {
   const type = asTensor(value.type);
   if (type?.shape?.length !== rank) return;
-  rw.setType(value, { kind: type.kind, dtype: type.dtype, shape: type.shape.with(rank - 2, LOGITS_DIM) });
+  rw.setType(value, {
+    kind: type.kind,
+    dtype: type.dtype,
+    shape: type.shape.with(rank - 2, by === "last" ? 1 : LOGITS_DIM),
+  });
 }

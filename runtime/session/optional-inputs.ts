@@ -9,6 +9,7 @@ import { numbers } from "../../compiler/ir/scalar.ts";
 import type { ByteRange, Tensor } from "../../compiler/ir/tensor.ts";
 import { emitModel } from "../../compiler/onnx/emit.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
+import { LOOP_KEY } from "../../compiler/ops/decode-loop.ts";
 import { LOGITS_KEY } from "../../compiler/ops/logits.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { readBytes } from "../../compiler/weights/open-file.ts";
@@ -56,7 +57,8 @@ export function requiredInputs(file: string): RequiredInputs | null {
 function hasDefaults(file: string): boolean {
   try {
     const meta = readModelMetadata(file);
-    return meta.has(LOGITS_KEY) || describedIn(meta, ADAPTER_KEY, file)?.residence === OPTIONAL_INPUTS;
+    if (meta.has(LOGITS_KEY) || meta.has(LOOP_KEY)) return true;
+    return describedIn(meta, ADAPTER_KEY, file)?.residence === OPTIONAL_INPUTS;
   } catch (cause) {
     if (cause instanceof TfcError) return false;
     throw cause;

@@ -1,4 +1,6 @@
 import { expect, it } from "@jest/globals";
+import { attribute } from "../../compiler/ir/attribute.ts";
+import { madeBy } from "../../compiler/ir/entity.ts";
 import { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { nameValues } from "../../compiler/onnx/names.ts";
 import { emptyModel, nodeOf } from "../ir/graphs.ts";
@@ -12,4 +14,25 @@ it("20,000 values without names get one each, in linear time", () => {
   expect(names.get(taken.result)).toBe("neg_1");
   expect([...names.values()].filter((name) => /^neg(_\d+)?$/.test(name))).toHaveLength(20_001);
   expect(new Set(names.values()).size).toBe(20_001);
+});
+
+it("a value that a pass made in the outer graph is not hidden by an imported one inside", () => {
+  const rw = new Rewriter();
+  const { graph } = emptyModel(rw);
+  const made = rw.append(
+    graph,
+    rw.node({ op: "Neg", inputs: [], outputs: ["x"], loc: madeBy("pass", [graph.loc]) }),
+  );
+  const inner = rw.graph(graph.loc, "inner");
+  const imported = rw.append(inner, rw.node({ op: "Abs", inputs: [], outputs: ["x"], loc: graph.loc }));
+  const reader = rw.append(
+    inner,
+    rw.node({ op: "Add", inputs: [made.result, imported.result], loc: graph.loc }),
+  );
+  rw.setOutput(inner, 0, reader.result);
+  const branches = { then_branch: attribute.graph(inner) };
+  rw.append(graph, rw.node({ op: "If", inputs: [], attributes: branches, loc: graph.loc }));
+  const names = nameValues(graph);
+  expect(names.get(imported.result)).toBe("x");
+  expect(names.get(made.result)).toBe("x_1");
 });
