@@ -40,6 +40,18 @@ export {
   type ResizeOptions,
   type ResizeReport,
 } from "./compile/adapter/resize.ts";
+export {
+  packageGenai,
+  type PackageGenaiOptions,
+  type PackageGenaiReport,
+} from "./compile/package/genai/package.ts";
+export {
+  packageTriton,
+  type PackageTritonOptions,
+  type PackageTritonReport,
+} from "./compile/package/triton/package.ts";
+export type { PackageWeights } from "./compile/package/stage.ts";
+export type { TritonDevice } from "./compile/package/triton/config.ts";
 export { convertAdapter, type ConvertOptions, type ConvertReport } from "./compile/adapter/convert.ts";
 export { extractAdapter, type ExtractOptions, type ExtractReport } from "./compile/adapter/extract.ts";
 export { diffAdapters, type AdapterDiff, type DiffOptions } from "./compile/adapter/diff.ts";

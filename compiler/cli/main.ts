@@ -16,6 +16,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["grow", async () => (await import("./grow.ts")).growCommand()],
   ["shrink", async () => (await import("./shrink.ts")).shrinkCommand()],
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],
+  ["package", async () => (await import("./package.ts")).packageCommand()],
   ["merge", async () => (await import("./merge.ts")).mergeCommand()],
   ["serve", async () => (await import("./serve.ts")).serveCommand()],
   ["doctor", async () => (await import("./doctor.ts")).doctorCommand()],
@@ -39,6 +40,8 @@ async function run(args: readonly string[]): Promise<number> {
   const program = new Command("tfc")
     .description("a compiler for ONNX decoder graphs: puts Tokenformer adapters into Llama-family models")
     .version(version())
+    // Behind a command, --version is that command's.
+    .enablePositionalOptions()
     .showHelpAfterError(false);
   const asked = commands.get(args[0] ?? "");
   // Help, and errors about a command that does not exist, know them all.

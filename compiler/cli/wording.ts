@@ -26,6 +26,7 @@ const named: ReadonlySet<string> = new Set([
     "cases",
   ],
   ...["format", "base", "step", "layout", "provider"],
+  ...["tokenizer", "device", "name", "version", "maxBatch"],
   ...["dtype", "ioDtype", "quantize", "block", "symmetric", "pack", "lastLogits"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);

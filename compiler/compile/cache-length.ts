@@ -34,7 +34,7 @@ export function cacheLength({ kv, maxLength }: Plan, model: Model, view: Decoder
 }
 
 /** As many as the shortest table of a rotary embedding has rows. */
-function contextOfTables({ layers }: DecoderView): ContextLength | null {
+export function contextOfTables({ layers }: DecoderView): ContextLength | null {
   const tables = layers.flatMap(({ attention }) => {
     if (attention?.kind !== "attention") return [];
     const table = tableAbove(attention.rotary?.cos ?? null);

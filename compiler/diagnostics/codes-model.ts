@@ -134,9 +134,9 @@ export const modelCodes = {
     found: JSON.stringify(p.value),
     fix: "export the model again",
   })),
-  WEIGHTS_HARD_LINKED: note((p: { files: readonly string[] }) => ({
+  WEIGHTS_HARD_LINKED: note((p: { files: readonly string[]; hasFolder?: boolean }) => ({
     what: `${p.files.join(", ")} now ${p.files.length === 1 ? "has" : "have"} a second hard link; onnxruntime reads such files, the onnx Python package (1.21 and later) refuses them, for the base model too`,
-    fix: "where that matters, use `weights: copy`, or an `output` in the base's folder, which needs no link",
+    fix: `where that matters, use \`weights: copy\`${p.hasFolder === true ? "" : ", or an `output` in the base's folder, which needs no link"}`,
   })),
 
   WEIGHTS_NOT_LINKED: note((p: { files: readonly string[] }) => ({

@@ -3,6 +3,7 @@ import { loopCodes } from "./codes-loop.ts";
 import { loweringCodes } from "./codes-lowering.ts";
 import { machineCodes } from "./codes-machine.ts";
 import { modelCodes } from "./codes-model.ts";
+import { packagingCodes } from "./codes-packaging.ts";
 import { runningCodes } from "./codes-running.ts";
 import { servingCodes } from "./codes-serving.ts";
 import { textCodes } from "./codes-text.ts";
@@ -22,6 +23,7 @@ export const codes = {
   ...servingCodes,
   ...textCodes,
   ...machineCodes,
+  ...packagingCodes,
 } as const;
 
 /** A message's code: a row of docs/errors.md. */
