@@ -16,6 +16,8 @@ export interface AdapterDescription {
   readonly residence?: string;
   /** How many adapters each site has; only in banks. */
   readonly members?: number;
+  /** What the bank's members are called, by their ids; only where they were loaded from files. */
+  readonly names?: readonly string[];
   readonly parts: readonly {
     readonly kind: string;
     /** Options of the kind, such as `{ rank: 8 }`. */
@@ -36,7 +38,11 @@ export const OPTIONAL_INPUTS = "optional-inputs";
 /** The text for a compiled model or a file. */
 export function describeAdapters(
   adapters: readonly Described[],
-  where: { readonly residence?: string; readonly members?: number } = {},
+  where: {
+    readonly residence?: string;
+    readonly members?: number;
+    readonly names?: readonly string[];
+  } = {},
 ): string {
   const groups = new Map<string, { kind: string; settings: object; sites: Set<string> }>();
   for (const { site, kind, settings } of adapters) {
@@ -45,11 +51,12 @@ export function describeAdapters(
     groups.set(key, group);
     group.sites.add(site);
   }
-  const { residence, members } = where;
+  const { residence, members, names = [] } = where;
   return JSON.stringify({
     version: 1,
     ...(residence === undefined ? {} : { residence }),
     ...(residence === "bank" ? { members } : {}),
+    ...(residence === "bank" && names.length > 0 ? { names } : {}),
     parts: [...groups.values()].map(({ kind, settings, sites }) => ({ kind, settings, sites: [...sites] })),
   });
 }
@@ -86,15 +93,18 @@ export function parseDescription(
     throw fail("text that is not JSON", cause);
   }
   if (!isRecord(json)) throw fail("something other than a JSON object");
-  const { version, residence, members, parts } = json;
+  const { version, residence, members, names, parts } = json;
   if (version !== 1) throw fail(`version ${shown(version)}`);
   if (residence !== undefined && typeof residence !== "string") throw fail(`a residence ${shown(residence)}`);
   if (members !== undefined && !Number.isSafeInteger(members)) throw fail(`members ${shown(members)}`);
+  if (names !== undefined && !(isTexts(names) && names.length === members && new Set(names).size === members))
+    throw fail(`names ${shown(names)}, which are not one for each of ${shown(members)} members`);
   if (!Array.isArray(parts)) throw fail("no list of parts");
   return {
     version,
     ...(residence === undefined ? {} : { residence }),
     ...(members === undefined ? {} : { members: Number(members) }),
+    ...(names === undefined ? {} : { names }),
     parts: parts.map((part: unknown) => parsePart(part, fail)),
   };
 }
@@ -106,8 +116,7 @@ function parsePart(part: unknown, fail: (why: string) => Error): AdapterDescript
   if (!isRecord(settings)) throw fail(`${of} without settings`);
   if (Object.values(settings).some((value) => typeof value === "object" && value !== null))
     throw fail(`${of} with settings that are no plain values`);
-  if (!Array.isArray(sites) || !sites.every((site) => typeof site === "string"))
-    throw fail(`${of} without a list of sites`);
+  if (!isTexts(sites)) throw fail(`${of} without a list of sites`);
   return { kind, settings, sites };
 }
 
@@ -132,6 +141,10 @@ export function countsText({ parts, residence, members }: AdapterDescription): s
   if (residence === OPTIONAL_INPUTS) return `${text}, as optional graph inputs`;
   if (residence === "inputs") return `${text}, as graph inputs`;
   return residence === "bank" ? `${text}, in a bank of ${members ?? 0}` : text;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,4 +1,5 @@
 import { describeAdapters } from "../../compiler/adapters/description.ts";
+import { memberNames } from "../../compiler/adapters/member-names.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
@@ -109,12 +110,20 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
           count("parameters", values.parameters);
           count("padding", values.padding);
           if (plan.placed.length === 0) return;
-          rewriter.setMeta(model, ADAPTER_KEY, describeAdapters(plan.parts, { residence, members }));
+          rewriter.setMeta(model, ADAPTER_KEY, descriptionOf(plan.parts, options, members));
         },
       },
     };
   },
 };
+
+function descriptionOf(
+  parts: Parameters<typeof describeAdapters>[0],
+  { residence, given }: { readonly residence: string; readonly given: readonly { readonly file: string }[] },
+  members: number,
+): string {
+  return describeAdapters(parts, { residence, members, names: memberNames(given.map(({ file }) => file)) });
+}
 
 /**
  * The steps in front of a block, and those behind it from the last to the first: what reads an output comes before what

@@ -51,7 +51,7 @@ export function adapterInterface(file: string, inputs: readonly Port[]): Adapter
     ports,
     ids: isBank ? (inputs.find(({ name }) => name === MEMBER_IDS) ?? null) : null,
     members,
-    memberNames: Array.from({ length: members }, (_, id) => String(id)),
+    memberNames: described?.names ?? Array.from({ length: members }, (_, id) => String(id)),
     base: metadata.get(BASE_KEY) ?? null,
   };
 }

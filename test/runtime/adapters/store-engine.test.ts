@@ -1,6 +1,7 @@
 import path from "node:path";
-import { beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeAll, beforeEach, describe, expect, it } from "@jest/globals";
 import { compile } from "../../../compiler/compile/compile.ts";
+import type { AdapterGraph } from "../../../runtime/adapters/feeds.ts";
 import { AdapterStore } from "../../../runtime/adapters/store.ts";
 import type { AdapterHost } from "../../../runtime/engine/adapters.ts";
 import { openSession } from "../../../runtime/session/session.ts";
@@ -8,7 +9,7 @@ import type { Port, Tensors } from "../../../runtime/session/tensor.ts";
 import { tensorsIn, type Parcel } from "../../../runtime/threads/parcel.ts";
 import { loraOf, refusalOf, writeWeights } from "../../support/adapters.ts";
 import { graphOf } from "../oracle.ts";
-import { folder, nextFile, patterns, plain, q, withInputs } from "./store-graph.ts";
+import { all, folder, nextFile, patterns, plain, q, withInputs } from "./store-graph.ts";
 
 /** An engine that opens parcels, and counts what it has. */
 class Counting implements AdapterHost {
@@ -43,9 +44,13 @@ async function portsOf(file: string): Promise<readonly Port[]> {
 
 describe("a store over an engine", () => {
   let engine: Counting;
-  const graph = withInputs("lora", "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj", { rank: 2 });
-  beforeEach(async () => {
-    engine = new Counting(await graph, await portsOf(await graph));
+  let graph: AdapterGraph;
+  beforeAll(async () => {
+    const file = await withInputs("lora", all, { rank: 2 });
+    graph = { file, inputs: await portsOf(file) };
+  });
+  beforeEach(() => {
+    engine = new Counting(graph.file, graph.inputs);
   });
 
   it("hands an adapter over once, however many ask for it at once", async () => {
@@ -129,7 +134,7 @@ describe("a store over a graph with a bank", () => {
     await compile({ input: graphOf("dynamo"), output: file, load: [plain, patterns], residence: "bank" });
     const engine = new Counting(file, await portsOf(file));
     const store = new AdapterStore(engine);
-    expect(store.names).toHaveLength(2);
+    expect(store.names).toEqual(["plain", "patterns"]);
     expect(store.loaded).toEqual(store.names);
     for (const [member, name] of store.names.entries()) {
       const lease = await store.lease(name);
