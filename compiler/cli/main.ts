@@ -19,6 +19,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["package", async () => (await import("./package.ts")).packageCommand()],
   ["merge", async () => (await import("./merge.ts")).mergeCommand()],
   ["serve", async () => (await import("./serve.ts")).serveCommand()],
+  ["bench", async () => (await import("./bench.ts")).benchCommand()],
   ["doctor", async () => (await import("./doctor.ts")).doctorCommand()],
   ["adapter", async () => (await import("./adapter.ts")).adapterCommand()],
 ]);

@@ -93,6 +93,15 @@ def most_telling(model: torch.nn.Module, name: str, penalty: float | None = None
     return max(tries, key=worth)
 
 
+def lora_modules(model: torch.nn.Module) -> dict[str, list[int]]:
+    """What LoRA is beside, each module by its name, with what it takes and gives."""
+    return {
+        name: [module.in_features, module.out_features]
+        for name, module in model.named_modules()
+        if hasattr(module, "lora_A")
+    }
+
+
 def lines(rows: dict[str, list[dict]]) -> str:
     """JSON with a row in each line."""
     text = ",\n".join(
@@ -111,11 +120,13 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.set_verbosity_error()
     tokenizer = AutoTokenizer.from_pretrained(AUSTEN)
-    rows = {}
+    rows, modules = {}, {}
     for name, make in models():
         if options.only not in name:
             continue
         model = make().eval()
+        if name.endswith(" + lora"):
+            modules[name] = lora_modules(model)
         is_austen = name.startswith("austen-llama")
         prompts = [tokenizer(text)["input_ids"] for text in PROMPTS]
         rows[name] = record(model, prompts, AUSTEN_TOKENS) if is_austen else most_telling(model, name)
@@ -131,7 +142,8 @@ def main() -> None:
         "new": {"austen-llama": AUSTEN_TOKENS, "families": NEW_TOKENS},
     }
     head = json.dumps(about, indent=2).removesuffix("\n}")
-    options.out.write_text(f'{head},\n  "models": {lines(rows)}\n}}\n')
+    beside = ",\n".join(f"    {json.dumps(name)}: {json.dumps(of)}" for name, of in modules.items())
+    options.out.write_text(f'{head},\n  "modules": {{\n{beside}\n  }},\n  "models": {lines(rows)}\n}}\n')
 
 
 if __name__ == "__main__":
