@@ -37,6 +37,7 @@ export type {
   Result,
   TokenLogprob,
 } from "./model/types.ts";
+export { serve, type Access, type ServeOptions, type Server, type Work } from "./serve/index.ts";
 export { reportText } from "./verify/report.ts";
 export { sampler, type Sampler, type SamplingOptions } from "./generate/sampling.ts";
 export { openSession, type Session, type SessionOptions } from "./session/session.ts";

@@ -139,16 +139,21 @@ function keyOf({ TFC_API_KEY: key }: NodeJS.ProcessEnv): string | undefined {
   return key === "" ? undefined : key;
 }
 
-/** Serves until a signal asks for the end; a second one ends at once what the first lets finish. */
+/**
+ * Serves until a signal asks for the end. A second one ends what the first lets finish, a third the process: it may be
+ * in the middle of a run, which onnxruntime's binding does not survive in order.
+ */
 async function stopped(server: Server, { grace, quiet }: Flags): Promise<void> {
+  const signals = ["SIGTERM", "SIGINT"] as const;
   await new Promise<void>((resolve) => {
+    let times = 0;
     const stop = (signal: string): void => {
-      process.on(signal, () => process.exit(0));
-      if (!quiet)
+      times++;
+      if (times === 1 && !quiet)
         say(`${signal}: answers under way have ${grace} seconds to end; a second signal ends them now\n`);
+      if (times === 2) for (const one of signals) process.off(one, stop);
       void server.close(grace).then(resolve);
     };
-    process.once("SIGTERM", stop);
-    process.once("SIGINT", stop);
+    for (const signal of signals) process.on(signal, stop);
   });
 }
