@@ -80,7 +80,7 @@ export function decoderGraph(session: Session): DecoderGraph {
   for (const { port, role } of own) checkInput(port, role);
   const tokens = portOf(own, "tokens");
   if (tokens === undefined) throw unsupported("it takes no token ids", 'an input named "input_ids"', "none");
-  const roles = new Set(own.map(({ role }) => role));
+  const roles = new Set(own.filter(({ port }) => !traits.unread.has(port.name)).map(({ role }) => role));
   const isFlat = tokens.dims.length === 1;
   if (isFlat && caches.length > 0 && !roles.has("blockTable"))
     throw unsupported("its tokens are flat, and nothing says where rows lie", "a block table", "none");

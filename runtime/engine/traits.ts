@@ -1,6 +1,7 @@
 import { Sink } from "../../compiler/diagnostics/sink.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
+import type { Value } from "../../compiler/ir/value.ts";
 import { nodesDeep } from "../../compiler/ir/walk.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
 import { headSizesIn } from "../../compiler/recognize/model/head-sizes.ts";
@@ -12,8 +13,10 @@ export interface Traits {
    * belongs behind them. Otherwise a mask says which places count, and padding may lie in front.
    */
   readonly byLengths: boolean;
-  /** Whether the numbers of one row depend on those of others: one scale is found for a whole tensor. */
+  /** Whether the numbers of one row depend on those of others, or those of a token on what is run with it. */
   readonly mixesRows: boolean;
+  /** Inputs that nothing reads: a mask among them hides nothing. */
+  readonly unread: ReadonlySet<string>;
   /** How wide caches are whose inputs leave it open, by symbol. */
   readonly widths: ReadonlyMap<string, number>;
 }
@@ -25,7 +28,10 @@ const ATTENTION_BIAS = 10;
 const VALID_LENGTHS = 6;
 
 /** Ops that find one scale for all rows of a tensor. */
-const mixing = /^(DynamicQuantize|com\.microsoft::DynamicQuantize)/;
+const quantizing = /^(com\.microsoft::)?DynamicQuantize/;
+
+/** Ops that hand on what they are given, in another shape or type. */
+const views: ReadonlySet<string> = new Set(["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"]);
 
 /**
  * Reads the traits of a graph from its file; weights stay where they are.
@@ -37,9 +43,15 @@ export function traitsOf(file: string, hasOpenWidth: boolean): Traits {
   let [byLengths, mixesRows] = [false, false];
   for (const node of nodesOf(model)) {
     byLengths ||= countsLengths(node);
-    mixesRows ||= mixing.test(node.op);
+    mixesRows ||= quantizing.test(node.op) || takesLongest(node) || choosesTables(node);
   }
-  return { byLengths, mixesRows, widths: hasOpenWidth ? headSizesIn(model) : new Map() };
+  const unread = model.graph.inputs.filter(({ uses }) => uses.size === 0).map(({ name }) => name ?? "");
+  return {
+    byLengths,
+    mixesRows,
+    unread: new Set(unread),
+    widths: hasOpenWidth ? headSizesIn(model) : new Map(),
+  };
 }
 
 function* nodesOf(model: Model): Generator<Node, void, void> {
@@ -51,4 +63,21 @@ function countsLengths({ op, inputs }: Node): boolean {
   const has = (index: number): boolean => (inputs[index] ?? null) !== null;
   if (op === "com.microsoft::GroupQueryAttention") return !has(ATTENTION_BIAS);
   return op === "Attention" && has(VALID_LENGTHS);
+}
+
+/** The largest position of all rows, by which rotary embeddings of long contexts choose their factors. */
+function takesLongest({ op, inputs }: Node): boolean {
+  if (op !== "ReduceMax") return false;
+  let value: Value | null | undefined = inputs[0];
+  while (value?.producer != null && views.has(value.producer.op)) value = value.producer.inputs[0];
+  return value?.isInput === true && /position/i.test(value.name ?? "");
+}
+
+/** One of two sets of tables, by the longest row, as onnxruntime-genai writes the same. */
+function choosesTables(node: Node): boolean {
+  const branches = node.op === "If" ? node.subgraphs : [];
+  return (
+    branches.length > 0 &&
+    branches.every(({ nodes }) => [...nodes].every(({ op }) => op === "Constant" || op === "Identity"))
+  );
 }
