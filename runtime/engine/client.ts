@@ -6,8 +6,17 @@ import { receivedError } from "../threads/errors.ts";
 import type { Parcel } from "../threads/parcel.ts";
 import { startThread } from "../threads/start.ts";
 import type { AdapterHost } from "./adapters.ts";
+import { BusyFlag, waitAtExit } from "./busy.ts";
 import { stopped } from "./failure.ts";
-import type { Command, Ending, EngineOptions, EngineRequest, EngineToken, Event } from "./messages.ts";
+import type {
+  Command,
+  ThreadData,
+  Ending,
+  EngineOptions,
+  EngineRequest,
+  EngineToken,
+  Event,
+} from "./messages.ts";
 
 /** Who is told what becomes of a request. After an end or an error nothing more comes. */
 export interface Listener {
@@ -68,7 +77,11 @@ export class EngineThread implements AdapterHost {
    *   ENGINE_STOPPED
    */
   static async start(options: EngineOptions): Promise<EngineThread> {
-    const worker = startThread("engine-thread", { workerData: options });
+    const busy = new BusyFlag();
+    const workerData: ThreadData = { options, busy: busy.memory };
+    const worker = startThread("engine-thread", { workerData });
+    const waitNoMore = waitAtExit(busy);
+    worker.once("exit", waitNoMore);
     try {
       const ready = await firstEvent(worker, options.file);
       if (ready.type === "ready") return new EngineThread(options.file, worker, ready);
@@ -144,6 +157,10 @@ export class EngineThread implements AdapterHost {
       case "tokens":
         for (const token of event.tokens) this.#pending.get(token.id)?.listener.token(token);
         break;
+      case "idle":
+        // Until then a run may be under way although nobody waits for it, and the process must not end.
+        if (event.upTo === this.#next - 1 && this.#closing === undefined) this.#worker.unref();
+        break;
       case "end":
         this.#settle(event.id)?.end(event);
         break;
@@ -158,7 +175,6 @@ export class EngineThread implements AdapterHost {
   #settle(id: number): Listener | undefined {
     const listener = this.#pending.get(id)?.listener;
     this.#pending.delete(id);
-    if (this.#pending.size === 0) this.#worker.unref();
     return listener;
   }
 
@@ -166,7 +182,6 @@ export class EngineThread implements AdapterHost {
     this.#ended ??= why;
     const all = [...this.#pending.values()];
     this.#pending.clear();
-    this.#worker.unref();
     for (const { listener } of all) listener.error(this.#ended);
   }
 }

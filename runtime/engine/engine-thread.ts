@@ -1,12 +1,13 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { openSession } from "../session/session.ts";
+import { openSession, type Session } from "../session/session.ts";
 import { sentError } from "../threads/errors.ts";
 import { tensorsIn } from "../threads/parcel.ts";
 import { failureOf } from "./failure.ts";
+import { BusyFlag } from "./busy.ts";
 import { Engine } from "./engine.ts";
 import { decoderGraph } from "./graph.ts";
 import { contextOf } from "./limits.ts";
-import type { Command, EngineOptions, Event } from "./messages.ts";
+import type { Command, EngineOptions, Event, ThreadData } from "./messages.ts";
 
 /*
  * The thread that a model runs in: onnxruntime's binding holds up whatever thread calls it. Texts, caches and logits
@@ -16,10 +17,14 @@ import type { Command, EngineOptions, Event } from "./messages.ts";
 const tell = (event: Event): void => parentPort?.postMessage(event);
 
 async function start({ file, device, threads, maxBatch, contextLength }: EngineOptions): Promise<Engine> {
-  const session = await openSession(file, {
-    provider: device,
-    ...(threads === undefined ? {} : { threads }),
-  });
+  const opened = await busy.during(() =>
+    openSession(file, { provider: device, ...(threads === undefined ? {} : { threads }) }),
+  );
+  const session: Session = {
+    ...opened,
+    run: (...given) => busy.during(() => opened.run(...given)),
+    close: () => busy.during(() => opened.close()),
+  };
   try {
     const graph = decoderGraph(session);
     const engine = new Engine(graph, { maxBatch, contextLength }, tell);
@@ -58,7 +63,8 @@ function obey(engine: Engine, command: Command): void {
   }
 }
 
-const options = workerData as EngineOptions;
+const { options, busy: memory } = workerData as ThreadData;
+const busy = new BusyFlag(memory);
 try {
   const engine = await start(options);
   parentPort?.on("message", (command: Command) => {

@@ -41,6 +41,8 @@ export class Engine {
   #batches: Batch[] = [];
   #filling: Filling | null = null;
   #isRunning = false;
+  /** The last request that came. */
+  #last = -1;
   #closing: (() => void) | null = null;
 
   constructor(
@@ -66,7 +68,8 @@ export class Engine {
     } catch (cause) {
       this.#fail(request.id, cause);
     }
-    if (!this.#isRunning && this.#queue.length > 0) void this.#run();
+    this.#last = request.id;
+    if (!this.#isRunning) void this.#run();
   }
 
   /** Lets go of a request, before the next run. */
@@ -118,6 +121,7 @@ export class Engine {
       this.#batches = this.#batches.filter(({ rows }) => rows.length > 0);
     }
     this.#isRunning = false;
+    this.#tell({ type: "idle", upTo: this.#last });
     this.#closing?.();
   }
 

@@ -16,6 +16,13 @@ export interface EngineOptions {
   readonly contextLength: number | null;
 }
 
+/** What the thread of an engine is given. */
+export interface ThreadData {
+  readonly options: EngineOptions;
+  /** A {@link BusyFlag}'s. */
+  readonly busy: SharedArrayBuffer;
+}
+
 /** An answer that is asked for. */
 export interface EngineRequest {
   /** A number that the caller has given to no other request. */
@@ -80,5 +87,7 @@ export type Event =
   /** What a run gave, one for each of its rows. */
   | { readonly type: "tokens"; readonly tokens: readonly EngineToken[] }
   | ({ readonly type: "end" } & Ending)
+  /** Nothing runs or waits of what was asked for up to a request. */
+  | { readonly type: "idle"; readonly upTo: number }
   /** The request failed; others go on. */
   | { readonly type: "error"; readonly id: number; readonly error: SentError };

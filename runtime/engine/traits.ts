@@ -31,7 +31,14 @@ const VALID_LENGTHS = 6;
 const quantizing = /^(com\.microsoft::)?DynamicQuantize/;
 
 /** Ops that hand on what they are given, in another shape or type. */
-const views: ReadonlySet<string> = new Set(["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"]);
+const views: ReadonlySet<string> = new Set([
+  "Cast",
+  "Flatten",
+  "Identity",
+  "Reshape",
+  "Squeeze",
+  "Unsqueeze",
+]);
 
 /**
  * Reads the traits of a graph from its file; weights stay where they are.

@@ -29,6 +29,7 @@ export async function respond(from: Responder, request: GenerateRequest, answer:
   const composer = new Composer(from.text.answerTo(request, prompt), prompt.length, answer);
   const lease = request.adapter === undefined ? null : await from.adapters.lease(request.adapter, signal);
   try {
+    signal?.throwIfAborted();
     if (answer.isOver) return;
     const own = {
       prompt,
