@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { inputError } from "../diagnostics/error.ts";
+import { recordIn } from "./json-values.ts";
 
 /** Metadata key of the base that a compiled model was made from, or that an adapter belongs to. */
 export const BASE_KEY = "tfc.base";
@@ -23,14 +24,9 @@ export function fingerprintText(fingerprint: Fingerprint): string {
 
 /** Null for text that is no fingerprint: of another version, or of another program. */
 export function parseFingerprint(text: string): Fingerprint | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== "object" || value === null) return null;
-  const { version, layers, hiddenSize, samples } = value as Readonly<Record<string, unknown>>;
+  const value = recordIn(text);
+  if (value === null) return null;
+  const { version, layers, hiddenSize, samples } = value;
   const isFingerprint =
     version === 1 &&
     typeof layers === "number" &&
@@ -38,7 +34,7 @@ export function parseFingerprint(text: string): Fingerprint | null {
     typeof samples === "object" &&
     samples !== null &&
     Object.values(samples).every((list) => Array.isArray(list) && list.every((x) => typeof x === "number"));
-  return isFingerprint ? (value as Fingerprint) : null;
+  return isFingerprint ? (value as unknown as Fingerprint) : null;
 }
 
 /** Exporters round weights to 16 bits: bfloat16 moves a number by 2⁻⁹ of it, float16 also by 2⁻²⁵. */

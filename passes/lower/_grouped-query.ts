@@ -1,5 +1,5 @@
 import { attribute, type Attribute } from "../../compiler/ir/attribute.ts";
-import type { Builder } from "../../compiler/ir/builder.ts";
+import { END, type Builder } from "../../compiler/ir/builder.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
 import type { Func } from "../../compiler/ir/model.ts";
@@ -35,8 +35,11 @@ const opOperands = [
   ...["cos_cache", "sin_cache", "position_ids", "attention_bias", "head_sink"],
 ] as const;
 
-/** Those of the function: behind the op's whether it takes these sizes, a truth value. */
-export const groupedQueryOperands = [...opOperands, "fits"] as const;
+/**
+ * Those of the function: behind the op's whether it takes these sizes, a truth value, and how many tokens came before
+ * and how many there are, int64 `[1]`. No layer computes what is the same for all, nor copies it from the CPU.
+ */
+export const groupedQueryOperands = [...opOperands, "fits", "past_tokens", "tokens"] as const;
 
 type Operands = ReadonlyMap<string, Value>;
 
@@ -73,7 +76,7 @@ function attributesOf(form: GroupedQueryForm): Readonly<Record<string, Attribute
 
 /**
  * `GroupQueryAttention` for all that callers may ask of it, as a function that takes the op's operands in its order,
- * with `fits` behind them, and gives its three results. The op refuses several rows of several new tokens behind a past: those are written into the
+ * with what is the same for all layers behind them, and gives its three results. The op refuses several rows of several new tokens behind a past: those are written into the
  * cache by plain ops and attended to by `Attention`.
  *
  * Shapes: H heads and KV key-value heads of width d, B rows of S new tokens, T tokens in all, L places in the cache.
@@ -102,18 +105,12 @@ function isUsed(operand: string, form: GroupedQueryForm): boolean {
 
 function inParts(b: Builder, form: GroupedQueryForm, operands: Operands): readonly Value[] {
   const { heads, kvHeads, width } = form;
-  const total = b.cast(valueOf(operands, "total_sequence_length"), "int64", "total"); // [1]
-  const steps = b.dims(valueOf(operands, "query"), 1, 2, "steps"); // [1]
-  const past = b.op("Sub", [total, steps], "past"); // [1]
+  const [past, total] = [valueOf(operands, "past_tokens"), valueOf(operands, "tokens")];
   const written = (of: "key" | "value"): { readonly present: Value; readonly seen: Value } => {
     const cache = valueOf(operands, `past_${of}`); // [B, KV, L, d]
     const fresh = inHeads(b, valueOf(operands, of), kvHeads, width, of); // [B, KV, S, d]
     const parts = [b.slice(cache, 0, past, 2, `${of}_past`), fresh];
-    const rest = b.op(
-      "Slice",
-      [cache, total, b.dims(cache, 2, 3, `${of}_places`), b.ints([2])],
-      `${of}_rest`,
-    );
+    const rest = b.slice(cache, total, END, 2, `${of}_rest`);
     const present = b.concat([...parts, rest], 2, `${of}_present`); // [B, KV, L, d]
     return { present, seen: b.slice(present, 0, total, 2, `${of}_seen`) }; // [B, KV, T, d]
   };

@@ -13,9 +13,12 @@ import {
   type ExactAttention,
   type ExactMask,
 } from "../../compiler/recognize/attention/exact.ts";
+import { HeadRows } from "../../compiler/recognize/attention/rows.ts";
 import type { BlockVisitor } from "../../compiler/recognize/blocks.ts";
 import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
+import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
+import { handOn, rowAttention, writeRows, type RowAttention } from "./_growing-rows.ts";
 import type { LoweringOptions } from "./_lowering-options.ts";
 import { raiseOpset, redefined } from "./_opset.ts";
 
@@ -33,7 +36,10 @@ export function growing({
   analysis,
   count,
 }: Context<LoweringOptions>): BlockVisitor {
-  const prover = new AttentionProver(knownShapes(analysis(viewDecoder)));
+  const like = knownShapes(analysis(viewDecoder));
+  const prover = new AttentionProver(like);
+  const rows = new HeadRows(like);
+  const { shapes } = new Elements(like);
   const found = new Map<Attention, ExactAttention>();
   let raised: string | null | undefined;
   return {
@@ -60,7 +66,9 @@ export function growing({
           if (raised !== null) sink.report("ATTENTION_KEPT", placeOf(block.anchor.node), { why: raised });
         }
         if (raised !== null) return;
-        lower(exact, rewriter);
+        // Elsewhere it is the plain form that kernels are known to take.
+        const form = options.provider === "cpu" ? rowAttention(exact, rows, shapes) : null;
+        lower(exact, rewriter, form === null ? null : { form, rows });
         count("attention");
       },
     },
@@ -74,9 +82,11 @@ function missing(provider: Provider): string | null {
 }
 
 function lower(
-  { query, key, value, scale, softcap, mask, isWide, context }: ExactAttention,
+  exact: ExactAttention,
   rw: Rewriter,
+  sideBySide: { readonly form: RowAttention; readonly rows: HeadRows } | null,
 ): void {
+  const { query, key, value, scale, softcap, mask, isWide, context } = exact;
   const product = context.producer;
   if (product === null) return;
   const b = new Builder(rw, before(product));
@@ -86,8 +96,17 @@ function lower(
     // Of float: the type that scores were cast to in front of the Softmax.
     ...(isWide ? { softmax_precision: attribute.int(1) } : {}),
   };
-  const shown = mask === null ? [] : [maskOf(mask, b)];
-  const made = b.op("Attention", [query, key, value, ...shown], context.name ?? "attention", attributes);
+  const shown = mask === null ? null : maskOf(mask, b);
+  if (sideBySide !== null) {
+    const { form, rows } = sideBySide;
+    const made = writeRows(b, rows, exact, { form, mask: shown, attributes });
+    takeOver(rw, form.below, made);
+    dropIfUnread(rw, [context, form.below]);
+    handOn(rw, form, made);
+    return;
+  }
+  const operands = [query, key, value, ...(shown === null ? [] : [shown])];
+  const made = b.op("Attention", operands, context.name ?? "attention", attributes);
   takeOver(rw, context, made);
   dropIfUnread(rw, [context]);
 }

@@ -18,6 +18,7 @@ import {
   withoutTail,
   type GroupedQueryForm,
 } from "./_grouped-query.ts";
+import { inRows } from "./_in-rows.ts";
 import { MaskBiases } from "./_mask-bias.ts";
 import type { SharedCaches } from "./_shared-caches.ts";
 import type { SharedAttention } from "./_sharing.ts";
@@ -48,15 +49,17 @@ export class SharedLowering {
     const b = new Builder(this.#rw, before(product));
     const below = this.#rows.below(exact.context);
     const operands = new Map<string, Value>([
-      ["query", this.#inRows(b, exact.query, form.heads * form.width)],
-      ["key", this.#inRows(b, key.fresh, form.kvHeads * form.width)],
-      ["value", this.#inRows(b, value.fresh, form.kvHeads * form.width)],
+      ["query", inRows(b, this.#rows, exact.query, { heads: form.heads, width: form.width })],
+      ["key", inRows(b, this.#rows, key.fresh, { heads: form.kvHeads, width: form.width })],
+      ["value", inRows(b, this.#rows, value.fresh, { heads: form.kvHeads, width: form.width })],
       ["past_key", key.past],
       ["past_value", value.past],
       ["seqlens_k", caches.last],
       ["total_sequence_length", caches.total],
       ["attention_bias", this.#biasOf(attention, caches)],
       ["fits", caches.fits],
+      ["past_tokens", caches.counts.past],
+      ["tokens", caches.counts.total],
       ...(exact.sinks === null ? [] : [["head_sink", this.#sinksOf(b, exact.sinks, form.heads)] as const]),
     ]);
     const [output, keys, values] = this.#attend(b, attention, operands);
@@ -79,14 +82,6 @@ export class SharedLowering {
   #sinksOf(b: Builder, sinks: Value, heads: number): Value {
     if (sinks.constant?.shape.length === 1) return sinks;
     return b.reshape(sinks, [heads], `${sinks.name ?? "sinks"}_flat`);
-  }
-
-  /** Queries, keys or values as `[rows, new tokens, heads · width]`. */
-  #inRows(b: Builder, value: Value, width: number): Value {
-    const rows = this.#rows.above(value);
-    if (rows !== null) return rows;
-    const name = value.name ?? "heads";
-    return b.reshape(b.transpose(value, [0, 2, 1, 3], `${name}_by_token`), [0, 0, width], `${name}_rows`);
   }
 
   #attend(

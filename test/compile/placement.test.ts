@@ -1,7 +1,10 @@
-import { resolve } from "node:path";
+import path, { resolve } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { compile } from "../../compiler/compile/compile.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
+const folder = temporaryFolder();
 const sample = (name: string): string => resolve("samples/models/families", name, "model.onnx");
 
 describe("where nodes run", () => {
@@ -26,6 +29,17 @@ describe("where nodes run", () => {
     expect(placement?.off).toBe(0);
     const named = placement?.nodes.find(({ op }) => op === "com.microsoft::PagedAttention");
     expect(named).toMatchObject({ name: "/model/layers.0/attn/PagedAttention", layer: 0, provider: "cuda" });
+  });
+
+  it("copies no bounds of shared caches, layer by layer", async () => {
+    const output = path.join(folder, "shared.onnx");
+    const options = { for: "cuda", dtype: "fp16", kv: "shared", maxLength: 32, adapters: false } as const;
+    await compile({ input: sample("llama2-dynamo"), output, ...options });
+    const { placement } = inspect(output, { for: "cuda" });
+    expect(placement?.copies).toEqual({ in: [], out: [] });
+    expect(placement?.nodes.filter(({ layer, provider }) => layer !== null && provider !== "cuda")).toEqual(
+      [],
+    );
   });
 
   it("is not said where nobody asks, and refused of other providers", () => {

@@ -1,3 +1,5 @@
+import { recordIn } from "../json-values.ts";
+
 /** The bits that weights are quantized to. */
 export const bitWidths = [4, 8] as const;
 export type BitWidth = (typeof bitWidths)[number];
@@ -35,14 +37,7 @@ export const QUANTIZED_KEY = "tfc.quantized";
 
 /** Null for text that says nothing that is understood. */
 export function parseSettings(text: string): BlockSettings | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== "object" || value === null) return null;
-  const { bits, block, symmetric } = value as Readonly<Record<string, unknown>>;
+  const { bits, block, symmetric } = recordIn(text) ?? {};
   const [width, size] = [bitWidths.find((one) => one === bits), blockSizes.find((one) => one === block)];
   if (width === undefined || size === undefined || typeof symmetric !== "boolean") return null;
   return { bits: width, block: size, symmetric };
