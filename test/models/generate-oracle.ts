@@ -53,7 +53,12 @@ export async function writeLora(base: string, folder: string): Promise<string> {
     ...leaf(`${module}.lora_B.weight`, [gives, rank]),
   }));
   const target = [...new Set(modules.map(([module]) => module.split(".").at(-1) ?? ""))];
-  const config = { peft_type: "LORA", r: rank, lora_alpha: alpha, target_modules: target };
+  // The reader takes layers without attention, such as LFM2's convolutions, for missing unless they are named.
+  const layers = [...new Set(modules.map(([module]) => Number(/\.layers\.(\d+)\./.exec(module)?.[1])))];
+  const config = {
+    ...{ peft_type: "LORA", r: rank, lora_alpha: alpha, target_modules: target },
+    layers_to_transform: layers,
+  };
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, "adapter_config.json"), JSON.stringify(config));
   await writeWeights(
