@@ -52,6 +52,13 @@ export const packagingCodes = {
     what: "there is no tokenizer.json in this folder: the package takes and gives token ids only",
     fix: "give the folder of the model's tokenizer as `tokenizer`",
   })),
+  PACKAGE_TOKENIZER_WRITTEN: note(() => ({
+    what: "onnxruntime-genai would read the model's tokenizer.json as one of SentencePiece, for steps of its decoder that do nothing behind bytes: the package has it without them",
+  })),
+  PACKAGE_TOKENIZER_DIFFERS: warning(() => ({
+    what: "onnxruntime-genai reads this tokenizer.json as one of SentencePiece, and splits texts otherwise than the model's tokenizer",
+    fix: "write the package to another folder, which then has a tokenizer.json that genai reads rightly",
+  })),
   PACKAGE_NO_END: warning(() => ({
     what: "no configuration in this folder says which token ends a text: onnxruntime-genai takes the one of padding, 0",
     fix: "give the folder of the model's generation_config.json or config.json as `tokenizer`",

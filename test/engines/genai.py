@@ -29,6 +29,8 @@ NEW = 16
 # What ends a text where a sample's configuration is not there; no answer has it, as none has the end elsewhere.
 END = 1
 
+TEXTS = ["Gravity is", "Two  spaces, 123\nand a line.", "naïve café 日本 🙂"]
+
 ort.set_default_logger_severity(4)
 
 
@@ -118,6 +120,12 @@ def run(name, base, flags=None, tokenizer=None, together=False, oracle=None, pro
             (tokenizer / "config.json").write_text(json.dumps({"max_position_embeddings": 64, "eos_token_id": END}))
         tfc("package", path, "--genai", out, "--tokenizer", tokenizer)
         model_folder[0] = str(out)
+        if more.get("text") is not None:
+            own, hf = og.Tokenizer(og.Model(str(out))), more["text"]
+            for text in TEXTS:
+                wanted = hf(text, add_special_tokens=False)["input_ids"]
+                assert [int(i) for i in own.encode(text)] == wanted, f"genai's tokens of {text!r}"
+                assert own.decode(wanted) == hf.decode(wanted, skip_special_tokens=True), f"genai's text of {text!r}"
         adapter = None
         if more.get("export"):
             adapter = folder / "one.onnx_adapter"
@@ -133,7 +141,7 @@ def cases(real):
 
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(AUSTEN / "tokenizer.json"))
     prompts = [tokenizer(p)["input_ids"] for case in text["cases"].values() for p in case["prompts"]][:3]
-    austen = dict(tokenizer=AUSTEN, prompts=prompts, oracle=by_transformers(AUSTEN))
+    austen = dict(tokenizer=AUSTEN, prompts=prompts, oracle=by_transformers(AUSTEN), text=tokenizer)
     forms = {
         "as exported": None,
         "adapters": ["--rank", "4"],
@@ -203,7 +211,7 @@ def real_cases(folder):
         tokenizer("Gravity is")["input_ids"],
         tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True)["input_ids"],
     ]
-    given = dict(base=folder / "onnx" / "model.onnx", prompts=prompts, tokenizer=folder / "hf")
+    given = dict(base=folder / "onnx" / "model.onnx", prompts=prompts, tokenizer=folder / "hf", text=tokenizer)
     forms = {
         "as exported": None,
         "for cpu": ["--no-adapters", "--for", "cpu"],

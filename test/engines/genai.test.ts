@@ -250,6 +250,49 @@ it("what is missing is told of: a tokenizer, and the end of a text", async () =>
   expect(stderr).toContain("warning PACKAGE_NO_END");
 });
 
+describe("a tokenizer of bytes whose decoder looks like SentencePiece's", () => {
+  const bytes = { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true };
+  const replace = { type: "Replace", pattern: { String: "▁" }, content: " " };
+  const decoders = [{ type: "ByteFallback" }, { type: "Fuse" }, replace, bytes];
+  const tokenizer = (vocab: object): object => ({
+    pre_tokenizer: bytes,
+    decoder: { type: "Sequence", decoders },
+    model: { type: "BPE", vocab, merges: [] },
+  });
+
+  function folderWith(vocab: object): string {
+    const folder = mkdtempSync(path.join(root, "tokenizer-"));
+    cpSync(path.join(settings, "config.json"), path.join(folder, "config.json"));
+    writeFileSync(path.join(folder, "tokenizer.json"), JSON.stringify(tokenizer(vocab)));
+    return folder;
+  }
+
+  it("is written as genai reads it", async () => {
+    const { folder, stderr } = await packaged(sample("families/llama2-dynamo"), folderWith({ a: 0, Ġa: 1 }));
+    expect(stderr).toContain("note PACKAGE_TOKENIZER_WRITTEN");
+    const written = JSON.parse(readFileSync(path.join(folder, "tokenizer.json"), "utf8")) as object;
+    expect(written).toEqual({ ...tokenizer({ a: 0, Ġa: 1 }), decoder: bytes });
+  });
+
+  it.each(["▁a", "<0x0A>"])("stays as it is where its vocabulary has %s", async (token) => {
+    const from = folderWith({ a: 0, [token]: 1 });
+    const { folder, stderr } = await packaged(sample("families/llama2-dynamo"), from);
+    expect(stderr).not.toContain("PACKAGE_TOKENIZER");
+    expect(readFileSync(path.join(folder, "tokenizer.json"))).toEqual(
+      readFileSync(path.join(from, "tokenizer.json")),
+    );
+  });
+
+  it("is not overwritten where the package lies in the model's folder", async () => {
+    const folder = folderWith({ a: 0 });
+    const before = readFileSync(path.join(folder, "tokenizer.json"), "utf8");
+    cpSync(sample("families/llama2-dynamo"), path.join(folder, "model.onnx"));
+    const { stderr } = await tfcHere("package", folder, "--genai", folder);
+    expect(stderr).toContain("warning PACKAGE_TOKENIZER_DIFFERS");
+    expect(readFileSync(path.join(folder, "tokenizer.json"), "utf8")).toBe(before);
+  });
+});
+
 /** Tokens, mask and positions of rows padded behind, and empty caches. */
 function feedsFor(
   inputs: readonly { readonly name: string; readonly dims: readonly (number | string)[] }[],

@@ -17,6 +17,7 @@ import { genaiConfig, type Sizes } from "./config.ts";
 import { genaiDecoder, type GenaiDecoder } from "./decoder.ts";
 import { fixLogits } from "./logits.ts";
 import { cachePatterns } from "./names.ts";
+import { tokenizerForGenai } from "./tokenizer.ts";
 import { readSettings, settingsFolders, type ModelSettings } from "./settings.ts";
 
 /** What to package for onnxruntime-genai, and how. */
@@ -198,7 +199,10 @@ async function write(
       ...{ files, sink, weights, changed },
       ...(progress === undefined ? {} : { progress }),
     });
-    await files.copy(companions);
+    const tokenizer = tokenizerForGenai(join(from, "tokenizer.json"));
+    const target = join(output, "tokenizer.json");
+    await files.copy(companions.filter(([, to]) => tokenizer === null || to !== target));
+    if (tokenizer !== null) await stageTokenizer(files, tokenizer, target, from, sink);
     const text = `${JSON.stringify(config, null, 2)}\n`;
     await files.stage(leader, (temporary) => files.write(temporary, [Buffer.from(text)]));
     const written = files.files;
@@ -210,4 +214,20 @@ async function write(
     files.discard();
     throw error;
   }
+}
+
+/** A tokenizer that genai would read otherwise is written in its terms; never over the model's own. */
+async function stageTokenizer(
+  files: OutputFiles,
+  text: string,
+  target: string,
+  from: string,
+  sink: Sink,
+): Promise<void> {
+  if (resolve(from, "tokenizer.json") === resolve(target)) {
+    sink.report("PACKAGE_TOKENIZER_DIFFERS", { file: target }, {});
+    return;
+  }
+  sink.report("PACKAGE_TOKENIZER_WRITTEN", { file: target }, {});
+  await files.stage(target, (temporary) => files.write(temporary, [Buffer.from(text)]));
 }
