@@ -20,7 +20,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly maxBatch: number;
   readonly maxQueue: number;
   readonly maxTokens: number;
-  readonly maxBody: number;
+  readonly maxBody?: number;
   readonly maxAdapters: number;
   readonly timeout: number;
   readonly stallTimeout: number;
@@ -69,7 +69,11 @@ function withLimits(command: Command): Command {
       120,
     )
     .option("--max-tokens <n>", "new tokens of an answer at most", countOf("--max-tokens", 1), 4096)
-    .option("--max-body <bytes>", "bytes of a request at most", countOf("--max-body", 1), 2 ** 20)
+    .option(
+      "--max-body <bytes>",
+      "bytes of a request at most (default: 32 for each token of the context, from 64 KiB to 1 MiB)",
+      countOf("--max-body", 1),
+    )
     .option("--timeout <s>", "seconds that a request may take", secondsOf("--timeout"), 600)
     .option(
       "--stall-timeout <s>",
@@ -110,7 +114,8 @@ async function serveModel(model: Model, flags: Flags): Promise<void> {
   const { host, port, maxBatch, maxQueue, maxTokens, maxBody, timeout, stallTimeout, name } = flags;
   const apiKey = flags.apiKey ?? keyOf(process.env);
   const server = await serve(model, {
-    ...{ host, port, maxTokens, maxBody, timeout, stallTimeout, maxAnswers: maxBatch + maxQueue },
+    ...{ host, port, maxTokens, timeout, stallTimeout, maxAnswers: maxBatch + maxQueue },
+    ...(maxBody === undefined ? {} : { maxBody }),
     ...(name === undefined ? {} : { name }),
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(flags.quiet

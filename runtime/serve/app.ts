@@ -1,7 +1,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import { Hono, type Context } from "hono";
 import { answer, chats, completions, type Endpoint } from "./endpoint.ts";
-import { failureOf, invalid, stopping, type Failure } from "./failure.ts";
+import { failureOf, invalid, stopped, stopping, type Failure } from "./failure.ts";
 import type { Service } from "./service.ts";
 import type { Visit } from "./visit.ts";
 
@@ -55,6 +55,7 @@ function routes(service: Service): readonly (readonly ["GET" | "POST", string, R
       "/health",
       () => {
         if (service.isStopping()) throw stopping();
+        if (service.hasFailed()) throw stopped();
         return Response.json({ status: "ok", answers: places.taken, ...model.load });
       },
     ],

@@ -58,6 +58,11 @@ export function stopping(): Failure {
   return new Failure(503, "The server is stopping.", { type: "server_error", code: "stopping", headers });
 }
 
+/** The model runs no longer: the server has to be started again. */
+export function stopped(): Failure {
+  return new Failure(503, "The model has stopped.", { type: "server_error", code: "model_stopped" });
+}
+
 /** The answer took longer than a request may. */
 export function late(seconds: number): Failure {
   return new Failure(504, `The answer was not finished within ${seconds} seconds.`, {

@@ -15,7 +15,7 @@ export interface ServeOptions {
   readonly maxAnswers?: number;
   /** New tokens of an answer at most, and as many as a chat has that does not say how many. Default 4096. */
   readonly maxTokens?: number;
-  /** Bytes of a request's body at most. Default 1 MiB. */
+  /** Bytes of a request's body at most. Default 32 for each token of the model's context, from 64 KiB to 1 MiB. */
   readonly maxBody?: number;
   /** Seconds that a request may take, from its first byte to its answer's last. Default 600. */
   readonly timeout?: number;
@@ -37,9 +37,23 @@ export interface ServeLimits {
 /** The largest delay of a timer, in seconds. */
 const LONGEST = Math.floor((2 ** 31 - 1) / 1000);
 
-/** @throws TfcError OPTION_OUT_OF_RANGE */
-export function limitsOf(options: ServeOptions): ServeLimits {
-  const { maxAnswers = 128, maxTokens = 4096, maxBody = 2 ** 20, timeout = 600, stallTimeout = 30 } = options;
+/** Bytes of a body for each token of the context: a prompt that fits has fewer. */
+const PER_TOKEN = 32;
+
+/**
+ * Options with their defaults. The longest prompt that is encoded at all holds up all other requests meanwhile; what a
+ * model could not take is better not read.
+ *
+ * @throws TfcError OPTION_OUT_OF_RANGE
+ */
+export function limitsOf(options: ServeOptions, contextLength: number | null): ServeLimits {
+  const {
+    maxAnswers = 128,
+    maxTokens = 4096,
+    maxBody = bodyFor(contextLength),
+    timeout = 600,
+    stallTimeout = 30,
+  } = options;
   whole("port", options.port ?? 0, 0, 65_535);
   whole("maxAnswers", maxAnswers, 1);
   whole("maxTokens", maxTokens, 1);
@@ -49,6 +63,10 @@ export function limitsOf(options: ServeOptions): ServeLimits {
   if (options.apiKey !== undefined && !/^[\x21-\x7e]+$/.test(options.apiKey))
     throw outOfRange("apiKey", "printable ASCII without spaces, as a header can hold it", "something else");
   return { maxAnswers, maxTokens, maxBody, timeout, stallTimeout };
+}
+
+function bodyFor(contextLength: number | null): number {
+  return Math.min(2 ** 20, Math.max(2 ** 16, PER_TOKEN * (contextLength ?? Infinity)));
 }
 
 function whole(option: string, value: number, least: number, most = Number.MAX_SAFE_INTEGER): void {

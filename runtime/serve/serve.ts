@@ -9,7 +9,7 @@ import { Names } from "./names.ts";
 import { limitsOf, type ServeOptions } from "./options.ts";
 import { Places } from "./places.ts";
 import { answerUnread, unreadable } from "./unread.ts";
-import { Visit } from "./visit.ts";
+import { Visits } from "./visits.ts";
 
 /** A server that listens. */
 export interface Server {
@@ -35,25 +35,20 @@ const PARTING = 1000;
  * @throws TfcError OPTION_OUT_OF_RANGE, SERVE_NAME, SERVE_ADDRESS
  */
 export async function serve(model: Model, options: ServeOptions = {}): Promise<Server> {
-  const limits = limitsOf(options);
+  const limits = limitsOf(options, model.contextLength);
   const names = new Names(model, options.name);
-  const visits = new Set<Visit>();
   let isStopping = false;
+  const visits = new Visits(limits.timeout, (access) => {
+    options.log?.(access);
+    // Connections that were busy when the server was closed.
+    if (isStopping) setImmediate(server.closeIdleConnections.bind(server));
+  });
   const app = appOf({
     ...{ model, names, limits, places: new Places(limits.maxAnswers), checkKey: keyCheck(options.apiKey) },
     began: Math.floor(Date.now() / 1000),
     isStopping: () => isStopping,
-    begin: (response) => {
-      const visit = new Visit(response, limits.timeout);
-      visits.add(visit);
-      visit.onEnd(() => {
-        visits.delete(visit);
-        options.log?.(visit.access);
-        // Connections that were busy when the server was closed.
-        if (isStopping) setImmediate(server.closeIdleConnections.bind(server));
-      });
-      return visit;
-    },
+    hasFailed: () => visits.hasFailed,
+    begin: (response) => visits.begin(response),
   });
   const stall = limits.stallTimeout * 1000;
   const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false, errorHandler: unreadable });
@@ -66,8 +61,7 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<S
     (incoming, outgoing) => void listener(incoming, outgoing),
   );
   server.on("clientError", (error, socket) => {
-    const isAnswered = [...visits].some((visit) => visit.isAnsweredOn(socket));
-    answerUnread(error, socket, isAnswered);
+    answerUnread(error, socket, visits.isAnsweredOn(socket));
   });
   const { host = "127.0.0.1", port = 8000 } = options;
   const bound = await listen(server, host, port);
@@ -108,7 +102,7 @@ function closed(server: HttpServer): Promise<void> {
 
 interface Ending {
   readonly server: HttpServer;
-  readonly visits: ReadonlySet<Visit>;
+  readonly visits: Visits;
   readonly closing: Promise<void>;
 }
 
@@ -119,8 +113,8 @@ async function endAfter(grace: number, { server, visits, closing }: Ending): Pro
     timers.push(setTimeout(act, milliseconds));
   };
   after(grace * 1000, () => {
-    for (const visit of visits) visit.end(stopping());
-    after(visits.size === 0 ? 0 : PARTING, () => {
+    visits.end(stopping());
+    after(visits.isEmpty ? 0 : PARTING, () => {
       server.closeAllConnections();
     });
   });

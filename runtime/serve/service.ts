@@ -17,6 +17,8 @@ export interface Service {
   readonly began: number;
   /** Whether new requests are refused. */
   isStopping(): boolean;
+  /** Whether the model has stopped running, so that nothing is answered any more. */
+  hasFailed(): boolean;
   /** Begins the record of a request. */
   begin(response: ServerResponse): Visit;
 }

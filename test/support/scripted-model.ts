@@ -25,6 +25,8 @@ export interface Script {
   readonly adapters?: readonly string[];
   /** Answers that are made at once. */
   readonly slots?: number;
+  /** Tokens of its context; 100,000 when left out. */
+  readonly context?: number;
   /** Milliseconds between tokens. */
   readonly gap?: number;
   /** What happens to a request before its first token, and before each: throws, waits, or nothing. */
@@ -32,8 +34,6 @@ export interface Script {
   /** Text of each token: default, words of the prompt and the adapter's name in turn. */
   readonly token?: (request: GenerateRequest, index: number) => string;
 }
-
-const CONTEXT = 100_000;
 
 /** What {@link scriptedModel} answers. */
 export function scriptedWord(request: GenerateRequest, index: number): string {
@@ -155,7 +155,13 @@ export function scriptedModel(script: Script = {}): ScriptedModel {
   };
   return {
     ...{ file: "models/scripted/model.onnx", provider: "cpu", inputs: [], outputs: [] },
-    ...{ contextLength: CONTEXT, vocabularySize: null, tokenizer: null, requests, generate },
+    ...{
+      contextLength: script.context ?? 100_000,
+      vocabularySize: null,
+      tokenizer: null,
+      requests,
+      generate,
+    },
     // The part of a store that a server reads.
     adapters: { names: adapters } as Pick<AdapterStore, "names"> as AdapterStore,
     generateAll: (all) => Promise.all(all.map((one) => generate(one).result())),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { inputError } from "../../../compiler/diagnostics/error.ts";
 import { serving, until } from "./serving.ts";
 import { head, posted, wire } from "./wire.ts";
 
@@ -104,6 +105,12 @@ describe("size", () => {
     await closed;
   });
 
+  it("is by the model's context where it is not said", async () => {
+    const body = { ...asked, prompt: "a".repeat(2 ** 17) };
+    expect((await (await serving({ context: 100_000 })).send("/v1/completions", body)).status).toBe(200);
+    expect((await (await serving({ context: 1000 })).send("/v1/completions", body)).status).toBe(413);
+  });
+
   it("is counted of a body in chunks without end", async () => {
     const { port } = await serving({}, { maxBody: 1000 });
     const { socket, said, closed } = wire(port);
@@ -112,6 +119,20 @@ describe("size", () => {
     await closed;
     clearInterval(timer);
     expect(said()).toMatch(/^HTTP\/1.1 413 [^]*"request_too_large"/);
+  });
+});
+
+describe("a model that has stopped", () => {
+  it("is told to those who watch the server", async () => {
+    const { send } = await serving({
+      before: () => {
+        throw inputError("ENGINE_STOPPED", {}, { why: "out of memory" });
+      },
+    });
+    expect((await send("/health")).status).toBe(200);
+    expect((await send("/v1/completions", asked)).status).toBe(500);
+    const { status, json } = await send("/health");
+    expect([status, json?.error?.code]).toEqual([503, "model_stopped"]);
   });
 });
 
