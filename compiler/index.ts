@@ -52,7 +52,13 @@ export {
 } from "./compile/package/triton/package.ts";
 export type { PackageWeights } from "./compile/package/stage.ts";
 export type { TritonDevice } from "./compile/package/triton/config.ts";
-export { convertAdapter, type ConvertOptions, type ConvertReport } from "./compile/adapter/convert.ts";
+export {
+  adapterServers,
+  convertAdapter,
+  type AdapterServer,
+  type ConvertOptions,
+  type ConvertReport,
+} from "./compile/adapter/convert.ts";
 export { extractAdapter, type ExtractOptions, type ExtractReport } from "./compile/adapter/extract.ts";
 export { diffAdapters, type AdapterDiff, type DiffOptions } from "./compile/adapter/diff.ts";
 export {

@@ -20,6 +20,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly layout?: OnnxAdapterLayout;
   readonly base?: string;
   readonly force?: boolean;
+  readonly scalarlm?: boolean;
   readonly json: boolean;
 }
 
@@ -67,13 +68,19 @@ export function exportCommand(): Command {
           onnxAdapterLayouts,
         ),
       )
+      .option(
+        "--scalarlm",
+        "a folder that ScalarLM's server loads: a checkpoint, or LoRA as vLLM takes it; refused where it would be served otherwise",
+        false,
+      )
       .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
       .option("--json", "print one JSON object", false),
   ).action(async (path: string, flags: Flags) => {
-    const { format, step, layout, output } = flags;
+    const { format, step, layout, output, scalarlm = false } = flags;
     const report = await convertAdapter({
       ...{ input: path, output, settings: hintsOf(flags) },
       ...(format === undefined ? {} : { format }),
+      ...(scalarlm ? { for: "scalarlm" as const } : {}),
       ...(step === undefined ? {} : { step: stepOption.check(step, "--step") }),
       ...(layout === undefined ? {} : { layout }),
     });

@@ -8,6 +8,7 @@ const flags: ReadonlyMap<string, string> = new Map([
   ["adapters: false", "--no-adapters"],
   ["entries", "adapters of a configuration"],
   ["lastLogits: rows", "--logit-rows"],
+  ["for: scalarlm", "--scalarlm"],
 ]);
 
 /** Options whose flag is their name. */

@@ -314,6 +314,20 @@ export const adapterCodes = {
     found: p.what,
     fix: p.fix ?? "give an output that ends with .safetensors: it holds every adapter",
   })),
+  SERVER_SETTINGS: note((p: { server: string; settings: string }) => ({
+    what: `${p.server} does not learn the adapter's size from its file`,
+    fix: `start it with ${p.settings}`,
+  })),
+  SERVER_LEAVES_OUT: warning((p: { count: number }) => ({
+    what: `the file holds ${p.count} ${p.count === 1 ? "weight" : "weights"} of the base that ScalarLM's server does not apply: it takes adapters and the head alone`,
+    fix: "expect other answers there than those of a compiled graph, or train without weights of the base",
+  })),
+  OUTPUT_OTHER_CHECKPOINT: error((p: { name: string }) => ({
+    what: "the folder holds another checkpoint, and ScalarLM's server loads whichever of them it finds first",
+    wanted: "a folder without other .pt files",
+    found: p.name,
+    fix: "give a folder of its own for this adapter",
+  })),
   ADAPTERS_DIFFER: error((p: { differences: number; first: string }) => ({
     what: `the adapters differ in ${p.differences} ${p.differences === 1 ? "place" : "places"}`,
     wanted: "the same sites, settings and numbers",

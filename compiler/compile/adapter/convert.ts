@@ -13,6 +13,7 @@ import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
 import { openDecoder } from "../open-decoder.ts";
 import { reportOutputPath } from "../output-path.ts";
 import { reporting } from "../reporting.ts";
+import { checkServedFolder, formatForServer } from "./for-server.ts";
 import { listingOf, type AdapterListing } from "./list.ts";
 import {
   checkEnding,
@@ -29,8 +30,13 @@ export interface ConvertOptions {
   readonly input: string;
   /** The file, or the folder for `peft`. */
   readonly output: string;
-  /** Default: by the output's ending (`.safetensors`, `.pt`, `.onnx_adapter`). */
+  /** Default: by the output's ending (`.safetensors`, `.pt`, `.onnx_adapter`), or what `for` loads. */
   readonly format?: AdapterFormat;
+  /**
+   * A folder for a server of ScalarLM: with a checkpoint, or, of LoRA, as PEFT writes it and vLLM loads it. What the server
+   * would ignore or compute otherwise is refused, or reported.
+   */
+  readonly for?: AdapterServer;
   /** What the input does not say of itself, such as `{ alpha: 16 }`. */
   readonly settings?: Hints;
   /** The model that the adapter was trained for: the output will say so, where its format can. */
@@ -55,10 +61,16 @@ export interface ConvertReport {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** The words for {@link AdapterServer}. */
+export const adapterServers = ["scalarlm"] as const;
+/** A server that loads adapters. */
+export type AdapterServer = (typeof adapterServers)[number];
+
 const checks: Checks<ConvertOptions> = {
   input: holds.path,
   output: holds.path,
   format: oneOf(adapterFormats),
+  for: oneOf(adapterServers),
   settings: holds.settings,
   base: holds.model,
   force: holds.yesNo,
@@ -71,7 +83,8 @@ const checks: Checks<ConvertOptions> = {
  * never over what is read.
  *
  * @throws TfcError USAGE where the output's ending tells none; OPTION_UNUSED, OPTION_UNKNOWN; OUTPUT_IS_INPUT;
- *   ADAPTER_FORMAT_CANNOT with the site or weight that the format has no place for; BASE_MISMATCH and
+ *   ADAPTER_FORMAT_CANNOT with the site or weight that the format has no place for; OPTION_CONFLICT and
+ *   OUTPUT_OTHER_CHECKPOINT for what a server cannot be given; BASE_MISMATCH and
  *   ADAPTER_SITE_MISSING where `base` is another model; FILE_NOT_WRITABLE; what reading the adapter throws
  *
  * @example
@@ -87,12 +100,13 @@ async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertRepo
   checkGiven(options, checks, "convertAdapter", ["input", "output"]);
   const { input, output, settings, base, force = false, step, layout } = options;
   reportOutputPath(output, sink);
-  const format = formatOf(options);
   if (force && base === undefined)
     throw inputError("OPTION_UNUSED", {}, { option: "force", needs: "`base`" });
+  const early = options.for === undefined ? formatOf(options) : null;
+  const read = readAdapter(input, settings);
+  const format = early ?? formatServed(options, read, sink);
   if (step !== undefined) checkFormatOption("step", format, "torch");
   if (layout !== undefined) checkFormatOption("layout", format, "onnx_adapter");
-  const read = readAdapter(input, settings);
   const adapter = base === undefined ? { ...read, widthOf: () => null } : withBase(read, base, force, sink);
   const to = {
     path: output,
@@ -105,6 +119,25 @@ async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertRepo
   const written = { ...adapter, parts: isByInput ? unpackedParts({ file, parts }, adapter.widthOf) : parts };
   await writeOutput(written, files, to);
   return { adapter: listingOf(adapter), output, format, files, diagnostics: sink.diagnostics };
+}
+
+/** @throws TfcError OPTION_CONFLICT where the output is no folder, or a format is given, too */
+function formatServed(
+  { format, output, step }: ConvertOptions,
+  read: AdapterFile,
+  sink: Sink,
+): AdapterFormat {
+  if (format !== undefined) {
+    const fix = "leave one of them out";
+    throw inputError("OPTION_CONFLICT", {}, { option: "for: scalarlm", other: `\`format: ${format}\``, fix });
+  }
+  const served = formatForServer(read, sink);
+  if (formatBy(output) !== null) {
+    const fix = "give a folder of its own";
+    throw inputError("OPTION_CONFLICT", {}, { option: "for: scalarlm", other: `a file: ${output}`, fix });
+  }
+  if (served === "torch") checkServedFolder(output, step === undefined ? {} : { step });
+  return served;
 }
 
 function formatOf({ format, output }: ConvertOptions): AdapterFormat {
