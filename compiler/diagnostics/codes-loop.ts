@@ -22,4 +22,10 @@ export const loopCodes = {
     found: p.found,
     fix: "compile the base model again",
   })),
+  LOOP_WITHOUT_LOGPROBS: error(() => ({
+    what: "a graph that generates by itself gives no log-probabilities",
+    wanted: "a request without `logprobs`",
+    found: "a graph compiled with `decodeLoop`",
+    fix: "leave out `logprobs`, or compile the base model without `decodeLoop`",
+  })),
 } as const;

@@ -5,6 +5,8 @@ import { tensorsIn } from "../threads/parcel.ts";
 import { failureOf } from "./failure.ts";
 import { BusyFlag } from "./busy.ts";
 import { Engine } from "./engine.ts";
+import { LoopEngine } from "./loop-engine.ts";
+import { loopGraph, type LoopGraph } from "./loop-graph.ts";
 import { decoderGraph } from "./graph.ts";
 import { contextOf } from "./limits.ts";
 import type { Command, EngineOptions, Event, ThreadData } from "./messages.ts";
@@ -16,7 +18,13 @@ import type { Command, EngineOptions, Event, ThreadData } from "./messages.ts";
 
 const tell = (event: Event): void => parentPort?.postMessage(event);
 
-async function start({ file, device, threads, maxBatch, contextLength }: EngineOptions): Promise<Engine> {
+async function start({
+  file,
+  device,
+  threads,
+  maxBatch,
+  contextLength,
+}: EngineOptions): Promise<Engine | LoopEngine> {
   const opened = await busy.during(() =>
     openSession(file, { provider: device, ...(threads === undefined ? {} : { threads }) }),
   );
@@ -26,8 +34,9 @@ async function start({ file, device, threads, maxBatch, contextLength }: EngineO
     close: () => busy.during(() => opened.close()),
   };
   try {
-    const graph = decoderGraph(session);
-    const engine = new Engine(graph, { maxBatch, contextLength }, tell);
+    const limits = { maxBatch, contextLength };
+    const loop = loopGraph(session);
+    const { graph, engine } = loop === null ? stepping(session, limits) : looping(loop, limits);
     tell({
       type: "ready",
       provider: session.provider,
@@ -43,7 +52,18 @@ async function start({ file, device, threads, maxBatch, contextLength }: EngineO
   }
 }
 
-function obey(engine: Engine, command: Command): void {
+type Limits = ConstructorParameters<typeof Engine>[1];
+
+function stepping(session: Session, limits: Limits) {
+  const graph = decoderGraph(session);
+  return { graph, engine: new Engine(graph, limits, tell) };
+}
+
+function looping(graph: LoopGraph, limits: Limits) {
+  return { graph, engine: new LoopEngine(graph, limits, tell) };
+}
+
+function obey(engine: Engine | LoopEngine, command: Command): void {
   switch (command.type) {
     case "request":
       engine.submit(command.request);

@@ -3,7 +3,7 @@ import type { DecoderGraph } from "./graph.ts";
 import type { EngineRequest } from "./messages.ts";
 
 /** Tokens that a prompt and its answer may have together: what the graph holds, or what its makers say. */
-export function contextOf({ room }: DecoderGraph, said: number | null): number | null {
+export function contextOf({ room }: Pick<DecoderGraph, "room">, said: number | null): number | null {
   if (room === null || said === null) return room ?? said;
   return Math.min(room, said);
 }
@@ -16,7 +16,7 @@ export function contextOf({ room }: DecoderGraph, said: number | null): number |
  * @throws TfcError PROMPT_EMPTY, PROMPT_TOO_LONG, TOKEN_UNKNOWN, ADAPTER_IDS_RANGE
  */
 export function checkRequest(
-  graph: DecoderGraph,
+  graph: Pick<DecoderGraph, "session" | "vocabulary" | "adapters" | "room">,
   { prompt, maxNewTokens, adapter }: EngineRequest,
   context: number | null,
 ): number {

@@ -76,9 +76,12 @@ export interface Result {
   readonly new: number;
   /** "length": as many as were asked for, or the cache is full; "eos": the model ended; "stop": a stop text or id. */
   readonly stop: "length" | "eos" | "stop";
-  /** Tokens of the prompt per second; time in the queue does not count. */
+  /**
+   * Tokens of the prompt per second; time in the queue does not count. 0 for a graph that generates by itself, whose run
+   * is one for prompt and answer.
+   */
   readonly prefill: number;
-  /** New tokens per second behind the first; 0 where there is one at most. */
+  /** New tokens per second behind the first, 0 where there is one at most; of one run for both, the prompt's time counts. */
   readonly decode: number;
   readonly logprobs?: readonly TokenLogprob[];
 }

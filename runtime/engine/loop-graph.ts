@@ -1,0 +1,36 @@
+import { decodeLoopIn, loopInputs } from "../../compiler/ops/decode-loop.ts";
+import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
+import { adapterInterface, type AdapterInterface } from "../adapters/ports.ts";
+import type { Session } from "../session/session.ts";
+import { traitsOf } from "./traits.ts";
+
+/** A graph that generates by itself: one run takes prompts and gives answers. */
+export interface LoopGraph {
+  readonly session: Session;
+  readonly adapters: AdapterInterface;
+  /** Tokens that a prompt and its answer may have together; null where nothing bounds them. */
+  readonly room: number | null;
+  /** Logits of a token; null where the graph does not say it. */
+  readonly vocabulary: number | null;
+  /** Whether a run takes one row only. */
+  readonly isSingle: boolean;
+  /** Whether rows of unequal length may share a run: a mask hides their padding, and positions do not count it. */
+  readonly takesPadding: boolean;
+}
+
+/** What a graph is that generates by itself; null of any other. @throws TfcError LOOP_METADATA_INVALID */
+export function loopGraph(session: Session): LoopGraph | null {
+  const { file, inputs } = session;
+  const loop = decodeLoopIn(readModelMetadata(file), file);
+  if (loop === null) return null;
+  const { byLengths, mixesRows } = traitsOf(file, false);
+  const [rows] = inputs.find(({ name }) => name === loopInputs.ids)?.dims ?? [];
+  return {
+    session,
+    adapters: adapterInterface(file, inputs),
+    room: loop.room,
+    vocabulary: loop.vocabulary,
+    isSingle: mixesRows || typeof rows === "number",
+    takesPadding: loop.hasMask && loop.hasPositions && !byLengths,
+  };
+}
