@@ -20,6 +20,10 @@ const benchmarks = {
       "decode and prefill of lowered graphs in onnxruntime, beside other tools' graphs of the same weights",
     load: () => import("./lower.mjs"),
   },
+  serve: {
+    about: "tfc serve with eight adapters: tokens per second by clients, memory under crowds of 200",
+    load: () => import("./serve.mjs"),
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

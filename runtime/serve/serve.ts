@@ -82,7 +82,7 @@ export async function serve(model: Model, options: ServeOptions = {}): Promise<S
 
 function listen(server: HttpServer, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
+    server.on("error", (cause) => {
       reject(inputError("SERVE_ADDRESS", {}, { address: `${host}:${port}`, why: cause.message }, cause));
     });
     server.listen(port, host, () => {
