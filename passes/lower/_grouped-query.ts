@@ -36,10 +36,10 @@ const opOperands = [
 ] as const;
 
 /**
- * Those of the function: behind the op's whether it takes these sizes, a truth value, and how many tokens came before
- * and how many there are, int64 `[1]`. No layer computes what is the same for all, nor copies it from the CPU.
+ * Those of the function: behind the op's whether it takes these sizes, a truth value, and how many tokens came before,
+ * int32 `[1]` as their number in all is. No layer computes what is the same for all, nor copies it from the CPU.
  */
-export const groupedQueryOperands = [...opOperands, "fits", "past_tokens", "tokens"] as const;
+export const groupedQueryOperands = [...opOperands, "fits", "past_tokens"] as const;
 
 type Operands = ReadonlyMap<string, Value>;
 
@@ -105,14 +105,17 @@ function isUsed(operand: string, form: GroupedQueryForm): boolean {
 
 function inParts(b: Builder, form: GroupedQueryForm, operands: Operands): readonly Value[] {
   const { heads, kvHeads, width } = form;
-  const [past, total] = [valueOf(operands, "past_tokens"), valueOf(operands, "tokens")];
+  const [past, total] = [valueOf(operands, "past_tokens"), valueOf(operands, "total_sequence_length")];
+  const [none, end, axis] = [0, END, 2].map((n, i) => b.constant("int32", [1], [n], `bound_${i}`));
+  const cut = (x: Value, from: Value | undefined, to: Value | undefined, name: string): Value =>
+    b.op("Slice", [x, from ?? null, to ?? null, axis ?? null], name);
   const written = (of: "key" | "value"): { readonly present: Value; readonly seen: Value } => {
     const cache = valueOf(operands, `past_${of}`); // [B, KV, L, d]
     const fresh = inHeads(b, valueOf(operands, of), kvHeads, width, of); // [B, KV, S, d]
-    const parts = [b.slice(cache, 0, past, 2, `${of}_past`), fresh];
-    const rest = b.slice(cache, total, END, 2, `${of}_rest`);
+    const parts = [cut(cache, none, past, `${of}_past`), fresh];
+    const rest = cut(cache, total, end, `${of}_rest`);
     const present = b.concat([...parts, rest], 2, `${of}_present`); // [B, KV, L, d]
-    return { present, seen: b.slice(present, 0, total, 2, `${of}_seen`) }; // [B, KV, T, d]
+    return { present, seen: cut(present, none, total, `${of}_seen`) }; // [B, KV, T, d]
   };
   const [keys, values] = [written("key"), written("value")];
   const query = inHeads(b, valueOf(operands, "query"), heads, width, "query"); // [B, H, S, d]

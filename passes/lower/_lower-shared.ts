@@ -58,8 +58,7 @@ export class SharedLowering {
       ["total_sequence_length", caches.total],
       ["attention_bias", this.#biasOf(attention, caches)],
       ["fits", caches.fits],
-      ["past_tokens", caches.counts.past],
-      ["tokens", caches.counts.total],
+      ["past_tokens", caches.past],
       ...(exact.sinks === null ? [] : [["head_sink", this.#sinksOf(b, exact.sinks, form.heads)] as const]),
     ]);
     const [output, keys, values] = this.#attend(b, attention, operands);

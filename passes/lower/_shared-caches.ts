@@ -31,6 +31,8 @@ export class SharedCaches {
   readonly last: Value;
   /** And how many tokens there are, int32 `[1]`. */
   readonly total: Value;
+  /** And how many came before, int32 `[1]`. */
+  readonly past: Value;
   /** Whether the op takes so many rows and new tokens: a row, a token in each, or a prompt. */
   readonly fits: Value;
 
@@ -42,7 +44,9 @@ export class SharedCaches {
     this.#length = length;
     const [rows, steps] = [b.dims(tokens, 0, 1, "kv_rows"), b.dims(tokens, 1, 2, "kv_steps")];
     const total = b.dims(mask, 1, 2, "kv_tokens");
-    this.counts = { rows, steps, total, past: b.op("Sub", [total, steps], "kv_past") };
+    const past = b.op("Sub", [total, steps], "kv_past");
+    this.counts = { rows, steps, total, past };
+    this.past = b.cast(past, "int32", "kv_past_int32");
     this.total = b.cast(total, "int32", "kv_total");
     const isOne = b.op("Equal", [b.op("Min", [rows, steps], "kv_fewest"), b.ints([1])], "kv_is_one");
     const isPrompt = b.op("Equal", [steps, total], "kv_is_prompt");
@@ -56,7 +60,7 @@ export class SharedCaches {
   /** Takes away what no attention has asked for. */
   dropUnread(): void {
     const { rows, steps, past, total } = this.counts;
-    dropIfUnread(this.#rw, [this.fits, this.last, this.total, past, total, steps, rows]);
+    dropIfUnread(this.#rw, [this.fits, this.last, this.total, this.past, past, total, steps, rows]);
   }
 
   /** Gives the readers of a shape the sizes that other inputs tell. */
