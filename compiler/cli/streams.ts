@@ -60,6 +60,11 @@ export function isPrinted(): boolean {
   return hasPrinted;
 }
 
+/** Whether whoever read stdout has closed it: nothing that is printed will be seen. */
+export function isReaderGone(): boolean {
+  return failure !== null;
+}
+
 /** Waits for what streams say of the last write. @returns 1 where the result could not be written, or else `status` */
 export async function settled(status: number): Promise<number> {
   await new Promise((resolve) => setImmediate(resolve));

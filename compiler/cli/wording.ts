@@ -28,6 +28,7 @@ const named: ReadonlySet<string> = new Set([
   ],
   ...["format", "base", "step", "layout", "provider"],
   ...["tokenizer", "device", "name", "version", "maxBatch"],
+  ...["topK", "topP", "minP", "temperature", "repetitionPenalty", "maxNewTokens", "stop"],
   ...["dtype", "ioDtype", "quantize", "block", "symmetric", "pack", "lastLogits"],
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);

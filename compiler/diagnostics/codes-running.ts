@@ -78,7 +78,7 @@ export const runningCodes = {
     what: "the prompt is empty",
     wanted: "at least one token",
     found: "none",
-    fix: "give a prompt; a tokenizer that adds a first token makes one of an empty text",
+    fix: "give a prompt; in code, the id of the first token alone makes a text out of nothing",
   })),
   PROMPT_TOO_LONG: error((p: { tokens: number; most: number }) => ({
     what: "the prompt is longer than the model's context",

@@ -1,4 +1,4 @@
-import { error } from "./row.ts";
+import { error, note } from "./row.ts";
 
 /** Messages about what lies beside a graph that generates text: its tokenizer, its configuration, its template. */
 export const textCodes = {
@@ -43,5 +43,9 @@ export const textCodes = {
     wanted: "roles in the order that the model was trained on",
     found: p.why,
     fix: "change the messages as the template says; many models take no system message, or users and assistants in turn",
+  })),
+  OPTION_GREEDY: note((p: { option: string }) => ({
+    what: `\`${p.option}\` does nothing at temperature 0, where the likeliest token is taken each time`,
+    fix: "give `temperature` to sample",
   })),
 } as const;

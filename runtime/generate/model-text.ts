@@ -30,7 +30,7 @@ export interface ModelText {
    * @throws TfcError TOKENIZER_MISSING; what {@link loadChatTemplate} throws
    */
   chat(messages: readonly Message[]): string;
-  /** Token ids of a request's prompt. @throws TfcError TOKENIZER_MISSING, and as {@link ModelText.chat} */
+  /** Token ids of a request's prompt. @throws TfcError TOKENIZER_MISSING, PROMPT_EMPTY, and as {@link ModelText.chat} */
   promptOf(request: GenerateRequest): readonly number[];
   /** How a request samples: what it leaves out is as the model's generation_config.json has it. */
   samplingOf(request: GenerateRequest): SamplingOptions;
@@ -77,7 +77,10 @@ export function loadModelText({ file, folder }: ModelPlace, where?: string): Mod
     promptOf: ({ prompt, messages }) => {
       // The template writes special tokens out, the first one too.
       if (messages !== undefined) return needed("messages are text").encode(chat(messages), false);
-      return typeof prompt === "string" ? needed("the prompt is text").encode(prompt) : (prompt ?? []);
+      if (typeof prompt !== "string") return prompt ?? [];
+      // A first token that the tokenizer adds is no prompt: who wants that gives its id.
+      if (prompt === "") throw inputError("PROMPT_EMPTY", { file }, {});
+      return needed("the prompt is text").encode(prompt);
     },
     samplingOf: (request) => ({ ...config.sampling, ...samplingIn(request) }),
     answerTo: ({ stop = [], messages }, prompt) =>
