@@ -86,8 +86,9 @@ export function decoderGraph(session: Session): DecoderGraph {
     throw unsupported("its tokens are flat, and nothing says where rows lie", "a block table", "none");
   const fixed = fixedSequenceOf(tokens, caches);
   const align = traits.byLengths || roles.has("pastLength") ? "begin" : "end";
-  // Padding in front of a row needs a mask that hides it, and positions that do not count it.
-  const fits = align === "begin" || caches.length === 0 || (roles.has("mask") && roles.has("positions"));
+  // Padding in front of a row needs a mask that hides it, and positions that do not count it; behind it, a graph that
+  // hides what comes later, of which one without caches and mask says nothing.
+  const fits = align === "begin" || (roles.has("mask") && (roles.has("positions") || caches.length === 0));
   const hasState = caches.some(({ kind }) => kind === "state");
   const isPaged = caches.some(({ kind }) => kind === "pages");
   return {

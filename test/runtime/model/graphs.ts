@@ -1,0 +1,45 @@
+import path from "node:path";
+import { compile } from "../../../compiler/compile/compile.ts";
+import { tinyDecoder, writeModel } from "../../support/tiny-decoder.ts";
+
+const samples = path.resolve(import.meta.dirname, "../../../samples/models");
+const base = path.join(samples, "austen-llama/dynamo/model.onnx");
+const sample = (name: string) => (): Promise<string> =>
+  Promise.resolve(path.join(samples, name, "model.onnx"));
+
+/** Writes a graph into a folder, where it is none of the samples'; its path. */
+type Make = (folder: string) => Promise<string>;
+
+const compiled =
+  (input: string, options: Partial<Parameters<typeof compile>[0]>): Make =>
+  async (folder) => {
+    const output = path.join(folder, "model.onnx");
+    await compile({ input, output, adapters: false, ...options });
+    return output;
+  };
+
+/** Tokens that the shared caches have room for. */
+export const ROOM = 64;
+
+/** A graph of each way to keep what came before, and to share a run. */
+export const graphs: Readonly<Record<string, Make>> = {
+  "caches that grow, under a mask": sample("austen-llama/dynamo"),
+  "caches that grow, attention as one op": compiled(base, { for: "cpu" }),
+  "shared caches": compiled(base, { for: "cpu", kv: "shared", maxLength: ROOM }),
+  "the last positions' logits": compiled(base, { lastLogits: "count" }),
+  "the logits of listed positions": compiled(base, { lastLogits: "rows" }),
+  pages: compiled(path.join(samples, "austen-llama/vllm/paged.onnx"), { lowerPagedAttention: true }),
+  "pages with slots": compiled(path.join(samples, "austen-llama/vllm/opaque.onnx"), {
+    lowerPagedAttention: true,
+  }),
+  "lengths, no positions": sample("families/llama2-genai-fp32"),
+  "lengths in half precision": sample("families/llama2-genai-fp16"),
+  "caches written by indices": sample("families/llama2-mobius-static"),
+  "a sliding window": sample("families/gemma2-dynamo"),
+  "state of convolutions": sample("new-families/lfm2-transformers"),
+  "a mixture of experts": sample("new-families/mixtral-dynamo"),
+  "no positions under a mask": sample("families/gemma3-torchscript"),
+  "one scale for all rows": sample("families/llama2-quantized-dynamic"),
+  "factors by the longest row": sample("families/phi3-longrope-dynamo"),
+  "no cache": (folder) => Promise.resolve(writeModel(folder, "model.onnx", tinyDecoder())),
+};
