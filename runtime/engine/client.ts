@@ -73,13 +73,16 @@ export class EngineThread implements AdapterHost {
   /**
    * Starts a thread and loads the graph there.
    *
+   * @param begin starts a thread that answers as engine-thread.ts does
    * @throws TfcError what {@link openSession} throws; GENERATE_UNSUPPORTED for a graph that is no decoder's;
    *   ENGINE_STOPPED
    */
-  static async start(options: EngineOptions): Promise<EngineThread> {
+  static async start(
+    options: EngineOptions,
+    begin: (workerData: ThreadData) => Worker = (workerData) => startThread("engine-thread", { workerData }),
+  ): Promise<EngineThread> {
     const busy = new BusyFlag();
-    const workerData: ThreadData = { options, busy: busy.memory };
-    const worker = startThread("engine-thread", { workerData });
+    const worker = begin({ options, busy: busy.memory });
     const waitNoMore = waitAtExit(busy);
     worker.once("exit", waitNoMore);
     try {

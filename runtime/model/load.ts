@@ -95,7 +95,12 @@ class LoadedModel implements Model {
 
   get load(): { readonly running: number; readonly waiting: number } {
     const { running } = this.#engine.load;
-    return { running, waiting: this.#answers.size - running };
+    return { running, waiting: this.#active - running };
+  }
+
+  /** Answers that are not over. */
+  get #active(): number {
+    return [...this.#answers].filter((answer) => !answer.isOver).length;
   }
 
   generate(request: GenerateRequest): Generation {
@@ -123,7 +128,7 @@ class LoadedModel implements Model {
     const { most, maxQueue } = this.#parts;
     try {
       if (this.#isClosed) throw this.#closed();
-      if (this.#answers.size >= most)
+      if (this.#active >= most)
         throw inputError("REQUEST_QUEUE_FULL", { file: this.file }, { waiting: maxQueue });
       this.#answers.add(answer);
       await respond({ ...this.#parts, engine: this.#engine }, request, answer);

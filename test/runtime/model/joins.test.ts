@@ -12,7 +12,8 @@ const [REQUESTS, PROMPT, ANSWER] = [20, 25, 14];
 const [COME, LEAVE] = [60, 40];
 
 function requestsFor(vocabulary: number, name: string): GenerateRequest[] {
-  const { below } = random(1, name);
+  const numbers = random(1, name);
+  const below = (n: number): number => numbers.below(n);
   return Array.from({ length: REQUESTS }, () => ({
     prompt: Array.from({ length: 1 + below(PROMPT) }, () => below(vocabulary)),
     maxNewTokens: 1 + below(ANSWER),
@@ -33,7 +34,8 @@ describe.each(Object.entries(graphs))("rows that join and leave: %s", (name, mak
     const requests = requestsFor(model.vocabularySize ?? 0, name);
     const alone: (readonly number[])[] = [];
     for (const request of requests) alone.push((await model.generate(request).result()).ids);
-    const { below } = random(2, name);
+    const numbers = random(2, name);
+    const below = (n: number): number => numbers.below(n);
     let answered = 0;
     const together = requests.map(async (request, i) => {
       const [comes, leaves] = [below(COME), below(4) === 0 ? below(LEAVE) : null];
