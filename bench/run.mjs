@@ -24,6 +24,10 @@ const benchmarks = {
     about: "tfc serve with eight adapters: tokens per second by clients, memory under crowds of 200",
     load: () => import("./serve.mjs"),
   },
+  swap: {
+    about: "what it costs to run another adapter, and how long reading one holds up the event loop",
+    load: () => import("./swap.mjs"),
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

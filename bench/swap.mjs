@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { adapterFile, compile } from "../dist/compiler/compile/compile.js";
 import { AdapterStore, loadModel, makeFeeds, openSession } from "../dist/runtime/index.js";
 import { fillSafetensors } from "./adapters-weights.mjs";
 import { median } from "./median.mjs";
+import { markdownTable } from "./table.mjs";
 import { withFolder, writeModel } from "./workplace.mjs";
 
 const sample = fileURLToPath(new URL("../samples/models/austen-llama/dynamo/model.onnx", import.meta.url));
@@ -127,6 +129,14 @@ async function longestDelay(act) {
   await sleep(100);
   delays.disable();
   return delays.max / 1e6;
+}
+
+/** `npm run bench -- swap [--rounds N] [--threads N]`: all of it as a table. */
+export async function run(args) {
+  const options = { rounds: { type: "string", default: "500" }, threads: { type: "string", default: "1" } };
+  const { rounds, threads } = parseArgs({ args, options }).values;
+  const rows = await swapRows({ rounds: Number(rounds), threads: Number(threads) });
+  console.log(markdownTable(["what", "measured", "wanted"], rows));
 }
 
 /** All of it as lines of a table: what, measured, wanted. */
