@@ -59,14 +59,16 @@ async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) return report(error, args);
     if (error.exitCode === 0) return 0;
-    if (args.length > 0) return report(usage(error), args);
+    if (args.length > 0) return report(usage(error, asked === undefined ? null : args[0]), args);
     say(program.helpInformation());
     return 1;
   }
 }
 
-function usage(error: CommanderError): TfcError {
-  return inputError("USAGE", {}, { what: error.message.replace(/^error: /, "") });
+/** @param command the one that was asked for, where there is one of that name */
+function usage(error: CommanderError, command: string | null = null): TfcError {
+  const what = error.message.replace(/^error: /, "");
+  return inputError("USAGE", {}, command === null ? { what } : { what, command });
 }
 
 function report(error: unknown, args: readonly string[]): number {

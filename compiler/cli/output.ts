@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TfcError } from "../diagnostics/error.ts";
-import { spoken, spokenText } from "./wording.ts";
+import { speakOf, spoken, spokenText } from "./wording.ts";
 import { print, say } from "./streams.ts";
 
 /** The result of a command: one JSON object, or text; always on stdout. */
@@ -26,6 +26,7 @@ const told = new Set<string>();
 
 /** Begins a command, which has said nothing yet. */
 export function beginDiagnostics(): void {
+  speakOf(new Map());
   told.clear();
 }
 

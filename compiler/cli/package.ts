@@ -9,6 +9,7 @@ import { providers, type Provider } from "../ops/providers.ts";
 import { choice, integer } from "../pass/options.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { wordFlag } from "./flags.ts";
+import { speakOf } from "./wording.ts";
 import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -64,6 +65,7 @@ const own = { triton: ["name", "version", "maxBatch"], genai: ["tokenizer", "max
 
 async function run(input: string, flags: Flags): Promise<void> {
   const engine = engineOf(flags);
+  speakOf(new Map([["output", `--${engine}`]]));
   const progress = copyProgress();
   const report = await make(engine, input, flags, progress.update).finally(progress.end);
   printDiagnostics(report.diagnostics);

@@ -33,6 +33,14 @@ const named: ReadonlySet<string> = new Set([
   ...[...adapterKinds.values()].flatMap((kind) => Object.keys(optionsOfKind(kind))),
 ]);
 
+/** What the running command calls options that another one has another flag for. */
+let own: ReadonlyMap<string, string> = new Map();
+
+/** Has messages speak of some options by a command's own flags, until the next command begins. */
+export function speakOf(names: ReadonlyMap<string, string>): void {
+  own = names;
+}
+
 /**
  * A message in the words of the command line. The library speaks of options by name, as `rank` or
  * `residence: bank`; here these are `--rank` and `--adapters bank`.
@@ -40,7 +48,8 @@ const named: ReadonlySet<string> = new Set([
 export function inFlags(text: string): string {
   return text.replace(/`([^`]+)`/g, (whole, said: string) => {
     const [name = "", value] = said.split(": ");
-    const flag = flags.get(said) ?? flags.get(name) ?? (named.has(name) ? `--${kebab(name)}` : null);
+    const flag =
+      own.get(name) ?? flags.get(said) ?? flags.get(name) ?? (named.has(name) ? `--${kebab(name)}` : null);
     if (flag !== null) return value === undefined || flags.has(said) ? flag : `${flag} ${value}`;
     // A flag that the command line named itself, and the place of a setting in a configuration.
     return /^--|^[\w$]+[.[]/.test(said) ? said : whole;

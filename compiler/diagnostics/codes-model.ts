@@ -299,7 +299,10 @@ export const modelCodes = {
     found: p.found,
     fix: "correct the configuration; docs/guide.md shows one",
   })),
-  USAGE: error((p: { what: string }) => ({ what: p.what, fix: "see tfc --help" })),
+  USAGE: error((p: { what: string; command?: string }) => ({
+    what: p.what,
+    fix: `see tfc ${p.command === undefined ? "" : `${p.command} `}--help`,
+  })),
   ALREADY_COMPILED: error((p: { what: string }) => ({
     what: "the model has been compiled by tfc already",
     wanted: "a base model",

@@ -152,6 +152,10 @@ describe("a flag that is given twice", () => {
 });
 
 describe("a command line that is not understood", () => {
+  // The help of the command, where there is one of that name.
+  const commandOf = ([name = ""]: readonly string[]): string =>
+    /^(compile|inspect|dump|verify)$/.test(name) ? `${name} ` : "";
+
   it.each([
     [["translate", model], "unknown command 'translate'"],
     [["--frob"], "unknown option '--frob'"],
@@ -169,7 +173,7 @@ describe("a command line that is not understood", () => {
     const message = await refused(folder, ...args);
     expect(message).toContain("error USAGE: ");
     expect(message).toContain(text);
-    expect(message).toContain("fix: see tfc --help");
+    expect(message).toContain(`fix: see tfc ${commandOf(args)}--help`);
   });
 });
 

@@ -177,6 +177,11 @@ describe("logits of chosen positions", () => {
     const { folder, stderr } = await packaged(model, austen);
     expect(stderr).toContain("warning PACKAGE_LAST_LOGITS");
     expect(stderr).toContain("compile with --logit-rows");
+    const inPlace = ["package", model, "--genai", path.dirname(model), "--tokenizer", austen];
+    const { status, stderr: refusal } = await tfcHere(...inPlace);
+    expect(status).toBe(1);
+    expect(refusal).toContain("error OUTPUT_IS_INPUT");
+    expect(refusal).toContain("fix: choose another --genai");
     const session = await openSession(path.join(folder, "model.onnx"));
     expect(session.outputs.find(({ name }) => name === "logits")?.dims).toEqual(["batch_size", 1, 2048]);
     await session.close();
