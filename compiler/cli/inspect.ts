@@ -90,6 +90,9 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ...(report.maxLength === undefined
       ? []
       : [["caches", `shared by past and present, ${grouped(report.maxLength)} positions`] as const]),
+    ...(report.decodeLoop === true
+      ? [["generates", "by itself: a loop holds the decoder, sampling and stop ids"] as const]
+      : []),
     ...(report.base === undefined ? [] : [["base", fingerprintName(report.base)] as const]),
   ]);
   const layers = groupAlike(view).map(({ from, to, text }) => [layersText(from, to), text] as const);

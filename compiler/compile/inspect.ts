@@ -18,6 +18,7 @@ import type { Moe } from "../recognize/moe/moe.ts";
 import { placementOf, type Placement } from "../ops/placement/placement.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { PACKED_KEY } from "../ops/packed.ts";
+import { LOOP_KEY } from "../ops/decode-loop.ts";
 import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
@@ -135,7 +136,10 @@ function loraIn(view: DecoderView): Pick<InspectedModel, "lora"> {
 function contentsOf({
   meta,
   loc: { file },
-}: Model): Pick<InspectedModel, "adapters" | "replaced" | "base" | "loweredFor" | "maxLength" | "packed"> {
+}: Model): Pick<
+  InspectedModel,
+  "adapters" | "replaced" | "base" | "loweredFor" | "maxLength" | "packed" | "decodeLoop"
+> {
   const adapters = describedIn(meta, ADAPTER_KEY, file);
   const replaced = describedIn(meta, REPLACED_KEY, file);
   const [base, lowered, length, packed] = [BASE_KEY, LOWERED_KEY, KV_LENGTH_KEY, PACKED_KEY].map((key) =>
@@ -147,6 +151,7 @@ function contentsOf({
     ...(base === undefined ? {} : { base }),
     ...(lowered === undefined ? {} : { loweredFor: lowered }),
     ...(length === undefined ? {} : { maxLength: Number(length) }),
+    ...(meta.has(LOOP_KEY) ? { decodeLoop: true } : {}),
     ...(packed === undefined ? {} : { packed: Number(packed) }),
   };
 }

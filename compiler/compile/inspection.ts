@@ -44,6 +44,8 @@ export interface InspectedModel {
   readonly loweredFor?: string;
   /** Positions in each cache of a model that was compiled with `kv: shared`. */
   readonly maxLength?: number;
+  /** Whether the graph generates by itself, in a loop of decoder steps. */
+  readonly decodeLoop?: boolean;
   /** How many products `pack` has made of several projections each. */
   readonly packed?: number;
   /** Where the nodes run, where that was asked for; null where, their functions written out, they are too many. */

@@ -22,6 +22,12 @@ export const loopCodes = {
     found: p.found,
     fix: "compile the base model again",
   })),
+  VERIFY_LOOP: error(() => ({
+    what: "a graph that generates by itself gives tokens, and verify compares logits and caches",
+    wanted: "a graph of one step",
+    found: "one compiled with `decodeLoop`",
+    fix: "verify the same compilation without `decodeLoop`: the loop holds that graph as it is; `tfc generate` shows that both write the same",
+  })),
   LOOP_WITHOUT_LOGPROBS: error(() => ({
     what: "a graph that generates by itself gives no log-probabilities",
     wanted: "a request without `logprobs`",

@@ -4,6 +4,7 @@ import { compile } from "../../compiler/compile/compile.ts";
 import { decodeLoopIn, LOOP_KEY } from "../../compiler/ops/decode-loop.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
+import { tfcHere } from "../support/tfc.ts";
 
 const folder = temporaryFolder();
 const samples = "samples/models";
@@ -40,6 +41,16 @@ it("a loop is not compiled again", async () => {
   });
   const again = await refused(folder, "compile", output, "-o", path.join(folder, "no.onnx"));
   expect(again).toContain("error ALREADY_LOOP: this graph is a loop of decoder steps already");
+  const compared = await refused(
+    folder,
+    "verify",
+    path.join(samples, "families/llama2-dynamo/model.onnx"),
+    output,
+  );
+  expect(compared).toContain("error VERIFY_LOOP: a graph that generates by itself gives tokens");
+  const { stdout } = await tfcHere("inspect", output);
+  expect(stdout).toContain("generates    by itself: a loop holds the decoder, sampling and stop ids");
+  expect(stdout).toMatch(/^attention +2 of 2 understood$/m);
 });
 
 it.each(["", "null", "[]", '{"hasMask":true,"hasPositions":true,"room":0,"vocabulary":1}'])(

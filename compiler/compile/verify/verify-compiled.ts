@@ -1,9 +1,10 @@
 import type { Report, VerifyOptions } from "../../../runtime/verify/verify.ts";
 import { diagnostic, type Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { TfcError } from "../../diagnostics/error.ts";
+import { inputError, TfcError } from "../../diagnostics/error.ts";
 import { checkModelFile } from "../../onnx/check/check.ts";
 import type { HalfType } from "../../ir/dtype.ts";
 import { PACKED_KEY } from "../../ops/packed.ts";
+import { LOOP_KEY } from "../../ops/decode-loop.ts";
 import { LOWERED_KEY } from "../../ops/providers.ts";
 import type { Apart } from "./apart/reference.ts";
 export type { Apart } from "./apart/reference.ts";
@@ -62,6 +63,7 @@ export async function verifyCompiled(
   { notice, load, ...options }: VerifyCompiledOptions = {},
 ): Promise<VerifyCompiledReport> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
+  for (const file of [base, compiled]) refuseLoop(file);
   const note = checkBfloat16(base, options.provider ?? "cpu");
   if (note !== null) notice?.(note);
   checkStandard(base, compiled);
@@ -94,6 +96,11 @@ export async function verifyCompiled(
   } finally {
     control.remove();
   }
+}
+
+/** Tokens are no logits: what a loop is made of can be compared, the loop cannot. @throws TfcError VERIFY_LOOP */
+function refuseLoop(file: string): void {
+  if (readModelMetadata(file).has(LOOP_KEY)) throw inputError("VERIFY_LOOP", { file }, {});
 }
 
 /** Runs a graph that was converted, in a form that has its base's types outside. */
