@@ -9,7 +9,10 @@ const part = v.strictObject({ type: v.literal("text"), text: v.string() });
 
 const message = v.strictObject({
   role: v.picklist(["system", "developer", "user", "assistant"]),
-  content: v.union([v.string(), v.pipe(v.array(part), v.nonEmpty())]),
+  content: v.union(
+    [v.string(), v.pipe(v.array(part), v.nonEmpty())],
+    "a text, or a list of parts of the type text",
+  ),
   // Fields of answers, which clients send back as they got them.
   refusal: neutral(),
   annotations: neutral([]),

@@ -8,12 +8,10 @@ const ids = v.pipe(v.array(whole(0)), v.nonEmpty());
 
 const schema = v.strictObject({
   ...shared,
-  prompt: v.union([
-    v.string(),
-    v.pipe(v.array(v.string()), v.nonEmpty()),
-    ids,
-    v.pipe(v.array(ids), v.nonEmpty()),
-  ]),
+  prompt: v.union(
+    [v.string(), v.pipe(v.array(v.string()), v.nonEmpty()), ids, v.pipe(v.array(ids), v.nonEmpty())],
+    "a text, a list of texts, token ids, or a list of lists of them, none of the lists empty",
+  ),
   echo: maybe(v.boolean()),
   logprobs: maybe(whole(0, 20)),
   suffix: neutral(""),

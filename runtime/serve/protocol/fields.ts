@@ -38,10 +38,10 @@ export const shared = {
   ),
   n: maybe(whole(1)),
   stop: maybe(
-    v.union([
-      v.pipe(v.string(), v.nonEmpty()),
-      v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.maxLength(16)),
-    ]),
+    v.union(
+      [v.pipe(v.string(), v.nonEmpty()), v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.maxLength(16))],
+      "a text, or a list of 16 at most, none of them empty",
+    ),
   ),
   max_tokens: maybe(whole(1)),
   temperature: maybe(between(0, 2)),

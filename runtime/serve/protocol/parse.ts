@@ -24,7 +24,8 @@ function failureOf(issue: v.BaseIssue<unknown>): Failure {
   if (issue.type === "custom") return invalid(`${where} ${issue.message}.`, "unsupported_parameter", path);
   if (issue.received === "undefined")
     return invalid(`${where} is missing.`, "missing_required_parameter", path);
-  const wanted = (issue.expected ?? "another value").replaceAll(" | ", " or ");
+  // What one of several forms is to be is said by the schema.
+  const wanted = issue.type === "union" ? issue.message : (issue.expected ?? "another value");
   return invalid(`${where}: wanted ${wanted}, found ${clipped(issue.received)}.`, "invalid_value", path);
 }
 

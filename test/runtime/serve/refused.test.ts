@@ -86,6 +86,11 @@ describe("a request that is refused", () => {
 
   it.each([
     ["max_tokens", { ...completion, max_tokens: 0 }, "max_tokens: wanted >=1, found 0."],
+    [
+      "prompt",
+      { ...completion, prompt: [{}] },
+      "prompt: wanted a text, a list of texts, token ids, or a list of lists of them, none of the lists empty, found Array.",
+    ],
     ["model", { ...completion, model: 3 }, "model: wanted string, found 3."],
     ["suffix", { ...completion, suffix: "x" }, 'suffix is not supported; it may be left out or be "".'],
     ["tools", { ...completion, tools: [] }, "Unrecognized request argument: tools."],
