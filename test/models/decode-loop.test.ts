@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
+import { inspect } from "../../compiler/compile/inspect.ts";
 import { checkModelFile } from "../../compiler/onnx/check/check.ts";
 import { loadModel } from "../../runtime/model/load.ts";
 import type { GenerateRequest, Model } from "../../runtime/model/types.ts";
@@ -219,6 +220,18 @@ it.each([
       expect(await idsOf(loop, request)).toEqual(await idsOf(one, request));
     }
   });
+});
+
+it("in half precision all of a step is on CUDA, and no cache is copied", async () => {
+  const file = await looped(austen, { for: "cuda", dtype: "fp16" });
+  const { placement } = inspect(file, { for: "cuda" });
+  const off = placement?.nodes.filter(({ provider }) => provider !== "cuda") ?? [];
+  expect(placement?.nodes.filter(({ op }) => op === "Loop").map(({ provider }) => provider)).toEqual([
+    "cuda",
+  ]);
+  expect(off.filter(({ layer }) => layer !== null)).toEqual([]);
+  const { in: given = [], out = [] } = placement?.copies ?? {};
+  expect([...given, ...out].filter((name) => /past|present|cache|last_/.test(name))).toEqual([]);
 });
 
 /** Of other numbers than the model that transformers ran, of none that onnxruntime runs on a CPU, or with no cache of keys. */
