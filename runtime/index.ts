@@ -7,7 +7,6 @@ export { AdapterStore, type AddOptions, type AdapterSource, type StoreOptions } 
 export type { AdapterHost, AdapterLease, AdapterLender } from "./engine/adapters.ts";
 export { defaultCases, fitCases, type Skipped } from "./verify/cases.ts";
 export { compare, type Difference } from "./verify/compare.ts";
-export { Decoder } from "./generate/decoder.ts";
 export {
   doctor,
   type DoctorReport,
@@ -25,7 +24,6 @@ export { devices, type Device, type Provider } from "./session/devices.ts";
 export type { Feeds } from "./session/given.ts";
 export { caseText, type Case } from "./session/dims.ts";
 export { makeFeeds, type FeedOptions, type Signature } from "./session/feeds.ts";
-export { generate, generateText, type GenerateOptions } from "./generate/generate.ts";
 export { loadModel } from "./model/load.ts";
 export type {
   GenerateRequest,

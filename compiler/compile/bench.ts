@@ -50,7 +50,7 @@ const checks: Checks<BenchOptions> = {
  * greedily. No tokenizer is needed.
  *
  * @param file a decoder's graph, or a folder with one
- * @throws TfcError OPTION_* for options; what loading, compiling and generating throw, such as GENERATE_CACHE_FULL where
+ * @throws TfcError OPTION_* for options; what loading, compiling and generating throw, such as PROMPT_TOO_LONG where
  *   prompt and answer are longer than the model's context
  */
 export async function bench(file: string, options: BenchOptions = {}): Promise<BenchReport> {

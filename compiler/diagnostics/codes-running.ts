@@ -50,24 +50,6 @@ export const runningCodes = {
     found: p.found,
     fix: "check the weights of the model and of the adapter; in float16 numbers may have become too large: try float32",
   })),
-  GENERATE_ADAPTER: error((p: { name: string; takes: "adapter" | "ids" }) => ({
-    what:
-      p.takes === "ids"
-        ? "the graph holds a bank of adapters, and no id says which one to use"
-        : "the graph takes an adapter as inputs, and none is given",
-    wanted: `a value for the input ${JSON.stringify(p.name)}${p.takes === "ids" ? "" : " and the other inputs of adapters"}`,
-    found: "none",
-    fix:
-      p.takes === "ids"
-        ? "give `inputs` with adapter_ids, an int64 tensor of one id; -1 is the base"
-        : "give `inputs: lease.feeds`, a lease of an AdapterStore of this session; `lease(null)` feeds the base",
-  })),
-  GENERATE_CACHE_FULL: error((p: { room: number; tokens: number }) => ({
-    what: "the text is longer than the graph's caches",
-    wanted: `${p.room} tokens at most, those of the prompt and of the answer together`,
-    found: String(p.tokens),
-    fix: "ask for fewer tokens, or compile with a larger `maxLength`",
-  })),
   MODEL_FOLDER: error((p: { found: readonly string[] }) => ({
     what: "the folder does not say which of its models is meant",
     wanted: "a genai_config.json that names its decoder, a model.onnx, or one model alone",

@@ -1,5 +1,4 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
-import type { GenerateOptions } from "./generate.ts";
 import type { SamplingOptions } from "./sampling.ts";
 
 /**
@@ -21,16 +20,6 @@ export function checkSampling(options: SamplingOptions): void {
   check("topP", topP, "a number from 0 to 1", isShare);
   check("minP", minP, "a number from 0 to 1", isShare);
   check("seed", seed, "a whole number, 0 or more", isCount);
-}
-
-/** @throws TfcError GENERATE_OPTION for what {@link checkSampling} does not look at */
-export function checkGeneration({ maxNewTokens, stops, signal }: GenerateOptions): void {
-  check("maxNewTokens", maxNewTokens, "a whole number, 0 or more", isCount);
-  for (const stop of stops ?? []) check("stops", stop, "token ids: whole numbers, 0 or more", isCount);
-  const given: unknown = signal;
-  if (given === undefined) return;
-  const isSignal = typeof given === "object" && given !== null && "throwIfAborted" in given;
-  if (!isSignal) throw refused("signal", "an AbortSignal", given);
 }
 
 /**

@@ -75,7 +75,6 @@ export function late(seconds: number): Failure {
 const ASKED: ReadonlyMap<string, string> = new Map([
   ["GENERATE_OPTION", "invalid_value"],
   ["PROMPT_TOO_LONG", "context_length_exceeded"],
-  ["GENERATE_CACHE_FULL", "context_length_exceeded"],
   ...[
     "PROMPT_EMPTY",
     "TOKEN_UNKNOWN",

@@ -19,7 +19,7 @@ if (!existsSync("dist/runtime/index.js")) {
   console.error("The demo runs what `npm run build` makes; build first, then `npm run demo`.");
   process.exit(1);
 }
-const { generateText, loadTokenizer, openSession } = await import("../../dist/runtime/index.js");
+const { loadModel } = await import("../../dist/runtime/index.js");
 mkdirSync(path.dirname(compiled), { recursive: true });
 
 say(`tfc puts Tokenformer adapters into decoder graphs, and leaves what the model computes as it was
@@ -67,15 +67,14 @@ function tfc(...args) {
 
 /** The continuation of the prompt; shown as it comes if asked for. */
 async function write(file, { show = false, ...options }) {
-  const tokenizer = loadTokenizer(folder);
-  const session = await openSession(file);
+  const model = await loadModel(file, { tokenizer: folder });
   let text = "";
   if (show) process.stdout.write(`\n  ${prompt}`);
-  for await (const piece of generateText(session, tokenizer, prompt, options)) {
+  for await (const piece of model.generate({ prompt, ...options })) {
     text += piece;
     if (show) process.stdout.write(piece.replaceAll("\n", "\n  "));
   }
   if (show) process.stdout.write(" ...\n");
-  await session.close();
+  await model.close();
   return text;
 }

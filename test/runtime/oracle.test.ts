@@ -1,10 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { Decoder } from "../../runtime/generate/decoder.ts";
-import { generate, generateText } from "../../runtime/generate/generate.ts";
+import { loadModel } from "../../runtime/model/load.ts";
 import { openSession } from "../../runtime/session/session.ts";
 import type { Tensors } from "../../runtime/session/tensor.ts";
-import { loadTokenizer } from "../../runtime/generate/tokenizer.ts";
-import { collect } from "./collect.ts";
 import {
   emptyCache,
   graphOf,
@@ -16,12 +13,7 @@ import {
   styles,
 } from "./oracle.ts";
 
-const tokenizer = loadTokenizer(sample);
 const cases = oracleCases();
-
-async function text(pieces: AsyncIterable<string>): Promise<string> {
-  return (await collect(pieces)).join("");
-}
 
 describe.each(styles)("the %s export", (style) => {
   it.each([...cases.keys()])("computes PyTorch's logits: %s", async (name) => {
@@ -43,70 +35,43 @@ describe.each(styles)("the %s export", (style) => {
     await session.close();
   });
 
-  it.each([...cases].flatMap(([name, { prompts }]) => prompts.map((_, row) => [name, row] as const)))(
-    "continues as PyTorch does: %s, row %d",
-    async (name, row) => {
-      const oracle = cases.get(name);
-      const [prompt, ids] = [oracle?.prompts[row] ?? "", oracle?.greedy_ids[row] ?? []];
-      const session = await openSession(graphOf(style));
-      const options = { maxNewTokens: ids.length };
-      const made = await collect(generate(session, tokenizer.encode(prompt), options));
-      expect(made).toEqual(ids);
-      expect(await text(generateText(session, tokenizer, prompt, options))).toBe(oracle?.greedy_text[row]);
-      await session.close();
-    },
-  );
-
-  it("gives the same logits for a prompt in pieces", async () => {
-    const session = await openSession(graphOf(style));
-    const ids = tokenizer.encode(cases.get("truth")?.prompts[0] ?? "");
-    const [whole, pieces] = [new Decoder(session), new Decoder(session)];
-    const want = await whole.feed(ids);
-    await pieces.feed(ids.slice(0, 4));
-    const got = await pieces.feed(ids.slice(4));
-    expect(pieces.length).toBe(ids.length);
-    expect(Math.max(...want.map((logit, i) => Math.abs(logit - (got[i] ?? NaN))))).toBeLessThan(1e-4);
-    await session.close();
+  it("continues as PyTorch does, all prompts at once", async () => {
+    const model = await loadModel(graphOf(style), { device: "cpu", tokenizer: sample });
+    const rows = [...cases.values()].flatMap(({ prompts, greedy_ids: ids, greedy_text: texts }) =>
+      prompts.map((prompt, i) => ({ prompt, ids: ids[i] ?? [], text: texts[i] })),
+    );
+    const answers = await model.generateAll(
+      rows.map(({ prompt, ids }) => ({ prompt, maxNewTokens: ids.length, stopIds: [] })),
+    );
+    await model.close();
+    expect(answers.map(({ ids, text }) => ({ ids, text }))).toEqual(
+      rows.map(({ ids, text }) => ({ ids, text })),
+    );
   });
 });
 
-describe("generateText", () => {
+describe("loadModel", () => {
   it("samples the same text for one seed, and another for another", async () => {
-    const session = await openSession(graphOf("dynamo"));
-    const sampled = (seed: number): Promise<string> =>
-      text(
-        generateText(session, tokenizer, "Captain Wentworth had", {
-          maxNewTokens: 16,
-          temperature: 0.9,
-          topK: 40,
-          topP: 0.95,
-          seed,
-        }),
-      );
+    const model = await loadModel(graphOf("dynamo"), { device: "cpu", tokenizer: sample });
+    const sampled = async (seed: number): Promise<string> => {
+      const sampling = { temperature: 0.9, topK: 40, topP: 0.95, seed };
+      const request = { prompt: "Captain Wentworth had", maxNewTokens: 16, ...sampling };
+      return (await model.generate(request).result()).text;
+    };
     const [first, again, other] = [await sampled(1), await sampled(1), await sampled(2)];
+    await model.close();
     expect(again).toBe(first);
     expect(other).not.toBe(first);
-    await session.close();
   });
 
-  it("stops at a stop id, and when the caller leaves", async () => {
-    const session = await openSession(graphOf("dynamo"));
+  it("stops at a stop id", async () => {
+    const model = await loadModel(graphOf("dynamo"), { device: "cpu", tokenizer: sample });
     const oracle = cases.get("elinor");
     const ids = oracle?.greedy_ids[0] ?? [];
-    const prompt = tokenizer.encode(oracle?.prompts[0] ?? "");
     const stop = ids[5] ?? 0;
-    const made = await collect(generate(session, prompt, { stops: [stop], maxNewTokens: ids.length }));
-    expect(made).toEqual(ids.slice(0, ids.indexOf(stop)));
-    for await (const id of generate(session, prompt)) {
-      expect(id).toBe(ids[0]);
-      break;
-    }
-    await session.close();
-  });
-
-  it("refuses an empty prompt", async () => {
-    const session = await openSession(graphOf("dynamo"));
-    await expect(generate(session, []).next()).rejects.toMatchObject({ code: "GENERATE_UNSUPPORTED" });
-    await session.close();
+    const request = { prompt: oracle?.prompts[0] ?? "", stopIds: [stop], maxNewTokens: ids.length };
+    const result = await model.generate(request).result();
+    await model.close();
+    expect([result.ids, result.stop]).toEqual([ids.slice(0, ids.indexOf(stop)), "stop"]);
   });
 });

@@ -1,30 +1,30 @@
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile } from "../../../compiler/compile/compile.ts";
-import { AdapterStore } from "../../../runtime/adapters/store.ts";
-import { generate, type GenerateOptions } from "../../../runtime/generate/generate.ts";
 import { sampler } from "../../../runtime/generate/sampling.ts";
-import { openSession, type Session } from "../../../runtime/session/session.ts";
+import { loadModel } from "../../../runtime/model/load.ts";
+import type { GenerateRequest, Model, Result } from "../../../runtime/model/types.ts";
+import { makeFeeds } from "../../../runtime/session/feeds.ts";
+import { openSession } from "../../../runtime/session/session.ts";
 import { tensorFrom } from "../../../runtime/session/tensor.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { collect } from "../collect.ts";
 import { graphOf } from "../oracle.ts";
 
 const folder = temporaryFolder();
 const peft = (name: string): string =>
   path.resolve(import.meta.dirname, "../../../samples/models/peft", name);
-let base: Session;
+let model: Model;
 beforeAll(async () => {
-  base = await openSession(graphOf("dynamo"), { threads: 1 });
+  model = await loadModel(graphOf("dynamo"), { device: "cpu", threads: 1 });
 });
-afterAll(() => base.close());
+afterAll(() => model.close());
 
-const ids = (session: Session, options: GenerateOptions = {}, prompt = [1, 5, 9]): Promise<number[]> =>
-  collect(generate(session, prompt, { maxNewTokens: 4, ...options }));
+const ask = (request: object): Promise<Result> =>
+  model.generate({ prompt: [1, 5, 9], maxNewTokens: 4, ...(request as GenerateRequest) }).result();
 
 describe("what JavaScript lets through is checked", () => {
   it.each([[[NaN]], [[1, 2.5]], [[-1]], [[1, Infinity]], [["3"]]])("ids %j", async (prompt) => {
-    await expect(ids(base, {}, prompt as number[])).rejects.toMatchObject({ code: "GENERATE_OPTION" });
+    await expect(ask({ prompt })).rejects.toMatchObject({ code: "GENERATE_OPTION" });
   });
 
   it.each([
@@ -44,11 +44,11 @@ describe("what JavaScript lets through is checked", () => {
     ["maxNewTokens", NaN],
     ["maxNewTokens", -2],
     ["maxNewTokens", "4"],
-    ["stops", [NaN]],
+    ["stopIds", [NaN]],
     ["signal", {}],
   ])("%s %j", async (option, value) => {
     const refusal = { code: "GENERATE_OPTION", diagnostics: [{ what: `${option} is not valid` }] };
-    await expect(ids(base, { [option]: value })).rejects.toMatchObject(refusal);
+    await expect(ask({ [option]: value })).rejects.toMatchObject(refusal);
   });
 
   it("by the sampler too", () => {
@@ -57,69 +57,28 @@ describe("what JavaScript lets through is checked", () => {
   });
 });
 
-describe("a signal", () => {
-  it("that was aborted before runs nothing", async () => {
-    const reason = new Error("enough");
-    await expect(ids(base, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-  });
-
-  it("ends the loop between two tokens", async () => {
-    const controller = new AbortController();
-    const got: number[] = [];
-    const loop = async (): Promise<void> => {
-      for await (const id of generate(base, [1, 5, 9], { maxNewTokens: 50, signal: controller.signal })) {
-        got.push(id);
-        if (got.length === 2) controller.abort();
-      }
-    };
-    await expect(loop()).rejects.toMatchObject({ name: "AbortError" });
-    expect(got).toHaveLength(2);
-  });
+it("runs nothing for a signal that was aborted before", async () => {
+  const reason = new Error("enough");
+  await expect(ask({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
 });
 
-describe("generate on a graph that takes adapters", () => {
-  it("names the store where none is given, and takes its feeds as a Map or an object", async () => {
-    const output = path.join(folder, "inputs/model.onnx");
-    await compile({
-      input: graphOf("dynamo"),
-      output,
-      adapter: "lora",
-      sites: "q_proj",
-      residence: "inputs",
-    });
-    const session = await openSession(output, { threads: 1 });
-    await expect(ids(session)).rejects.toMatchObject({
-      code: "GENERATE_ADAPTER",
-      diagnostics: [{ fix: expect.stringContaining("AdapterStore") }],
-    });
-    const { feeds } = await new AdapterStore(session).lease(null);
-    const want = await ids(base);
-    expect(await ids(session, { inputs: feeds })).toEqual(want);
-    expect(await ids(session, { inputs: Object.fromEntries(feeds) })).toEqual(want);
-    const typo = { ...Object.fromEntries(feeds), adapters: tensorFrom("float", [1], () => 0) };
-    await expect(ids(session, { inputs: typo })).rejects.toMatchObject({ code: "INPUT_UNKNOWN" });
-    await session.close();
+it("checks the ids that a session of a bank is fed: range, and one for each row", async () => {
+  const output = path.join(folder, "bank/model.onnx");
+  const load = [peft("plain"), peft("patterns")];
+  await compile({ input: graphOf("dynamo"), output, load, residence: "bank" });
+  const session = await openSession(output, { threads: 1 });
+  const feeds = makeFeeds(session, { batch: 1, sequence: 3, past: 0 });
+  const run = (...ids: number[]): Promise<unknown> =>
+    session.run(new Map([...feeds, ["adapter_ids", tensorFrom("int64", [ids.length], (i) => ids[i] ?? 0)]]));
+  await expect(run(-1)).resolves.toBeDefined();
+  await expect(run(2)).rejects.toMatchObject({
+    code: "ADAPTER_IDS_RANGE",
+    diagnostics: [{ wanted: "-1 for the base, or one from 0 to 1", found: "2" }],
   });
-
-  it("checks the ids of a bank: range, and one for each row", async () => {
-    const output = path.join(folder, "bank/model.onnx");
-    const load = [peft("plain"), peft("patterns")];
-    await compile({ input: graphOf("dynamo"), output, load, residence: "bank" });
-    const session = await openSession(output, { threads: 1 });
-    await expect(ids(session)).rejects.toMatchObject({ code: "GENERATE_ADAPTER" });
-    const chosen = (...list: number[]): GenerateOptions => ({
-      inputs: { adapter_ids: tensorFrom("int64", [list.length], (i) => list[i] ?? 0) },
-    });
-    expect(await ids(session, chosen(-1))).toEqual(await ids(base));
-    await expect(ids(session, chosen(2))).rejects.toMatchObject({
-      code: "ADAPTER_IDS_RANGE",
-      diagnostics: [{ wanted: "-1 for the base, or one from 0 to 1", found: "2" }],
-    });
-    await expect(ids(session, chosen(-2))).rejects.toMatchObject({ code: "ADAPTER_IDS_RANGE" });
-    await expect(ids(session, chosen(0, 1))).rejects.toMatchObject({
-      code: "ADAPTER_IDS_COUNT",
-      diagnostics: [{ what: "adapter_ids must have one id for each row", wanted: "1 ids", found: "2" }],
-    });
-    await session.close();
+  await expect(run(-2)).rejects.toMatchObject({ code: "ADAPTER_IDS_RANGE" });
+  await expect(run(0, 1)).rejects.toMatchObject({
+    code: "ADAPTER_IDS_COUNT",
+    diagnostics: [{ what: "adapter_ids must have one id for each row", wanted: "1 ids", found: "2" }],
   });
+  await session.close();
 });
