@@ -28,6 +28,11 @@ const benchmarks = {
     about: "what it costs to run another adapter, and how long reading one holds up the event loop",
     load: () => import("./swap.mjs"),
   },
+  run: {
+    about:
+      "text: tokens/s and memory beside transformers.js and Python, the loop in the graph, adapters, event loop",
+    load: () => import("./run-models.mjs"),
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

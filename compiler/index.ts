@@ -32,6 +32,8 @@ export {
   type VerifyCompiledOptions,
   type VerifyCompiledReport,
 } from "./compile/verify/verify-compiled.ts";
+export { bench, type BenchOptions, type BenchReport } from "./compile/bench.ts";
+export type { BenchRow, BenchSizes, Measured } from "../runtime/bench/bench.ts";
 export { merge, type MergeOptions, type MergeReport } from "./compile/merge.ts";
 export {
   grow,

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { BenchReport } from "../compile/bench.ts";
 import { repeatedFlag, wordFlag } from "./flags.ts";
-import { byteText, printResult, rows } from "./output.ts";
+import { byteText, counted, printResult, rows } from "./output.ts";
 import { countOf } from "./verify-flags.ts";
 
 interface Flags {
@@ -58,12 +58,16 @@ function benchText(report: BenchReport): string {
   const line = (row: readonly string[]): string =>
     row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  ");
   const about = rows([
-    ["on", `${provider}, ${threads === null ? "onnxruntime's choice of threads" : `${threads} threads`}`],
+    ["on", `${provider}, ${threadsText(threads)}`],
     ["loaded in", `${(loading / 1000).toFixed(2)} s`],
     ["memory", `${byteText(memory)} at most`],
-    ["medians of", `${runs} runs`],
+    ["medians of", counted(runs, "run", "runs")],
   ]);
   return [line(head), ...cells.map(line), "", about].map((text) => text.trimEnd()).join("\n");
+}
+
+function threadsText(threads: number | null): string {
+  return threads === null ? "onnxruntime's choice of threads" : counted(threads, "thread", "threads");
 }
 
 function perSecond(value: number): string {
