@@ -33,10 +33,10 @@ class Engine {
   }
 }
 
-/** tfc on a graph; `how` is "loop" for one that generates by itself. */
-export const tfc = (name, file, threads, how = "tfc") => ({
+/** tfc on a graph, one that generates by itself among them. */
+export const tfc = (name, file, threads) => ({
   name,
-  command: [process.execPath, here("run-worker.mjs"), how, JSON.stringify({ file, threads })],
+  command: [process.execPath, here("run-worker.mjs"), "tfc", JSON.stringify({ file, threads })],
 });
 
 /** The usual loop in Python, and the one that binds caches; none where there is no Python with onnxruntime. */

@@ -100,7 +100,7 @@ async function loops(work, { name, file, hf }, { rounds, threads }) {
     ["shared caches, step by step", await make("shared", shared)],
     ["shared caches, loop in the graph", await make("shared-loop", { ...shared, decodeLoop: true })],
   ];
-  const all = graphs.map(([as, graph]) => tfc(as, graph, threads, as.includes("loop") ? "loop" : "tfc"));
+  const all = graphs.map(([as, graph]) => tfc(as, graph, threads));
   const results = await measureEngines(all, { prompt: promptFor(hf), count: NEW, rounds });
   const ratio = (loop, step) => results[loop].whole / results[step].whole;
   const targets = [

@@ -1,6 +1,6 @@
 /**
- * Generates on request, for run-models.mjs: `node run-worker.mjs tfc|loop|transformers.js PLAN`, where PLAN is JSON: `file`
- * a graph, `threads`; `loop` runs a graph that generates by itself; for transformers.js `package`, its folder, and `folder` of the model in its layout.
+ * Generates on request, for run-models.mjs: `node run-worker.mjs tfc|transformers.js PLAN`, where PLAN is JSON: `file` a
+ * graph, `threads`; for transformers.js `package`, its folder, and `folder` of the model in its layout.
  *
  * Reads lines of JSON, { prompt: ids, new: n }; answers each with { seconds, ids }, or with { memory } where nothing is
  * asked for.
@@ -12,7 +12,7 @@ import { pathToFileURL } from "node:url";
 
 const [engine, text] = process.argv.slice(2);
 const plan = JSON.parse(text);
-const generate = await { tfc, loop, "transformers.js": transformersJs }[engine](plan);
+const generate = await { tfc, "transformers.js": transformersJs }[engine](plan);
 for await (const line of createInterface({ input: process.stdin })) {
   const question = JSON.parse(line);
   const answer = question.prompt === undefined ? { memory: peak() } : await timed(question);
@@ -31,33 +31,6 @@ async function tfc({ file, threads }) {
   const model = await loadModel(file, { device: "cpu", threads });
   return async ({ prompt, new: count }) =>
     (await model.generate({ prompt, maxNewTokens: count, stopIds: [] }).result()).ids;
-}
-
-/** One run of a graph of `tfc compile --decode-loop`. */
-async function loop({ file, threads }) {
-  const { openSession } = await import("../dist/runtime/index.js");
-  const session = await openSession(file, { threads });
-  const ids = (values, dims) => ({ dtype: "int64", dims, data: BigInt64Array.from(values, BigInt) });
-  const number = (value) => ({ dtype: "float", dims: [1], data: Float32Array.of(value) });
-  return async ({ prompt, new: count }) => {
-    const known = new Map([
-      ["input_ids", ids(prompt, [1, prompt.length])],
-      ["attention_mask", ids(Array(prompt.length).fill(1), [1, prompt.length])],
-      ["max_new_tokens", ids([count], [1])],
-      ["stop_ids", ids([], [0])],
-      ...["top_k", "seed"].map((name) => [name, ids([0], [1])]),
-      ...[
-        ["temperature", 0],
-        ["top_p", 1],
-      ].map(([name, value]) => [name, number(value)]),
-    ]);
-    const feeds = session.inputs.flatMap(({ name, dims }) => {
-      const tensor = known.get(name);
-      return tensor === undefined ? [] : [[name, dims.length === 0 ? { ...tensor, dims: [] } : tensor]];
-    });
-    const tokens = (await session.run(new Map(feeds), ["tokens"])).get("tokens");
-    return Array.from(tokens.data, Number);
-  };
 }
 
 async function transformersJs({ package: where, folder, threads }) {
