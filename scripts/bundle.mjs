@@ -15,6 +15,7 @@ await build({
     main: inDist("compiler/cli/main.js"),
     "engine-thread": inDist("runtime/engine/engine-thread.js"),
     "reader-thread": inDist("runtime/adapters/reader-thread.js"),
+    "encoder-thread": inDist("runtime/generate/encoder-thread.js"),
   },
   outdir: inDist("cli"),
   bundle: true,

@@ -14,6 +14,12 @@ export const textCodes = {
     found: p.why,
     fix: "give the folder of the model, with the tokenizer.json it was published with",
   })),
+  TOKENIZER_ENDED: error((p: { why: string }) => ({
+    what: "the thread that turns long texts into token ids ended before it had done with this one",
+    wanted: "the text's token ids",
+    found: p.why,
+    fix: "try again; where memory ran out, with a shorter text",
+  })),
   TOKENIZER_MISSING: error((p: { why: string }) => ({
     what: `the model has no tokenizer, and ${p.why}`,
     wanted: "a tokenizer.json in the model's folder",

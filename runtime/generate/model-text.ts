@@ -6,6 +6,7 @@ import { loadChatTemplate, type ChatTemplate } from "./chat-template.ts";
 import { foldersOf } from "./folders.ts";
 import { readModelConfig, type ModelConfig } from "./model-config.ts";
 import { SAMPLING, type SamplingOptions } from "./sampling.ts";
+import { encodeTextBy, type EncodeText } from "./encode-text.ts";
 import { openTokenizer, type LoadedTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 import type { GenerateRequest, Message } from "../model/types.ts";
@@ -30,8 +31,14 @@ export interface ModelText {
    * @throws TfcError TOKENIZER_MISSING; what {@link loadChatTemplate} throws
    */
   chat(messages: readonly Message[]): string;
-  /** Token ids of a request's prompt. @throws TfcError TOKENIZER_MISSING, PROMPT_EMPTY, and as {@link ModelText.chat} */
-  promptOf(request: GenerateRequest): readonly number[];
+  /**
+   * Token ids of a request's prompt; those of a long text come from a thread of its own.
+   *
+   * @param signal ends the work
+   * @throws TfcError TOKENIZER_MISSING, PROMPT_EMPTY, TOKENIZER_INVALID, TOKENIZER_ENDED, and as {@link ModelText.chat};
+   *   the signal's reason
+   */
+  promptOf(request: GenerateRequest, signal?: AbortSignal): Promise<readonly number[]>;
   /** How a request samples: what it leaves out is as the model's generation_config.json has it. */
   samplingOf(request: GenerateRequest): SamplingOptions;
   /** The answer to a request. @throws TfcError TOKENIZER_MISSING for stop texts without a tokenizer */
@@ -55,9 +62,9 @@ export interface ModelPlace {
 export function loadModelText({ file, folder }: ModelPlace, where?: string): ModelText {
   const folders = [...new Set([folder, ...foldersOf(file)].map((one) => path.resolve(one)))];
   const found = where ?? folders.find((one) => existsSync(path.join(one, "tokenizer.json")));
-  const tokenizer = found === undefined ? null : openTokenizer(found);
+  const tokenizer = found === undefined ? null : withEncoder(openTokenizer(found));
   const config = readModelConfig(tokenizer === null ? folders : [...folders, tokenizer.folder]);
-  const needed = (why: string): LoadedTokenizer => {
+  const needed = (why: string): NeededTokenizer => {
     if (tokenizer !== null) return tokenizer;
     throw inputError("TOKENIZER_MISSING", { file }, { why });
   };
@@ -74,13 +81,14 @@ export function loadModelText({ file, folder }: ModelPlace, where?: string): Mod
     },
     stopIds: config.eosIds.length > 0 ? config.eosIds : (tokenizer?.stops ?? []),
     chat,
-    promptOf: ({ prompt, messages }) => {
+    promptOf: async ({ prompt, messages }, signal) => {
       // The template writes special tokens out, the first one too.
-      if (messages !== undefined) return needed("messages are text").encode(chat(messages), false);
+      if (messages !== undefined)
+        return needed("messages are text").encodeAside(chat(messages), false, signal);
       if (typeof prompt !== "string") return prompt ?? [];
       // A first token that the tokenizer adds is no prompt: who wants that gives its id.
       if (prompt === "") throw inputError("PROMPT_EMPTY", { file }, {});
-      return needed("the prompt is text").encode(prompt);
+      return needed("the prompt is text").encodeAside(prompt, true, signal);
     },
     samplingOf: (request) => ({ ...config.sampling, ...samplingIn(request) }),
     answerTo: ({ stop = [], messages }, prompt) =>
@@ -90,6 +98,14 @@ export function loadModelText({ file, folder }: ModelPlace, where?: string): Mod
         before: messages === undefined ? prompt : [],
       }),
   };
+}
+
+interface NeededTokenizer extends LoadedTokenizer {
+  readonly encodeAside: EncodeText;
+}
+
+function withEncoder(tokenizer: LoadedTokenizer): NeededTokenizer {
+  return { ...tokenizer, encodeAside: encodeTextBy(tokenizer) };
 }
 
 function samplingIn(request: GenerateRequest): SamplingOptions {

@@ -18,6 +18,8 @@ export interface Tokenizer {
 
 /** A tokenizer, and what its files say beyond that. */
 export interface LoadedTokenizer extends Tokenizer {
+  /** Its tokenizer.json. */
+  readonly file: string;
   /** Where its files lie. */
   readonly folder: string;
   /** tokenizer_config.json */
@@ -80,6 +82,7 @@ export function openTokenizer(where: string): LoadedTokenizer {
           ),
     // Files that say how text is generated know better than the tokenizer's own.
     stops: eosIds.length > 0 ? eosIds : eos === undefined ? [] : [eos],
+    file,
     folder,
     config,
     tokens,

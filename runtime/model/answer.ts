@@ -74,11 +74,11 @@ export class Answer implements Generation {
     return this.#state.result;
   }
 
-  /** Ends the work; who still waits for the answer is told that it was left. */
-  cancel(): void {
+  /** Ends the work; who still waits for the answer is told why: that it was left, if nothing else. */
+  cancel(why: unknown = new DOMException("the answer was left before its end", "AbortError")): void {
     if (this.isOver) return;
     this.#leave();
-    this.fail(new DOMException("the answer was left before its end", "AbortError"));
+    this.fail(why);
   }
 
   async #pieceAt(at: number): Promise<Piece | null> {

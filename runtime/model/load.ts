@@ -120,7 +120,7 @@ class LoadedModel implements Model {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const answer of this.#answers) answer.fail(this.#closed());
+    for (const answer of this.#answers) answer.cancel(this.#closed());
     await this.#engine.close();
   }
 

@@ -24,7 +24,7 @@ export async function respond(from: Responder, request: GenerateRequest, answer:
   const { signal } = request;
   checkRequest(request);
   signal?.throwIfAborted();
-  const prompt = from.text.promptOf(request);
+  const prompt = await encoded(from.text, request, answer);
   // Made before an adapter is leased: it may be refused.
   const composer = new Composer(from.text.answerTo(request, prompt), prompt.length, answer);
   const lease = request.adapter === undefined ? null : await from.adapters.lease(request.adapter, signal);
@@ -43,6 +43,20 @@ export async function respond(from: Responder, request: GenerateRequest, answer:
   } finally {
     lease?.release();
   }
+}
+
+/** Token ids of a prompt, as long as its answer is wanted. */
+async function encoded(
+  text: ModelText,
+  request: GenerateRequest,
+  answer: Answer,
+): Promise<readonly number[]> {
+  const left = new AbortController();
+  answer.onLeave(() => {
+    left.abort();
+  });
+  const { signal } = request;
+  return text.promptOf(request, signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]));
 }
 
 /** Runs a request in the engine until the answer is over. */

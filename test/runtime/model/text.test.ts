@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { Answer } from "../../../runtime/model/answer.ts";
 import { loadModel } from "../../../runtime/model/load.ts";
 import { loadTokenizer } from "../../../runtime/generate/tokenizer.ts";
 import type { GenerateRequest, Model } from "../../../runtime/model/types.ts";
@@ -132,5 +133,50 @@ describe("a model is refused", () => {
     await expect(loadModel(folderOf("broken", files), { device: "cpu" })).rejects.toMatchObject({
       code: "MODEL_CONFIG",
     });
+  });
+});
+
+describe("a long prompt", () => {
+  // The context has room for 40 tokens: what a long prompt comes to is that it is too long, with its count.
+  const long = "It was the best of times. ".repeat(40_000);
+  const short: GenerateRequest = { prompt: PROMPT, maxNewTokens: 8 };
+
+  it("is made into ids while others run: what is asked for later ends first", async () => {
+    const ended: string[] = [];
+    const asked: readonly (readonly [string, GenerateRequest])[] = [
+      ["a megabyte", { prompt: long }],
+      ["two kilobytes", { messages: [{ role: "user", content: long.slice(0, 2000) }] }],
+      ["short", short],
+    ];
+    const ends = await Promise.all(
+      asked.map(async ([name, request]) => {
+        const [end] = await Promise.allSettled([model.generate(request).result()]);
+        ended.push(name);
+        return end;
+      }),
+    );
+    expect(ended).toEqual(["short", "two kilobytes", "a megabyte"]);
+    const counts = [tokenizer.encode(long).length, tokenizer.encode(`${long.slice(0, 2000)} `).length];
+    for (const [i, count] of counts.entries())
+      expect(ends[i]).toMatchObject({
+        reason: { code: "PROMPT_TOO_LONG", message: expect.stringContaining(String(count)) },
+      });
+  });
+
+  it("is given up when it is aborted, when its reader leaves, and when the model is closed", async () => {
+    const control = new AbortController();
+    const reason = new Error("no more");
+    const aborted = model.generate({ prompt: long, signal: control.signal });
+    const left = model.generate({ prompt: long });
+    const other = await loadModel(path.join(root, "chat"), { device: "cpu" });
+    const closed = other.generate({ prompt: long });
+    control.abort(reason);
+    await expect(aborted.result()).rejects.toBe(reason);
+    if (left instanceof Answer) left.cancel();
+    await expect(left.result()).rejects.toMatchObject({ name: "AbortError" });
+    await other.close();
+    await expect(closed.result()).rejects.toMatchObject({ code: "MODEL_CLOSED" });
+    expect((await model.generate(short).result()).new).toBe(8);
+    expect(model.load).toEqual({ running: 0, waiting: 0 });
   });
 });
