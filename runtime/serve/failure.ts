@@ -81,6 +81,7 @@ const ASKED: ReadonlyMap<string, string> = new Map([
     "TOKENIZER_MISSING",
     "CHAT_TEMPLATE_MISSING",
     "CHAT_TEMPLATE_REFUSED",
+    "LOOP_WITHOUT_LOGPROBS",
   ].map((code) => [code, code.toLowerCase()] as const),
 ]);
 

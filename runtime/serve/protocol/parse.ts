@@ -24,8 +24,10 @@ function failureOf(issue: v.BaseIssue<unknown>): Failure {
   if (issue.type === "custom") return invalid(`${where} ${issue.message}.`, "unsupported_parameter", path);
   if (issue.received === "undefined")
     return invalid(`${where} is missing.`, "missing_required_parameter", path);
-  // What one of several forms is to be is said by the schema.
-  const wanted = issue.type === "union" ? issue.message : (issue.expected ?? "another value");
+  if (issue.type === "non_empty") return invalid(`${where} is empty.`, "invalid_value", path);
+  // What one of several forms is to be is said by the schema; valibot has no word for a whole number.
+  const named = issue.type === "integer" ? "a whole number" : issue.expected;
+  const wanted = issue.type === "union" ? issue.message : (named ?? "another value");
   return invalid(`${where}: wanted ${wanted}, found ${clipped(issue.received)}.`, "invalid_value", path);
 }
 

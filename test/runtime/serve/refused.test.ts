@@ -91,6 +91,9 @@ describe("a request that is refused", () => {
       { ...completion, prompt: [{}] },
       "prompt: wanted a text, a list of texts, token ids, or a list of lists of them, none of the lists empty, found Array.",
     ],
+    ["stop", { ...completion, stop: "" }, "stop is empty."],
+    ["a model without a name", { ...completion, model: "" }, "model is empty."],
+    ["seed", { ...completion, seed: 1.5 }, "seed: wanted a whole number, found 1.5."],
     ["model", { ...completion, model: 3 }, "model: wanted string, found 3."],
     ["suffix", { ...completion, suffix: "x" }, 'suffix is not supported; it may be left out or be "".'],
     ["tools", { ...completion, tools: [] }, "Unrecognized request argument: tools."],
@@ -176,6 +179,19 @@ describe("an error of the model", () => {
       message: "prompt is not valid: wanted fewer tokens, found 9",
       code: "invalid_value",
     });
+    expect(log[0]?.error).toBeUndefined();
+  });
+
+  it("that says what the graph cannot give is told, and not as a failure of the server", async () => {
+    const { send, log } = await serving({
+      before: () => {
+        throw inputError("LOOP_WITHOUT_LOGPROBS", { file: "/secret/model.onnx" }, {});
+      },
+    });
+    const { status, text, json } = await send("/v1/completions", { ...completion, logprobs: 1 });
+    expect([status, json?.error?.code]).toEqual([400, "loop_without_logprobs"]);
+    expect(json?.error?.message).toContain("wanted a request without logprobs");
+    expect(text).not.toContain("secret");
     expect(log[0]?.error).toBeUndefined();
   });
 
