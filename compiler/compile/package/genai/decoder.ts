@@ -3,6 +3,7 @@ import { pairCache, type CacheEntry } from "../../../../runtime/session/cache.ts
 import { isSharedCache, sharedLength } from "../../../../runtime/session/shared-caches.ts";
 import { isFloating } from "../../../../runtime/session/tensor.ts";
 import { inputError } from "../../../diagnostics/error.ts";
+import { LOOP_KEY } from "../../../ops/decode-loop.ts";
 import { slotOf } from "../../../ops/ports/cache-slots.ts";
 import type { GraphPort, PackagedModel } from "../graph.ts";
 
@@ -37,7 +38,8 @@ export interface GenaiDecoder {
  * @throws TfcError PACKAGE_REFUSED for what it cannot feed; GENERATE_UNSUPPORTED for a cache without an output
  */
 export function genaiDecoder(packaged: PackagedModel): GenaiDecoder {
-  const { file, inputs, outputs, defaults } = packaged;
+  const { file, model, inputs, outputs, defaults } = packaged;
+  refuseLoop(model, file);
   const entries = pairCache(inputs, outputs);
   const { ports, ids } = adapterInterface(file, inputs);
   const leafNames = new Set(ports.map(({ port }) => port.name));
@@ -60,6 +62,14 @@ export function genaiDecoder(packaged: PackagedModel): GenaiDecoder {
       [...others, ...defaults].find(({ role }) => role === "logitRows" || role === "logitCount") ?? null,
     ...{ leaves, memberIds },
   };
+}
+
+/** @throws TfcError PACKAGE_REFUSED for a graph that `decodeLoop` made */
+function refuseLoop({ meta }: PackagedModel["model"], file: string): void {
+  if (!meta.has(LOOP_KEY)) return;
+  const fix = "compile the base model without `decodeLoop`: onnxruntime-genai has a loop of its own";
+  const found = "one compiled with `decodeLoop`";
+  throw refused(file, "it generates by itself", "a graph of one step", found, fix);
 }
 
 const MERGED = "compile it with `adapters: false` first, which leaves the half that reads the cache";
