@@ -1,6 +1,7 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import { refusePointerAt } from "../../compiler/onnx/lfs.ts";
+import { lookAt } from "../../compiler/onnx/open-failure.ts";
 
 /** What a file of JSON holds. */
 export type Json = Readonly<Record<string, unknown>>;
@@ -24,7 +25,7 @@ export function readJson(file: string): Json | null {
 
 /** Reads a file of text; null where there is none. @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER */
 export function readText(file: string): string | null {
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) return null;
+  if (lookAt(file) === null) return null;
   try {
     refusePointerAt(file);
     return readFileSync(file, "utf8");

@@ -1,7 +1,7 @@
 import path from "node:path";
-import { statSync } from "node:fs";
 import { Tokenizer as Untyped } from "@huggingface/tokenizers";
 import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
+import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { isObject, readJson, type Json } from "./json-file.ts";
 import { readModelConfig } from "./model-config.ts";
 import { specialTokens, type SpecialTokens } from "./special-tokens.ts";
@@ -91,7 +91,7 @@ export function openTokenizer(where: string): LoadedTokenizer {
 }
 
 function isFolder(where: string): boolean {
-  return statSync(where, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return lookAt(where)?.isDirectory() ?? false;
 }
 
 /** @throws TfcError FILE_NOT_FOUND, TOKENIZER_INVALID, FILE_IS_LFS_POINTER */

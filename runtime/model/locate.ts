@@ -1,7 +1,7 @@
-import { statSync } from "node:fs";
 import path from "node:path";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { modelsIn } from "../../compiler/onnx/models-in.ts";
+import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { isObject, readJson } from "../generate/json-file.ts";
 import type { ModelPlace } from "../generate/model-text.ts";
 
@@ -15,8 +15,7 @@ const NAMES = ["model.onnx", "decoder_model_merged.onnx"];
  * @throws TfcError MODEL_FOLDER, FILE_NOT_FOUND; MODEL_CONFIG for a genai_config.json that cannot be read
  */
 export function locateModel(where: string): ModelPlace {
-  if (statSync(where, { throwIfNoEntry: false })?.isDirectory() !== true)
-    return { file: where, folder: path.dirname(where) };
+  if (lookAt(where)?.isDirectory() !== true) return { file: where, folder: path.dirname(where) };
   const named = genaiFile(where);
   if (named !== null) return { file: path.join(where, named), folder: where };
   const found = modelsIn(where);

@@ -1,7 +1,8 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import path from "node:path";
 import { diagnostic, type Diagnostic } from "../../compiler/diagnostics/diagnostic.ts";
 import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
+import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import type { AdapterStore } from "../adapters/store.ts";
 
 /** What a folder of adapters may hold beside them without a word. */
@@ -34,13 +35,16 @@ export async function addAdaptersIn(folder: string, store: AdapterStore): Promis
 
 /** Files and folders by the names of adapters. */
 function entriesOf(folder: string): ReadonlyMap<string, string> {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw inputError("SERVE_ADAPTERS", { file: folder }, { folder, why: "no such folder" });
+  const stat = lookAt(folder);
+  if (stat?.isDirectory() !== true) {
+    const why = stat === null ? "no such folder" : "something of this name that is no folder";
+    throw inputError("SERVE_ADAPTERS", { file: folder }, { folder, why });
+  }
   const found = new Map<string, string>();
   for (const entry of readdirSync(folder).sort()) {
     if (PASSED_OVER.test(entry)) continue;
     const file = path.join(folder, entry);
-    const isFolder = statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+    const isFolder = lookAt(file)?.isDirectory() === true;
     const name = isFolder ? entry : path.parse(entry).name;
     if (found.has(name)) throw inputError("SERVE_NAME", { file }, { name });
     found.set(name, file);

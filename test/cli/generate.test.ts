@@ -138,6 +138,7 @@ describe("tfc generate", () => {
     [["--prompt", "a", "--adapter-ids", "0"], "OPTION_OUT_OF_RANGE", "the graph has no bank"],
     [["--prompt", "a", "--alpha", "2"], "OPTION_UNUSED", "--alpha would have no effect"],
     [["--prompt", "a", "--tokenizer", "nowhere"], "FILE_NOT_FOUND", "nowhere"],
+    [["--prompt", "a", "--tokenizer", `${dynamo}/x`], "FILE_NOT_FOUND", "none at this path"],
     [["--chat"], "CHAT_TEMPLATE_MISSING", "the model has no chat template"],
   ])("refuses %j", (args, code, what) => {
     const { status, stdout, stderr } = generate([dynamo, ...args]);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile } from "../../compiler/compile/compile.ts";
@@ -25,6 +25,7 @@ beforeAll(async () => {
   cpSync(path.join(peft, "saved-modules"), path.join(adapters, "trains-the-base"), { recursive: true });
   writeFileSync(path.join(adapters, "README.md"), "adapters");
   writeFileSync(path.join(adapters, "notes.txt"), "not an adapter");
+  symlinkSync("circle", path.join(adapters, "circle"));
 });
 
 afterEach(() => {
@@ -173,6 +174,8 @@ describe("tfc serve", () => {
   it.each([
     ["no model", ["nowhere.onnx"], "FILE_NOT_FOUND"],
     ["no folder of adapters", [withInputs, "--adapters", "nowhere"], "SERVE_ADAPTERS"],
+    ["a path through a file", [withInputs, "--adapters", path.join(script, "a")], "SERVE_ADAPTERS"],
+    ["a file as the folder", [withInputs, "--adapters", script], "SERVE_ADAPTERS"],
     ["a folder without adapters", [withInputs, "--adapters", path.join(sample, "dynamo")], "SERVE_ADAPTERS"],
     [
       "adapters for a graph that takes none",

@@ -214,6 +214,20 @@ describe("what genai cannot run is refused", () => {
     expect(message).toContain(`error PACKAGE_REFUSED: onnxruntime-genai cannot run this graph: ${why}`);
   });
 
+  it("a graph that generates by itself", async () => {
+    const model = await compiled(graphOf("dynamo"), "--no-adapters", "--decode-loop");
+    const args = ["--genai", path.join(root, "none"), "--tokenizer", austen];
+    const message = await refused(root, "package", model, ...args);
+    expect(message).toContain("onnxruntime-genai cannot run this graph: it generates by itself");
+    expect(message).toContain("compile the base model without --decode-loop");
+  });
+
+  it("a tokenizer's path through a file", async () => {
+    const args = ["--genai", path.join(root, "none"), "--tokenizer", `${graphOf("dynamo")}/x`];
+    const message = await refused(root, "package", graphOf("dynamo"), ...args);
+    expect(message).toContain("error FILE_NOT_FOUND");
+  });
+
   it("where nothing says how long a text may be", async () => {
     const args = ["package", sample("families/llama2-dynamo"), "--genai", path.join(root, "none")];
     const message = await refused(root, ...args);

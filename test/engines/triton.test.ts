@@ -324,6 +324,18 @@ describe("bad input", () => {
     expect(await refused(root, "package", graphOf("dynamo"), ...flags)).toContain(text);
     expect(existsSync("x")).toBe(false);
   });
+
+  it.each([
+    ["a file as the repository", [graphOf("dynamo"), "--triton", graphOf("dynamo")], "FILE_NOT_WRITABLE"],
+    [
+      "a repository in a file",
+      [graphOf("dynamo"), "--triton", `${graphOf("dynamo")}/x`],
+      "FILE_NOT_WRITABLE",
+    ],
+    ["a model in a file", [`${graphOf("dynamo")}/x`, "--triton", "x"], "FILE_NOT_FOUND"],
+  ])("is refused: %s", async (_, args, code) => {
+    expect(await refused(root, "package", ...args)).toContain(`error ${code}: `);
+  });
 });
 
 it("the schema has every field that the test's configurations use, under its number", () => {

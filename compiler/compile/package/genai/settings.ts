@@ -1,9 +1,10 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { foldersOf } from "../../../../runtime/generate/folders.ts";
 import { isObject, readJson, type Json } from "../../../../runtime/generate/json-file.ts";
 import { readModelConfig, type ModelConfig } from "../../../../runtime/generate/model-config.ts";
 import { inputError } from "../../../diagnostics/error.ts";
+import { lookAt } from "../../../onnx/open-failure.ts";
 
 /** What a model's own files say of it, for what its graph does not say; null where no file does. */
 export interface ModelSettings extends ModelConfig {
@@ -62,8 +63,8 @@ export function readSettings(folders: readonly string[]): ModelSettings {
  */
 export function settingsFolders(graph: string, given?: string): readonly string[] {
   if (given === undefined) return foldersOf(graph);
-  const stat = statSync(given, { throwIfNoEntry: false });
-  if (stat === undefined) throw inputError("FILE_NOT_FOUND", { file: given }, { file: given });
+  const stat = lookAt(given);
+  if (stat === null) throw inputError("FILE_NOT_FOUND", { file: given }, { file: given });
   return [stat.isDirectory() ? given : dirname(given)];
 }
 

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Diagnostic } from "../../../diagnostics/diagnostic.ts";
 import { inputError } from "../../../diagnostics/error.ts";
 import type { Sink } from "../../../diagnostics/sink.ts";
+import { lookAt } from "../../../onnx/open-failure.ts";
 import { OutputFiles, type Progress } from "../../../onnx/output.ts";
 import { checkUnchanged } from "../../../onnx/stamp.ts";
 import { LOWERED_KEY } from "../../../ops/providers.ts";
@@ -236,7 +237,7 @@ function loweredFor({ model }: PackagedModel): TritonDevice | null {
 
 /** The versions of a model that lie in its folder: numbers that do not begin with 0. */
 function versionsIn(folder: string): number[] {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  if (lookAt(folder)?.isDirectory() !== true) return [];
   const entries = readdirSync(folder, { withFileTypes: true });
   return entries
     .filter((entry) => entry.isDirectory() && /^[1-9]\d*$/.test(entry.name))
