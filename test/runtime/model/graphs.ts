@@ -2,7 +2,8 @@ import path from "node:path";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { tinyDecoder, writeModel } from "../../support/tiny-decoder.ts";
 
-const samples = path.resolve(import.meta.dirname, "../../../samples/models");
+/** The folder of sample models. */
+export const samples = path.resolve(import.meta.dirname, "../../../samples/models");
 const base = path.join(samples, "austen-llama/dynamo/model.onnx");
 const sample = (name: string) => (): Promise<string> =>
   Promise.resolve(path.join(samples, name, "model.onnx"));
@@ -10,7 +11,8 @@ const sample = (name: string) => (): Promise<string> =>
 /** Writes a graph into a folder, where it is none of the samples'; its path. */
 type Make = (folder: string) => Promise<string>;
 
-const compiled =
+/** A graph that is compiled from another. */
+export const compiled =
   (input: string, options: Partial<Parameters<typeof compile>[0]>): Make =>
   async (folder) => {
     const output = path.join(folder, "model.onnx");
