@@ -17,6 +17,7 @@ const MOST_LOGPROBS = 20;
  * @throws TfcError GENERATE_OPTION
  */
 export function checkRequest(request: GenerateRequest): void {
+  if (!isObject(request)) throw refused("the request", "an object with a prompt or messages", request);
   const strange = Object.keys(request).find((name) => !NAMES.some((known) => known === name));
   if (strange !== undefined) throw refused(strange, `one of ${NAMES.join(", ")}`, strange);
   checkPrompt(request);

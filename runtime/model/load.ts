@@ -1,13 +1,14 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { AdapterStore } from "../adapters/store.ts";
 import { EngineThread } from "../engine/client.ts";
-import { checkCount } from "../generate/options.ts";
+import { refused } from "../generate/options.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Tokenizer } from "../generate/tokenizer.ts";
 import type { Port } from "../session/tensor.ts";
 import type { Provider } from "../session/devices.ts";
 import { Answer } from "./answer.ts";
 import { locateModel } from "./locate.ts";
+import { checkModelOptions } from "./options.ts";
 import { respond } from "./respond.ts";
 import type { GenerateRequest, Generation, Model, ModelOptions, Result } from "./types.ts";
 
@@ -20,8 +21,9 @@ const MAX_BATCH = 8;
  * it keeps running only while an answer is under way.
  *
  * @param where an .onnx file, or a folder with one: of onnxruntime-genai, or with a model.onnx.
- * @throws TfcError FILE_NOT_FOUND, MODEL_FOLDER, MODEL_CONFIG, TOKENIZER_INVALID, TOKENIZER_VOCABULARY; GENERATE_OPTION for an option out of
- *   range; GENERATE_UNSUPPORTED for a graph that is no decoder's; RUNTIME_MISSING, RUNTIME_PROVIDER, RUNTIME_FAILED
+ * @throws TfcError FILE_*, EXTERNAL_*, MODEL_FOLDER, MODEL_CONFIG, TOKENIZER_INVALID, TOKENIZER_VOCABULARY;
+ *   GENERATE_OPTION for an option that there is not, or a value that it cannot have; GENERATE_UNSUPPORTED for a graph
+ *   that is no decoder's; RUNTIME_MISSING, RUNTIME_PROVIDER, RUNTIME_FAILED
  * @example
  * ```ts
  * const model = await loadModel("smollm2");
@@ -30,10 +32,8 @@ const MAX_BATCH = 8;
  * ```
  */
 export async function loadModel(where: string, options: ModelOptions = {}): Promise<Model> {
+  checkModelOptions(where, options);
   const { device = "auto", threads, maxBatch = MAX_BATCH, maxQueue = Infinity } = options;
-  checkCount("maxBatch", maxBatch, 1);
-  if (maxQueue !== Infinity) checkCount("maxQueue", maxQueue, 0);
-  if (threads !== undefined) checkCount("threads", threads, 1);
   const place = locateModel(where);
   const { file } = place;
   const text = loadModelText(place, options.tokenizer);
@@ -110,6 +110,8 @@ class LoadedModel implements Model {
   }
 
   async generateAll(requests: readonly GenerateRequest[]): Promise<readonly Result[]> {
+    const given: unknown = requests;
+    if (!Array.isArray(given)) throw refused("the list of requests", "a list", given);
     const answers = requests.map((request) => this.generate(request));
     try {
       return await Promise.all(answers.map((answer) => answer.result()));

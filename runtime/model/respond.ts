@@ -21,8 +21,8 @@ export interface Responder {
  * @throws TfcError for a request that cannot be answered; the signal's reason
  */
 export async function respond(from: Responder, request: GenerateRequest, answer: Answer): Promise<void> {
-  const { signal } = request;
   checkRequest(request);
+  const { signal } = request;
   signal?.throwIfAborted();
   const prompt = await encoded(from.text, request, answer);
   // Made before an adapter is leased: it may be refused.

@@ -4,8 +4,10 @@ import { inputError, type TfcError } from "../../compiler/diagnostics/error.ts";
 import { installedBinding } from "./binding.ts";
 import { loadOrt, ortMessage } from "./ort.ts";
 
+/** The places where tfc runs graphs. */
+export const PROVIDERS = ["cpu", "cuda"] as const;
 /** Where tfc runs graphs. */
-export type Provider = "cpu" | "cuda";
+export type Provider = (typeof PROVIDERS)[number];
 
 /** An execution provider of the installed onnxruntime-node. */
 export interface Device {

@@ -2,7 +2,8 @@ import type { InferenceSession, OnnxValue, Tensor } from "onnxruntime-node";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { FileSource } from "../../compiler/onnx/source.ts";
 import { memberIdsCheck } from "../adapters/member-ids.ts";
-import { cudaObstacle, providerError, type Provider } from "./devices.ts";
+import { cudaObstacle, PROVIDERS, providerError, type Provider } from "./devices.ts";
+import { modelRefused } from "./model-refused.ts";
 import { tensorsOf, type Feeds } from "./given.ts";
 import { requiredInputs } from "./optional-inputs.ts";
 import { loadOrt, ortMessage, runtimeFailed, type Ort } from "./ort.ts";
@@ -41,10 +42,13 @@ export interface Session {
 /**
  * Loads an ONNX model.
  *
- * @throws TfcError FILE_NOT_FOUND, FILE_IS_LFS_POINTER; RUNTIME_MISSING without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked
- *   for and does not start; RUNTIME_FAILED when onnxruntime refuses the model.
+ * @throws TfcError FILE_* and EXTERNAL_* for files that are missing or broken, the model's or its weights'; RUNTIME_MISSING
+ *   without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked for and does not start; RUNTIME_FAILED when
+ *   onnxruntime refuses the model for another reason; OPTION_UNKNOWN_VALUE.
  */
 export async function openSession(file: string, options: SessionOptions = {}): Promise<Session> {
+  checkWord("provider", options.provider, ["auto", ...PROVIDERS]);
+  checkWord("optimizations", options.optimizations, ["off", "all"]);
   // What cannot be a model is told better than by what onnxruntime says of it.
   new FileSource(file).close();
   const ort = await loadOrt();
@@ -55,6 +59,12 @@ export async function openSession(file: string, options: SessionOptions = {}): P
     return onCuda ?? create(ort, file, "cpu", options);
   }
   return create(ort, file, provider, options);
+}
+
+/** Of a word that nobody knows the first that comes would be taken. @throws TfcError OPTION_UNKNOWN_VALUE */
+function checkWord(option: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value === undefined || allowed.includes(value)) return;
+  throw inputError("OPTION_UNKNOWN_VALUE", {}, { option, value: value, allowed });
 }
 
 async function create(ort: Ort, file: string, provider: Provider, options: SessionOptions): Promise<Session> {
@@ -74,7 +84,7 @@ async function create(ort: Ort, file: string, provider: Provider, options: Sessi
     });
   } catch (cause) {
     if (isProviderFailure(cause)) throw providerError(provider, cause);
-    throw runtimeFailed(file, cause, options.optimizations);
+    throw modelRefused(file, cause, options.optimizations);
   }
   const defaults = required?.defaults ?? new Map<string, HostTensor>();
   return opened({ ort, session, file, provider, defaults, optimizations: options.optimizations ?? "all" });

@@ -1,10 +1,9 @@
-import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { cudaObstacle, devices } from "../../../runtime/session/devices.ts";
 import { ortMessage } from "../../../runtime/session/ort.ts";
 import { openSession } from "../../../runtime/session/session.ts";
 import { tensorFrom, type HostTensor } from "../../../runtime/session/tensor.ts";
-import { BFLOAT, graphFile, HALF, INT64, scaled, temporary } from "../graphs.ts";
+import { BFLOAT, FLOAT, graphFile, HALF, INT64, scaled, temporary } from "../graphs.ts";
 
 describe("openSession", () => {
   it("tells names, types and dims of inputs and outputs", async () => {
@@ -57,11 +56,21 @@ describe("openSession", () => {
   });
 
   it("says what onnxruntime found wrong with a model", async () => {
-    const file = temporary("garbage.onnx");
-    writeFileSync(file, "hello there");
+    const file = graphFile("no-such-op.onnx", {
+      inputs: { x: [FLOAT, [1]] },
+      outputs: { y: [FLOAT, [1]] },
+      nodes: [{ op: "NoSuchOp", in: ["x"], out: ["y"] }],
+    });
     await expect(openSession(file)).rejects.toMatchObject({
       code: "RUNTIME_FAILED",
-      diagnostics: [{ place: { file }, found: "Protobuf parsing failed." }],
+      diagnostics: [{ place: { file }, found: expect.stringContaining("NoSuchOp") }],
+    });
+  });
+
+  it.each(["provider", "optimizations"])("takes no word for %s that it does not know", async (option) => {
+    await expect(openSession(scaled("words.onnx", 2), { [option]: "gpu" })).rejects.toMatchObject({
+      code: "OPTION_UNKNOWN_VALUE",
+      diagnostics: [{ found: '"gpu"' }],
     });
   });
 
