@@ -259,6 +259,19 @@ describe("what genai cannot run is refused", () => {
     const args = ["--genai", path.join(root, "none"), "--tokenizer", austen, "--max-length", "64"];
     expect(await refused(root, "package", model, ...args)).toContain("at most 32");
   });
+
+  it.each([
+    ["the model's configuration says", graphOf("dynamo"), austen, "at most 512, the model's context"],
+    [
+      "tables of rotary embeddings have rows",
+      sample("families/llama2-genai-fp32"),
+      sample("families/llama2-genai-fp32"),
+      "at most 64, the positions of the graph's rotary embeddings",
+    ],
+  ])("more tokens than %s", async (_, model, tokenizer, bound) => {
+    const args = ["--genai", path.join(root, "none"), "--tokenizer", tokenizer, "--max-length", "513"];
+    expect(await refused(root, "package", model, ...args)).toContain(bound);
+  });
 });
 
 it("what is missing is told of: a tokenizer, and the end of a text", async () => {

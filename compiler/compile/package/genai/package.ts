@@ -110,17 +110,19 @@ function contextOf(
   settings: ModelSettings,
   asked: number | undefined,
 ): number {
-  if (asked !== undefined && sharedLength !== null && asked > sharedLength)
-    throw inputError(
-      "OPTION_OUT_OF_RANGE",
-      {},
-      {
-        option: "maxLength",
-        wanted: `at most ${sharedLength}, the positions of the graph's caches`,
-        found: String(asked),
-      },
-    );
-  const known = asked ?? sharedLength ?? contextOfTables(view)?.length ?? settings.contextLength;
+  const bounds = [
+    [sharedLength, "the positions of the graph's caches"],
+    [contextOfTables(view)?.length ?? null, "the positions of the graph's rotary embeddings"],
+    [settings.contextLength, "the model's context"],
+  ] as const;
+  for (const [length, what] of bounds)
+    if (asked !== undefined && length !== null && asked > length)
+      throw inputError(
+        "OPTION_OUT_OF_RANGE",
+        {},
+        { option: "maxLength", wanted: `at most ${length}, ${what}`, found: String(asked) },
+      );
+  const known = asked ?? bounds.find(([length]) => length !== null)?.[0] ?? null;
   if (known === null)
     throw inputError(
       "PACKAGE_SETTING_UNKNOWN",
