@@ -1,4 +1,5 @@
 import { parentPort, workerData } from "node:worker_threads";
+import { TfcError } from "../../compiler/diagnostics/error.ts";
 import { openSession, type Session } from "../session/session.ts";
 import { sentError } from "../threads/errors.ts";
 import { tensorsIn } from "../threads/parcel.ts";
@@ -48,7 +49,8 @@ async function start({
     return engine;
   } catch (error) {
     await session.close();
-    throw error;
+    // Until here all is about this graph: the message says which it is.
+    throw error instanceof TfcError ? error.in(file) : error;
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { loadModel } from "../../../runtime/model/load.ts";
 import type { GenerateRequest, Model, ModelOptions } from "../../../runtime/model/types.ts";
+import { FLOAT, graphFile } from "../graphs.ts";
 
 const MODEL = "samples/models/austen-llama/torchscript/model.onnx";
 
@@ -31,6 +32,18 @@ describe("what a model is loaded with", () => {
       code: "GENERATE_OPTION",
       diagnostics: [{ what: "the model is not valid" }],
     });
+  });
+});
+
+it("says which graph it is that is no decoder's", async () => {
+  const file = graphFile("no-decoder.onnx", {
+    inputs: { x: [FLOAT, [1, 3]] },
+    outputs: { y: [FLOAT, [1, 3]] },
+    nodes: [{ op: "Relu", in: ["x"], out: ["y"] }],
+  });
+  await expect(loadModel(file)).rejects.toMatchObject({
+    code: "GENERATE_UNSUPPORTED",
+    diagnostics: [{ place: { file, name: "x" } }],
   });
 });
 
