@@ -1,3 +1,5 @@
+// Users of the types may not have the library of `using` in their configuration.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { AdapterLease } from "../engine/adapters.ts";
 import type { Tensors } from "../session/tensor.ts";
 

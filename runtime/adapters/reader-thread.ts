@@ -1,6 +1,7 @@
 import { parentPort } from "node:worker_threads";
 import { sentError } from "../threads/errors.ts";
 import { parcelOf } from "../threads/parcel.ts";
+import { portOf } from "../threads/port.ts";
 import type { ReadAnswer, ReadMessage } from "./reader.ts";
 import { readFor } from "./read.ts";
 
@@ -10,7 +11,7 @@ import { readFor } from "./read.ts";
  */
 parentPort?.on("message", ({ id, request }: ReadMessage) => {
   const answer = answerTo(id, request);
-  parentPort?.postMessage(answer, "read" in answer ? [answer.read.parcel] : []);
+  parentPort?.postMessage(answer, "read" in answer ? [portOf(answer.read.parcel)] : []);
 });
 
 function answerTo(id: number, request: ReadMessage["request"]): ReadAnswer {

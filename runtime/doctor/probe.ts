@@ -36,7 +36,7 @@ const tell = (result) => process.stdout.write("\\n" + JSON.stringify(result) + "
  * @param provider by onnxruntime's name: "cpu", "cuda", "webgpu"
  */
 export function probeProvider(folder: string, provider: string): Probe {
-  const args = ["-e", PROGRAM, folder, provider, PROBE.toString("base64")];
+  const args = ["-e", PROGRAM, folder, provider, Buffer.from(PROBE).toString("base64")];
   const { stdout, status, failure } = ask(process.execPath, args, { patience: PATIENCE });
   const line = stdout.split("\n").findLast((one) => one.startsWith("{"));
   if (line !== undefined) {

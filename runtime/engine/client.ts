@@ -4,6 +4,7 @@ import type { Provider } from "../session/devices.ts";
 import type { Port } from "../session/tensor.ts";
 import { receivedError } from "../threads/errors.ts";
 import type { Parcel } from "../threads/parcel.ts";
+import { portOf } from "../threads/port.ts";
 import { startThread } from "../threads/start.ts";
 import type { AdapterHost } from "./adapters.ts";
 import { BusyFlag, waitAtExit } from "./busy.ts";
@@ -121,7 +122,7 @@ export class EngineThread implements AdapterHost {
 
   put(adapter: number, parcel: Parcel): void {
     if (this.#ended !== null) throw this.#ended;
-    this.#worker.postMessage({ type: "put", adapter, parcel } satisfies Command, [parcel]);
+    this.#worker.postMessage({ type: "put", adapter, parcel } satisfies Command, [portOf(parcel)]);
   }
 
   drop(adapter: number): void {

@@ -4,7 +4,7 @@ import type { Server } from "./serve.ts";
 
 export type { ServeOptions } from "./options.ts";
 export type { Server } from "./serve.ts";
-export type { Access, Work } from "./visit.ts";
+export type { Access, Work } from "./access.ts";
 
 /**
  * Serves a model and its adapters as OpenAI's API: `/v1/models`, `/v1/chat/completions`, `/v1/completions`, and

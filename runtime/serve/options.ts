@@ -1,5 +1,5 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
-import type { Access } from "./visit.ts";
+import type { Access } from "./access.ts";
 
 /** How to serve a model. */
 export interface ServeOptions {

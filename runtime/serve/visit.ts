@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import type { Access, Work } from "./access.ts";
 import { Failure, late } from "./failure.ts";
 
 /** The reason of a signal whose client has gone. */
@@ -10,30 +11,6 @@ export const GONE = new Failure(499, "The client closed the connection.", {
 
 /** Milliseconds that an answer which is too late has to reach its client. */
 const PARTING = 1000;
-
-/** What an answer was made of. */
-export interface Work {
-  /** Name of the model. */
-  readonly model?: string;
-  /** Tokens of the prompts. */
-  readonly prompt?: number;
-  /** Tokens of the answers. */
-  readonly new?: number;
-}
-
-/** A request that has ended, for a log. */
-export interface Access extends Work {
-  readonly method: string;
-  /** Without its query. */
-  readonly path: string;
-  /** Address of the client. */
-  readonly from: string;
-  /** Status sent; 499 where the client went before its answer was complete. */
-  readonly status: number;
-  readonly milliseconds: number;
-  /** What went wrong, where the client was told no more than that something did, or after its answer had begun. */
-  readonly error?: unknown;
-}
 
 /**
  * One request, from its headers to the last byte of its answer. It ends when the connection has taken the answer or is

@@ -2,7 +2,8 @@ import type { ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { TfcError } from "../../compiler/diagnostics/error.ts";
 import type { Failure } from "./failure.ts";
-import { Visit, type Access } from "./visit.ts";
+import type { Access } from "./access.ts";
+import { Visit } from "./visit.ts";
 
 /** The requests that a server has under way. */
 export class Visits {

@@ -23,7 +23,7 @@ export interface Device {
 export const CUDA_LIBRARIES = ["libonnxruntime_providers_cuda.so", "libonnxruntime_providers_shared.so"];
 
 /** A model of one Identity over float[1], the least that shows whether a provider starts. */
-export const PROBE = Buffer.from(
+export const PROBE: Uint8Array = Buffer.from(
   "CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEA0=",
   "base64",
 );

@@ -1,12 +1,16 @@
-import { MessageChannel, receiveMessageOnPort, type MessagePort } from "node:worker_threads";
+import { MessageChannel, receiveMessageOnPort } from "node:worker_threads";
 import type { Tensors } from "../session/tensor.ts";
+import { portOf } from "./port.ts";
 
 /**
  * Tensors on their way between threads. A parcel goes from one thread to the next, in the list of what is transferred,
  * and nothing but its address does: the tensors become part of a thread's memory where the parcel is opened, and only
  * that thread's garbage collector has to do with them. It is opened or given up once.
  */
-export type Parcel = MessagePort;
+export interface Parcel {
+  /** Gives up what is in it. */
+  close(): void;
+}
 
 /** Makes a parcel of tensors; their memory goes into it, and the arrays that were given are empty afterwards. */
 export function parcelOf(tensors: Tensors): Parcel {
@@ -19,7 +23,7 @@ export function parcelOf(tensors: Tensors): Parcel {
 
 /** Opens a parcel. @throws Error for one that was opened before */
 export function tensorsIn(parcel: Parcel): Tensors {
-  const received = receiveMessageOnPort(parcel) as { readonly message: Tensors } | undefined;
+  const received = receiveMessageOnPort(portOf(parcel)) as { readonly message: Tensors } | undefined;
   parcel.close();
   if (received === undefined) throw new Error("a parcel without tensors");
   return received.message;
