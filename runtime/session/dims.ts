@@ -57,12 +57,15 @@ export function axisOfRole(role: Role, axis: number, rank: number): Axis | undef
 /**
  * The sizes of an input in a case. Static dims stay; a symbol is read by its name, or as a sum of names and
  * numbers ("past_sequence_length + 1"); where the name says nothing, by what the input's role has at that axis;
- * and everything else counts the sequence.
+ * and everything else counts the sequence. A mask's last axis counts the cache too.
  */
 export function resolveDims(port: Port, sizes: Case): number[] {
   const role = roleOf(port);
   return port.dims.map((dim, axis) => {
     if (typeof dim === "number") return dim;
+    // Of two graphs merged into one the half without a cache may have named it: then the sequence is all there is.
+    const isWholeMask = role === "mask" && axis === port.dims.length - 1 && axisOfSymbol(dim) === "sequence";
+    if (isWholeMask && isName(dim)) return sizeOfAxis("total", sizes);
     const parts = dim.split("+").map((part) => partSize(part.trim(), sizes));
     if (parts.every((part) => part !== undefined)) return parts.reduce((sum, part) => sum + part, 0);
     return sizeOfAxis(axisOfRole(role, axis, port.dims.length) ?? "sequence", sizes);
@@ -76,9 +79,13 @@ export function withSizes(inputs: readonly Port[], symbols: ReadonlyMap<string, 
   return inputs.map((port) => ({ ...port, dims: port.dims.map(size) }));
 }
 
+function isName(part: string): boolean {
+  return /^[\w.]+$/.test(part);
+}
+
 function partSize(part: string, sizes: Case): number | undefined {
   if (/^\d+$/.test(part)) return Number(part);
   // A product or a call is not a sum of sizes.
-  const axis = /^[\w.]+$/.test(part) ? axisOfSymbol(part) : undefined;
+  const axis = isName(part) ? axisOfSymbol(part) : undefined;
   return axis === undefined ? undefined : sizeOfAxis(axis, sizes);
 }

@@ -49,6 +49,8 @@ describe("dims", () => {
     [port("x", "float", "past_sequence_length + 1", "past + sequence"), [8, 12]],
     [port("x", "float", "anything"), [5]],
     [port("attention_mask", "int64", "s0", "s77"), [2, 12]],
+    [port("attention_mask", "int64", "batch_size", "sequence_length"), [2, 12]],
+    [port("attention_mask", "float", "b", 1, "sequence_length", "past + sequence"), [2, 1, 5, 12]],
     [port("input_ids", "int64", "", ""), [2, 5]],
     [port("past_key_values.0.key", "float", "s0", 2, "s1", 64), [2, 2, 7, 64]],
     [port("past_0", "float", 2, "s0", 4, "s1", 64), [2, 2, 4, 7, 64]],
