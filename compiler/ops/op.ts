@@ -73,6 +73,8 @@ export interface AttentionOp {
   readonly value: number;
   /** Whether the first operand holds queries, keys and values one after another where there are no keys. */
   readonly packs: boolean;
+  /** Whether each token then has the features of its query, key and value behind each other: one product gives them. */
+  readonly packsFeatures: boolean;
   /** Attributes with the numbers of heads; of keys and values the first that is there. */
   readonly heads: { readonly query: string; readonly keyValue: readonly string[] } | null;
   readonly cache: {

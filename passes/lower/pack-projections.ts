@@ -171,15 +171,9 @@ function weightsOf({ operands: [weight] }: Packing): readonly Weight[] {
   return weight?.weights ?? [];
 }
 
-/** Attention ops that take q, k and v behind each other in their first operand. */
-const takers: ReadonlySet<string> = new Set([
-  "com.microsoft::GroupQueryAttention",
-  "com.microsoft::PagedAttention",
-]);
-
 /** The op that takes the product whole: the results of the projections go nowhere else. */
 function takerOf(block: Attention | Mlp, linears: readonly Linear[]): Packing["taker"] {
-  if (block.kind === "mlp" || block.anchor.op === null || !takers.has(block.anchor.node.op)) return null;
+  if (block.kind === "mlp" || block.anchor.op?.packsFeatures !== true) return null;
   const { node, op } = block.anchor;
   const indices = [op.query, op.key, op.value];
   const isWhole = linears.every(

@@ -90,7 +90,7 @@ describe("tfc bench", () => {
       /^ +prompt of 6 +first token +4 new tokens\nthe model +[\d.]+ tokens\/s +[\d.]+ ms +/,
     );
     expect(stdout).toMatch(/^on +cpu, 1 threads?$/m);
-    expect(stdout).toMatch(/^memory +[\d.]+ MB at most$/m);
+    expect(stdout).toMatch(/^memory +[\d.]+ [MG]B at most$/m);
   });
 
   it("refuses sizes that nothing can be measured with, and files that are no models", async () => {

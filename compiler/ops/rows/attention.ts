@@ -6,6 +6,7 @@ const plain: AttentionOp = {
   key: 1,
   value: 2,
   packs: false,
+  packsFeatures: false,
   heads: { query: "num_heads", keyValue: ["kv_num_heads", "num_kv_heads"] },
   cache: null,
   mask: { operand: null, causal: null, lengths: null, window: null },
@@ -41,6 +42,7 @@ export const attentionRows: readonly Row[] = [
   // (q, k, v, past_key, past_value, seqlens_k, total, cos, sin, positions, bias, sink)
   attention("com.microsoft::GroupQueryAttention", {
     packs: true,
+    packsFeatures: true,
     cache: cached,
     mask: { ...always, lengths: 5 },
     sinks: 11,
@@ -85,6 +87,7 @@ export const attentionRows: readonly Row[] = [
   // (q, k, v, key_cache, value_cache, cumulative_lengths, past_lengths, block_table, cos, sin, slots, sinks)
   attention("com.microsoft::PagedAttention", {
     ...paged,
+    packsFeatures: true,
     sinks: 11,
     rotary: { attribute: "do_rotary", cos: 8, sin: 9 },
   }),
