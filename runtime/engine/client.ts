@@ -47,6 +47,8 @@ export class EngineThread implements AdapterHost {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #next = 0;
+  /** What is not sent yet, in order. */
+  #outbox: Command[] = [];
   /** Why nothing more can be asked for. */
   #ended: TfcError | null = null;
   #closing: Promise<void> | undefined;
@@ -122,7 +124,7 @@ export class EngineThread implements AdapterHost {
 
   put(adapter: number, parcel: Parcel): void {
     if (this.#ended !== null) throw this.#ended;
-    this.#worker.postMessage({ type: "put", adapter, parcel } satisfies Command, [portOf(parcel)]);
+    this.#send({ type: "put", adapter, parcel });
   }
 
   drop(adapter: number): void {
@@ -147,8 +149,16 @@ export class EngineThread implements AdapterHost {
     await exit;
   }
 
+  /** Sends a command with all others of this turn, so that requests which are made together become one batch. */
   #send(command: Command): void {
-    this.#worker.postMessage(command);
+    this.#outbox.push(command);
+    if (this.#outbox.length > 1) return;
+    // In a promise's turn this is when all promises that are settled have had theirs.
+    process.nextTick(() => {
+      const parcels = this.#outbox.flatMap((one) => (one.type === "put" ? [portOf(one.parcel)] : []));
+      this.#worker.postMessage(this.#outbox, parcels);
+      this.#outbox = [];
+    });
   }
 
   #hear(event: Event): void {

@@ -89,8 +89,8 @@ const { options, busy: memory } = workerData as ThreadData;
 const busy = new BusyFlag(memory);
 try {
   const engine = await start(options);
-  parentPort?.on("message", (command: Command) => {
-    obey(engine, command);
+  parentPort?.on("message", (commands: readonly Command[]) => {
+    for (const command of commands) obey(engine, command);
   });
 } catch (error) {
   tell({ type: "failed", error: sentError(failureOf(options.file, error)) });

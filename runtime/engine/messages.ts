@@ -55,7 +55,7 @@ export interface Spent {
   readonly decode: number;
 }
 
-/** What is told to an engine. */
+/** What is told to an engine, in lists. */
 export type Command =
   | { readonly type: "request"; readonly request: EngineRequest }
   | { readonly type: "abort"; readonly id: number }
