@@ -82,7 +82,7 @@ export class EngineThread implements AdapterHost {
    */
   static async start(
     options: EngineOptions,
-    begin: (workerData: ThreadData) => Worker = (workerData) => startThread("engine-thread", { workerData }),
+    begin: (workerData: ThreadData) => Worker = startEngine,
   ): Promise<EngineThread> {
     const busy = new BusyFlag();
     const worker = begin({ options, busy: busy.memory });
@@ -198,6 +198,14 @@ export class EngineThread implements AdapterHost {
     this.#pending.clear();
     for (const { listener } of all) listener.error(this.#ended);
   }
+}
+
+/**
+ * Starts the thread. What it makes in JavaScript lives for one step and is small, and arrays of results are freed when
+ * their objects are: with room for many steps' objects, the memory of many steps' results would wait there as well.
+ */
+function startEngine(workerData: ThreadData): Worker {
+  return startThread("engine-thread", { workerData, resourceLimits: { maxYoungGenerationSizeMb: 2 } });
 }
 
 function firstEvent(worker: Worker, file: string): Promise<Event> {
