@@ -15,7 +15,10 @@ const PACKAGE = "@tokenformer/tfc";
  *
  * @throws Error where the package's own folder is nowhere to be found
  */
-export function startThread(name: ThreadName, options: Pick<WorkerOptions, "workerData" | "resourceLimits"> = {}): Worker {
+export function startThread(
+  name: ThreadName,
+  options: Pick<WorkerOptions, "workerData" | "resourceLimits"> = {},
+): Worker {
   const script = path.join(packageFolder(), "dist", "cli", `${name}.js`);
   // Flags of the caller are about the caller's script: --input-type, for one, makes every thread with a file fail.
   return new Worker(script, { ...options, execArgv: [] });
