@@ -1,5 +1,6 @@
 import type { AdapterFeeds, Group } from "./group.ts";
-import type { HeldAdapter, Row } from "./row.ts";
+import type { HeldAdapter } from "./held.ts";
+import type { Row } from "./row.ts";
 
 /** Rows that run together, with what the graph keeps of them; both have one order. */
 export class Batch {

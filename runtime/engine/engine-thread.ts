@@ -74,10 +74,10 @@ function obey(engine: Engine | LoopEngine, command: Command): void {
       engine.abort(command.id);
       break;
     case "put":
-      engine.put(command.adapter, tensorsIn(command.parcel));
+      engine.adapters.put(command.adapter, tensorsIn(command.parcel));
       break;
     case "drop":
-      engine.drop(command.adapter);
+      engine.adapters.drop(command.adapter);
       break;
     case "close":
       // Nothing is left to wait for, and the thread ends.

@@ -6,12 +6,13 @@ import { DenseLayout } from "./dense.ts";
 import { failureOf } from "./failure.ts";
 import type { DecoderGraph } from "./graph.ts";
 import type { Layout } from "./group.ts";
+import { HeldAdapters } from "./held.ts";
 import { checkRequest } from "./limits.ts";
 import type { EngineRequest, EngineToken, Event } from "./messages.ts";
 import { PagedLayout } from "./paged.ts";
 import { PlainLayout } from "./plain.ts";
 import { nextPrompts } from "./prompts.ts";
-import { Row, type HeldAdapter } from "./row.ts";
+import { Row } from "./row.ts";
 
 /** Tokens of a prompt that are fed at once while other rows wait for their next token. */
 const CHUNK = 256;
@@ -36,7 +37,7 @@ export class Engine {
   readonly #tell: (event: Event) => void;
   /** What stands for no adapter where adapters are inputs. */
   readonly #base: Tensors;
-  readonly #adapters = new Map<number, HeldAdapter>();
+  readonly adapters: HeldAdapters;
   #queue: Row[] = [];
   #batches: Batch[] = [];
   #filling: Filling | null = null;
@@ -56,13 +57,14 @@ export class Engine {
     this.#context = options.contextLength;
     this.#tell = tell;
     this.#base = noAdapter(graph.adapters);
+    this.adapters = new HeldAdapters(graph.adapters.ids !== null);
   }
 
   /** Puts a request into the queue; what becomes of it is told. */
   submit(request: EngineRequest): void {
     try {
       const most = checkRequest(this.#graph, request, this.#context);
-      const row = new Row(request, this.#adapterOf(request), most);
+      const row = new Row(request, this.adapters.of(request), most);
       if (most === 0) this.#tell({ type: "end", id: row.id, stop: "length", prefill: 0, decode: 0 });
       else this.#queue.push(row);
     } catch (cause) {
@@ -78,16 +80,6 @@ export class Engine {
     for (const row of this.#running) if (row.id === id) row.isAborted = true;
   }
 
-  /** Keeps an adapter under a number. */
-  put(adapter: number, tensors: Tensors): void {
-    this.#adapters.set(adapter, { tensors });
-  }
-
-  /** Forgets an adapter; rows that have it keep it. */
-  drop(adapter: number): void {
-    this.#adapters.delete(adapter);
-  }
-
   /** Ends all that runs, without a word to those who asked for it. */
   async close(): Promise<void> {
     this.#queue = [];
@@ -100,13 +92,6 @@ export class Engine {
     return [...this.#batches, ...(this.#filling === null ? [] : [this.#filling.batch])].flatMap(
       ({ rows }) => rows,
     );
-  }
-
-  #adapterOf({ adapter }: EngineRequest): HeldAdapter | null {
-    if (adapter === null || this.#graph.adapters.ids !== null) return null;
-    const held = this.#adapters.get(adapter);
-    if (held === undefined) throw new Error(`no adapter has the number ${adapter}`);
-    return held;
   }
 
   async #run(): Promise<void> {

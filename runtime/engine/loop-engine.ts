@@ -3,11 +3,11 @@ import { noAdapter } from "../adapters/feeds.ts";
 import { tensorFrom, type Tensors } from "../session/tensor.ts";
 import { sentError } from "../threads/errors.ts";
 import { failureOf } from "./failure.ts";
+import { HeldAdapters, type HeldAdapter } from "./held.ts";
 import { checkRequest } from "./limits.ts";
 import type { LoopGraph } from "./loop-graph.ts";
 import { runLoop, type LoopAnswer } from "./loop-run.ts";
 import type { EngineRequest, Event } from "./messages.ts";
-import type { HeldAdapter } from "./row.ts";
 
 /** A request that waits or runs. */
 interface Waiting {
@@ -28,7 +28,7 @@ export class LoopEngine {
   readonly #context: number | null;
   readonly #tell: (event: Event) => void;
   readonly #base: Tensors;
-  readonly #adapters = new Map<number, HeldAdapter>();
+  readonly adapters: HeldAdapters;
   #queue: readonly Waiting[] = [];
   /** The number of the last request. */
   #last = -1;
@@ -45,6 +45,7 @@ export class LoopEngine {
     this.#context = options.contextLength;
     this.#tell = tell;
     this.#base = noAdapter(graph.adapters);
+    this.adapters = new HeldAdapters(graph.adapters.ids !== null);
   }
 
   /** Puts a request into the queue; what becomes of it is told. */
@@ -53,7 +54,7 @@ export class LoopEngine {
     try {
       if (request.logprobs !== null) throw this.#withoutLogprobs();
       const most = checkRequest(this.#graph, request, this.#context);
-      const waiting = { request, most, adapter: this.#adapterOf(request) };
+      const waiting = { request, most, adapter: this.adapters.of(request) };
       if (most === 0) this.#tell({ type: "end", id: request.id, stop: "length", prefill: 0, decode: 0 });
       else this.#queue = [...this.#queue, waiting];
     } catch (cause) {
@@ -67,28 +68,11 @@ export class LoopEngine {
     this.#queue = this.#queue.filter(({ request }) => request.id !== id);
   }
 
-  /** Keeps an adapter under a number. */
-  put(adapter: number, tensors: Tensors): void {
-    this.#adapters.set(adapter, { tensors });
-  }
-
-  /** Forgets an adapter; requests that have it keep it. */
-  drop(adapter: number): void {
-    this.#adapters.delete(adapter);
-  }
-
   /** Ends what waits, without a word to those who asked for it, and what runs when it is done. */
   async close(): Promise<void> {
     this.#queue = [];
     if (this.#isRunning) await new Promise<void>((resolve) => (this.#closing = resolve));
     await this.#graph.session.close();
-  }
-
-  #adapterOf({ adapter }: EngineRequest): HeldAdapter | null {
-    if (adapter === null || this.#graph.adapters.ids !== null) return null;
-    const held = this.#adapters.get(adapter);
-    if (held === undefined) throw new Error(`no adapter has the number ${adapter}`);
-    return held;
   }
 
   async #run(): Promise<void> {

@@ -1,12 +1,7 @@
 import { logprobs } from "../generate/logprobs.ts";
 import { sampler, type Sampler } from "../generate/sampling.ts";
 import type { EngineRequest, EngineToken, Ending, Spent } from "./messages.ts";
-import type { Tensors } from "../session/tensor.ts";
-
-/** An adapter's tensors; rows hold on to them to their end. */
-export interface HeldAdapter {
-  readonly tensors: Tensors;
-}
+import type { HeldAdapter } from "./held.ts";
 
 /** A request on its way through the engine. */
 export class Row {

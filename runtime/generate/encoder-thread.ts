@@ -1,6 +1,6 @@
-import { parentPort, workerData } from "node:worker_threads";
-import { sentError } from "../threads/errors.ts";
-import type { EncodeAnswer, EncodeMessage } from "./encoder.ts";
+import { workerData } from "node:worker_threads";
+import { answerAll } from "../threads/answer.ts";
+import type { EncodeRequest } from "./encoder.ts";
 import type { EncoderData } from "./encode-text.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -8,16 +8,10 @@ import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 const { file } = workerData as EncoderData;
 let tokenizer: Tokenizer | undefined;
 
-parentPort?.on("message", (message: EncodeMessage) => {
-  const answer = answerTo(message);
-  parentPort?.postMessage(answer, "ids" in answer ? [answer.ids.buffer as ArrayBuffer] : []);
-});
-
-function answerTo({ id, text, special }: EncodeMessage): EncodeAnswer {
-  try {
+answerAll(
+  ({ text, special }: EncodeRequest) => {
     tokenizer ??= loadTokenizer(file);
-    return { id, ids: Float64Array.from(tokenizer.encode(text, special)) };
-  } catch (cause) {
-    return { id, error: sentError(cause) };
-  }
-}
+    return Float64Array.from(tokenizer.encode(text, special));
+  },
+  ({ buffer }) => [buffer],
+);

@@ -13,7 +13,7 @@ describe("a reader thread that ends", () => {
   ])("by %s fails all who wait, and the next read starts another", async (act, why) => {
     let started = 0;
     const answering =
-      "parentPort.on('message', ({ id }) => parentPort.postMessage({ id, read: { parcel: null, base: 'same' } }))";
+      "parentPort.on('message', ({ id }) => parentPort.postMessage({ id, result: { parcel: null, base: 'same' } }))";
     const reader = new AdapterReader(() => {
       const code = started++ === 0 ? `parentPort.on('message', () => { ${act} })` : answering;
       return new Worker(`const { parentPort } = require('node:worker_threads'); ${code}`, { eval: true });

@@ -25,7 +25,7 @@ function encoderOf(...codes: readonly string[]): {
 }
 
 const ANSWERING =
-  "parentPort.on('message', ({ id, text }) => parentPort.postMessage({ id, ids: new Float64Array([text.length]) }))";
+  "parentPort.on('message', ({ id, request }) => parentPort.postMessage({ id, result: new Float64Array([request.text.length]) }))";
 
 describe("texts that are encoded in a thread", () => {
   it.each([10, 999, 1001, 20_000, 150_000])(
