@@ -7,6 +7,7 @@ import { packagingCodes } from "./codes-packaging.ts";
 import { runningCodes } from "./codes-running.ts";
 import { servingCodes } from "./codes-serving.ts";
 import { textCodes } from "./codes-text.ts";
+import { trainingCodes } from "./codes-training.ts";
 
 export type { Severity, Text } from "./row.ts";
 
@@ -18,6 +19,7 @@ export const codes = {
   ...modelCodes,
   ...loweringCodes,
   ...loopCodes,
+  ...trainingCodes,
   ...adapterCodes,
   ...runningCodes,
   ...servingCodes,
