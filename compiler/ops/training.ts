@@ -33,7 +33,7 @@ export const trainInputs = {
   step: "step",
   /** float `[]`: what the loss is multiplied by before it is differentiated; in half precision only */
   lossScale: "loss_scale",
-  /** int64 `[]`; with dropout only */
+  /** int64 `[]`, below 0 to drop nothing; with dropout only */
   dropoutSeed: "dropout_seed",
   /** int64 `[]`: labels that count in the batches accumulated so far */
   tokensSum: "tokens_sum",
@@ -41,7 +41,7 @@ export const trainInputs = {
   update: "update",
 } as const;
 
-/** Inputs that need not be fed (none can be fed in Node, where they keep these defaults): float `[]`. */
+/** Inputs that need not be fed: float `[]`. The runtime here makes them required: Node's binding would ignore them. */
 export const trainDefaults = {
   beta1: 0.9,
   beta2: 0.999,

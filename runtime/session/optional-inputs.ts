@@ -11,6 +11,7 @@ import { emitModel } from "../../compiler/onnx/emit.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
 import { LOOP_KEY } from "../../compiler/ops/decode-loop.ts";
 import { LOGITS_KEY } from "../../compiler/ops/logits.ts";
+import { TRAIN_KEY } from "../../compiler/ops/training.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { readBytes } from "../../compiler/weights/open-file.ts";
 import {
@@ -57,7 +58,7 @@ export function requiredInputs(file: string): RequiredInputs | null {
 function hasDefaults(file: string): boolean {
   try {
     const meta = readModelMetadata(file);
-    if (meta.has(LOGITS_KEY) || meta.has(LOOP_KEY)) return true;
+    if ([LOGITS_KEY, LOOP_KEY, TRAIN_KEY].some((key) => meta.has(key))) return true;
     return describedIn(meta, ADAPTER_KEY, file)?.residence === OPTIONAL_INPUTS;
   } catch (cause) {
     if (cause instanceof TfcError) return false;
