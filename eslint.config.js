@@ -9,6 +9,7 @@ const layers = [
   "compiler/compile",
   "passes",
   "runtime",
+  "compiler/autodiff",
   "compiler/recognize",
   "compiler/weights",
   "compiler/adapters",

@@ -7,26 +7,27 @@ import type { Value } from "./value.ts";
 
 /** Writes the body of a new function. Its nodes have no names: runtimes tell them apart by the call's. */
 export class FunctionBuilder extends Builder {
-  readonly #body: Graph;
+  /** What it writes. */
+  readonly body: Graph;
 
   /** @param opset version of the default domain in the model that the function is for */
   constructor(rw: Rewriter, loc: Loc, name: string, opset: number) {
     const body = rw.graph(loc, name);
     super(rw, atEnd(body), { loc, opset, namesNodes: false });
-    this.#body = body;
+    this.body = body;
   }
 
   input(name: string): Value {
     const value = this.rewriter.value(this.loc, name);
-    this.rewriter.addInput(this.#body, value);
+    this.rewriter.addInput(this.body, value);
     return value;
   }
 
   /** The finished function. */
   finish(domain: string, name: string, outputs: readonly Value[]): Func {
     outputs.forEach((value, i) => {
-      this.rewriter.setOutput(this.#body, i, value);
+      this.rewriter.setOutput(this.body, i, value);
     });
-    return this.rewriter.func(this.loc, { domain, name }, this.#body, new Map([["", this.opset]]));
+    return this.rewriter.func(this.loc, { domain, name }, this.body, new Map([["", this.opset]]));
   }
 }

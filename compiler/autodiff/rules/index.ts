@@ -1,0 +1,14 @@
+import type { Node } from "../../ir/node.ts";
+import type { Rule, RuleRow } from "../rule.ts";
+import { arithmeticRules } from "./arithmetic.ts";
+import { constantRules } from "./constant.ts";
+
+const rows: readonly RuleRow[] = [...constantRules, ...arithmeticRules];
+
+/** The rule of every op that has one, by {@link Node.op}. */
+export const rules: ReadonlyMap<string, Rule> = new Map(rows);
+
+/** The rule of a node's op, or null. Functions are no ops: they are differentiated as what they hold. */
+export function ruleOf(node: Node): Rule | null {
+  return rules.get(node.op) ?? null;
+}
