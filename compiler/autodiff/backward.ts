@@ -72,7 +72,8 @@ class GraphBackward {
     this.#wanted = new Set(options.wanted);
     this.#functions = new FunctionGradients(model, rw, this.#flows);
     this.#tools = { model, flows: this.#flows, calls: this.#functions };
-    this.#b = new Builder(rw, atEnd(model.graph));
+    // Names of values repeat, and onnxruntime refuses nodes of one name.
+    this.#b = new Builder(rw, atEnd(model.graph), { namesNodes: false });
     this.#shapes = new Elements(this.#like).shapes;
   }
 
@@ -111,7 +112,9 @@ class GraphBackward {
     const calls = this.#nodes.filter(
       (node) => siteOf(node) !== null && this.#model.callee(node) !== undefined,
     );
-    const wide = this.#functions.keep(calls, flow, this.#shapes, (func) => keepsIn(func, memory));
+    const wide = this.#functions.keep(calls, flow, { shapes: this.#shapes, like: this.#like }, (func) =>
+      keepsIn(func, memory),
+    );
     this.#nodes = this.#nodes.map((node) => wide.get(node) ?? node);
     for (const [call, own] of wide)
       call.outputs.forEach((value, i) => {

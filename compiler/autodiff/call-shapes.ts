@@ -1,8 +1,8 @@
-import type { Model } from "../ir/model.ts";
+import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
-import type { ShapeLike, Shapes, Sizes } from "../recognize/symbolic/shapes.ts";
+import type { ShapeLike, Shapes, ShapesLike, Sizes } from "../recognize/symbolic/shapes.ts";
 
 /**
  * Learns the shapes of what calls of functions make, in the order of the nodes: a result has the shape of an operand, but
@@ -28,11 +28,7 @@ export function callShapes(
     const key = `${func.key} ${sizes.map((one) => one?.map(({ key: text }) => text).join() ?? "?").join(";")}`;
     let results = known.get(key);
     if (results === undefined) {
-      const inner = new Map<Value, ShapeLike>();
-      func.body.inputs.forEach((value, i) => {
-        const given = node.input(i);
-        if (given !== null) inner.set(value, { of: given });
-      });
+      const inner = new Map([...like, ...operandsLike(node, func)]);
       // What calls inside make is told of before what reads it.
       const within = new Elements(inner).shapes;
       callShapes(model, [...func.body.nodes], within, inner);
@@ -45,6 +41,16 @@ export function callShapes(
       like.set(value, { of, ...(result.width === null ? {} : { width: result.width }) });
     });
   }
+}
+
+/** The shapes of a function's parameters, by what a call gives for them. */
+export function operandsLike(call: Node, { body }: Func): ShapesLike {
+  const like = new Map<Value, ShapeLike>();
+  body.inputs.forEach((value, i) => {
+    const given = call.input(i);
+    if (given !== null) like.set(value, { of: given });
+  });
+  return like;
 }
 
 interface ResultLike {

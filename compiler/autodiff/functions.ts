@@ -4,9 +4,9 @@ import type { Node } from "../ir/node.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { Value } from "../ir/value.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
-import type { ShapeLike, Shapes } from "../recognize/symbolic/shapes.ts";
+import type { ShapeLike, ShapesLike, Sizes } from "../recognize/symbolic/shapes.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
-import { callShapes } from "./call-shapes.ts";
+import { callShapes, operandsLike } from "./call-shapes.ts";
 import { differentiate, type Backward, type CallRule } from "./differentiate.ts";
 import type { Flow, Flows } from "./flow.ts";
 import { Forward } from "./forward.ts";
@@ -24,6 +24,9 @@ interface GradientFunction {
   /** The operands whose gradients are its results, in order. */
   readonly operands: readonly number[];
 }
+
+/** What is known of shapes around a call. */
+type Facts = Pick<Backward, "shapes" | "like">;
 
 /** Which values of a function's body the forward keeps for the backward; others are computed again. */
 export type Keeps = (value: Value) => boolean;
@@ -59,7 +62,7 @@ export class FunctionGradients implements CallRule {
   keep(
     calls: readonly Node[],
     flow: Flow,
-    shapes: Shapes,
+    facts: Facts,
     keeps: (func: Func) => Keeps,
   ): ReadonlyMap<Node, Node> {
     const rw = this.#rw;
@@ -68,14 +71,17 @@ export class FunctionGradients implements CallRule {
       const results = call.outputs.flatMap((value, i) => (flow.values.has(value) ? [i] : []));
       const operands = indices(call, flow);
       if (results.length === 0 || operands.length === 0) continue;
-      const { sources } = this.#of(call, operands, results, shapes, keeps(func));
+      const { sources } = this.#of(call, operands, results, facts, keeps(func));
       const kept = this.#kept.get(func) ?? new Map<Value, number>();
       if (!this.#kept.has(func)) this.#results.set(func, func.body.outputs.length);
       this.#kept.set(func, kept);
       for (const source of sources) {
         if (source.kind !== "kept" || kept.has(source.value)) continue;
-        kept.set(source.value, func.body.outputs.length);
-        rw.setOutput(func.body, func.body.outputs.length, source.value);
+        const { outputs } = func.body;
+        // A result is there already.
+        const index = outputs.includes(source.value) ? outputs.indexOf(source.value) : outputs.length;
+        kept.set(source.value, index);
+        if (index === outputs.length) rw.setOutput(func.body, index, source.value);
       }
     }
     const wide = new Map<Node, Node>();
@@ -96,7 +102,7 @@ export class FunctionGradients implements CallRule {
     // What is kept is kept in calls of the main graph: a function's inner calls compute again.
     const kept = call.graph === this.#model.graph ? this.#kept.get(this.#callee(call)) : undefined;
     const keeps: Keeps = kept === undefined ? keepsNothing : (value) => kept.has(value);
-    const gradient = this.#of(call, indices(call, flow), results, task.shapes, keeps);
+    const gradient = this.#of(call, indices(call, flow), results, task, keeps);
     if (gradient.operands.length === 0) return;
     const given = gradient.sources.map((source): Value | null => {
       if (source.kind === "kept") return forwardOf(call.output(kept?.get(source.value) ?? -1), task);
@@ -126,22 +132,17 @@ export class FunctionGradients implements CallRule {
     call: Node,
     varied: readonly number[],
     results: readonly number[],
-    shapes: Shapes,
+    facts: Facts,
     keeps: Keeps,
   ): GradientFunction {
     const func = this.#callee(call);
-    const sizes = call.inputs.map(
-      (value) =>
-        shapes
-          .of(value)
-          ?.map(({ key }) => key)
-          .join() ?? "?",
-    );
+    const sizes = call.inputs.map((value) => sizesText(facts.shapes.of(value)));
     const keeping = keeps === keepsNothing ? "" : "kept";
     const key = [func.key, varied.join(), results.join(), sizes.join(";"), keeping].join(" ");
+
     const known = this.#made.get(key);
     if (known !== undefined) return known;
-    const made = this.#make(call, func, varied, results, keeps);
+    const made = this.#make(call, func, varied, results, facts.like, keeps);
     this.#made.set(key, made);
     return made;
   }
@@ -151,16 +152,19 @@ export class FunctionGradients implements CallRule {
     func: Func,
     varied: readonly number[],
     results: readonly number[],
+    around: ShapesLike,
     keeps: Keeps,
   ): GradientFunction {
     const { body } = func;
     const name = freeName(this.#model, `${func.name}Gradient`);
+    // What a call gives has the shapes that are known around it.
+    const like = new Map([...around, ...operandsLike(call, func)]);
     const parameters = new Parameters(
       new FunctionBuilder(this.#rw, func.loc, name, this.#model.opset),
-      call,
+      like,
       func,
     );
-    const { b, like, sources } = parameters;
+    const { b, sources } = parameters;
     const seeds = parameters.seeds(results);
     const forward = new Forward(b, (value) => parameters.standIn(value, keeps), like);
     const wanted = new Set(varied.flatMap((i) => body.inputs[i] ?? []));
@@ -179,6 +183,9 @@ export class FunctionGradients implements CallRule {
       return true;
     });
     const gradient = b.finish(TFC_DOMAIN, name, outputs);
+    for (const { domain } of gradient.body.nodes)
+      if (domain !== "" && !gradient.opsets.has(domain))
+        this.#rw.setOpset(gradient, domain, this.#model.opsets.get(domain) ?? 1);
     this.#rw.addFunction(this.#model, gradient);
     return { func: gradient, sources, operands };
   }
@@ -187,17 +194,14 @@ export class FunctionGradients implements CallRule {
 /** The parameters of a gradient function, each there from when it is first read. */
 class Parameters {
   readonly b: FunctionBuilder;
-  readonly like = new Map<Value, ShapeLike>();
+  readonly like: Map<Value, ShapeLike>;
   readonly sources: Source[] = [];
   readonly #func: Func;
 
-  constructor(b: FunctionBuilder, call: Node, func: Func) {
+  constructor(b: FunctionBuilder, like: Map<Value, ShapeLike>, func: Func) {
     this.b = b;
+    this.like = like;
     this.#func = func;
-    func.body.inputs.forEach((value, i) => {
-      const given = call.input(i);
-      if (given !== null) this.like.set(value, { of: given });
-    });
   }
 
   /** Gradients of results. */
@@ -231,6 +235,11 @@ class Parameters {
     this.like.set(parameter, { of: value });
     return parameter;
   }
+}
+
+/** A text that is the same for equal shapes. */
+function sizesText(sizes: Sizes | null): string {
+  return sizes?.map(({ key }) => key).join() ?? "?";
 }
 
 function gradientOf(call: Node, result: number, gradients: Gradients): Value | null {
