@@ -140,10 +140,13 @@ describe("tfc serve", () => {
   }, 60_000);
 
   it("ends at once when it is told twice", async () => {
-    const server = await served([graphOf("dynamo"), ...tokenizer, "--max-tokens", "450"]);
-    const asked = { model: "dynamo", prompt: "a", max_tokens: 450, stop_token_ids: [2047] };
+    const server = await served([graphOf("dynamo"), ...tokenizer, "--max-batch", "1"]);
+    // One after another: many seconds, on any machine.
+    const asked = { model: "dynamo", prompt: "a", max_tokens: 450, stop_token_ids: [2047], n: 32 };
     const answer = server.post(asked).then((response) => response.status);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    const isRunning = async (): Promise<boolean> =>
+      ((await (await fetch(`${server.info.url}/health`)).json()) as { running: number }).running > 0;
+    while (!(await isRunning()));
     server.signal("SIGTERM");
     while (!server.stderr.includes("SIGTERM")) await new Promise((resolve) => setTimeout(resolve, 5));
     server.signal("SIGTERM");

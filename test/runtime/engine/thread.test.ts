@@ -56,16 +56,15 @@ it("waits for an answer that is under way", () => {
 
 it("lets the event loop go on while a long prompt runs", () => {
   const { output } = run(`
-    let ticks = 0;
-    const timer = setInterval(() => ticks++, 5);
-    const started = performance.now();
+    let turns = 0;
+    let isRunning = true;
+    const turn = () => { turns++; if (isRunning) setImmediate(turn); };
+    turn();
     await model.generate({ prompt: long, maxNewTokens: 1 }).result();
-    clearInterval(timer);
-    console.log(ticks, Math.round(performance.now() - started));`);
-  const [ticks = 0, milliseconds = 0] = output.trim().split(" ").map(Number);
-  // A loop that is held up ticks once; how often one that is not does is up to what else the machine runs.
-  expect(milliseconds).toBeGreaterThan(50);
-  expect(ticks).toBeGreaterThan(milliseconds / 50);
+    isRunning = false;
+    console.log(turns);`);
+  // A loop that is held up by the run turns a few times before and after it; one that is not, ten thousand times.
+  expect(Number(output)).toBeGreaterThan(500);
 });
 
 it("names what is wrong with a file that it cannot load", async () => {

@@ -24,14 +24,13 @@ describe("a client that does not read", () => {
   it("is sent no more than the connection takes, while its answer is made to the end", async () => {
     const server = await serving({ token: (_, i) => `${i}-`.padEnd(1000, "x") }, limits);
     const response = await stream(server);
-    await until(() => server.model.load.running === 0);
+    await until(() => server.model.load.running === 0 && server.model.taken > 10);
     let before = -1;
     while (server.model.taken !== before) {
       before = server.model.taken;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     // Of 20 MB, what the buffers of the system hold.
-    expect(before).toBeGreaterThan(10);
     expect(before).toBeLessThan(LONG / 2);
     // It counts as an answer until it is read.
     expect((await server.send("/health")).json).toMatchObject({ answers: 1, running: 0 });
@@ -95,11 +94,12 @@ describe("a client that goes", () => {
     const server = await serving();
     const sent = open({
       ...{ port: server.port, host: "127.0.0.1", method: "POST", path: "/v1/completions" },
-      headers: { "content-type": "application/json", "content-length": "1000" },
+      headers: { "content-type": "application/json", "content-length": "1000", expect: "100-continue" },
     });
     sent.on("error", () => undefined);
+    sent.flushHeaders();
+    await new Promise((resolve) => sent.once("continue", resolve));
     sent.write('{"model":');
-    await new Promise((resolve) => setTimeout(resolve, 50));
     sent.destroy();
     await until(() => server.log.length === 1);
     expect(server.log[0]).toMatchObject({ status: 499 });

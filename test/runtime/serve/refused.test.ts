@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { inputError } from "../../../compiler/diagnostics/error.ts";
-import { eventsOf, serving } from "./serving.ts";
+import { eventsOf, serving, until } from "./serving.ts";
 
 const chat = { model: "scripted", messages: [{ role: "user", content: "hi" }] };
 const completion = { model: "scripted", prompt: "hi" };
@@ -245,8 +245,7 @@ describe("an error of the model", () => {
     const body = { ...completion, prompt: ["good", "bad"], max_tokens: 4000 };
     expect((await send("/v1/completions", body)).status).toBe(400);
     expect(model.load.running).toBeLessThanOrEqual(1);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(model.load.running).toBe(0);
+    await until(() => model.load.running === 0);
     expect(model.aborted).toBe(1);
   });
 });
