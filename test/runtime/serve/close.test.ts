@@ -21,12 +21,14 @@ describe("a server that is closed", () => {
   });
 
   it("refuses requests on connections that are open", async () => {
-    const server = await serving({ gap: 10 });
+    let finish = (): void => undefined;
+    const told = new Promise<void>((resolve) => (finish = resolve));
+    const server = await serving({ before: (_, token) => (token > 0 ? told : undefined) });
     const { socket, said, closed } = wire(server.port);
-    socket.write(posted({ ...asked, max_tokens: 100, stream: true }));
+    socket.write(posted({ ...asked, max_tokens: 20, stream: true }));
     await until(() => said().includes("a0"));
     const closing = server.close();
-    socket.write(posted(asked));
+    socket.write(posted(asked), finish);
     await closed;
     await closing;
     expect(said()).toMatch(/\[DONE\][^]*HTTP\/1.1 503 [^]*connection: close[^]*"code":"stopping"/i);
