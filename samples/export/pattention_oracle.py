@@ -38,7 +38,7 @@ def usual_tau(norm: str, tokens: int) -> float:
 def normalized(scores: torch.Tensor) -> torch.Tensor:
     """Every row divided by its L2 norm; a row of zeros stays one."""
     norm = torch.norm(scores, p=2, dim=-1, keepdim=True)
-    return torch.where(norm == 0, torch.zeros_like(scores), scores / norm)
+    return scores / torch.where(norm == 0, 1, norm)  # so that gradients are zeros, too
 
 
 def token_weights(scores: torch.Tensor, norm: str, tau: float) -> torch.Tensor:

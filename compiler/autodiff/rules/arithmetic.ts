@@ -60,4 +60,17 @@ export const arithmeticRules: readonly RuleRow[] = [
       },
     },
   ],
+  // Of whole numbers too, where nothing flows.
+  [
+    "Mod",
+    {
+      by: byAll,
+      write: (at) => {
+        if (at.wants(0)) at.giveSummed(0, at.dy);
+        if (!at.wants(1)) return;
+        const times = div(at.b, sub(at.b, at.x(0), at.y()), at.x(1), "times");
+        at.giveSummed(1, neg(at.b, mul(at.b, at.dy, times)));
+      },
+    },
+  ],
 ];
