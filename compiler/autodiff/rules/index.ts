@@ -2,8 +2,23 @@ import type { Node } from "../../ir/node.ts";
 import type { Rule, RuleRow } from "../rule.ts";
 import { arithmeticRules } from "./arithmetic.ts";
 import { constantRules } from "./constant.ts";
+import { gatherRules } from "./gather.ts";
+import { gemmRules } from "./gemm.ts";
+import { matmulRules } from "./matmul.ts";
+import { normRules } from "./norms.ts";
+import { rotaryRules } from "./rotary.ts";
+import { softmaxRules } from "./softmax.ts";
 
-const rows: readonly RuleRow[] = [...constantRules, ...arithmeticRules];
+const rows: readonly RuleRow[] = [
+  ...constantRules,
+  ...arithmeticRules,
+  ...gatherRules,
+  ...gemmRules,
+  ...matmulRules,
+  ...normRules,
+  ...rotaryRules,
+  ...softmaxRules,
+];
 
 /** The rule of every op that has one, by {@link Node.op}. */
 export const rules: ReadonlyMap<string, Rule> = new Map(rows);

@@ -1,0 +1,66 @@
+import { fixed, floats, integers, testSlopes } from "./by-differences.ts";
+import type { SlopeCase } from "./slopes.ts";
+
+const rms = (op: string, attributes = ""): SlopeCase => ({
+  name: `${op} <${attributes}>`,
+  body: `y = ${op} ${attributes === "" ? "" : `<${attributes}>`} (x, w)`,
+  inputs: { x: floats(2, 2, 4), w: floats(...(attributes.includes("axis = 1") ? [2, 4] : [4])) },
+  outputs: { y: [2, 2, 4] },
+});
+
+testSlopes("softmax", [
+  { name: "Softmax", body: "y = Softmax (x)", inputs: { x: floats(2, 3) }, outputs: { y: [2, 3] } },
+  {
+    name: "Softmax of another axis",
+    body: "y = Softmax <axis = 1> (x)",
+    inputs: { x: floats(2, 3, 2) },
+    outputs: { y: [2, 3, 2] },
+  },
+  { name: "LogSoftmax", body: "y = LogSoftmax (x)", inputs: { x: floats(2, 3) }, outputs: { y: [2, 3] } },
+]);
+
+testSlopes("norms", [
+  rms("RMSNormalization"),
+  rms("RMSNormalization", "axis = 1, epsilon = 0.1"),
+  rms("SimplifiedLayerNormalization", "axis = -1, epsilon = 0.01, stash_type = 1"),
+]);
+
+const rotary = (
+  name: string,
+  node: string,
+  inputs: SlopeCase["inputs"],
+  y: readonly number[],
+): SlopeCase => ({
+  name: `${name}: ${node}`,
+  body: `y = ${node}`,
+  inputs,
+  outputs: { y },
+});
+
+const positions = integers([1, 3], [2, 0, 1]);
+testSlopes("rotary embeddings", [
+  rotary(
+    "positions",
+    "RotaryEmbedding (x, c, s, p)",
+    { x: floats(1, 2, 3, 4), c: fixed(3, 2), s: fixed(3, 2), p: positions },
+    [1, 2, 3, 4],
+  ),
+  rotary(
+    "three axes, pairs, a part",
+    "RotaryEmbedding <num_heads = 2, interleaved = 1, rotary_embedding_dim = 4> (x, c, s, p)",
+    { x: floats(1, 3, 12), c: fixed(3, 2), s: fixed(3, 2), p: positions },
+    [1, 3, 12],
+  ),
+  rotary(
+    "no positions",
+    "RotaryEmbedding (x, c, s)",
+    { x: floats(1, 2, 3, 4), c: fixed(1, 3, 2), s: fixed(1, 3, 2) },
+    [1, 2, 3, 4],
+  ),
+  rotary(
+    "onnxruntime's",
+    "com.microsoft.RotaryEmbedding (x, p, c, s)",
+    { x: floats(1, 2, 3, 4), p: positions, c: fixed(3, 2), s: fixed(3, 2) },
+    [1, 2, 3, 4],
+  ),
+]);
