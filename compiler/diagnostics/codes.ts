@@ -7,6 +7,7 @@ import { packagingCodes } from "./codes-packaging.ts";
 import { runningCodes } from "./codes-running.ts";
 import { servingCodes } from "./codes-serving.ts";
 import { textCodes } from "./codes-text.ts";
+import { trainerCodes } from "./codes-trainer.ts";
 import { trainingCodes } from "./codes-training.ts";
 
 export type { Severity, Text } from "./row.ts";
@@ -20,6 +21,7 @@ export const codes = {
   ...loweringCodes,
   ...loopCodes,
   ...trainingCodes,
+  ...trainerCodes,
   ...adapterCodes,
   ...runningCodes,
   ...servingCodes,

@@ -11,10 +11,11 @@ export interface ChatTemplate {
   /**
    * The text of a conversation, special tokens written out, up to where the model's answer begins.
    *
+   * @param isOpen false for one that ends with its last message: no answer is to follow
    * @throws TfcError CHAT_TEMPLATE_REFUSED where the template says that it takes no such conversation;
    *   CHAT_TEMPLATE_INVALID
    */
-  render(messages: readonly Message[]): string;
+  render(messages: readonly Message[], isOpen?: boolean): string;
 }
 
 /**
@@ -31,12 +32,12 @@ export function loadChatTemplate(folder: string, config: Json, tokens: SpecialTo
     throw inputError("CHAT_TEMPLATE_MISSING", { file: folder }, { names: [...templates.keys()] });
   const template = using(file, () => parseTemplate(text));
   return {
-    render: (messages) =>
+    render: (messages, isOpen = true) =>
       using(file, () =>
         renderTemplate(template, {
           ...tokens,
           messages: messages.map((message) => withoutNulls(message)),
-          add_generation_prompt: true,
+          add_generation_prompt: isOpen,
           // Templates ask whether there are any.
           tools: null,
           documents: null,

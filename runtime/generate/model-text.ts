@@ -7,7 +7,7 @@ import { foldersOf } from "./folders.ts";
 import { readModelConfig, type ModelConfig } from "./model-config.ts";
 import { SAMPLING, type SamplingOptions } from "./sampling.ts";
 import { encodeTextBy, type EncodeText } from "./encode-text.ts";
-import { openTokenizer, type LoadedTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { openTokenizer, type LoadedTokenizer } from "./tokenizer.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 import type { GenerateRequest, Message } from "../model/types.ts";
 
@@ -15,7 +15,7 @@ import type { GenerateRequest, Message } from "../model/types.ts";
 export interface ModelText {
   readonly config: ModelConfig;
   /** null where there is none: prompts are ids then. */
-  readonly tokenizer: Tokenizer | null;
+  readonly tokenizer: LoadedTokenizer | null;
   /**
    * Whether the tokenizer is one for a graph's logits.
    *
@@ -28,9 +28,10 @@ export interface ModelText {
   /**
    * Text of a conversation by the model's chat template.
    *
+   * @param isOpen false for one that ends with its last message; default true: an answer is to follow
    * @throws TfcError TOKENIZER_MISSING; what {@link loadChatTemplate} throws
    */
-  chat(messages: readonly Message[]): string;
+  chat(messages: readonly Message[], isOpen?: boolean): string;
   /**
    * Token ids of a request's prompt; those of a long text come from a thread of its own.
    *
@@ -69,9 +70,9 @@ export function loadModelText({ file, folder }: ModelPlace, where?: string): Mod
     throw inputError("TOKENIZER_MISSING", { file }, { why });
   };
   let template: ChatTemplate | undefined;
-  const chat = (messages: readonly Message[]): string => {
+  const chat = (messages: readonly Message[], isOpen?: boolean): string => {
     const { folder, config: own, tokens } = needed("messages are to be laid out");
-    return (template ??= loadChatTemplate(folder, own, tokens)).render(messages);
+    return (template ??= loadChatTemplate(folder, own, tokens)).render(messages, isOpen);
   };
   return {
     config,
