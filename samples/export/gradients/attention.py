@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .case import Case, Input, Numbers, given
-from .rotary import on_rows, rotated
+from .rotary import frozen, on_rows, rotated
 
 ABOUT = "Gradients of attention by torch.autograd in float64; see samples/export/gradient_oracle.py."
 N = Numbers("attention")
@@ -118,7 +118,7 @@ def grouped() -> Iterator[Case]:
         turned = "do_rotary = 1" in attributes
         interleaved = "rotary_interleaved = 1" in attributes
         inputs = [N.floats(1, 3, h * dim), N.floats(1, 3, kv * dim), N.floats(1, 3, kv * dim)]
-        caches = [N.floats(3, dim // 2, low=-1, high=1) for _ in range(2)] if turned else [None, None]
+        caches = [frozen(3, dim // 2) for _ in range(2)] if turned else [None, None]
         inputs += [None, None, whole_number(2), given(3, "int32", constant=True), *caches, *more]
         while inputs[-1] is None:
             inputs.pop()

@@ -1,4 +1,4 @@
-"""Reductions, with axes as inputs and, of older opsets, as attributes."""
+"""Reductions, with axes as inputs."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -73,17 +73,6 @@ def modern() -> Iterator[Case]:
     )
 
 
-def older() -> Iterator[Case]:
-    for name in ("ReduceMean", "ReduceMax", "ReduceL2"):
-        compute, numbers = REDUCTIONS[name]
-        body = op(name, 1, "axes = [-1], keepdims = 1")
-        yield Case(f"{name} in opset 13", body, [numbers(2, 3)], lambda x, f=compute: f(x, (1,), True), opset=13)
-        body = op(name, 1, "axes = [0, 2], keepdims = 0")
-        yield Case(
-            f"{name} in opset 13, dropped", body, [numbers(2, 2, 2)], lambda x, f=compute: f(x, (0, 2), False), opset=13
-        )
-
-
 def edges() -> Iterator[Case]:
     yield Case("ReduceSum over nothing", op("ReduceSum", 2), [N.floats(0, 3), ints(0)], lambda x, _: x.sum(0, True))
     yield Case("ReduceSum beside nothing", op("ReduceSum", 2), [N.floats(0, 3), ints(1)], lambda x, _: x.sum(1, True))
@@ -104,5 +93,4 @@ def edges() -> Iterator[Case]:
 
 def cases() -> Iterator[Case]:
     yield from modern()
-    yield from older()
     yield from edges()

@@ -30,9 +30,14 @@ def on_rows(x: Tensor, heads: int, turn) -> Tensor:
     return turn(split).transpose(1, 2).reshape(x.shape)
 
 
-def angles(positions: int, width: int, dtype: str = "float") -> list[Input]:
-    """Caches of cosines and sines, which are frozen and yet given."""
-    return [N.floats(positions, width // 2, low=-1, high=1, dtype=dtype) for _ in range(2)]
+def angles(positions: int, width: int) -> list[Input]:
+    """Caches of cosines and sines."""
+    return [frozen(positions, width // 2) for _ in range(2)]
+
+
+def frozen(*shape: int) -> Input:
+    """Cosines or sines: a constant."""
+    return Input(N.floats(*shape, low=-1, high=1).values, constant=True)
 
 
 def standard() -> Iterator[Case]:
@@ -53,7 +58,7 @@ def standard() -> Iterator[Case]:
             name = f"RotaryEmbedding{' interleaved' if interleaved else ''}{' partial' if width == 2 else ''}"
             name += " of rows" if rows else ""
             yield Case(name, body, [x, *angles(3, width), at], compute, opset=23)
-    whole = [N.floats(2, 2, 3, 4), N.floats(2, 3, 2, low=-1, high=1), N.floats(2, 3, 2, low=-1, high=1)]
+    whole = [N.floats(2, 2, 3, 4), frozen(2, 3, 2), frozen(2, 3, 2)]
     body = "o0 = RotaryEmbedding (i0, i1, i2)"
     yield Case("RotaryEmbedding without positions", body, whole, lambda x, c, s: rotated(x, c, s, False, 4), opset=23)
 

@@ -49,8 +49,6 @@ def splits() -> Iterator[Case]:
     yield Case("Split unevenly", op("Split", 1, "axis = 1, num_outputs = 2", 2), [N.floats(2, 3)], lambda x: x.split(2, 1))
     one = lambda x, _: (x.split([2, 3], -1)[0], x.split([2, 3], -1)[1].detach())  # noqa: E731
     yield Case("Split of which a part is read", op("Split", 2, "axis = -1", 2), inputs, one, seeded=[0])
-    body = op("Split", 1, "axis = 0", 2)
-    yield Case("Split in opset 13", body, [N.floats(4, 2)], lambda x: x.split(2, 0), opset=13)
     empty = [N.floats(3, 2), ints(0, 3)]
     yield Case("Split with an empty part", op("Split", 2, "axis = 0", 2), empty, lambda x, _: x.split([0, 3], 0))
 
@@ -95,9 +93,6 @@ def reshapes() -> Iterator[Case]:
     yield Case("Squeeze", op("Squeeze", 2), [N.floats(1, 2, 1), ints(-1)], lambda x, _: x.squeeze(-1))
     yield Case("Squeeze all", op("Squeeze", 1), [N.floats(1, 2, 1)], lambda x: x.squeeze())
     yield Case("Unsqueeze", op("Unsqueeze", 2), [N.floats(2, 2), ints(0, -1)], lambda x, _: x[None, ..., None])
-    body = op("Unsqueeze", 1, "axes = [1]")
-    yield Case("Unsqueeze in opset 11", body, [N.floats(2)], lambda x: x[:, None], opset=11)
-    yield Case("Squeeze in opset 11", op("Squeeze", 1, "axes = [0]"), [N.floats(1, 2)], lambda x: x[0], opset=11)
 
 
 def pads() -> Iterator[Case]:
@@ -108,8 +103,6 @@ def pads() -> Iterator[Case]:
     yield Case("Pad of an axis", op("Pad", 4, skipped=[2]), axes, lambda x, *_: F.pad(x, (2, 1)))
     cut = [N.floats(2, 3), ints(0, -1, 1, 1)]
     yield Case("Pad that cuts", op("Pad", 2), cut, lambda x, _: F.pad(x, (-1, 1, 0, 1)))
-    body = op("Pad", 1, "pads = [0, 1, 0, 0]")
-    yield Case("Pad in opset 10", body, [N.floats(2, 2)], lambda x: F.pad(x, (1, 0)), opset=10)
 
 
 def triangles() -> Iterator[Case]:
