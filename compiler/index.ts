@@ -5,6 +5,8 @@
  * @packageDocumentation
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
+export type { TrainOptions } from "./compile/train.ts";
+export type { Emit, Memory, Training, TrainParameter } from "./ops/training.ts";
 export { inspect, type InspectOptions } from "./compile/inspect.ts";
 export type {
   Inspection,

@@ -19,12 +19,14 @@ import { overrideWeights } from "./adapt/override-weights.ts";
 import { packProjections } from "./lower/pack-projections.ts";
 import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
+import { wholeSequences } from "./train/whole-sequences.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
 
 /** Every pass, in the order in which they may run. */
 export const passes: readonly Pass[] = [
   inlineFunctions,
   foldConditions,
+  wholeSequences,
   lowerPagedAttention,
   removeLora,
   overrideWeights,
@@ -69,6 +71,7 @@ export {
   quantizeWeights,
   removeLora,
   replaceLinears,
+  wholeSequences,
 };
 
 /** The passes that make a graph plain enough to be recognized; they add nothing and need no options. */

@@ -24,8 +24,10 @@ import { byteText, counted, grouped, printDiagnostics, printResult, rows } from 
 import { kvForms } from "../ops/kv.ts";
 import { providers } from "../ops/providers.ts";
 import { say } from "./streams.ts";
+import { addTraining, trainNames, trainOf, type TrainFlags } from "./train-flags.ts";
+import { speakOf } from "./wording.ts";
 
-interface Flags extends Readonly<Record<string, unknown>> {
+interface Flags extends TrainFlags, Readonly<Record<string, unknown>> {
   readonly output?: string;
   readonly config?: string;
   readonly weights?: string;
@@ -122,6 +124,7 @@ export function compileCommand(): Command {
       `the base's weights: ${weightModes.join(", ")} (default: link beside the base, copy elsewhere)`,
     );
   addLowering(command);
+  addTraining(command);
   command
     .option("--strict", "make every warning an error")
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
@@ -181,6 +184,7 @@ function refuseBoth(command: Command): void {
 }
 
 async function run(model: string, flags: Flags): Promise<void> {
+  speakOf(trainNames);
   const file = flags.config ?? configIn(process.cwd());
   const config = file === null ? {} : await readConfig(file);
   const options = optionsOf(model, flags, config);
@@ -238,6 +242,7 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
     ...configured,
     ...(hasAdapters(flags) ? defined({ residence, members: isBank ? members : undefined }) : {}),
     ...plainOf(flags),
+    ...trainOf(flags),
     ...given(kindOption, "adapter"),
     ...(sites === undefined ? {} : { sites: sitesText(sites) }),
     ...given(seedOption, "seed"),

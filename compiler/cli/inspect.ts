@@ -8,6 +8,7 @@ import { moeText } from "../recognize/moe/describe.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
 import { providers, type Provider } from "../ops/providers.ts";
+import type { Training } from "../ops/training.ts";
 import { placementText } from "./inspect-placement.ts";
 import { wordFlag } from "./flags.ts";
 import { counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
@@ -93,6 +94,7 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ...(report.decodeLoop === true
       ? [["generates", "by itself: a loop holds the decoder, sampling and stop ids"] as const]
       : []),
+    ...(report.training === undefined ? [] : [["trains", trainingText(report.training)] as const]),
     ...(report.base === undefined ? [] : [["base", fingerprintName(report.base)] as const]),
   ]);
   const layers = groupAlike(view).map(({ from, to, text }) => [layersText(from, to), text] as const);
@@ -103,6 +105,20 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ...(misses.length === 0 ? [] : ["", "not understood:", ...misses]),
     ...(refusal === null ? [] : ["", `no Llama-family decoder: ${refusal}`]),
   ].join("\n");
+}
+
+const emitTexts: Readonly<Record<Training["emit"], string>> = {
+  update: "a step: loss and updated parameters",
+  grads: "loss and gradients",
+  loss: "nothing: it gives the loss alone",
+};
+
+/** `a step: loss and updated parameters, of 24 parameters, memory selective` */
+function trainingText({ emit, memory, parameters }: Training): string {
+  const text = emitTexts[emit];
+  return emit === "loss"
+    ? text
+    : `${text}, of ${counted(parameters.length, "parameter", "parameters")}, memory ${memory}`;
 }
 
 function countText(matched: number, seen: number, unseen: string | undefined): string {

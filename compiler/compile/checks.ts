@@ -8,6 +8,7 @@ import { absentData } from "../onnx/absent.ts";
 import type { Imported } from "../onnx/open.ts";
 import { LOOP_KEY } from "../ops/decode-loop.ts";
 import { LOWERED_KEY, type Provider } from "../ops/providers.ts";
+import { refuseTraining } from "../ops/training.ts";
 import { counts, type DecoderView } from "../recognize/decoder.ts";
 import type { CompileOptions } from "./options.ts";
 import type { OutputPaths } from "./outputs.ts";
@@ -44,8 +45,9 @@ export function checkOutputs(inputs: readonly string[], paths: OutputPaths, mode
   }
 }
 
-/** @throws TfcError ALREADY_LOOP, ALREADY_COMPILED, ALREADY_LOWERED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
+/** @throws TfcError ALREADY_TRAINING, ALREADY_LOOP, ALREADY_COMPILED, ALREADY_LOWERED, ADAPTER_METADATA_INVALID, OPSET_UNSUPPORTED */
 export function checkBase(model: Model, provider?: Provider): void {
+  refuseTraining(model.meta, model.loc.file, "it is no base of another");
   if (model.meta.has(LOOP_KEY)) throw inputError("ALREADY_LOOP", { file: model.loc.file }, {});
   const lowered = model.meta.get(LOWERED_KEY);
   if (lowered !== undefined && provider !== undefined)

@@ -19,6 +19,7 @@ import { placementOf, type Placement } from "../ops/placement/placement.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { PACKED_KEY } from "../ops/packed.ts";
 import { LOOP_KEY } from "../ops/decode-loop.ts";
+import { trainingIn } from "../ops/training.ts";
 import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
@@ -138,10 +139,11 @@ function contentsOf({
   loc: { file },
 }: Model): Pick<
   InspectedModel,
-  "adapters" | "replaced" | "base" | "loweredFor" | "maxLength" | "packed" | "decodeLoop"
+  "adapters" | "replaced" | "base" | "loweredFor" | "maxLength" | "packed" | "decodeLoop" | "training"
 > {
   const adapters = describedIn(meta, ADAPTER_KEY, file);
   const replaced = describedIn(meta, REPLACED_KEY, file);
+  const training = trainingIn(meta, file);
   const [base, lowered, length, packed] = [BASE_KEY, LOWERED_KEY, KV_LENGTH_KEY, PACKED_KEY].map((key) =>
     meta.get(key),
   );
@@ -152,6 +154,7 @@ function contentsOf({
     ...(lowered === undefined ? {} : { loweredFor: lowered }),
     ...(length === undefined ? {} : { maxLength: Number(length) }),
     ...(meta.has(LOOP_KEY) ? { decodeLoop: true } : {}),
+    ...(training === null ? {} : { training }),
     ...(packed === undefined ? {} : { packed: Number(packed) }),
   };
 }

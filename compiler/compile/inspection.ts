@@ -1,6 +1,7 @@
 import type { AdapterDescription } from "../adapters/description.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Provider } from "../ops/providers.ts";
+import type { Training } from "../ops/training.ts";
 
 /** What tfc understands of a model: what `tfc inspect --json` prints, and two fields more. */
 export interface Inspection extends InspectedModel {
@@ -46,6 +47,8 @@ export interface InspectedModel {
   readonly maxLength?: number;
   /** Whether the graph generates by itself, in a loop of decoder steps. */
   readonly decodeLoop?: boolean;
+  /** What a training step gives, and of which parameters. */
+  readonly training?: Training;
   /** How many products `pack` has made of several projections each. */
   readonly packed?: number;
   /** Where the nodes run, where that was asked for; null where, their functions written out, they are too many. */

@@ -9,6 +9,7 @@ import { blockSizes } from "../weights/nbits/settings.ts";
 import { checkGiven, holds, isSomeTexts, isText, isTexts, oneOf, type Checks } from "./check-given.ts";
 import { halfNames, portNames, type HalfName, type PortName } from "./dtypes.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
+import type { TrainOptions } from "./train.ts";
 import { isBlockSize, quantizations, type Quantization } from "./quantize.ts";
 
 /** Adapters of one kind at some sites. */
@@ -82,6 +83,11 @@ export interface CompileOptions {
    * new tokens. Default false.
    */
   readonly decodeLoop?: boolean;
+  /**
+   * Makes the graph a training step: it takes token ids, a mask and labels, parameters and optimizer state, and gives the
+   * loss and what the parameters are next. Adapters are its inputs.
+   */
+  readonly train?: TrainOptions;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -135,6 +141,7 @@ const checks: Checks<CompileOptions> = {
     (value) => typeof value === "boolean" || logitsForms.some((form) => form === value),
   ],
   decodeLoop: holds.yesNo,
+  train: holds.settings,
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,
   allowMissingWeights: holds.yesNo,

@@ -16,10 +16,14 @@ interface Row {
 /** Lowering runs for a provider. */
 const lowering: Pick<Row, "when" | "needs"> = { when: ({ provider }) => provider !== null, needs: "`for`" };
 
+/** What trains is made of whole sequences. */
+const training: Pick<Row, "when" | "needs"> = { when: ({ train }) => train !== null, needs: "`train`" };
+
 /** The pipeline of `compile`: a row for each pass of the registry, whose order is the order in which they run. */
 const rows: Readonly<Record<string, Row>> = {
   "inline-functions": { part: "before" },
   "fold-conditions": { part: "before" },
+  "whole-sequences": { part: "before", ...training },
   "lower-paged-attention": {
     part: "before",
     when: ({ lowerPagedAttention }) => lowerPagedAttention,

@@ -10,6 +10,7 @@ import { halfTypes, portTypes } from "./dtypes.ts";
 import type { BlockSettings } from "../weights/nbits/settings.ts";
 import type { AdapterEntry, CompileOptions } from "./options.ts";
 import { quantizeSettings } from "./quantize.ts";
+import { trainPlanOf, type TrainPlan } from "./train.ts";
 
 /** What options ask for. */
 export interface Plan {
@@ -42,6 +43,8 @@ export interface Plan {
   readonly lastLogits: LogitsForm | null;
   /** Whether the graph becomes a loop that generates. */
   readonly decodeLoop: boolean;
+  /** What the graph is to train; null where it does not. */
+  readonly train: TrainPlan | null;
   /** All files of trained adapters, for their base, and the paths that they were read from. */
   readonly given: readonly AdapterFile[];
   readonly sources: readonly string[];
@@ -59,7 +62,9 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
   refuseWithoutProvider(options);
   if (options.decodeLoop === true && options.lastLogits === "rows")
     throw conflict("lastLogits: rows", "`decodeLoop`, which looks at the last position");
+  const train = trainPlanOf(options);
   const asked = askedFor(options);
+  if (train !== null) requireTrained(options, train, asked);
   const quantize = quantizeSettings(options);
   const { files, sources } = await readGiven(options);
   const override = overrideOf(files, options.input);
@@ -83,12 +88,24 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     lowerPagedAttention: options.lowerPagedAttention === true,
     lastLogits: logitsFormOf(options.lastLogits),
     decodeLoop: options.decodeLoop === true,
+    train,
     given: files,
     sources,
   };
   if (!hasAdapters(plan) && plan.residence !== "baked")
     throw conflict(`residence: ${plan.residence}`, "a `load` that has nothing beside what is replaced");
-  return plan;
+  // What trains is an input, wherever adapters are otherwise.
+  return train === null ? plan : { ...plan, residence: "inputs" };
+}
+
+/** A graph that updates has something to update. @throws TfcError TRAIN_NOTHING */
+function requireTrained(
+  options: CompileOptions,
+  { emit, base }: TrainPlan,
+  { entries, replace }: Asked,
+): void {
+  const hasParameters = entries.length > 0 || replace.length > 0 || (options.load ?? []).length > 0;
+  if (!hasParameters && base === null && emit !== "loss") throw inputError("TRAIN_NOTHING", {}, {});
 }
 
 function logitsFormOf(given: CompileOptions["lastLogits"] = false): LogitsForm | null {

@@ -1,4 +1,4 @@
-import { error } from "./row.ts";
+import { error, warning } from "./row.ts";
 
 /** Messages about graphs that train. */
 export const trainingCodes = {
@@ -8,6 +8,31 @@ export const trainingCodes = {
     wanted: "JSON with version 1, emit, memory, accumulate, dropout, lossScale, vocabulary and parameters",
     found: p.found,
     fix: "compile the base model again",
+  })),
+  TRAIN_REFUSED: error((p: { why: string }) => ({
+    what: "this graph cannot be made one that trains",
+    wanted:
+      "a decoder of token ids with no other inputs than masks, positions, lengths and caches of keys and values",
+    found: p.why,
+    fix: "export the model again as a decoder of [batch, tokens], such as `optimum-cli export onnx` writes it",
+  })),
+  TRAIN_NOTHING: error(() => ({
+    what: "there is nothing to train",
+    wanted: "adapters, replaced projections, or weights of the base",
+    found: "`adapters: false` without `base`",
+    fix: "leave out `adapters: false`, name weights with `base`, or take `emit: loss`, which trains nothing",
+  })),
+  ALREADY_TRAINING: error((p: { cannot: string }) => ({
+    what: `this graph is a training step, and ${p.cannot}`,
+    wanted: "the base model, or one compiled without `train`",
+    found: "a graph compiled with `train`",
+    fix: "compile the base without `train`; what was trained goes with it by `load`",
+  })),
+  TRAIN_MASK_UNREAD: warning(() => ({
+    what: "no attention of this graph is told of padding",
+    wanted: "a graph with a mask, or attention as an op that takes one",
+    found: "attention in plain ops that sees every token before its own",
+    fix: "pad rows on the right, as `tfc train` does: what stands behind a token changes nothing",
   })),
   // ---- gradients
   NO_GRADIENT_RULE: error((p: { ops: readonly string[]; why: string }) => ({

@@ -130,6 +130,16 @@ export function trainingIn(meta: ReadonlyMap<string, string>, file: string): Tra
   throw inputError("TRAIN_METADATA_INVALID", { file }, { key: TRAIN_KEY, found: text.slice(0, 80) });
 }
 
+/**
+ * Refuses a training step where a decoder is wanted.
+ *
+ * @param cannot what it cannot do, as a clause: `it generates nothing`
+ * @throws TfcError ALREADY_TRAINING
+ */
+export function refuseTraining(meta: ReadonlyMap<string, string>, file: string, cannot: string): void {
+  if (meta.has(TRAIN_KEY)) throw inputError("ALREADY_TRAINING", { file }, { cannot });
+}
+
 function readTraining(text: string): Training | null {
   const { version, emit, memory, accumulate, dropout, lossScale, vocabulary, parameters } = recordOf(
     parsed(text),

@@ -2,10 +2,10 @@ import { describedIn } from "../../compiler/adapters/description.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { Model } from "../../compiler/ir/model.ts";
-import { asTensor, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { slotOf } from "../../compiler/ops/ports/cache-slots.ts";
-import { roleOf, type Role, type TypedPort } from "../../compiler/ops/ports/roles.ts";
+import { roleOf, type Role } from "../../compiler/ops/ports/roles.ts";
+import { firstSizes, isState, logitsOf, portOf, type Typed } from "../_ports.ts";
 
 /** An input that a step computes of its own: lengths, and which logits are wanted. */
 export type Derived = Extract<
@@ -35,8 +35,6 @@ export interface StepPorts {
   /** Logits of a token; null where their type does not say it. */
   readonly vocabulary: number | null;
 }
-
-type Typed = TypedPort & { readonly value: Value };
 
 /**
  * What a loop makes of a step's inputs and outputs, or why it cannot.
@@ -87,16 +85,6 @@ function isDerived(role: Role): role is Derived {
   return logitRoles.has(role) || ["total", "pastLength", "lastIndex", "usesCache"].includes(role);
 }
 
-function portOf(value: Value): Typed {
-  const type = asTensor(value.type);
-  return { value, name: value.name ?? "", dtype: type?.dtype ?? null, dims: (type?.shape ?? []).map(sizeOr) };
-}
-
-/** A size, also where an exporter wrote it as the name of a symbol. */
-function sizeOr(dim: Dim): Dim {
-  return typeof dim === "string" && /^\d+$/.test(dim) ? Number(dim) : dim;
-}
-
 /** Whether an input is an adapter's, the same in all steps. */
 function adapterInputs({ meta, loc }: Model): (name: string) => boolean {
   const described = describedIn(meta, ADAPTER_KEY, loc.file);
@@ -139,7 +127,7 @@ function cachesOf(
     const [present, ...more] = presents.get(slotOf(name) ?? "") ?? [];
     if (present === undefined || more.length > 0 || dtype === null)
       return { why: `the cache "${name}" has no output of its layer and part, or several` };
-    if (/conv|ssm|recurrent|state/i.test(name)) return { why: `the state "${name}" holds no keys or values` };
+    if (isState(name)) return { why: `the state "${name}" holds no keys or values` };
     const sizes = firstSizes(dims, widths);
     if (sizes === null) return { why: `nothing tells how wide the cache "${name}" is` };
     const held = dims.at(-2);
@@ -148,27 +136,4 @@ function cachesOf(
   }
   if (rooms.size !== 1) return { why: "its caches hold different numbers of tokens" };
   return { caches, room: [...rooms][0] ?? null };
-}
-
-/**
- * Sizes of a cache in front of the first step, null for rows: `[batch, heads, past, width]`, `[batch, past, width]`, or
- * key and value in one, `[2, batch, heads, past, width]`. Null where one of them is open.
- */
-function firstSizes(
-  dims: readonly Dim[],
-  widths: ReadonlyMap<string, number>,
-): readonly (number | null)[] | null {
-  const [rows, places] = [Math.max(0, dims.length - 4), dims.length - 2];
-  const sizes = dims.map((dim, axis) => {
-    if (typeof dim === "number") return dim;
-    if (axis === rows) return null;
-    return axis === places ? 0 : (widths.get(dim ?? "") ?? NaN);
-  });
-  return sizes.includes(NaN) ? null : sizes;
-}
-
-function logitsOf(outputs: readonly Typed[]): Typed | null {
-  const floating = outputs.filter(({ dtype }) => dtype !== null && /float|double/.test(dtype));
-  const named = floating.find(({ name }) => /logits/i.test(name));
-  return named ?? (floating.length === 1 ? (floating[0] ?? null) : null);
 }

@@ -1,4 +1,5 @@
 import { decodeLoopIn, loopInputs } from "../../compiler/ops/decode-loop.ts";
+import { refuseTraining } from "../../compiler/ops/training.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { adapterInterface, type AdapterInterface } from "../adapters/ports.ts";
 import type { Session } from "../session/session.ts";
@@ -18,10 +19,12 @@ export interface LoopGraph {
   readonly takesPadding: boolean;
 }
 
-/** What a graph is that generates by itself; null of any other. @throws TfcError LOOP_METADATA_INVALID */
+/** What a graph is that generates by itself; null of any other. @throws TfcError ALREADY_TRAINING, LOOP_METADATA_INVALID */
 export function loopGraph(session: Session): LoopGraph | null {
   const { file, inputs } = session;
-  const loop = decodeLoopIn(readModelMetadata(file), file);
+  const metadata = readModelMetadata(file);
+  refuseTraining(metadata, file, "it generates nothing");
+  const loop = decodeLoopIn(metadata, file);
   if (loop === null) return null;
   const { byLengths, mixesRows } = traitsOf(file, false);
   const [rows] = inputs.find(({ name }) => name === loopInputs.ids)?.dims ?? [];

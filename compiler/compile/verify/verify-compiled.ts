@@ -5,6 +5,7 @@ import { checkModelFile } from "../../onnx/check/check.ts";
 import type { HalfType } from "../../ir/dtype.ts";
 import { PACKED_KEY } from "../../ops/packed.ts";
 import { LOOP_KEY } from "../../ops/decode-loop.ts";
+import { refuseTraining } from "../../ops/training.ts";
 import { LOWERED_KEY } from "../../ops/providers.ts";
 import type { Apart } from "./apart/reference.ts";
 export type { Apart } from "./apart/reference.ts";
@@ -100,7 +101,9 @@ export async function verifyCompiled(
 
 /** Tokens are no logits: what a loop is made of can be compared, the loop cannot. @throws TfcError VERIFY_LOOP */
 function refuseLoop(file: string): void {
-  if (readModelMetadata(file).has(LOOP_KEY)) throw inputError("VERIFY_LOOP", { file }, {});
+  const metadata = readModelMetadata(file);
+  refuseTraining(metadata, file, "verify compares logits and caches");
+  if (metadata.has(LOOP_KEY)) throw inputError("VERIFY_LOOP", { file }, {});
 }
 
 /** Runs a graph that was converted, in a form that has its base's types outside. */

@@ -4,6 +4,7 @@ import { isSharedCache, sharedLength } from "../../../../runtime/session/shared-
 import { isFloating } from "../../../../runtime/session/tensor.ts";
 import { inputError } from "../../../diagnostics/error.ts";
 import { LOOP_KEY } from "../../../ops/decode-loop.ts";
+import { refuseTraining } from "../../../ops/training.ts";
 import { slotOf } from "../../../ops/ports/cache-slots.ts";
 import type { GraphPort, PackagedModel } from "../graph.ts";
 
@@ -66,6 +67,7 @@ export function genaiDecoder(packaged: PackagedModel): GenaiDecoder {
 
 /** @throws TfcError PACKAGE_REFUSED for a graph that `decodeLoop` made */
 function refuseLoop({ meta }: PackagedModel["model"], file: string): void {
+  refuseTraining(meta, file, "no engine generates with it");
   if (!meta.has(LOOP_KEY)) return;
   const fix = "compile the base model without `decodeLoop`: onnxruntime-genai has a loop of its own";
   const found = "one compiled with `decodeLoop`";

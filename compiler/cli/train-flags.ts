@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import type { CompileOptions } from "../compile/compile.ts";
+import { inputError } from "../diagnostics/error.ts";
+import { emits, memories } from "../ops/training.ts";
+import { choice } from "../pass/options.ts";
+
+/** Flags about a training graph, as commander has them. */
+export interface TrainFlags {
+  readonly train?: boolean;
+  readonly emit?: string;
+  readonly memory?: string;
+  readonly trainBase?: string;
+  readonly accumulate?: boolean;
+}
+
+const emitOption = choice({ help: "what it gives", default: "update", of: emits });
+const memoryOption = choice({ help: "what the forward keeps", default: "selective", of: memories });
+
+/** Flags of `compile` about a training graph. */
+export function addTraining(command: Command): void {
+  command
+    .option(
+      "--train",
+      "make the graph a training step: token ids, mask, labels and parameters in, loss and updated parameters out",
+    )
+    .option("--emit <what>", `with --train, what it gives: ${emits.join(", ")} (default: update)`)
+    .option(
+      "--memory <mode>",
+      `with --train, what the forward keeps for the backward: ${memories.join(", ")} (default: by the model's sizes)`,
+    )
+    .option(
+      "--train-base <list>",
+      "with --train, weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, all, or sites",
+    )
+    .option("--accumulate", "with --train, sum gradients over several batches before an update");
+}
+
+/** What flags say of a training graph; nothing without --train. @throws TfcError OPTION_UNUSED, OPTION_UNKNOWN_VALUE */
+export function trainOf(flags: TrainFlags): Pick<CompileOptions, "train"> {
+  const { train, emit, memory, trainBase, accumulate } = flags;
+  const said = { "--emit": emit, "--memory": memory, "--train-base": trainBase, "--accumulate": accumulate };
+  if (train !== true) {
+    const [unused] = Object.entries(said).find(([, value]) => value !== undefined) ?? [];
+    if (unused === undefined) return {};
+    throw inputError("OPTION_UNUSED", {}, { option: unused, needs: "--train" });
+  }
+  return {
+    train: {
+      ...(emit === undefined ? {} : { emit: emitOption.check(emit, "--emit") }),
+      ...(memory === undefined ? {} : { memory: memoryOption.check(memory, "--memory") }),
+      ...(trainBase === undefined ? {} : { base: trainBase }),
+      ...(accumulate === undefined ? {} : { accumulate }),
+    },
+  };
+}
+
+/** What messages call the options of a training graph, whose names mean something else to other commands. */
+export const trainNames: ReadonlyMap<string, string> = new Map([
+  ["train", "--train"],
+  ["emit", "--emit"],
+  ["memory", "--memory"],
+  ["base", "--train-base"],
+  ["accumulate", "--accumulate"],
+]);
