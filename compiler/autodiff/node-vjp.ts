@@ -67,6 +67,12 @@ export class NodeVjp implements Vjp {
 
   giveSummed(operand: number, gradient: Value): void {
     const { b, shapes } = this.#task;
+    // Beside numbers an operand of any shape keeps it.
+    const isAlone = this.node.inputs.every((value, i) => i === operand || shapes.of(value)?.length === 0);
+    if (isAlone) {
+      this.give(operand, gradient);
+      return;
+    }
     const [from, to] = [shapes.of(this.node.output(0)), shapes.of(this.#operand(operand))];
     this.give(
       operand,

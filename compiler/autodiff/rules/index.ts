@@ -1,21 +1,29 @@
 import type { Node } from "../../ir/node.ts";
 import type { Rule, RuleRow } from "../rule.ts";
 import { arithmeticRules } from "./arithmetic.ts";
+import { castRules } from "./cast.ts";
+import { choiceRules } from "./choice.ts";
 import { constantRules } from "./constant.ts";
 import { gatherRules } from "./gather.ts";
 import { gemmRules } from "./gemm.ts";
+import { layoutRules } from "./layout.ts";
 import { matmulRules } from "./matmul.ts";
 import { normRules } from "./norms.ts";
+import { reduceRules } from "./reduce.ts";
 import { rotaryRules } from "./rotary.ts";
 import { softmaxRules } from "./softmax.ts";
 
 const rows: readonly RuleRow[] = [
   ...constantRules,
   ...arithmeticRules,
+  ...castRules,
+  ...choiceRules,
   ...gatherRules,
   ...gemmRules,
+  ...layoutRules,
   ...matmulRules,
   ...normRules,
+  ...reduceRules,
   ...rotaryRules,
   ...softmaxRules,
 ];
