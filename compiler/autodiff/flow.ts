@@ -76,8 +76,9 @@ export class Flows {
         }
         continue;
       }
-      if (sources(node).some((value) => varied.has(value)))
-        for (const value of node.outputs) varied.add(value);
+      if (!sources(node).some((value) => varied.has(value))) continue;
+      for (const value of ruleOf(node)?.varies?.flatMap((i) => node.outputs[i] ?? []) ?? node.outputs)
+        varied.add(value);
     }
     return varied;
   }

@@ -21,6 +21,11 @@ export class Forward {
     this.#like = like;
   }
 
+  /** What stands for a value already, kept or computed again; null where nothing asked for it. */
+  known(value: Value): Value | null {
+    return this.#known.get(value) ?? null;
+  }
+
   of(value: Value): Value {
     // An explicit stack: what is computed again may be a longer chain than the call stack is.
     const stack = [value];

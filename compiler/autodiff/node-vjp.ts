@@ -1,6 +1,10 @@
 import type { Builder } from "../ir/builder.ts";
+import type { DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
+import type { Rewriter } from "../ir/rewriter.ts";
 import type { Value } from "../ir/value.ts";
+import { elementTypeOf } from "../ops/element-type.ts";
+import { has } from "../ops/table.ts";
 import type { Shapes } from "../recognize/symbolic/shapes.ts";
 import { differentiate, type Backward, type Tools } from "./differentiate.ts";
 import type { Flow } from "./flow.ts";
@@ -91,6 +95,7 @@ export class NodeVjp implements Vjp {
       if (own !== value) like.set(own, { of: value });
       return own;
     });
+    this.node.outputs.forEach((_, i) => this.gradient(i)); // sums stand in front of what is swept
     const last = into.last;
     const results = write(b, operands);
     const nodes: Node[] = [];
@@ -107,11 +112,38 @@ export class NodeVjp implements Vjp {
       const gradient = value === null ? undefined : found.get(value);
       if (this.wants(i) && gradient !== undefined) this.give(i, gradient);
     });
+    sweep(b.rewriter, nodes, new Set([...seeds.values(), ...found.values()]));
+  }
+
+  typeOf(operand: number): DType | null {
+    let at = this.node.input(operand);
+    while (at !== null) {
+      const type = elementTypeOf(at);
+      if (type !== null) return type;
+      const node: Node | null = at.producer;
+      // What a parameter is given tells its type, also through what keeps it.
+      if (node === null) at = this.#task.like.get(at)?.of ?? null;
+      else at = has(node, "reshape") ? node.input(0) : null;
+    }
+    return null;
+  }
+
+  known(result: number): Value | null {
+    const value = this.node.output(result);
+    return value === null ? null : this.#task.forward.known(value);
   }
 
   #operand(operand: number): Value {
     const value = this.node.input(operand);
     if (value === null) throw new Error(`${this.node.op} has no operand ${operand}`);
     return value;
+  }
+}
+
+/** Removes what was written and nothing reads. Constants stay: a builder hands them out again. */
+function sweep(rw: Rewriter, nodes: readonly Node[], kept: ReadonlySet<Value>): void {
+  for (const node of nodes.toReversed()) {
+    const isRead = node.outputs.some((value) => value.uses.size > 0 || kept.has(value));
+    if (!isRead && node.inputs.length > 0) rw.remove(node);
   }
 }

@@ -1,4 +1,5 @@
 import type { Builder } from "../ir/builder.ts";
+import type { DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { Shapes } from "../recognize/symbolic/shapes.ts";
@@ -14,6 +15,8 @@ export interface Rule {
    * have those of an op whose results are no floats.
    */
   readonly by: (node: Node) => readonly number[];
+  /** Results that vary with these operands, counted from 0. All where it is not said. */
+  readonly varies?: readonly number[];
   /** Why this node has no gradient though its op has one, as a clause; null where it has. */
   readonly refuses?: (node: Node) => string | null;
   /** Writes what flows to the operands. It is called where an operand wants a gradient and a result has one. */
@@ -49,6 +52,10 @@ export interface Vjp {
    * that are a formula by definition. The ops it is written in must have rules.
    */
   through(write: Decomposition): void;
+  /** The element type of an operand; null where nothing tells it. */
+  typeOf(operand: number): DType | null;
+  /** What a result was in the forward part, where the backward part has it already; else null. */
+  known(result: number): Value | null;
 }
 
 /** Writes what a node computes in other ops. @returns its results in order, null for one that is not written */

@@ -54,8 +54,9 @@ function reductionOf(from: Sizes, to: Sizes): Reduction | null {
 /** Axes that the operand has with one element, or not at all, found by its shape in the run. */
 function summedAtRun(b: Builder, gradient: Value, operand: Value): Value {
   const [from, to] = [b.op("Shape", [gradient], "sizes"), b.op("Shape", [operand], "own_sizes")];
-  const missing = b.op("Sub", [b.op("Size", [from], "rank"), b.op("Size", [to], "own_rank")], "missing");
-  const ones = b.op("Expand", [b.int(1), b.unsqueeze(missing, [0], "missing_axes")], "ones");
+  // The rank as the size of the shape: of Size, onnxruntime's shape inference takes the elements for it.
+  const [rank, own] = [b.op("Shape", [from], "rank"), b.op("Shape", [to], "own_rank")];
+  const ones = b.op("Expand", [b.int(1), b.op("Sub", [rank, own], "missing_axes")], "ones");
   const padded = b.concat([ones, to], 0, "padded_sizes");
   const differs = b.op("Not", [b.op("Equal", [padded, from], "is_same")], "is_summed");
   const axes = b.op("Squeeze", [b.op("NonZero", [differs], "places"), b.ints([0])], "axes");

@@ -1,6 +1,7 @@
 import type { Node } from "../../ir/node.ts";
 import type { Rule, RuleRow } from "../rule.ts";
 import { arithmeticRules } from "./arithmetic.ts";
+import { attentionRules } from "./attention.ts";
 import { castRules } from "./cast.ts";
 import { choiceRules } from "./choice.ts";
 import { constantRules } from "./constant.ts";
@@ -16,6 +17,7 @@ import { softmaxRules } from "./softmax.ts";
 const rows: readonly RuleRow[] = [
   ...constantRules,
   ...arithmeticRules,
+  ...attentionRules,
   ...castRules,
   ...choiceRules,
   ...gatherRules,
