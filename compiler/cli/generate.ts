@@ -162,7 +162,10 @@ async function load(file: string, flags: Flags): Promise<Model> {
   const status = new TerminalLine();
   status.show(`loading ${file}`);
   try {
-    return await loadModel(file, optionsOf(flags));
+    const model = await loadModel(file, optionsOf(flags));
+    status.clear();
+    printDiagnostics(model.diagnostics);
+    return model;
   } finally {
     status.clear();
   }
@@ -196,5 +199,7 @@ function requestOf(flags: Flags): GenerateRequest {
   const { maxNewTokens, temperature, stop } = flags;
   const names = ["topK", "topP", "minP", "repetitionPenalty", "seed"] as const;
   const given = names.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]] as const]));
-  return { maxNewTokens, temperature, stop, ...Object.fromEntries(given) };
+  // Without any, those of the model's own configuration hold.
+  const stops = stop.length === 0 ? {} : { stop };
+  return { maxNewTokens, temperature, ...stops, ...Object.fromEntries(given) };
 }

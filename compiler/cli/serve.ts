@@ -98,6 +98,7 @@ async function run(file: string, flags: Flags): Promise<void> {
     ...(tokenizer === undefined ? {} : { tokenizer }),
   });
   try {
+    printDiagnostics(model.diagnostics);
     if (flags.adapters !== undefined) {
       const { addAdaptersIn } = await import("../../runtime/serve/adapter-folder.ts");
       printDiagnostics(await addAdaptersIn(flags.adapters, model.adapters));

@@ -44,11 +44,14 @@ export const runningCodes = {
     found: p.found,
     fix: `correct ${p.option}`,
   })),
-  GENERATE_LOGITS: error((p: { found: string }) => ({
+  GENERATE_LOGITS: error((p: { found: string; isRuled?: boolean }) => ({
     what: "no token can be chosen by what the graph computed",
     wanted: "a number for each token of the vocabulary, one of them finite at least",
-    found: p.found,
-    fix: "check the weights of the model and of the adapter; in float16 numbers may have become too large: try float32",
+    found: p.isRuled === true ? `${p.found}, since generation_config.json forbids what is left` : p.found,
+    fix:
+      p.isRuled === true
+        ? "look at what generation_config.json says of tokens that are suppressed, bad, or not repeated"
+        : "check the weights of the model and of the adapter; in float16 numbers may have become too large: try float32",
   })),
   MODEL_FOLDER: error((p: { found: readonly string[] }) => ({
     what: "the folder does not say which of its models is meant",

@@ -1,4 +1,4 @@
-import { error, note } from "./row.ts";
+import { error, note, warning } from "./row.ts";
 
 /** Messages about what lies beside a graph that generates text: its tokenizer, its configuration, its template. */
 export const textCodes = {
@@ -7,6 +7,16 @@ export const textCodes = {
     wanted: p.wanted ?? "one JSON object",
     found: p.why,
     fix: "repair the file, or put the one there that the model was published with",
+  })),
+  GENERATION_CONFIG_IGNORED: warning((p: { name: string; value: string; isLoop: boolean }) => ({
+    what: p.isLoop
+      ? `${p.name} is not applied: the graph generates by itself, and its loop has no such rule`
+      : `${p.name} is not applied: answers may be others than those of transformers' generate`,
+    wanted: "a file without it",
+    found: p.value,
+    fix: p.isLoop
+      ? "run the same compilation without `decodeLoop`, or leave the setting out"
+      : "leave it out of the file where answers without it are what you want",
   })),
   TOKENIZER_INVALID: error((p: { why: string }) => ({
     what: "the tokenizer cannot be used",

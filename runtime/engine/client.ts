@@ -44,6 +44,8 @@ export class EngineThread implements AdapterHost {
   readonly outputs: readonly Port[];
   readonly contextLength: number | null;
   readonly vocabularySize: number | null;
+  /** Whether the graph generates by itself: an answer comes whole, and rules of tokens say nothing to it. */
+  readonly isLoop: boolean;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #next = 0;
@@ -60,6 +62,7 @@ export class EngineThread implements AdapterHost {
     this.outputs = ready.outputs;
     this.contextLength = ready.contextLength;
     this.vocabularySize = ready.vocabularySize;
+    this.isLoop = ready.isLoop;
     this.#worker = worker;
     worker.on("message", (event: Event) => {
       this.#hear(event);

@@ -45,6 +45,7 @@ async function start({
       outputs: session.outputs,
       contextLength: contextOf(graph, contextLength),
       vocabularySize: graph.vocabulary,
+      isLoop: loop !== null,
     });
     return engine;
   } catch (error) {

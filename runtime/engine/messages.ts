@@ -1,5 +1,6 @@
 import type { Logprobs } from "../generate/logprobs.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
+import type { TokenRules } from "../generate/token-rules.ts";
 import type { Provider } from "../session/devices.ts";
 import type { Port } from "../session/tensor.ts";
 import type { SentError } from "../threads/errors.ts";
@@ -34,6 +35,8 @@ export interface EngineRequest {
   /** Ids that end the answer. */
   readonly stopIds: readonly number[];
   readonly sampling: SamplingOptions;
+  /** What the model's generation_config.json has besides. */
+  readonly rules: TokenRules;
   /** How many of the likeliest tokens come with each; null where none are asked for. */
   readonly logprobs: number | null;
 }
@@ -79,6 +82,8 @@ export type Event =
       readonly outputs: readonly Port[];
       readonly contextLength: number | null;
       readonly vocabularySize: number | null;
+      /** Whether the graph generates by itself. */
+      readonly isLoop: boolean;
     }
   /** The graph cannot be loaded, or generates nothing. */
   | { readonly type: "failed"; readonly error: SentError }

@@ -1,5 +1,5 @@
 import { logprobs } from "../generate/logprobs.ts";
-import { sampler, type Sampler } from "../generate/sampling.ts";
+import { ruledSampler, type Sampler } from "../generate/sampling.ts";
 import type { EngineRequest, EngineToken, Ending, Spent } from "./messages.ts";
 import type { HeldAdapter } from "./held.ts";
 
@@ -28,7 +28,12 @@ export class Row {
     this.ids = [...request.prompt];
     this.#most = most;
     this.#stops = new Set(request.stopIds);
-    this.#choose = sampler(request.sampling);
+    this.#choose = ruledSampler(request.sampling, {
+      rules: request.rules,
+      prompt: request.prompt.length,
+      ends: request.stopIds,
+      most,
+    });
   }
 
   /** Tokens of the answer so far. */

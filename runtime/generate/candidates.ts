@@ -1,6 +1,7 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { kthLargest } from "./kth-largest.ts";
-import { nucleusStart } from "./nucleus.ts";
+import { nucleusStart, type WeighedScores } from "./nucleus.ts";
+import { surpriseOf, typicalDistance } from "./typical.ts";
 import { weigh } from "./weight.ts";
 
 const LARGEST_FLOAT = 3.4028234663852886e38;
@@ -46,6 +47,13 @@ export class Candidates {
     return this;
   }
 
+  /** Has scores changed, each at its id, while there is every token. @throws TfcError GENERATE_LOGITS where none is left */
+  change(act: (scores: Float32Array) => void): this {
+    act(this.#scores.subarray(0, this.#count));
+    this.#largest = largest(this.#scores, this.#count, true);
+    return this;
+  }
+
   /** Divides by a temperature above 0. Under one so low that scores would be infinite they count from the largest. */
   heat(temperature: number): this {
     const [scores, count, top] = [this.#scores, this.#count, this.#largest];
@@ -75,9 +83,13 @@ export class Candidates {
   /** Keeps those at least this many times as likely as the likeliest. */
   keepAbove(minP: number): this {
     if (minP <= 0) return this;
+    return this.keepProbable(Math.fround(Math.fround(minP) * Math.fround(1 / this.#weigh().total)));
+  }
+
+  /** Keeps those at least this likely, a float32, and the likeliest in any case. */
+  keepProbable(bound: number): this {
     const [scores, count] = [this.#scores, this.#count];
     const { weights, total } = this.#weigh();
-    const bound = Math.fround(Math.fround(minP) * Math.fround(1 / total));
     // Rounding is looked at where it can matter only: it takes a division.
     const near = bound * total * 0.999999;
     let least = this.#largest;
@@ -86,6 +98,27 @@ export class Candidates {
       if (weight >= near && score < least && Math.fround(weight / total) >= bound) least = score;
     }
     return this.#keep(least, 0);
+  }
+
+  /** Keeps those at least so likely, or so likely by how uncertain the next token is: the less of both. */
+  keepAboveEta(epsilon: number): this {
+    const cutoff = Math.fround(epsilon);
+    const entropy = Math.fround(surpriseOf(this.#tokens()).expected);
+    return this.keepProbable(
+      Math.min(cutoff, Math.fround(Math.fround(Math.sqrt(cutoff)) * Math.fround(Math.exp(-entropy)))),
+    );
+  }
+
+  /** Keeps those whose surprise is nearest to the expected one, until together they have this probability. */
+  keepTypical(mass: number): this {
+    const tokens = this.#tokens();
+    const { distances } = surpriseOf(tokens);
+    const far = typicalDistance(distances, tokens, mass);
+    this.#keepWhere((i) => (distances[i] ?? Infinity) <= far);
+    // The likeliest may be gone: what counted from it is counted again.
+    this.#largest = largest(this.#scores, this.#count);
+    this.#weighed = null;
+    return this;
   }
 
   /** The first of the likeliest. */
@@ -122,6 +155,10 @@ export class Candidates {
 
   /** Keeps what is above a score, and of those at it what comes no earlier than `first`. The likeliest are above. */
   #keep(least: number, first: number): this {
+    return this.#keepWhere((i, score) => score > least || (score === least && i >= first));
+  }
+
+  #keepWhere(isKept: (i: number, score: number) => boolean): this {
     const [{ ids, weights }, scores, before, count] = [
       room(this.#count),
       this.#scores,
@@ -131,7 +168,7 @@ export class Candidates {
     let [kept, total] = [0, 0];
     for (let i = 0; i < count; i++) {
       const score = scores[i] ?? 0;
-      if (score < least || (score === least && i < first)) continue;
+      if (!isKept(i, score)) continue;
       ids[kept] = before === null ? i : (before[i] ?? 0);
       scores[kept] = score;
       total += weights[kept] = weights[i] ?? 0;
@@ -140,6 +177,10 @@ export class Candidates {
     [this.#ids, this.#count] = [ids, kept];
     if (this.#weighed !== null) this.#weighed = { weights, total };
     return this;
+  }
+
+  #tokens(): WeighedScores {
+    return { scores: this.#scores, count: this.#count, largest: this.#largest, ...this.#weigh() };
   }
 
   /** @throws TfcError GENERATE_LOGITS where a score is infinite: it has no probability */
@@ -153,7 +194,7 @@ export class Candidates {
 }
 
 /** @throws TfcError GENERATE_LOGITS */
-function largest(scores: Float32Array, count: number): number {
+function largest(scores: Float32Array, count: number, isRuled = false): number {
   let max = -Infinity;
   for (let i = 0; i < count; i++) {
     const score = scores[i] ?? 0;
@@ -161,7 +202,8 @@ function largest(scores: Float32Array, count: number): number {
     // Only NaN is not itself.
     else if (score !== score) throw refused(`the logit of token ${i} is NaN`);
   }
-  if (max === -Infinity) throw refused(count === 0 ? "no logits" : "the logit of every token is -Infinity");
+  if (max === -Infinity)
+    throw refused(count === 0 ? "no logits" : "the logit of every token is -Infinity", isRuled);
   return max;
 }
 
@@ -186,6 +228,6 @@ function roomFor(tokens: number): Room {
   };
 }
 
-function refused(found: string): Error {
-  return inputError("GENERATE_LOGITS", {}, { found });
+function refused(found: string, isRuled = false): Error {
+  return inputError("GENERATE_LOGITS", {}, { found, isRuled });
 }

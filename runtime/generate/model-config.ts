@@ -1,7 +1,8 @@
-import path from "node:path";
-import { inputError } from "../../compiler/diagnostics/error.ts";
-import { isObject, readJson, type Json } from "./json-file.ts";
+import type { Diagnostic } from "../../compiler/diagnostics/diagnostic.ts";
+import { ConfigSource, type Numbers } from "./config-source.ts";
+import { COUNT, ignoredIn, PENALTY, rulesIn, SHARE } from "./rules-in-config.ts";
 import type { SamplingOptions } from "./sampling.ts";
+import type { TokenRules } from "./token-rules.ts";
 
 /** What files beside a graph say of how it generates. */
 export interface ModelConfig {
@@ -13,12 +14,19 @@ export interface ModelConfig {
   readonly vocabularySize: number | null;
   /** Defaults of sampling; the temperature is not among them, since 0 is the default always. */
   readonly sampling: SamplingOptions;
+  /** What else it has of the choice of tokens. */
+  readonly rules: TokenRules;
+  /** Texts that end an answer. */
+  readonly stops: readonly string[];
+  /**
+   * A warning for each setting that is not applied and changes what transformers answers.
+   *
+   * @param isLoop whether the graph generates by itself, to which rules say nothing
+   */
+  ignored(isLoop: boolean): readonly Diagnostic[];
 }
 
-const COUNT = { wanted: "a whole number, 0 or more", fits: (n: number) => Number.isSafeInteger(n) && n >= 0 };
-const SHARE = { wanted: "a number from 0 to 1", fits: (n: number) => n >= 0 && n <= 1 };
-const PENALTY = { wanted: "a number above 0", fits: (n: number) => Number.isFinite(n) && n > 0 };
-const RANK = { wanted: "a whole number", fits: (n: number) => Number.isSafeInteger(n) };
+const RANK: Numbers = { wanted: "a whole number", fits: (n) => Number.isSafeInteger(n) };
 
 /** Fields of a context's length, by the families that have them. */
 const LENGTHS = ["max_position_embeddings", "n_positions", "n_ctx", "seq_length", "max_seq_len"];
@@ -31,15 +39,16 @@ const LENGTHS = ["max_position_embeddings", "n_positions", "n_ctx", "seq_length"
  */
 export function readModelConfig(folders: readonly string[]): ModelConfig {
   const [generation, config, genai] = ["generation_config.json", "config.json", "genai_config.json"].map(
-    (name) => new Source(firstOf(folders, name)),
-  ) as [Source, Source, Source];
+    (name) => ConfigSource.in(folders, name),
+  ) as [ConfigSource, ConfigSource, ConfigSource];
   // Models that see keep what they say of text apart.
   const configs = [config, config.within("text_config")];
   const model = genai.within("model");
   const search = genai.within("search");
-  const count = (sources: readonly Source[], names: readonly string[]): number | null =>
+  const count = (sources: readonly ConfigSource[], names: readonly string[]): number | null =>
     first(sources.flatMap((source) => names.map((name) => source.number(name, COUNT))));
-  const samplers = [generation, search];
+  // Before there were files of generation, settings stood among the model's own; transformers reads them there still.
+  const samplers = [generation.isThere ? generation : config, search];
   return {
     eosIds: [generation, ...configs, model].map((source) => source.ids("eos_token_id")).find(isFilled) ?? [],
     contextLength: count(configs, LENGTHS) ?? count([model], ["context_length"]),
@@ -51,53 +60,14 @@ export function readModelConfig(folders: readonly string[]): ModelConfig {
       topP: first(samplers.map((source) => source.number("top_p", SHARE))),
       minP: first(samplers.map((source) => source.number("min_p", SHARE))),
     }),
+    rules: rulesIn(samplers),
+    stops: [samplers[0]?.value("stop_strings", "a text, or a list of texts", isTexts) ?? []].flat(),
+    ignored: (isLoop) => ignoredIn(samplers, isLoop),
   };
 }
 
-/** The first folder's file of a name; a file that is not there is an empty object. */
-function firstOf(folders: readonly string[], name: string): { readonly file: string; readonly json: Json } {
-  for (const folder of folders) {
-    const file = path.join(folder, name);
-    const json = readJson(file);
-    if (json !== null) return { file, json };
-  }
-  return { file: name, json: {} };
-}
-
-/** A file's object, read field by field. A field that is null is not there. */
-class Source {
-  readonly #file: string;
-  readonly #json: Json;
-
-  constructor({ file, json }: { readonly file: string; readonly json: Json }) {
-    this.#file = file;
-    this.#json = json;
-  }
-
-  within(name: string): Source {
-    const json = this.#json[name];
-    return new Source({ file: this.#file, json: isObject(json) ? json : {} });
-  }
-
-  number(name: string, { wanted, fits }: { wanted: string; fits: (n: number) => boolean }): number | null {
-    const value = this.#json[name] ?? null;
-    if (value === null || (typeof value === "number" && fits(value))) return value;
-    throw this.#refused(name, wanted, value);
-  }
-
-  /** One id or several. Some files say -1 for none. */
-  ids(name: string): readonly number[] {
-    const values: readonly unknown[] = [this.#json[name] ?? []].flat();
-    const ids = values.filter((value): value is number => Number.isSafeInteger(value));
-    if (ids.length < values.length)
-      throw this.#refused(name, "a token id, or a list of them", this.#json[name]);
-    return ids.filter((id) => id >= 0);
-  }
-
-  #refused(name: string, wanted: string, value: unknown): Error {
-    const text = { wanted: `${name}: ${wanted}`, why: JSON.stringify(value) };
-    return inputError("MODEL_CONFIG", { file: this.#file }, text);
-  }
+function isTexts(value: unknown): value is string | readonly string[] {
+  return [value].flat().every((one) => typeof one === "string" && one !== "");
 }
 
 function isFilled(ids: readonly number[]): boolean {

@@ -92,7 +92,7 @@ export function loadModelText({ file, folder }: ModelPlace, where?: string): Mod
       return needed("the prompt is text").encodeAside(prompt, true, signal);
     },
     samplingOf: (request) => ({ ...config.sampling, ...samplingIn(request) }),
-    answerTo: ({ stop = [], messages }, prompt) =>
+    answerTo: ({ stop = tokenizer === null ? [] : config.stops, messages }, prompt) =>
       new AnswerText({
         tokenizer: stop.length > 0 ? needed("texts are to end the answer") : tokenizer,
         stop,

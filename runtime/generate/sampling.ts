@@ -1,6 +1,7 @@
 import { draws } from "../../compiler/ops/draws.ts";
 import { Candidates } from "./candidates.ts";
 import { checkSampling } from "./options.ts";
+import { applyRules, biased, type RuledAnswer } from "./token-rules.ts";
 
 /** How to choose among the next tokens. Filters work on what those before them left, in the order they stand here. */
 export interface SamplingOptions {
@@ -39,12 +40,17 @@ export type Sampler = (logits: Float32Array, ids: readonly number[]) => number;
  * @throws TfcError GENERATE_OPTION for an option out of range
  */
 export function sampler(options: SamplingOptions = {}): Sampler {
+  return ruledSampler(options);
+}
+
+/** A {@link sampler} for an answer that a generation_config.json has rules of. */
+export function ruledSampler(options: SamplingOptions, answer?: RuledAnswer): Sampler {
   checkSampling(options);
   const { temperature = 0, seed = anySeed() } = options;
   const uniform = draws(seed);
   let step = 0;
   return (logits, ids) => {
-    const candidates = candidatesOf(logits, ids, options);
+    const candidates = candidatesOf(logits, ids, options, answer);
     return temperature === 0 ? candidates.likeliest() : candidates.draw(uniform(step++));
   };
 }
@@ -54,13 +60,23 @@ export function candidatesOf(
   logits: Float32Array,
   ids: readonly number[],
   { repetitionPenalty = 1, temperature = 0, topK = 0, topP = 1, minP = 0 }: SamplingOptions,
+  answer?: RuledAnswer,
 ): Candidates {
-  const candidates = new Candidates(logits);
+  const isRuled = answer !== undefined && Object.keys(answer.rules).length > 0;
+  const candidates = new Candidates(isRuled ? biased(logits, ids, answer) : logits);
   if (repetitionPenalty !== 1) candidates.penalize(ids, repetitionPenalty);
+  if (isRuled)
+    candidates.change((scores) => {
+      applyRules(scores, ids, answer);
+    });
   if (temperature === 0) return candidates;
   if (temperature !== 1) candidates.heat(temperature);
   if (topK > 0) candidates.keepTop(topK);
-  return candidates.keepNucleus(topP).keepAbove(minP);
+  candidates.keepNucleus(topP).keepAbove(minP);
+  const { typicalP, epsilonCutoff, etaCutoff } = answer?.rules ?? {};
+  if (typicalP !== undefined) candidates.keepTypical(typicalP);
+  if (epsilonCutoff !== undefined) candidates.keepProbable(Math.fround(epsilonCutoff));
+  return etaCutoff === undefined ? candidates : candidates.keepAboveEta(etaCutoff);
 }
 
 function anySeed(): number {

@@ -1,3 +1,4 @@
+import type { Diagnostic } from "../../compiler/diagnostics/diagnostic.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { AdapterStore } from "../adapters/store.ts";
 import { EngineThread } from "../engine/client.ts";
@@ -75,6 +76,7 @@ class LoadedModel implements Model {
   readonly vocabularySize: number | null;
   readonly adapters: AdapterStore;
   readonly tokenizer: Tokenizer | null;
+  readonly diagnostics: readonly Diagnostic[];
   readonly #engine: EngineThread;
   readonly #parts: Parts;
   readonly #answers = new Set<Answer>();
@@ -89,6 +91,7 @@ class LoadedModel implements Model {
     this.vocabularySize = engine.vocabularySize;
     this.adapters = parts.adapters;
     this.tokenizer = parts.text.tokenizer;
+    this.diagnostics = parts.text.config.ignored(engine.isLoop);
     this.#engine = engine;
     this.#parts = parts;
   }

@@ -37,6 +37,7 @@ export async function respond(from: Responder, request: GenerateRequest, answer:
       maxNewTokens: request.maxNewTokens ?? 64,
       stopIds: request.stopIds ?? from.text.stopIds,
       sampling: from.text.samplingOf(request),
+      rules: from.text.config.rules,
       logprobs: request.logprobs ?? null,
     };
     await run(from.engine, own, request, composer);

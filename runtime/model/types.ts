@@ -1,3 +1,4 @@
+import type { Diagnostic } from "../../compiler/diagnostics/diagnostic.ts";
 import type { AdapterSource, AdapterStore } from "../adapters/store.ts";
 import type { Provider } from "../session/devices.ts";
 import type { Port } from "../session/tensor.ts";
@@ -38,7 +39,7 @@ export interface GenerateRequest extends SamplingOptions {
   readonly adapter?: string;
   /** Default 64. */
   readonly maxNewTokens?: number;
-  /** Texts that end the answer where they appear, even across tokens; they are not given out. */
+  /** Texts that end the answer where they appear, even across tokens; they are not given out. The model's own when left out. */
   readonly stop?: readonly string[];
   /** Ids that end the answer; the model's own when left out. */
   readonly stopIds?: readonly number[];
@@ -106,6 +107,8 @@ export interface Model {
   /** Adapters by name; requests lease them. */
   readonly adapters: AdapterStore;
   readonly tokenizer: Tokenizer | null;
+  /** Warnings: settings of generation_config.json that are not applied. */
+  readonly diagnostics: readonly Diagnostic[];
   /** Starts an answer. Requests that run at once share batches where the graph takes them. */
   generate(request: GenerateRequest): Generation;
   /** Answers several prompts as one batch; results in the prompts' order. */

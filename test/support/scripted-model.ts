@@ -154,7 +154,7 @@ export function scriptedModel(script: Script = {}): ScriptedModel {
     };
   };
   return {
-    ...{ file: "models/scripted/model.onnx", provider: "cpu", inputs: [], outputs: [] },
+    ...{ file: "models/scripted/model.onnx", provider: "cpu", inputs: [], outputs: [], diagnostics: [] },
     ...{
       contextLength: script.context ?? 100_000,
       vocabularySize: null,

@@ -115,7 +115,7 @@ describe("a model whose graph has a bank", () => {
       const engine = new Engine(decoderGraph(watched), options, ({ type }) => {
         if (type === "end" && ++ends === members.length) resolve();
       });
-      const request = { prompt, maxNewTokens: 4, stopIds: [], sampling: {}, logprobs: null };
+      const request = { prompt, maxNewTokens: 4, stopIds: [], sampling: {}, rules: {}, logprobs: null };
       for (const [id, adapter] of members.entries()) engine.submit({ ...request, id, adapter });
     });
     // The prompts, and three steps behind the first token.

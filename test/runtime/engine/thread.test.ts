@@ -92,7 +92,15 @@ it.each([
     parentPort.postMessage(${JSON.stringify(ready)});`;
   const options = { file: "m.onnx", device: "cpu", maxBatch: 1, contextLength: null } as const;
   const engine = await EngineThread.start(options, () => new Worker(script, { eval: true }));
-  const request = { prompt: [1], adapter: null, maxNewTokens: 1, stopIds: [], sampling: {}, logprobs: null };
+  const request = {
+    prompt: [1],
+    adapter: null,
+    maxNewTokens: 1,
+    stopIds: [],
+    sampling: {},
+    rules: {},
+    logprobs: null,
+  };
   const told = await new Promise<Error>((resolve) => {
     engine.request(request, { token: () => undefined, end: () => undefined, error: resolve });
   });

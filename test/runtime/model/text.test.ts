@@ -120,6 +120,36 @@ describe("a model's own defaults", () => {
   });
 });
 
+describe("a model's rules of tokens", () => {
+  it("hold in its answers, and what is not applied is said", async () => {
+    const [first = 0, second = 0] = ids;
+    const settings = {
+      ...{ eos_token_id: second, min_new_tokens: 3, begin_suppress_tokens: [first], num_beams: 2 },
+    };
+    const own = await loadModel(folderOf("rules", { "generation_config.json": settings }), { device: "cpu" });
+    expect(own.diagnostics).toMatchObject([{ code: "GENERATION_CONFIG_IGNORED", found: "2" }]);
+    const { ids: found } = await own.generate({ prompt: PROMPT, maxNewTokens: 24 }).result();
+    expect(found.length).toBeGreaterThanOrEqual(3);
+    expect(found[0]).not.toBe(first);
+    expect(found).not.toContain(second);
+    // A request's own ends are what rules of length are about.
+    const ends = await own
+      .generate({ prompt: PROMPT, maxNewTokens: 24, stopIds: found.slice(0, 1) })
+      .result();
+    expect(ends.ids.slice(0, 3)).not.toContain(found[0]);
+    await own.close();
+  });
+
+  it("may end it by texts", async () => {
+    const config = { stop_strings: [text.slice(4, 9)] };
+    const own = await loadModel(folderOf("stops", { "generation_config.json": config }), { device: "cpu" });
+    const request = { prompt: PROMPT, maxNewTokens: 24 };
+    expect(await own.generate(request).result()).toMatchObject({ text: text.slice(0, 4), stop: "stop" });
+    expect(await own.generate({ ...request, stop: [] }).result()).toMatchObject({ text });
+    await own.close();
+  });
+});
+
 describe("a model is refused", () => {
   it("with a tokenizer of another vocabulary", async () => {
     const files = { "config.json": { vocab_size: 4096 } };
