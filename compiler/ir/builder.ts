@@ -182,7 +182,8 @@ export class Builder {
 
   /** One dimension of a value, as a vector of one element: of Shape alone since opset 15. */
   dim(x: Value, axis: number, name: string): Value {
-    if (this.opset >= 15) return this.dims(x, axis, axis + 1, name);
+    // Up to 0 there would be nothing: the last axis ends where all do.
+    if (this.opset >= 15) return this.dims(x, axis, axis === -1 ? END : axis + 1, name);
     return this.gather(this.op("Shape", [x], `${name}_shape`), this.ints([axis]), name);
   }
 

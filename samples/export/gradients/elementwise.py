@@ -116,10 +116,10 @@ def unary() -> Iterator[Case]:
 def choosing() -> Iterator[Case]:
     x = [given([-2.0, -0.5, 0.25, 0.5, 3.0]), given(-0.5, constant=True), given(0.5, constant=True)]
     inside = lambda x, a, b: torch.clamp(x, a.item(), b.item())  # noqa: E731
-    yield Case("Clip", op("Clip", 3), x, inside)
-    yield Case("Clip below", op("Clip", 2), x[:2], lambda x, a: torch.clamp(x, min=a.item()))
+    yield Case("Clip", op("Clip", 3), x, inside, smooth=False)
+    yield Case("Clip below", op("Clip", 2), x[:2], lambda x, a: torch.clamp(x, min=a.item()), smooth=False)
     above = lambda x, _a, b: torch.clamp(x, max=b.item())  # noqa: E731
-    yield Case("Clip above", op("Clip", 3, skipped=[1]), [x[0], None, x[2]], above)
+    yield Case("Clip above", op("Clip", 3, skipped=[1]), [x[0], None, x[2]], above, smooth=False)
     for c, a, b in (((2, 3), (2, 3), (3,)), ((2, 1), (3,), ()), ((3,), (2, 1), (2, 3)), ((0, 1), (3,), (1, 3))):
         chosen = Input(torch.randint(0, 2, c, generator=N.generator).bool(), "bool", constant=False)
         name = f"Where {short(c)} {short(a)} {short(b)}"
