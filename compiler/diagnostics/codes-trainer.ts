@@ -1,4 +1,4 @@
-import { error, warning } from "./row.ts";
+import { error, note, warning } from "./row.ts";
 
 /** Messages about training: its data, its steps and its checkpoints. */
 export const trainerCodes = {
@@ -47,4 +47,78 @@ export const trainerCodes = {
     what: `${p.out} of ${p.of} examples are left out: nothing is to be learned of their first ${p.length} tokens; the first one stands here`,
     fix: "give a larger `length`, or shorter prompts",
   })),
+  // ---- runs
+  TRAIN_GRAPH: error((p: { wanted: string; found: string }) => ({
+    what: "the graph cannot be trained so",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "compile the base with --train, or give the base itself; for several batches an update with --accumulate",
+  })),
+  TRAIN_VALUE_MISSING: error(() => ({
+    what: "nothing says what the parameter begins with",
+    wanted: "a tensor of its name in a safetensors file beside the graph",
+    found: "none",
+    fix: "put the files there that were written with the graph, or compile it again",
+  })),
+  TRAIN_VALUE_SHAPE: error((p: { wanted: string; found: string }) => ({
+    what: "the parameter's first value has another shape",
+    wanted: `[${p.wanted}]`,
+    found: `[${p.found}]`,
+    fix: "put the file there that was written with the graph, or compile it again",
+  })),
+  TRAIN_OUT_USED: error((p: { found: string }) => ({
+    what: "there is a run in this folder already",
+    wanted: "a folder without one",
+    found: p.found,
+    fix: "give `resume` to go on with it, or another `out`",
+  })),
+  TRAIN_OUT_BUSY: error((p: { pid: number }) => ({
+    what: "another process trains into this folder",
+    wanted: "a folder that no run writes into",
+    found: `process ${p.pid}`,
+    fix: "wait until it has ended, or give another `out`",
+  })),
+  TRAIN_RESUME_NOTHING: error(() => ({
+    what: "there is no run in this folder that could go on",
+    wanted: "the `out` of a run",
+    found: "neither checkpoints nor metrics",
+    fix: "correct `out`, or leave out `resume`",
+  })),
+  TRAIN_RESUME_FIRST: note(() => ({
+    what: "the run has no checkpoint yet: it begins again at the first step",
+  })),
+  TRAIN_SETTINGS: error((p: { wanted: string; found: string }) => ({
+    what: "the run was begun with other settings",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "give the same again, or begin a run in another `out`",
+  })),
+  TRAIN_CHECKPOINT_INVALID: error((p: { found: string }) => ({
+    what: "this is no checkpoint of the run",
+    wanted: "parameters, their moments and where the run was",
+    found: p.found,
+    fix: "remove the file to go on from the checkpoint before it",
+  })),
+  TRAIN_BATCH_UNLEARNED: warning((p: { step: number; places: string }) => ({
+    what: `nothing is to be learned of the batch of step ${p.step} (${p.places}): such steps are passed over`,
+    fix: "give a larger `batch` or `length`, or fill examples up in place of packing them",
+  })),
+  TRAIN_NOT_FINITE: error(
+    (p: { step: number; what: string; found: string; places: string; saved: string | null }) => ({
+      what: `the ${p.what} of step ${p.step} is ${p.found}: training ends here`,
+      wanted: "a finite number",
+      found: `${p.found}, of ${p.places}`,
+      fix: `give a smaller \`learningRate\` or \`clip\`, or look at these examples; ${keptText(p.saved)}`,
+    }),
+  ),
+  TRAIN_NOT_SAVED: error((p: { step: number; found: string; saved: string | null }) => ({
+    what: `the checkpoint of step ${p.step} cannot be written: training ends here`,
+    wanted: "room for it, and a folder that can be written to",
+    found: p.found,
+    fix: `make room, then go on with \`resume\`; ${keptText(p.saved)}`,
+  })),
 } as const;
+
+function keptText(saved: string | null): string {
+  return saved === null ? "there was no checkpoint yet" : `the last checkpoint is ${saved}`;
+}

@@ -17,6 +17,11 @@ export interface SessionOptions {
   readonly optimizations?: "off" | "all";
   /** threads within an op; onnxruntime's choice when left out */
   readonly threads?: number;
+  /**
+   * Whether a plan of the memory that a run takes is kept for runs of the same sizes. Default true; where sizes change, or
+   * memory is short, room is better given back.
+   */
+  readonly memoryPlan?: boolean;
 }
 
 /** A loaded graph. */
@@ -80,6 +85,7 @@ async function create(ort: Ort, file: string, provider: Provider, options: Sessi
       executionProviders: provider === "cuda" ? ["cuda", "cpu"] : ["cpu"],
       graphOptimizationLevel: options.optimizations === "off" ? "disabled" : "all",
       logSeverityLevel: 4,
+      enableMemPattern: options.memoryPlan ?? true,
       ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
     });
   } catch (cause) {

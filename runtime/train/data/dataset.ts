@@ -30,7 +30,7 @@ export interface Dataset {
   readonly digest: string;
   /** Where examples stand, in words: `chat.jsonl line 3, 7`. */
   places(examples: readonly number[]): string;
-  close(): void;
+  readonly close: () => void;
 }
 
 /**

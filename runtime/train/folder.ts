@@ -1,0 +1,77 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import { isRunning, newToken, parseToken } from "../../compiler/onnx/output/owner.ts";
+import { CheckpointFolder } from "./checkpoint/folder.ts";
+
+/** The folder of a run, which one process at a time writes into. */
+export class RunFolder {
+  readonly checkpoints: CheckpointFolder;
+  readonly #out: string;
+  readonly #isNew: boolean;
+  readonly #token = newToken();
+
+  /**
+   * Takes a folder for a run; one that is not there is made.
+   *
+   * @param isResumed whether there is a run in it that is to go on; else there must be none
+   * @throws TfcError TRAIN_OUT_USED, TRAIN_OUT_BUSY, TRAIN_RESUME_NOTHING; FILE_NOT_WRITABLE
+   */
+  constructor(out: string, isResumed: boolean) {
+    [this.#out, this.checkpoints, this.#isNew] = [out, new CheckpointFolder(out), !existsSync(out)];
+    const found = [this.metrics, this.checkpoints.folder].filter((one) => existsSync(one));
+    if (isResumed && found.length === 0) throw inputError("TRAIN_RESUME_NOTHING", { file: out }, {});
+    const [first] = found;
+    if (!isResumed && first !== undefined)
+      throw inputError("TRAIN_OUT_USED", { file: out }, { found: path.basename(first) });
+    writing(out, () => mkdirSync(out, { recursive: true }));
+    this.#lock();
+  }
+
+  get adapter(): string {
+    return path.join(this.#out, "adapter.safetensors");
+  }
+  get best(): string {
+    return path.join(this.#out, "best.safetensors");
+  }
+  get metrics(): string {
+    return path.join(this.#out, "metrics.jsonl");
+  }
+  get plot(): string {
+    return path.join(this.#out, "loss.svg");
+  }
+  get page(): string {
+    return path.join(this.#out, "index.html");
+  }
+  get tokens(): string {
+    return path.join(this.#out, ".tokens");
+  }
+
+  /** Lets others write into the folder. One that was made for nothing is removed. */
+  release(): void {
+    rmSync(this.#lockFile, { force: true });
+    if (this.#isNew && existsSync(this.#out) && readdirSync(this.#out).length === 0) rmdirSync(this.#out);
+  }
+
+  get #lockFile(): string {
+    return path.join(this.#out, ".running");
+  }
+
+  #lock(): void {
+    const owner = existsSync(this.#lockFile) ? parseToken(readFileSync(this.#lockFile, "latin1")) : null;
+    if (owner !== null && owner.pid !== process.pid && isRunning(owner) === true)
+      throw inputError("TRAIN_OUT_BUSY", { file: this.#out }, { pid: owner.pid });
+    writing(this.#out, () => {
+      writeFileSync(this.#lockFile, this.#token);
+    });
+  }
+}
+
+function writing(file: string, act: () => void): void {
+  try {
+    act();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
+  }
+}

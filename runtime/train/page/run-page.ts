@@ -1,0 +1,96 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Training } from "../../../compiler/ops/training.ts";
+import { OutputFiles } from "../../../compiler/onnx/output.ts";
+import { sizeOf } from "../../../compiler/weights/weight.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { RunFolder } from "../folder.ts";
+import type { MetricsFile } from "../metrics.ts";
+import type { FullOptions, Plan } from "../plan.ts";
+import { lossPlot, runPage } from "./page.ts";
+
+/** What a run's page is about. */
+export interface PageContext {
+  readonly graph: string;
+  readonly options: FullOptions;
+  readonly plan: Plan;
+  readonly dataset: Dataset;
+  readonly folder: RunFolder;
+  readonly metrics: MetricsFile;
+  readonly training: Training;
+  readonly length: number;
+}
+
+/** Milliseconds between two pages. */
+const PAUSE = 3000;
+
+/** Writes a run's page and plot while it goes on, and when it ends. */
+export class RunPage {
+  readonly #run: PageContext;
+  readonly #about: readonly (readonly [string, string])[];
+  #written = -Infinity;
+
+  constructor(run: PageContext) {
+    this.#run = run;
+    this.#about = aboutText(run);
+  }
+
+  /** Writes them when they are old. @throws TfcError FILE_NOT_WRITABLE */
+  async update(): Promise<void> {
+    if (performance.now() - this.#written < PAUSE) return;
+    await this.#write("running", true);
+  }
+
+  /** Does a run's work, and writes how it ended. @param act gives whether all was done */
+  async during(act: () => Promise<boolean>): Promise<boolean> {
+    await this.#write("running", true);
+    try {
+      const isDone = await act();
+      await this.#write(isDone ? "done" : "interrupted", false);
+      return isDone;
+    } catch (error) {
+      // Where a full disk is the reason, the page stays as it was.
+      await this.#write("failed", false).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #write(state: string, isRunning: boolean): Promise<void> {
+    const { folder, metrics, plan } = this.#run;
+    const content = { about: this.#about, metrics: metrics.all, steps: plan.steps, state, isRunning };
+    const files = new OutputFiles();
+    try {
+      await files.stage(folder.plot, write(lossPlot(content)));
+      await files.stage(folder.page, write(runPage(content)));
+      await files.commit();
+    } catch (error) {
+      files.discard();
+      throw error;
+    }
+    this.#written = performance.now();
+  }
+}
+
+function write(text: string): (temporary: string) => void {
+  return (temporary) => {
+    writeFileSync(temporary, text);
+  };
+}
+
+function aboutText(run: PageContext): readonly (readonly [string, string])[] {
+  const { graph, options, dataset, training, plan, length } = run;
+  const { batch, accumulate, learningRate, schedule, weightDecay, clip, seed } = options;
+  const parameters = training.parameters.reduce((n, parameter) => n + sizeOf(parameter), 0);
+  const { train, evaluation } = dataset.examples;
+  const times = accumulate === 1 ? "" : `, ${accumulate} batches an update`;
+  return [
+    ["model", path.resolve(graph)],
+    ["parameters", String(parameters)],
+    ["data", options.data.join(", ")],
+    ["examples", `${train} to train on, ${evaluation} to evaluate on; ${dataset.tokens} tokens`],
+    ["sequences", `${dataset.train.count} an epoch, ${length} tokens at most, ${batch} in a batch${times}`],
+    ["steps", `${plan.steps}, ${plan.stepsPerEpoch} an epoch`],
+    ["learning rate", `${learningRate}, ${schedule}; weight decay ${weightDecay}, clipped to ${clip}`],
+    ["seed", String(seed)],
+  ];
+}

@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { ModelConfig } from "../generate/model-config.ts";
+import type { RunSettings } from "./checkpoint/progress.ts";
+import type { Dataset } from "./data/dataset.ts";
+import { trainingDefaults, type OwnOptions, type TrainingOptions } from "./options.ts";
+import type { RateOptions } from "./schedule.ts";
+
+/** Options with their defaults. */
+export type FullOptions = TrainingOptions &
+  Required<Pick<TrainingOptions, Exclude<keyof typeof trainingDefaults, "epochs" | "length">>>;
+
+export function withDefaults(options: TrainingOptions): FullOptions {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  // Without `epochs` and `length`, of which it matters whether they were given.
+  const { batch, accumulate, learningRate, schedule, warmup, weightDecay, clip } = trainingDefaults;
+  const { evalSplit, keep, seed, device } = trainingDefaults;
+  const defaults = { batch, accumulate, learningRate, schedule, warmup, weightDecay, clip };
+  return { ...defaults, evalSplit, keep, seed, device, ...(given as unknown as TrainingOptions) };
+}
+
+/** Tokens of a sequence at most. @throws TfcError TRAIN_LENGTH where the model's context is shorter than was asked */
+export function lengthOf({ length }: TrainingOptions, { contextLength }: ModelConfig, file: string): number {
+  if (length !== undefined && contextLength !== null && length > contextLength)
+    throw inputError("TRAIN_LENGTH", { file }, { length, context: contextLength });
+  return length ?? Math.min(trainingDefaults.length, contextLength ?? Infinity);
+}
+
+/** How many steps a run has, and when something is to be done. */
+export interface Plan {
+  readonly steps: number;
+  readonly stepsPerEpoch: number;
+  readonly evalEvery: number;
+  readonly saveEvery: number;
+  readonly rate: RateOptions;
+}
+
+export function planOf(options: FullOptions, { train }: Dataset): Plan {
+  const stepsPerEpoch = Math.ceil(train.count / (options.batch * options.accumulate));
+  const steps = options.steps ?? Math.ceil((options.epochs ?? trainingDefaults.epochs) * stepsPerEpoch);
+  const tenth = Math.max(1, Math.ceil(steps / 10));
+  const { learningRate, schedule, warmup } = options;
+  return {
+    ...{ steps, stepsPerEpoch },
+    evalEvery: options.evalEvery ?? tenth,
+    saveEvery: options.saveEvery ?? tenth,
+    rate: { learningRate, schedule, warmup, steps },
+  };
+}
+
+/** Sequences of a step, by their numbers, in the batches that make it up. */
+export function sequencesOfStep(
+  step: number,
+  { stepsPerEpoch }: Plan,
+  { batch, accumulate }: FullOptions,
+  count: number,
+): { readonly epoch: number; readonly batches: readonly (readonly number[])[] } {
+  const epoch = Math.floor((step - 1) / stepsPerEpoch);
+  const from = ((step - 1) % stepsPerEpoch) * batch * accumulate;
+  const starts = Array.from({ length: accumulate }, (_, i) => from + i * batch).filter((at) => at < count);
+  const batches = starts.map((at) => Array.from({ length: Math.min(batch, count - at) }, (_, i) => at + i));
+  return { epoch, batches };
+}
+
+/** What a run must have been begun with to be resumed, by the names of options. */
+export async function settingsOf(
+  graph: string,
+  options: FullOptions,
+  { digest, packing }: Dataset,
+  { length, own }: { readonly length: number; readonly own: OwnOptions },
+): Promise<RunSettings> {
+  const { epochs = trainingDefaults.epochs, steps = null, batch, accumulate } = options;
+  const { learningRate, schedule, warmup, weightDecay, clip, evalSplit, seed } = options;
+  return {
+    ...own.settings,
+    model: `sha256 ${(await digestOf(graph)).slice(0, 16)}`,
+    data: `sha256 ${digest.slice(0, 16)}`,
+    epochs: steps === null ? epochs : null,
+    ...{ steps, batch, accumulate, length, packing, learningRate, schedule, warmup, weightDecay, clip },
+    ...{ evalSplit, seed },
+  };
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  const chunks: AsyncIterable<Uint8Array> = createReadStream(file);
+  for await (const chunk of chunks) hash.update(chunk);
+  return hash.digest("hex");
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from "@jest/globals";
+import type { Metrics } from "../../../../runtime/train/metrics.ts";
+import { lossPlot, runPage } from "../../../../runtime/train/page/page.ts";
+import { plotSvg } from "../../../../runtime/train/page/plot.ts";
+import { seriesOf, smoothed } from "../../../../runtime/train/page/series.ts";
+
+const steps = (count: number): Metrics[] =>
+  Array.from({ length: count }, (_, i) => ({
+    ...{ step: i + 1, epoch: 0, loss: 8 / (i + 1), learning_rate: 0.1, grad_norm: i === 2 ? null : 1 },
+    ...{ tokens: 5, tokens_per_second: 9 },
+  }));
+const evaluation: Metrics = { step: 2, epoch: 0, eval_loss: 5, perplexity: 148, eval_tokens: 3 };
+
+/** Coordinates of a drawn line. */
+function pointsOf(svg: string, look: string): number[][] {
+  const [, path = ""] = new RegExp(`<path class="${look}" d="([^"]*)"`).exec(svg) ?? [];
+  return path
+    .split(/[ML]/)
+    .slice(1)
+    .map((pair) => pair.split(",").map(Number));
+}
+
+describe("a plot", () => {
+  it("draws each step where its number is, smaller ones lower", () => {
+    const svg = lossPlot({ metrics: [...steps(4), evaluation], steps: 8 });
+    const points = pointsOf(svg, "train");
+    expect(points).toHaveLength(4);
+    const [xs, ys] = [points.map(([x]) => x ?? NaN), points.map(([, y]) => y ?? NaN)];
+    // Four of eight steps: the line ends in the middle.
+    expect(xs.at(-1)).toBeCloseTo((58 + 744) / 2, 0);
+    expect(xs[1]).toBeCloseTo((xs[0] ?? 0) + ((xs.at(-1) ?? 0) - (xs[0] ?? 0)) / 3, 0);
+    expect([...ys].sort((a, b) => a - b)).toEqual(ys);
+    expect(svg.match(/<circle/g)).toHaveLength(1);
+  });
+
+  it("is one without anything in it, or with one number", () => {
+    expect(plotSvg({ title: "<loss>", series: [], steps: 0 })).toMatch(/&lt;loss&gt;.*nothing yet/);
+    const svg = lossPlot({ metrics: steps(1), steps: 1 });
+    expect(svg).not.toMatch(/NaN|Infinity/);
+    expect(pointsOf(svg, "train")).toHaveLength(1);
+  });
+
+  it("puts thousands of points together by their means", () => {
+    const series = seriesOf(steps(6000), ({ step }) => step);
+    expect(series).toHaveLength(600);
+    expect(series[0]).toEqual({ step: 10, value: 5.5 });
+    expect(series.at(-1)).toEqual({ step: 6000, value: 5995.5 });
+  });
+
+  it("leaves steps out that have no number", () => {
+    expect(seriesOf(steps(4), ({ grad_norm }) => grad_norm).map(({ step }) => step)).toEqual([1, 2, 4]);
+  });
+
+  it("smooths towards each number", () => {
+    const points = Array.from({ length: 400 }, (_, i) => ({ step: i, value: i < 200 ? 0 : 1 }));
+    const means = smoothed(points).map(({ value }) => value);
+    expect(means[199]).toBe(0);
+    expect(means.at(-1)).toBeGreaterThan(0.9);
+    expect(means.at(-1)).toBeLessThan(1);
+  });
+});
+
+describe("a page", () => {
+  const content = { about: [["data", "a<b>.jsonl"]] as const, metrics: [...steps(4), evaluation], steps: 8 };
+
+  it("stands alone, and looks again while the run goes on", () => {
+    const page = runPage({ ...content, state: "running", isRunning: true });
+    expect(page).toContain("step 4 of 8");
+    expect(page).toContain("a&lt;b&gt;.jsonl");
+    expect(page).toContain("location.reload()");
+    expect(page).not.toMatch(/(?:src|href)="/);
+    expect(page.match(/<svg /g)).toHaveLength(4);
+  });
+
+  it("does not when it has ended, and says how", () => {
+    const page = runPage({ ...content, state: "done", isRunning: false });
+    expect(page).not.toContain("<script");
+    expect(page).toContain(">done<");
+    expect(page).toMatch(/<dt>perplexity<\/dt><dd>148\.00<\/dd>/);
+  });
+});
