@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { backward } from "../../compiler/autodiff/backward.ts";
+import { atEnd, Builder } from "../../compiler/ir/builder.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
@@ -63,12 +64,14 @@ export function differentiated(of: SlopeCase, form: Form): Model {
   const seeds = new Map(graph.outputs.map((value) => [value, input(`d_${value.name ?? ""}`)] as const));
   const memory = form === "in a function" ? "recompute" : "none";
   const found = backward(model, rw, { seeds, wanted, nodes: [...graph.nodes], memory });
+  const b = new Builder(rw, atEnd(graph));
   for (const value of wanted) {
     const gradient = found.get(value);
     if (gradient === undefined) throw new Error(`${value.name ?? ""} has no gradient`);
-    rw.setName(gradient, `g_${value.name ?? ""}`);
-    rw.setType(gradient, value.type);
-    rw.setOutput(graph, graph.outputs.length, gradient);
+    // Two operands may have one gradient.
+    const result = b.op("Identity", [gradient], `g_${value.name ?? ""}`);
+    rw.setType(result, value.type);
+    rw.setOutput(graph, graph.outputs.length, result);
   }
   verifyModel(model);
   return model;

@@ -25,6 +25,45 @@ testSlopes("norms", [
   rms("SimplifiedLayerNormalization", "axis = -1, epsilon = 0.01, stash_type = 1"),
 ]);
 
+testSlopes("norms of sums", [
+  {
+    name: "SkipSimplifiedLayerNormalization",
+    body: "y = com.microsoft.SkipSimplifiedLayerNormalization <epsilon = 0.01> (x, r, w)",
+    inputs: { x: floats(2, 4), r: floats(2, 4), w: floats(4) },
+    outputs: { y: [2, 4] },
+  },
+  {
+    name: "SkipLayerNormalization of what is the same for all sequences",
+    body: `y, "", "", s = com.microsoft.SkipLayerNormalization <epsilon = 0.01> (x, r, w, c, a)`,
+    inputs: { x: floats(2, 2, 4), r: floats(2, 4), w: floats(4), c: floats(4), a: floats(4) },
+    outputs: { y: [2, 2, 4], s: [2, 2, 4] },
+  },
+  {
+    name: "LayerNormalization whose statistics are read",
+    body: "y, m, v = LayerNormalization <epsilon = 0.1> (x, w, c)",
+    inputs: { x: floats(2, 4), w: floats(4), c: floats(4) },
+    outputs: { y: [2, 4], m: [2, 1], v: [2, 1] },
+  },
+]);
+
+// Inside a function onnxruntime takes the type of its sum for that of the tokens.
+testSlopes(
+  "norms of embeddings",
+  [
+    {
+      name: "EmbedLayerNormalization",
+      body: `y, "", s = com.microsoft.EmbedLayerNormalization <epsilon = 0.1> (t, k, e, p, m, w, c)`,
+      inputs: {
+        ...{ t: { shape: [1, 3], integers: [0, 2, 2], dtype: "int32" } },
+        ...{ k: { shape: [1, 3], integers: [0, 1, 1], dtype: "int32" } },
+        ...{ e: floats(3, 4), p: floats(4, 4), m: floats(2, 4), w: floats(4), c: floats(4) },
+      },
+      outputs: { y: [1, 3, 4], s: [1, 3, 4] },
+    },
+  ],
+  ["in the main graph", "of unknown rank"],
+);
+
 const rotary = (
   name: string,
   node: string,

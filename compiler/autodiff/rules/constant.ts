@@ -2,7 +2,7 @@ import { constantRule, type RuleRow } from "../rule.ts";
 
 /** Ops whose results do not move with their operands: they count, compare, choose or tell sizes. */
 export const constantRules: readonly RuleRow[] = [
-  ...["Shape", "Size", "ConstantOfShape", "Constant", "Range", "EyeLike", "NonZero", "OneHot"],
+  ...["Shape", "Size", "ConstantOfShape", "Constant", "Range", "EyeLike", "NonZero"],
   ...[
     "ArgMax",
     "ArgMin",

@@ -5,13 +5,18 @@ import { attentionRules } from "./attention.ts";
 import { castRules } from "./cast.ts";
 import { choiceRules } from "./choice.ts";
 import { constantRules } from "./constant.ts";
+import { einsumRules } from "./einsum.ts";
+import { embedNormRules } from "./embed-norm.ts";
+import { fusedMatMulRules } from "./fused-matmul.ts";
 import { gatherRules } from "./gather.ts";
 import { gemmRules } from "./gemm.ts";
 import { layoutRules } from "./layout.ts";
 import { matmulRules } from "./matmul.ts";
 import { normRules } from "./norms.ts";
+import { placeRules } from "./places.ts";
 import { reduceRules } from "./reduce.ts";
 import { rotaryRules } from "./rotary.ts";
+import { scatterRules } from "./scatter.ts";
 import { softmaxRules } from "./softmax.ts";
 
 const rows: readonly RuleRow[] = [
@@ -20,13 +25,18 @@ const rows: readonly RuleRow[] = [
   ...attentionRules,
   ...castRules,
   ...choiceRules,
+  ...einsumRules,
+  ...embedNormRules,
+  ...fusedMatMulRules,
   ...gatherRules,
   ...gemmRules,
   ...layoutRules,
   ...matmulRules,
   ...normRules,
+  ...placeRules,
   ...reduceRules,
   ...rotaryRules,
+  ...scatterRules,
   ...softmaxRules,
 ];
 

@@ -13,10 +13,12 @@ export function matrixOf(b: Builder, x: Value): Value {
  *
  * @param rows `[all rows, in]`
  * @param model `[…, out]`, which has these rows
- * @param weight `[in, out]`
+ * @param weight a matrix that tells how wide they are
+ * @param axis by its size along this axis
  */
-export function rowsBack(b: Builder, rows: Value, model: Value, weight: Value): Value {
-  const sizes = b.concat([b.dims(model, 0, -1, "row_sizes"), b.dims(weight, 0, 1, "width")], 0, "sizes");
+export function rowsBack(b: Builder, rows: Value, model: Value, weight: Value, axis = 0): Value {
+  const width = b.dims(weight, axis, axis + 1, "width");
+  const sizes = b.concat([b.dims(model, 0, -1, "row_sizes"), width], 0, "sizes");
   return b.op("Reshape", [rows, sizes], "dx", { allowzero: attribute.int(1) });
 }
 

@@ -1,9 +1,8 @@
 import type { Builder } from "../../ir/builder.ts";
 import type { Value } from "../../ir/value.ts";
-import { elementTypeOf } from "../../ops/element-type.ts";
 import type { Vjp } from "../rule.ts";
 import { sumTo } from "../sum-to.ts";
-import { add, div, like, mul, sub } from "../terms.ts";
+import { add, like, mul, sub } from "../terms.ts";
 
 /** A norm, on the way back: `y = (x − mean) / √(mean of squares + ε) · weight + bias`. */
 export interface NormOf {
@@ -31,24 +30,23 @@ export interface NormOf {
  */
 export function normVjp(at: Vjp, norm: NormOf, wantsX: boolean): Value | null {
   const { b } = at;
-  const widen = widening(b, norm.x);
+  const { up, down } = widthOf(at, norm);
   const mean = (x: Value, name: string): Value => b.op("ReduceMean", [x, norm.axes], name);
-  const dy = widen(at.dy);
-  if (norm.bias !== null && at.wants(norm.bias)) giveRows(at, norm.bias, dy);
+  const dy = up(at.dy);
+  if (norm.bias !== null && at.wants(norm.bias)) giveRows(at, norm.bias, dy, down);
   if (!wantsX && !at.wants(norm.weight)) return null;
-  const wide = widen(norm.x);
+  const wide = up(norm.x);
   const x = norm.centers ? sub(b, wide, mean(wide, "mean"), "centered") : wide;
   const variance = add(b, mean(mul(b, x, x, "squares"), "variance"), like(b, norm.epsilon, wide));
-  const deviation = b.op("Sqrt", [variance], "deviation");
-  const normal = div(b, x, deviation, "normal");
-  if (at.wants(norm.weight)) giveRows(at, norm.weight, mul(b, dy, normal, "dw_rows"));
+  const inverse = b.op("Reciprocal", [b.op("Sqrt", [variance], "deviation")], "inverse");
+  const normal = mul(b, x, inverse, "normal");
+  if (at.wants(norm.weight)) giveRows(at, norm.weight, mul(b, dy, normal, "dw_rows"), down);
   if (!wantsX) return null;
   const hasWeight = at.node.input(norm.weight) !== null;
-  const g = hasWeight ? mul(b, dy, widen(at.x(norm.weight)), "dy_weighted") : dy;
+  const g = hasWeight ? mul(b, dy, up(at.x(norm.weight)), "dy_weighted") : dy;
   const along = mul(b, normal, mean(mul(b, g, normal), "share"), "along");
   const across = norm.centers ? sub(b, g, mean(g, "dy_mean")) : g;
-  const dx = div(b, sub(b, across, along), deviation, "dx");
-  return b.op("CastLike", [dx, norm.x], "dx");
+  return down(mul(b, sub(b, across, along), inverse, "dx"), norm.x);
 }
 
 /** The axes from the one that an attribute names to the last. */
@@ -56,23 +54,38 @@ export function axesFrom(at: Vjp, axis: number): Value {
   const { b, shapes } = at;
   const rank = axis < 0 ? 0 : (shapes.of(at.node.input(0))?.length ?? null);
   if (rank !== null) return b.ints(Array.from({ length: rank - axis }, (_, i) => axis + i));
-  return b.op(
-    "Range",
-    [b.int(axis), b.op("Size", [b.op("Shape", [at.x(0)], "sizes")], "rank"), b.int(1)],
-    "axes",
-  );
+  return axesOf(b, at.x(0), axis);
+}
+
+/** The axes from one that is named to the last, of whatever rank. */
+export function axesOf(b: Builder, x: Value, axis: number): Value {
+  if (axis < 0) return b.ints(Array.from({ length: -axis }, (_, i) => axis + i));
+  const rank = b.op("Squeeze", [b.op("Shape", [b.op("Shape", [x], "sizes")], "ranks")], "rank");
+  return b.op("Range", [b.int(axis), rank, b.int(1)], "axes");
 }
 
 /** Gives an operand that is the same for all rows its gradient: the sum over them. */
-function giveRows(at: Vjp, operand: number, rows: Value): void {
+function giveRows(at: Vjp, operand: number, rows: Value, down: Width["down"]): void {
   const [from, to] = [at.node.output(0), at.node.input(operand)].map((value) => at.shapes.of(value));
   const sum = sumTo(at.b, rows, () => at.x(operand), from ?? null, to ?? null);
-  at.give(operand, at.b.op("CastLike", [sum, at.x(operand)], "d_parameter"));
+  at.give(operand, down(sum, at.x(operand)));
 }
 
-/** What makes values as wide as a norm of x is computed in: of doubles in doubles, else in floats. */
-function widening(b: Builder, x: Value): (value: Value) => Value {
-  return elementTypeOf(x) === "double"
-    ? (value) => b.op("CastLike", [value, x], "wide")
-    : (value) => b.cast(value, "float", "wide");
+/** The type that a norm is computed in: doubles in doubles, else in floats. */
+interface Width {
+  readonly up: (value: Value) => Value;
+  readonly down: (value: Value, to: Value) => Value;
+}
+
+function widthOf(at: Vjp, { weight }: NormOf): Width {
+  const { b } = at;
+  const types = [0, weight].filter((i) => at.node.input(i) !== null).map((i) => at.typeOf(i));
+  const isDouble = types.includes("double");
+  const is = isDouble ? "double" : "float";
+  // Where nothing tells a type there may be halves.
+  if (types.every((type) => type === is)) return { up: (value) => value, down: (value) => value };
+  return {
+    up: (value) => b.cast(value, is, "wide"),
+    down: (value, to) => b.op("CastLike", [value, to], "narrow"),
+  };
 }

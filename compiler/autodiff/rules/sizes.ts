@@ -3,7 +3,6 @@ import type { Builder } from "../../ir/builder.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Sizes } from "../../recognize/symbolic/shapes.ts";
 import type { Vjp } from "../rule.ts";
-import { like } from "../terms.ts";
 
 /** An operand's shape as a vector: of constants where it is known, so that the operand itself is not read. */
 export function sizesOf(at: Vjp, operand: number): Value {
@@ -15,11 +14,6 @@ export function sizesOf(at: Vjp, operand: number): Value {
 export function numbersOf(sizes: Sizes | null): readonly number[] | null {
   const known = sizes?.flatMap(({ constant }) => constant ?? []);
   return known?.length === sizes?.length ? (known ?? null) : null;
-}
-
-/** Zeros of an operand's shape and of the type of a value. */
-export function zerosOf(at: Vjp, operand: number, typed: Value): Value {
-  return at.b.op("Expand", [like(at.b, 0, typed), sizesOf(at, operand)], "zeros");
 }
 
 /** A value in a shape that may hold a size of zero. */
@@ -53,4 +47,10 @@ function targetOf(from: Sizes | null, to: Sizes): readonly number[] | null {
 /** Whether a size of a Reshape is copied: it is 0, and not the number. */
 function isCopy(size: number, of: Sizes[number] | undefined): boolean {
   return size === 0 && of?.constant === null;
+}
+
+/** How many elements sizes make, as a vector of one; of no sizes one. */
+export function count(b: Builder, sizes: Value, name: string): Value {
+  const all = b.concat([b.ints([1]), sizes], 0, `${name}_factors`);
+  return b.op("ReduceProd", [all, b.ints([0])], name, { keepdims: attribute.int(1) });
 }

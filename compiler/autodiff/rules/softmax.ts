@@ -1,3 +1,4 @@
+import { attribute } from "../../ir/attribute.ts";
 import type { Value } from "../../ir/value.ts";
 import { byFirst, type RuleRow, type Vjp } from "../rule.ts";
 import { like, mul, sub, sumKept } from "../terms.ts";
@@ -12,7 +13,7 @@ export const softmaxRules: readonly RuleRow[] = [
       write: (at) => {
         const [b, y] = [at.b, numbersOnly(at)];
         const product = mul(b, at.dy, y);
-        at.give(0, sub(b, product, mul(b, y, sumKept(b, product, [axisOf(at)])), "dx"));
+        at.give(0, sub(b, product, mul(b, y, total(at, product)), "dx"));
       },
     },
   ],
@@ -24,14 +25,20 @@ export const softmaxRules: readonly RuleRow[] = [
       write: (at) => {
         const { b } = at;
         const share = b.op("Exp", [numbersOnly(at, -Infinity)], "share");
-        at.give(0, sub(b, at.dy, mul(b, share, sumKept(b, at.dy, [axisOf(at)])), "dx"));
+        at.give(0, sub(b, at.dy, mul(b, share, total(at, at.dy)), "dx"));
       },
     },
   ],
 ];
 
-function axisOf({ node }: Vjp): number {
-  return node.int("axis") ?? -1;
+/** The sum over what the op normalizes: before opset 13 all axes from the one that it names. */
+function total(at: Vjp, x: Value): Value {
+  const { node, b } = at;
+  if (b.opset >= 13) return sumKept(b, x, [node.int("axis") ?? -1]);
+  const flat = b.op("Flatten", [x], "flat", { axis: attribute.int(node.int("axis") ?? 1) });
+  const sum = b.op("ReduceSum", [flat], "total", { axes: attribute.ints([1]) });
+  const each = b.op("Expand", [sum, b.op("Shape", [flat], "flat_sizes")], "totals");
+  return b.shapedAs(each, x, "total");
 }
 
 /**
