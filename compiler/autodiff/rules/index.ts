@@ -4,8 +4,10 @@ import { activationRules } from "./activations.ts";
 import { arithmeticRules } from "./arithmetic.ts";
 import { attentionRules } from "./attention.ts";
 import { castRules } from "./cast.ts";
+import { causalConvRules } from "./causal-conv.ts";
 import { choiceRules } from "./choice.ts";
 import { constantRules } from "./constant.ts";
+import { convRules } from "./conv.ts";
 import { einsumRules } from "./einsum.ts";
 import { embedNormRules } from "./embed-norm.ts";
 import { fusedMatMulRules } from "./fused-matmul.ts";
@@ -26,7 +28,9 @@ const rows: readonly RuleRow[] = [
   ...arithmeticRules,
   ...attentionRules,
   ...castRules,
+  ...causalConvRules,
   ...choiceRules,
+  ...convRules,
   ...einsumRules,
   ...embedNormRules,
   ...fusedMatMulRules,
