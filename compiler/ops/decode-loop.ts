@@ -29,7 +29,7 @@ export const loopInputs = {
 
 /** Outputs of a loop. */
 export const loopOutputs = {
-  /** int64 `[B, new]`; behind the token that ended a row its last token stands again */
+  /** int64 `[B, new]`; behind the token that ended a row its last token stands again. -1 ends one whose logits are NaN */
   tokens: "tokens",
   /** int64 `[B]`: new tokens of each row, without the stop id that ended it */
   lengths: "lengths",

@@ -15,7 +15,7 @@ export interface Settings {
   readonly steps: Value;
   /** int64 `[B]`: tokens of each row at most */
   readonly most: Value;
-  /** int64 `[1, stops]`, one at least: -1 is no token */
+  /** int64 `[1, stops]`, the last is -1: what is chosen where logits are NaN */
   readonly stops: Value;
   /** bool `[]`: whether every row takes the likeliest token as the model has it */
   readonly isPlain: Value;

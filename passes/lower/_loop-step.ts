@@ -141,7 +141,8 @@ function nextOf(
     (inner) => sample(inner, sampling, chances, settings.sampling),
   );
   const before = b.op("Gather", [ids, b.int(-1)], "token_before", { axis: attribute.int(1) });
-  const token = b.op("Where", [ended, before, choice], "token"); // [B]
+  const chosen = b.op("Where", [areNumbers(b, chances.logits), choice, b.int(-1)], "chosen_token");
+  const token = b.op("Where", [ended, before, chosen], "token"); // [B]
   const column = b.unsqueeze(token, [1], "token_column"); // [B, 1]
   const isOver = hasEnded(b, column, step, ended, settings);
   const going = b.cast(b.op("Not", [isOver], "is_going"), "int32", "going");
@@ -170,6 +171,12 @@ function hasEnded(b: Builder, column: Value, step: Value, ended: Value, { stops,
   const made = b.op("Add", [step, b.int(1)], "made");
   const isFull = b.op("GreaterOrEqual", [made, most], "is_full");
   return b.op("Or", [b.op("Or", [ended, isStop], "is_stopped"), isFull], "ended_next");
+}
+
+/** Whether none of a row's logits is NaN, which their sum would be, and nothing equals NaN: bool `[B]`. */
+function areNumbers(b: Builder, logits: Value): Value {
+  const sum = b.sum(logits, [1], "logits_sum");
+  return b.op("Equal", [sum, sum], "are_numbers");
 }
 
 /** The logits of the last position, float `[B, V]`. */

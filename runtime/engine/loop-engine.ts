@@ -133,7 +133,12 @@ export class LoopEngine {
     const decode = (performance.now() - started) / 1e3;
     for (const [i, { request }] of rows.entries()) {
       const { id } = request;
-      const { ids, isStopped } = answers[i] ?? { ids: [], isStopped: true };
+      const { ids = [], isStopped = true, isBroken = false } = answers[i] ?? {};
+      if (isBroken) {
+        const found = `NaN among the logits behind ${ids.length} new tokens`;
+        this.#fail(id, inputError("GENERATE_LOGITS", {}, { found }));
+        continue;
+      }
       // The run does not tell how long the prompt took.
       const spent = { prefill: 0, decode };
       this.#tell({ type: "tokens", tokens: ids.map((token) => ({ id, token, spent })) });

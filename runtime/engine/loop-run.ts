@@ -14,6 +14,8 @@ export interface LoopRow {
 export interface LoopAnswer {
   readonly ids: readonly number[];
   readonly isStopped: boolean;
+  /** Whether it ends where logits were NaN. */
+  readonly isBroken: boolean;
 }
 
 /**
@@ -34,7 +36,8 @@ export async function runLoop(
   return rows.map(({ most }, row) => {
     const length = Math.min(Number(lengths?.data[row] ?? 0), most);
     const ids = Array.from({ length }, (_, i) => Number(tokens?.data[row * width + i]));
-    return { ids, isStopped: length < most };
+    const end = length < width ? Number(tokens?.data[row * width + length]) : null;
+    return { ids, isStopped: length < most, isBroken: length < most && end === -1 };
   });
 }
 

@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
+import { importModel } from "../../compiler/onnx/import.ts";
 import { checkModelFile } from "../../compiler/onnx/check/check.ts";
 import { loadModel } from "../../runtime/model/load.ts";
 import type { GenerateRequest, Model } from "../../runtime/model/types.ts";
@@ -150,6 +151,29 @@ it("ends where buffers are full, as the step loop does, and refuses what does no
     await expect(loop.generate({ prompt: [1e6] }).result()).rejects.toThrow("TOKEN_UNKNOWN");
     // A failed request leaves nothing behind.
     expect(await idsOf(loop, request)).toEqual(wanted.ids);
+  });
+});
+
+it("ends rows whose logits are NaN with an error, and no others", async () => {
+  const broken = path.join(folder, "broken.onnx");
+  copyFileSync(path.join(samples, "families/llama2-dynamo/model.onnx"), broken);
+  const { initializers } = importModel(broken).model.graph;
+  const [embedding] = [...initializers].filter(({ name }) => name?.endsWith("embed_tokens.weight"));
+  const { offset = 0 } = embedding?.constant?.at ?? {};
+  const bytes = readFileSync(broken);
+  const bad = 9;
+  bytes.writeFloatLE(NaN, offset + bad * 32 * 4);
+  writeFileSync(broken, bytes);
+  await withModels([broken, await looped(broken)], async (step, loop) => {
+    const more = { maxNewTokens: 5, stopIds: [] };
+    const whole = { prompt: [3, 4], ...more };
+    const wanted = await idsOf(step, whole);
+    for (const model of [step, loop]) {
+      const answers = [model.generate({ prompt: [3, bad], ...more }), model.generate(whole)];
+      const [first, second] = await Promise.allSettled(answers.map((answer) => answer.result()));
+      expect(first).toMatchObject({ status: "rejected", reason: { code: "GENERATE_LOGITS" } });
+      expect(second).toMatchObject({ status: "fulfilled", value: { ids: wanted } });
+    }
   });
 });
 
