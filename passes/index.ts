@@ -1,6 +1,8 @@
 import type { Pass } from "../compiler/pass/pass.ts";
 import { convertDtype } from "./lower/convert-dtype.ts";
+import { adamw } from "./train/adamw.ts";
 import { decodeLoop } from "./lower/decode-loop.ts";
+import { differentiate } from "./train/differentiate.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
@@ -19,6 +21,7 @@ import { overrideWeights } from "./adapt/override-weights.ts";
 import { packProjections } from "./lower/pack-projections.ts";
 import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
+import { tokenLoss } from "./train/token-loss.ts";
 import { wholeSequences } from "./train/whole-sequences.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
 
@@ -45,13 +48,18 @@ export const passes: readonly Pass[] = [
   outlineNorms,
   replaceLinears,
   injectAdapters,
+  tokenLoss,
+  differentiate,
+  adamw,
   decodeLoop,
 ];
 
 export {
   ALL_REPLACED,
+  adamw,
   convertDtype,
   decodeLoop,
+  differentiate,
   foldConditions,
   hoistShapes,
   inlineFunctions,
@@ -71,6 +79,7 @@ export {
   quantizeWeights,
   removeLora,
   replaceLinears,
+  tokenLoss,
   wholeSequences,
 };
 

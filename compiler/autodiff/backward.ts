@@ -40,8 +40,8 @@ export function backward(model: Model, rw: Rewriter, options: BackwardOptions): 
 }
 
 /** @throws TfcError NO_GRADIENT_RULE */
-export function checkRules(model: Model, flows: Flows, flow: Flow): void {
-  const obstacles = [...flows.obstacles(model.graph, flow)];
+export function checkRules(nodes: Iterable<Node>, flows: Flows, flow: Flow): void {
+  const obstacles = [...flows.obstacles(nodes, flow)];
   const [first] = obstacles;
   if (first === undefined) return;
   const ops = [...new Set(obstacles.map(({ node }) => node.op))];
@@ -80,7 +80,7 @@ class GraphBackward {
   run(): ReadonlyMap<Value, Value> {
     const { seeds, memory } = this.#options;
     const before = this.#flow();
-    checkRules(this.#model, this.#flows, before);
+    checkRules(this.#nodes, this.#flows, before);
     callShapes(this.#model, this.#nodes, this.#shapes, this.#like);
     this.#keep(before);
     const flow = this.#flow();

@@ -1,5 +1,4 @@
 import { placeOf } from "../diagnostics/diagnostic.ts";
-import type { Graph } from "../ir/graph.ts";
 import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
@@ -45,15 +44,15 @@ export class Flows {
   }
 
   /** The nodes of a flow whose op has no rule, or refuses: what {@link Flow.values} go through. */
-  *obstacles(graph: Graph, { values }: Flow): Generator<Obstacle, void, void> {
-    for (const node of graph.nodes) {
+  *obstacles(nodes: Iterable<Node>, { values }: Flow): Generator<Obstacle, void, void> {
+    for (const node of nodes) {
       const results = node.outputs.flatMap((value, i) => (values.has(value) ? [i] : []));
       if (results.length === 0) continue;
       const callee = this.#model.callee(node);
       if (callee !== undefined) {
         const varied = indices(node, values);
         const { flow } = this.#call(callee, varied, results);
-        yield* this.obstacles(callee.body, flow);
+        yield* this.obstacles(callee.body.nodes, flow);
         continue;
       }
       const rule = ruleOf(node);

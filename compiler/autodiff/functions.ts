@@ -182,6 +182,11 @@ export class FunctionGradients implements CallRule {
       outputs.push(isOwn ? gradient : b.op("Identity", [gradient], `d_${parameter?.name ?? "operand"}`));
       return true;
     });
+    const names = operands.map((i) => `d_${body.inputs[i]?.name ?? "operand"}`);
+    outputs.forEach((value, i) => {
+      this.#rw.setName(value, names[i]);
+    });
+    nameApart(this.#rw, [...b.body.inputs, ...outputs]);
     const gradient = b.finish(TFC_DOMAIN, name, outputs);
     for (const { domain } of gradient.body.nodes)
       if (domain !== "" && !gradient.opsets.has(domain))
@@ -282,6 +287,18 @@ function widen(rw: Rewriter, call: Node, func: Func): Node | null {
   });
   rw.remove(call);
   return wide;
+}
+
+/** Gives each of some values a name of its own: what a function takes and gives is known by name. */
+function nameApart(rw: Rewriter, values: readonly Value[]): void {
+  const taken = new Set<string>();
+  for (const value of values) {
+    const base = value.name ?? "value";
+    let name = base;
+    for (let n = 2; taken.has(name); n++) name = `${base}_${n}`;
+    taken.add(name);
+    rw.setName(value, name);
+  }
 }
 
 /** A name for a function of tfc that the model does not have yet. */

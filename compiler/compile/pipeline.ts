@@ -107,6 +107,23 @@ const rows: Readonly<Record<string, Row>> = {
       given: beside,
     }),
   },
+  "token-loss": {
+    part: "behind",
+    ...training,
+    options: ({ train }) => ({ gradients: train?.emit !== "loss" }),
+  },
+  differentiate: {
+    part: "behind",
+    when: ({ train }) => train !== null && train.emit !== "loss",
+    needs: "`train` that emits `update` or `grads`",
+    options: ({ train }) => ({ memory: train?.memory ?? "by-size" }),
+  },
+  adamw: {
+    part: "behind",
+    when: ({ train }) => train?.emit === "update",
+    needs: "`train` that emits `update`",
+    options: ({ train }) => ({ accumulate: train?.accumulate === true }),
+  },
   "decode-loop": { part: "behind", when: ({ decodeLoop }) => decodeLoop, needs: "`decodeLoop`" },
 };
 

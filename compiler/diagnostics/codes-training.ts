@@ -34,6 +34,12 @@ export const trainingCodes = {
     found: "attention in plain ops that sees every token before its own",
     fix: "pad rows on the right, as `tfc train` does: what stands behind a token changes nothing",
   })),
+  LOSS_REFUSED: error((p: { why: string }) => ({
+    what: "the loss of tokens cannot be computed from this graph",
+    wanted: "logits that the head makes of each position by itself",
+    found: p.why,
+    fix: "export the model again with the logits of all positions as its output",
+  })),
   // ---- gradients
   NO_GRADIENT_RULE: error((p: { ops: readonly string[]; why: string }) => ({
     what: "the graph cannot be differentiated",

@@ -11,18 +11,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from gradients import (
-    attention,
-    convolutions,
-    elementwise,
-    indexing,
-    norms,
-    products,
-    quantized,
-    reductions,
-    rotary,
-    shapes,
-)
+from gradients import attention, convolutions, elementwise, indexing, norms, products, reductions, rotary, shapes
 from gradients.case import text
 from gradients.check import check
 
@@ -36,7 +25,6 @@ FAMILIES = {
     "shapes": shapes,
     "convolutions": convolutions,
     "attention": attention,
-    "quantized": quantized,
 }
 
 
