@@ -11,7 +11,18 @@ import argparse
 from pathlib import Path
 
 import torch
-from gradients import attention, convolutions, elementwise, indexing, norms, products, reductions, rotary, shapes
+from gradients import (
+    attention,
+    convolutions,
+    elementwise,
+    indexing,
+    norms,
+    products,
+    quantized,
+    reductions,
+    rotary,
+    shapes,
+)
 from gradients.case import text
 from gradients.check import check
 
@@ -25,6 +36,7 @@ FAMILIES = {
     "shapes": shapes,
     "convolutions": convolutions,
     "attention": attention,
+    "quantized": quantized,
 }
 
 

@@ -1,5 +1,5 @@
 import { byAll, type RuleRow, type Vjp } from "../rule.ts";
-import { add, div, like, mul, neg, sub, times } from "../terms.ts";
+import { add, div, mul, neg, sub, times } from "../terms.ts";
 import { powerRules } from "./power.ts";
 import { unary } from "./unary.ts";
 
@@ -26,12 +26,6 @@ export const arithmeticRules: readonly RuleRow[] = [
   unary("Cos", (at) => {
     const sine = at.b.op("Sin", [at.x(0)], "sine");
     at.give(0, neg(at.b, mul(at.b, at.dy, sine), "dx"));
-  }),
-  // σ' = σ (1 − σ)
-  unary("Sigmoid", (at) => {
-    const y = at.y();
-    const slope = mul(at.b, y, sub(at.b, like(at.b, 1, y), y), "slope");
-    at.give(0, mul(at.b, at.dy, slope, "dx"));
   }),
   ["Add", { by: byAll, write: giveAll }],
   ["Sum", { by: byAll, write: giveAll }],

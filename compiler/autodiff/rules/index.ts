@@ -1,5 +1,6 @@
 import type { Node } from "../../ir/node.ts";
 import type { Rule, RuleRow } from "../rule.ts";
+import { activationRules } from "./activations.ts";
 import { arithmeticRules } from "./arithmetic.ts";
 import { attentionRules } from "./attention.ts";
 import { castRules } from "./cast.ts";
@@ -23,6 +24,7 @@ import { softmaxRules } from "./softmax.ts";
 
 const rows: readonly RuleRow[] = [
   ...constantRules,
+  ...activationRules,
   ...arithmeticRules,
   ...attentionRules,
   ...castRules,

@@ -1,11 +1,11 @@
 import { attribute } from "../../ir/attribute.ts";
-import { byFirst, type RuleRow, type Vjp } from "../rule.ts";
+import type { Value } from "../../ir/value.ts";
+import { byAll, byFirst, type RuleRow, type Vjp } from "../rule.ts";
 import { concatVjp, splitVjp } from "./concat.ts";
 import { padVjp, refusesMode } from "./pad.ts";
 import { shapedAs, sizesOf } from "./sizes.ts";
 import { sliceVjp } from "./slice.ts";
 import { unary } from "./unary.ts";
-import { byAll } from "../rule.ts";
 
 /** Ops that put elements elsewhere, repeat them or leave them out. */
 export const layoutRules: readonly RuleRow[] = [
@@ -19,8 +19,7 @@ export const layoutRules: readonly RuleRow[] = [
     at.give(0, withAxes(at, "Squeeze"));
   }),
   unary("Squeeze", (at) => {
-    const hasAxes = at.node.input(1) !== null || at.node.ints("axes") !== undefined;
-    at.give(0, hasAxes ? withAxes(at, "Unsqueeze") : shapedAs(at, 0));
+    at.give(0, at.node.input(1) !== null ? withAxes(at, "Unsqueeze") : shapedAs(at, 0));
   }),
   unary("Transpose", transposeVjp),
   // The result has at least the operand's axes: it is broadcast.
@@ -30,34 +29,30 @@ export const layoutRules: readonly RuleRow[] = [
   unary("Tile", tileVjp),
   unary("Slice", sliceVjp),
   ["Pad", { by: (node) => (node.input(2) === null ? [0] : [0, 2]), refuses: refusesMode, write: padVjp }],
+  unary("CumSum", cumSumVjp),
   ["Concat", { by: byAll, write: concatVjp }],
   ["Split", { by: byFirst, write: splitVjp }],
 ];
 
 /** The gradient with the node's axes taken away, or put in. */
-function withAxes(at: Vjp, op: "Squeeze" | "Unsqueeze"): Vjp["dy"] {
-  const { b, node, dy } = at;
-  const axes = node.ints("axes");
-  if (axes === undefined) return b.op(op, [dy, at.x(1)], "dx");
-  return b.opset < 13
-    ? b.op(op, [dy], "dx", { axes: attribute.ints(axes) })
-    : b.op(op, [dy, b.ints(axes)], "dx");
+function withAxes(at: Vjp, op: "Squeeze" | "Unsqueeze"): Value {
+  return at.b.op(op, [at.dy, at.x(1)], "dx");
 }
 
 function transposeVjp(at: Vjp): void {
   const { b, node, dy } = at;
   const perm = node.ints("perm");
   // Without an order all axes are reversed, back as forth.
-  if (perm === undefined) at.give(0, b.op("Transpose", [dy], "dx"));
-  else
-    at.give(
-      0,
-      b.transpose(
-        dy,
-        perm.map((_, axis) => perm.indexOf(axis)),
-        "dx",
-      ),
-    );
+  const back = perm?.map((_, axis) => perm.indexOf(axis));
+  at.give(0, back === undefined ? b.op("Transpose", [dy], "dx") : b.transpose(dy, back, "dx"));
+}
+
+/** What an element was added to: those from it on, which are those up to it in the other direction. */
+function cumSumVjp(at: Vjp): void {
+  const { b, node, dy } = at;
+  const reverse = attribute.int(node.int("reverse") === 1 ? 0 : 1);
+  const exclusive = attribute.int(node.int("exclusive") ?? 0);
+  at.give(0, b.op("CumSum", [dy, at.x(1)], "dx", { exclusive, reverse }));
 }
 
 /** Each axis `[repeats · size]` as two, `[repeats, size]`, and the sum over the first of them. */

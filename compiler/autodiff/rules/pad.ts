@@ -25,9 +25,8 @@ export function padVjp(at: Vjp): void {
 
 function padBack(at: Vjp): Value {
   const { b, node, dy } = at;
-  const pads = node.ints("pads") ?? integersOf(node.input(1));
+  const pads = integersOf(node.input(1));
   const back = pads?.map((pad) => -pad) ?? null;
-  if (b.opset < 11) return b.op("Pad", [dy], "dx", { pads: attribute.ints(back ?? []) });
   const axes = node.input(3) === null ? [] : [null, at.x(3)];
   return b.op("Pad", [dy, back === null ? neg(b, at.x(1)) : b.ints(back), ...axes], "dx");
 }

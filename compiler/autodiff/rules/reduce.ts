@@ -47,24 +47,18 @@ function reduction(op: string, write: (at: Vjp, dy: Value) => Value): RuleRow {
 function kept(at: Vjp, x: Value): Value {
   const { node, b } = at;
   if ((node.int("keepdims") ?? 1) !== 0) return x;
-  const axes = node.ints("axes");
-  if (axes !== undefined) return b.unsqueeze(x, axes, "kept");
   return node.input(1) === null ? x : b.op("Unsqueeze", [x, at.x(1)], "kept");
 }
 
 /** Another reduction over the same axes, which stay with size 1. */
 function reduced(at: Vjp, op: string, x: Value, name: string): Value {
   const { node, b } = at;
-  const options = {
+  const noop = node.attributes.get("noop_with_empty_axes");
+  const operands = node.input(1) === null ? [x] : [x, at.x(1)];
+  return b.op(op, operands, name, {
     keepdims: attribute.int(1),
-    ...(node.int("noop_with_empty_axes") === 1 ? { noop_with_empty_axes: attribute.int(1) } : {}),
-  };
-  const axes = node.ints("axes");
-  const isOperand = b.opset >= (op === "ReduceSum" ? 13 : 18);
-  if (axes !== undefined && !isOperand)
-    return b.op(op, [x], name, { ...options, axes: attribute.ints(axes) });
-  const operand = axes === undefined ? (node.input(1) === null ? [] : [at.x(1)]) : [b.ints(axes)];
-  return b.op(op, [x, ...operand], name, options);
+    ...(noop === undefined ? {} : { noop_with_empty_axes: noop }),
+  });
 }
 
 /** A value repeated along the reduced axes. Where their sizes are numbers the operand is not read. */
@@ -81,8 +75,7 @@ function expanded(at: Vjp, x: Value): Value {
 function axesOf({ node, shapes }: Vjp, sizes: Sizes | null): readonly number[] | null {
   if (sizes === null) return null;
   const axes = shapes.axes(node, 1, sizes.length);
-  const isGiven = node.input(1) !== null || node.ints("axes") !== undefined;
-  if (isGiven && (axes === null || axes.length > 0)) return axes;
+  if (node.input(1) !== null && (axes === null || axes.length > 0)) return axes;
   return node.int("noop_with_empty_axes") === 1 ? [] : sizes.map((_, axis) => axis);
 }
 
@@ -102,13 +95,18 @@ function averaged(at: Vjp, dy: Value): Value {
   return div(b, dy, b.op("CastLike", [div(b, all, own, "count"), dy], "count"), "share");
 }
 
-/** The elements' shares of the sum of exponentials; 0 where that is of nothing but −∞. */
+/**
+ * The elements' shares of the sum of exponentials, which are summed again: a rounded logarithm would not make them one
+ * together. 0 where that is of nothing but −∞.
+ */
 function logSumExpVjp(at: Vjp, dy: Value): Value {
   const { b } = at;
   const y = kept(at, at.y());
   const isNothing = b.op("Equal", [y, like(b, -Infinity, y)], "is_nothing");
   const base = where(b, isNothing, like(b, 0, y), y, "base");
-  return mul(b, dy, b.op("Exp", [sub(b, at.x(0), base)], "share"), "dx");
+  const powers = b.op("Exp", [sub(b, at.x(0), base)], "powers");
+  const sum = where(b, isNothing, like(b, 1, y), reduced(at, "ReduceSum", powers, "sum"), "sum_of_powers");
+  return mul(b, powers, div(b, dy, sum, "share"), "dx");
 }
 
 /** Elements that are equally good share the gradient, as PyTorch has it. */

@@ -30,14 +30,13 @@ export function sliceVjp(at: Vjp): void {
 }
 
 function cutsOf(node: Node): readonly Cut[] | null {
-  const starts = node.ints("starts") ?? integersOf(node.input(1));
-  const ends = node.ints("ends") ?? integersOf(node.input(2));
-  const own = node.ints("axes") ?? integersOf(node.input(3));
-  const isFirst = node.input(3) === null && node.ints("axes") === undefined;
+  const starts = integersOf(node.input(1));
+  const ends = integersOf(node.input(2));
+  const own = integersOf(node.input(3));
   const count = starts?.length ?? ends?.length ?? own?.length ?? null;
   if (count === null) return null;
   const places = Array.from({ length: count }, (_, i) => i);
-  const axes = isFirst ? places : own;
+  const axes = node.input(3) === null ? places : own;
   const steps = node.input(4) === null ? places.map(() => 1) : integersOf(node.input(4));
   if (axes === null || steps === null) return null;
   return places.map((i) => ({
@@ -119,7 +118,7 @@ function scattered(at: Vjp): Value {
   const count = b.op("ReduceProd", [sizes], "count", { keepdims: attribute.int(0) });
   const all = reshaped(b, b.op("Range", [b.int(0), count, b.int(1)], "numbers"), sizes, "places");
   const bounds = node.inputs.slice(1).map((value, i) => (value === null ? null : at.x(i + 1)));
-  const cut = b.op("Slice", [all, ...bounds], "places_of_part", Object.fromEntries(node.attributes));
+  const cut = b.op("Slice", [all, ...bounds], "places_of_part");
   const zeros = b.op("Expand", [like(b, 0, dy), b.unsqueeze(count, [0], "counts")], "zeros");
   const flat = [cut, dy].map((x) => flattened(b, x));
   return reshaped(b, b.op("ScatterElements", [zeros, ...flat], "dx_flat"), sizes, "dx");

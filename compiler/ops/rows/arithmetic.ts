@@ -52,8 +52,14 @@ export const arithmeticRows: readonly Row[] = [
     name,
     { carries: [], rank: "most" },
   ]),
-  ...["BitwiseAnd", "BitwiseOr"].map((name): Row => [name, { rank: "most" }]),
-  ...["Not", "BitwiseNot", "Cos", "Sin"].map((name): Row => [name, { rank: "first" }]),
+  ...["BitwiseAnd", "BitwiseOr", "Sum", "Mean", "Mod"].map((name): Row => [name, { rank: "most" }]),
+  ...["Not", "BitwiseNot", "Cos", "Sin", "Log", "Sign", "Floor", "Ceil", "IsInf", "LogSoftmax"].map(
+    (name): Row => [name, { rank: "first" }],
+  ),
+  ...["Softsign", "LeakyRelu", "PRelu", "ThresholdedRelu", "Selu", "HardSigmoid"].map((name): Row => [
+    name,
+    { rank: "first" },
+  ]),
   ...["Mean", "Sum", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"].map((name) =>
     reduce(`Reduce${name}`),
   ),

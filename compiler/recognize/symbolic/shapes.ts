@@ -324,8 +324,12 @@ export class Shapes {
 
   #reduced(node: Node): Sizes | null {
     const from = this.of(node.input(0));
-    const axes = from === null ? null : this.axes(node, 1, from.length);
-    if (from === null || axes === null || node.int("keepdims") === 0) return null;
+    const isGiven = node.input(1) !== null || node.ints("axes") !== undefined;
+    const axes = from === null ? null : isGiven ? this.axes(node, 1, from.length) : [...from.keys()];
+    if (from === null || axes === null) return null;
+    // Of no axes it depends on an attribute whether all are meant.
+    if (axes.length === 0 || (!isGiven && node.int("noop_with_empty_axes") === 1)) return null;
+    if (node.int("keepdims") === 0) return from.filter((_, axis) => !axes.includes(axis));
     return from.map((size, axis) => (axes.includes(axis) ? Polynomial.ONE : size));
   }
 
