@@ -2,6 +2,7 @@ import type { Builder } from "../ir/builder.ts";
 import { cloneNode, type ValueMap } from "../ir/clone.ts";
 import type { Value } from "../ir/value.ts";
 import { readsOf } from "../ir/walk.ts";
+import { isStoredFloats, lateFloats } from "./late.ts";
 import type { ShapeLike } from "../recognize/symbolic/shapes.ts";
 
 /** What stands for a value of the forward part in the backward part; null for one that is computed again. */
@@ -26,7 +27,8 @@ export class Forward {
     return this.#known.get(value) ?? null;
   }
 
-  of(value: Value): Value {
+  /** @param after where stored numbers become floats again, they do so when this is known */
+  of(value: Value, after: Value | null = null): Value {
     // An explicit stack: what is computed again may be a longer chain than the call stack is.
     const stack = [value];
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
@@ -34,7 +36,7 @@ export class Forward {
         stack.pop();
         continue;
       }
-      const missing = this.#missing(top);
+      const missing = this.#missing(top, after);
       if (missing.length === 0) stack.pop();
       else stack.push(...missing);
     }
@@ -42,17 +44,21 @@ export class Forward {
   }
 
   /** Makes a value's stand-in. @returns what must be there before */
-  #missing(value: Value): readonly Value[] {
-    const standIn = this.#standIn(value);
+  #missing(value: Value, after: Value | null): readonly Value[] {
+    const { producer } = value;
+    // Floats of stored numbers take more room than what they are made of.
+    const isLate = after !== null && producer !== null && isStoredFloats(producer);
+    const standIn = isLate ? null : this.#standIn(value);
     if (standIn !== null) {
       this.#learn(value, standIn);
       return [];
     }
-    const { producer } = value;
     if (producer === null) throw new Error(`nothing stands for "${value.name ?? ""}"`);
     const missing = readsOf(producer).filter((read) => !this.#known.has(read));
     if (missing.length > 0) return missing;
-    const copy = this.#b.place(cloneNode(this.#b.rewriter, producer, this.#known, this.#b.loc));
+    const copy = isLate
+      ? lateFloats(this.#b, producer, this.#known, after)
+      : this.#b.place(cloneNode(this.#b.rewriter, producer, this.#known, this.#b.loc));
     producer.outputs.forEach((output, i) => {
       const twin = copy.outputs[i];
       if (twin === undefined) return;

@@ -107,7 +107,7 @@ export class FunctionGradients implements CallRule {
     const given = gradient.sources.map((source): Value | null => {
       if (source.kind === "kept") return forwardOf(call.output(kept?.get(source.value) ?? -1), task);
       if (source.kind === "gradient") return gradientOf(call, source.index, gradients);
-      return forwardOf(call.input(source.index), task);
+      return forwardOf(call.input(source.index), task, gradientOf(call, results[0] ?? 0, gradients));
     });
     const names = gradient.operands.map((i) => `d_${call.input(i)?.name ?? "operand"}`);
     const { name } = gradient.func;
@@ -252,8 +252,8 @@ function gradientOf(call: Node, result: number, gradients: Gradients): Value | n
   return value === null ? null : gradients.of(value);
 }
 
-function forwardOf(value: Value | null, task: Backward): Value | null {
-  return value === null ? null : task.forward.of(value);
+function forwardOf(value: Value | null, task: Backward, after: Value | null = null): Value | null {
+  return value === null ? null : task.forward.of(value, after);
 }
 
 function indices(call: Node, { values }: Flow): readonly number[] {

@@ -51,7 +51,7 @@ export class NodeVjp implements Vjp {
   }
 
   x(operand: number): Value {
-    return this.#task.forward.of(this.#operand(operand));
+    return this.#task.forward.of(this.#operand(operand), this.#anyGradient());
   }
 
   y(result = 0): Value {
@@ -131,6 +131,10 @@ export class NodeVjp implements Vjp {
   known(result: number): Value | null {
     const value = this.node.output(result);
     return value === null ? null : this.#task.forward.known(value);
+  }
+
+  #anyGradient(): Value | null {
+    return this.node.outputs.map((_, i) => this.gradient(i)).find((gradient) => gradient !== null) ?? null;
   }
 
   #operand(operand: number): Value {

@@ -25,6 +25,7 @@ export function elementTypeOf(value: Value | null): DType | null {
     const node = at.producer;
     if (node === null) return null;
     if (node.op === "Cast") return dtypeOf(node.int("to") ?? 0) ?? null;
+    if (node.op === "MatMulInteger" || node.op === "ConvInteger") return "int32";
     if (node.op === "Shape" || node.op === "Size") return "int64";
     if (node.op === "ConstantOfShape") return filling(node);
     if (truths.has(node.op)) return "bool";

@@ -20,7 +20,7 @@ export interface Operand {
   /** Whole numbers, which have no gradient. */
   readonly integers?: readonly number[];
   /** The type of whole numbers, or of floats. Default: int64, float. */
-  readonly dtype?: "int64" | "int32" | "bool" | "uint8" | "float" | "double";
+  readonly dtype?: "int64" | "int32" | "bool" | "uint8" | "int8" | "float" | "double";
   readonly floats?: readonly number[];
   /** Whether its gradient is left out: a table of cosines, a mask. */
   readonly fixed?: true;

@@ -21,7 +21,9 @@ function castTo(op: string, typeOf: (node: Node) => DType | null): RuleRow {
       },
       write: (at) => {
         const type = elementTypeOf(at.node.input(0));
-        at.give(0, type !== null && type === typeOf(at.node) ? at.dy : castBack(at, type));
+        // Of whole numbers that are quantized floats the gradient is one of floats.
+        const isSame = type !== null && (type === typeOf(at.node) || !isFloat(type));
+        at.give(0, isSame ? at.dy : castBack(at, type));
       },
     },
   ];

@@ -17,6 +17,7 @@ import { layoutRules } from "./layout.ts";
 import { matmulRules } from "./matmul.ts";
 import { normRules } from "./norms.ts";
 import { placeRules } from "./places.ts";
+import { quantizedRules } from "./quantized.ts";
 import { reduceRules } from "./reduce.ts";
 import { rotaryRules } from "./rotary.ts";
 import { scatterRules } from "./scatter.ts";
@@ -40,6 +41,7 @@ const rows: readonly RuleRow[] = [
   ...matmulRules,
   ...normRules,
   ...placeRules,
+  ...quantizedRules,
   ...reduceRules,
   ...rotaryRules,
   ...scatterRules,
