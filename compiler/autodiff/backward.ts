@@ -1,9 +1,11 @@
 import { inputError } from "../diagnostics/error.ts";
 import { atEnd, Builder } from "../ir/builder.ts";
+import { isFloat } from "../ir/dtype.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { Value } from "../ir/value.ts";
+import { elementTypeOf } from "../ops/element-type.ts";
 import { has } from "../ops/table.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
 import type { ShapeLike, Shapes } from "../recognize/symbolic/shapes.ts";
@@ -15,7 +17,6 @@ import { Forward } from "./forward.ts";
 import { FunctionGradients } from "./functions.ts";
 import { keepsIn, type Memory } from "./memory.ts";
 import { segmentsOf } from "./segments.ts";
-import { callShapes } from "./call-shapes.ts";
 
 /** What to differentiate a main graph by. */
 export interface BackwardOptions {
@@ -81,7 +82,7 @@ class GraphBackward {
     const { seeds, memory } = this.#options;
     const before = this.#flow();
     checkRules(this.#nodes, this.#flows, before);
-    callShapes(this.#model, this.#nodes, this.#shapes, this.#like);
+    this.#functions.callShapes.learn(this.#nodes, this.#shapes, this.#like);
     this.#keep(before);
     const flow = this.#flow();
     for (const [value, gradient] of seeds) this.#give(value, gradient);
@@ -98,6 +99,7 @@ class GraphBackward {
       const gradient = this.#sum(value);
       if (gradient !== null) found.set(value, gradient);
     }
+    this.#functions.dispose();
     return found;
   }
 
@@ -179,9 +181,15 @@ class GraphBackward {
 
   #variedNodes: ReadonlySet<Node> | null = null;
 
+  /**
+   * Whether the forward part made a value, which waits then: also what does not vary, such as what comes into the first
+   * block, since what is computed of it again must not be taken for what the forward part computed.
+   */
   #isKept(value: Value, arriving: ReadonlySet<Value>): boolean {
     if (arriving.has(value)) return !this.#wanted.has(value);
-    return value.producer !== null && this.#varied.has(value.producer);
+    const { producer } = value;
+    if (producer === null || producer.op === "Constant") return false;
+    return this.#varied.has(producer) || isFloat(elementTypeOf(value) ?? "int64");
   }
 
   #give(value: Value, gradient: Value): void {

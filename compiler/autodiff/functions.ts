@@ -4,9 +4,9 @@ import type { Node } from "../ir/node.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { Value } from "../ir/value.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
-import type { ShapeLike, ShapesLike, Sizes } from "../recognize/symbolic/shapes.ts";
+import type { ShapeLike } from "../recognize/symbolic/shapes.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
-import { callShapes, operandsLike } from "./call-shapes.ts";
+import { CallShapes } from "./call-shapes.ts";
 import { differentiate, type Backward, type CallRule } from "./differentiate.ts";
 import type { Flow, Flows } from "./flow.ts";
 import { Forward } from "./forward.ts";
@@ -35,12 +35,15 @@ const keepsNothing: Keeps = () => false;
 
 /**
  * Gradients of functions: one function for all calls that are alike in what is called, in what is wanted, and in the
- * shapes of their operands. It computes again what it needs of the forward part, but for what that keeps.
+ * shapes of their operands. It computes again what it needs of the forward part, but for what that keeps. Behind the last
+ * one, {@link dispose} lets go of what was written to learn shapes.
  */
 export class FunctionGradients implements CallRule {
   readonly #model: Model;
   readonly #rw: Rewriter;
   readonly #flows: Flows;
+  /** What is known of the shapes of calls. */
+  readonly callShapes: CallShapes;
   readonly #made = new Map<string, GradientFunction>();
   /** Values that functions give beside their results, by the index they have there. */
   readonly #kept = new Map<Func, Map<Value, number>>();
@@ -50,6 +53,7 @@ export class FunctionGradients implements CallRule {
     this.#model = model;
     this.#rw = rw;
     this.#flows = flows;
+    this.callShapes = new CallShapes(model, rw);
   }
 
   /**
@@ -122,6 +126,11 @@ export class FunctionGradients implements CallRule {
     });
   }
 
+  /** Removes what was written to learn shapes. */
+  dispose(): void {
+    this.callShapes.dispose();
+  }
+
   #callee(call: Node): Func {
     const func = this.#model.callee(call);
     if (func === undefined) throw new Error(`${call.op} is no call`);
@@ -136,13 +145,13 @@ export class FunctionGradients implements CallRule {
     keeps: Keeps,
   ): GradientFunction {
     const func = this.#callee(call);
-    const sizes = call.inputs.map((value) => sizesText(facts.shapes.of(value)));
+    const sizes = this.callShapes.keyOf(call, facts.shapes, facts.like);
     const keeping = keeps === keepsNothing ? "" : "kept";
-    const key = [func.key, varied.join(), results.join(), sizes.join(";"), keeping].join(" ");
+    const key = [func.key, varied.join(), results.join(), sizes, keeping].join(" ");
 
     const known = this.#made.get(key);
     if (known !== undefined) return known;
-    const made = this.#make(call, func, varied, results, facts.like, keeps);
+    const made = this.#make(call, func, varied, results, facts, keeps);
     this.#made.set(key, made);
     return made;
   }
@@ -152,13 +161,14 @@ export class FunctionGradients implements CallRule {
     func: Func,
     varied: readonly number[],
     results: readonly number[],
-    around: ShapesLike,
+    facts: Facts,
     keeps: Keeps,
   ): GradientFunction {
     const { body } = func;
     const name = freeName(this.#model, `${func.name}Gradient`);
     // What a call gives has the shapes that are known around it.
-    const like = new Map([...around, ...operandsLike(call, func)]);
+    const inside = this.callShapes.inside(call, func, facts.shapes, facts.like);
+    const like = new Map([...facts.like, ...inside]);
     const parameters = new Parameters(
       new FunctionBuilder(this.#rw, func.loc, name, this.#model.opset),
       like,
@@ -169,7 +179,6 @@ export class FunctionGradients implements CallRule {
     const forward = new Forward(b, (value) => parameters.standIn(value, keeps), like);
     const wanted = new Set(varied.flatMap((i) => body.inputs[i] ?? []));
     const { shapes } = new Elements(like);
-    callShapes(this.#model, [...body.nodes], shapes, like);
     const task: Backward = { nodes: [...body.nodes], seeds, wanted, forward, b, into: b.body, shapes, like };
     const found = differentiate(task, { model: this.#model, flows: this.#flows, calls: this });
     const outputs: Value[] = [];
@@ -240,11 +249,6 @@ class Parameters {
     this.like.set(parameter, { of: value });
     return parameter;
   }
-}
-
-/** A text that is the same for equal shapes. */
-function sizesText(sizes: Sizes | null): string {
-  return sizes?.map(({ key }) => key).join() ?? "?";
 }
 
 function gradientOf(call: Node, result: number, gradients: Gradients): Value | null {

@@ -163,13 +163,17 @@ class ChunkWriter {
     const wanted = new Set([...(task.givesRows ? [rows] : []), ...task.wanted]);
     checkRules(head.nodes, flows, flows.between(head.nodes, wanted, [head.logits]));
     const like = new Map<Value, ShapeLike>([[seed, { of: head.logits }]]);
+    const calls = new FunctionGradients(model, rw, flows);
+    const { shapes } = new Elements(like);
+    calls.callShapes.learn(head.nodes, shapes, like);
     const found = differentiate(
       {
         ...{ nodes: head.nodes, seeds: new Map([[head.logits, seed]]), wanted, b, into: this.#body, like },
-        ...{ forward: new Forward(b, (value) => value, like), shapes: new Elements(like).shapes },
+        ...{ forward: new Forward(b, (value) => value, like), shapes },
       },
-      { model, flows, calls: new FunctionGradients(model, rw, flows) },
+      { model, flows, calls },
     );
+    calls.dispose();
     const carried = task.wanted.filter((value) => found.has(value));
     const next = carried.map((value) => {
       const name = value.name ?? "weight";
