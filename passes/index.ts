@@ -22,6 +22,7 @@ import { packProjections } from "./lower/pack-projections.ts";
 import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
 import { tokenLoss } from "./train/token-loss.ts";
+import { trainBase } from "./train/train-base.ts";
 import { wholeSequences } from "./train/whole-sequences.ts";
 import { ALL_REPLACED, replaceLinears } from "./adapt/replace-linears.ts";
 
@@ -42,6 +43,7 @@ export const passes: readonly Pass[] = [
   lowerSkipNorms,
   hoistShapes,
   lastLogits,
+  trainBase,
   outlineAttention,
   outlineMlp,
   outlineMoe,
@@ -80,6 +82,7 @@ export {
   removeLora,
   replaceLinears,
   tokenLoss,
+  trainBase,
   wholeSequences,
 };
 
@@ -89,6 +92,8 @@ export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];
 export { headFollowsMerged, mergedWeights } from "./adapt/_merged.ts";
 export type { ConvertOptions } from "./lower/convert-dtype.ts";
 export type { QuantizeOptions } from "./lower/quantize-weights.ts";
+export { parametersOf, type Parameter } from "./_parameters.ts";
 export { residences, type Residence } from "./adapt/_adapter-values.ts";
+export type { TrainBaseOptions } from "./train/train-base.ts";
 export type { Entry } from "./adapt/_entries.ts";
 export { sharedAttention } from "./lower/_sharing.ts";

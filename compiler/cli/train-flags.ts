@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { trainBase as trainBasePass } from "../../passes/index.ts";
 import type { CompileOptions } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { emits, memories } from "../ops/training.ts";
@@ -48,10 +49,16 @@ export function trainOf(flags: TrainFlags): Pick<CompileOptions, "train"> {
     train: {
       ...(emit === undefined ? {} : { emit: emitOption.check(emit, "--emit") }),
       ...(memory === undefined ? {} : { memory: memoryOption.check(memory, "--memory") }),
-      ...(trainBase === undefined ? {} : { base: trainBase }),
+      ...(trainBase === undefined ? {} : { base: checkedBase(trainBase) }),
       ...(accumulate === undefined ? {} : { accumulate }),
     },
   };
+}
+
+/** Checked here, so that the message names the flag. */
+function checkedBase(text: string): string {
+  trainBasePass.options.weights.check(text, "--train-base");
+  return text;
 }
 
 /** What messages call the options of a training graph, whose names mean something else to other commands. */

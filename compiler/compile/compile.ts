@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { Sink } from "../diagnostics/sink.ts";
 import { convertDtype, packProjections } from "../../passes/index.ts";
+import type { Model } from "../ir/model.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
 import { checkFileName } from "../onnx/output.ts";
@@ -9,8 +10,9 @@ import { DTYPE_KEY } from "../ir/dtype.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { PACKED_KEY } from "../ops/packed.ts";
 import { LOWERED_KEY } from "../ops/providers.ts";
+import { TRAIN_KEY } from "../ops/training.ts";
 import { Analyses } from "../pass/analyses.ts";
-import { runPasses } from "../pass/runner.ts";
+import { runPasses, type PassResult } from "../pass/runner.ts";
 import { viewDecoder } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { fingerprintOf } from "../recognize/model/fingerprint.ts";
@@ -30,8 +32,9 @@ import { cacheLength } from "./cache-length.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
-import { planOf } from "./plan.ts";
+import { planOf, type Plan } from "./plan.ts";
 import { reportOutputPath } from "./output-path.ts";
+import { trainingOf, trainingText, type ModelTrainPlan } from "./train.ts";
 import { reporting } from "./reporting.ts";
 import { reportOf, statOf, type CompileReport } from "./report.ts";
 
@@ -82,7 +85,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
-  const plan = { ...asked, maxLength: cacheLength(asked, model, view) };
+  const train = asked.train === null ? null : trainingOf(asked.train, model, view);
+  const plan = { ...asked, train, maxLength: cacheLength(asked, model, view) };
   const fingerprint = fingerprintOf(model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
@@ -90,13 +94,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   for (const { base: known, file } of plan.given)
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
-  if (options.for !== undefined) new Rewriter().setMeta(model, LOWERED_KEY, options.for);
-  const isConverted = passes.some(({ pass, changed }) => pass === convertDtype.name && changed);
-  if (plan.dtype !== null && isConverted) new Rewriter().setMeta(model, DTYPE_KEY, plan.dtype);
-  if (plan.quantize !== null) new Rewriter().setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
-  const packed = statOf(passes, packProjections.name, "packed");
-  if (packed > 0) new Rewriter().setMeta(model, PACKED_KEY, String(packed));
-  if (plan.maxLength !== null) new Rewriter().setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
+  describeCompiled(model, plan, passes);
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {
     base: input,
@@ -109,6 +107,23 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
     diagnostics: sink.diagnostics,
     time: performance.now() - start,
   });
+}
+
+/** Says in the model's metadata what was made of it. */
+function describeCompiled(
+  model: Model,
+  plan: Omit<Plan, "train"> & { readonly train: ModelTrainPlan | null },
+  passes: readonly PassResult[],
+): void {
+  const rw = new Rewriter();
+  if (plan.provider !== null) rw.setMeta(model, LOWERED_KEY, plan.provider);
+  const isConverted = passes.some(({ pass, changed }) => pass === convertDtype.name && changed);
+  if (plan.dtype !== null && isConverted) rw.setMeta(model, DTYPE_KEY, plan.dtype);
+  if (plan.quantize !== null) rw.setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
+  const packed = statOf(passes, packProjections.name, "packed");
+  if (packed > 0) rw.setMeta(model, PACKED_KEY, String(packed));
+  if (plan.train !== null) rw.setMeta(model, TRAIN_KEY, trainingText(plan.train, model));
+  if (plan.maxLength !== null) rw.setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
 }
 
 /** `out/model.onnx` → `out/model.adapters.safetensors` */

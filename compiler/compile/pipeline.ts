@@ -85,6 +85,12 @@ const rows: Readonly<Record<string, Row>> = {
     options: ({ lastLogits, decodeLoop }) =>
       decodeLoop ? { by: "last" } : lastLogits === null ? {} : { by: lastLogits },
   },
+  "train-base": {
+    part: "behind",
+    when: ({ train }) => (train?.base ?? null) !== null,
+    needs: "`train` with `base`",
+    options: ({ train }) => (train?.base == null ? {} : { weights: train.base }),
+  },
   "outline-attention": { part: "behind" },
   "outline-mlp": { part: "behind" },
   "outline-moe": { part: "behind" },
@@ -93,18 +99,22 @@ const rows: Readonly<Record<string, Row>> = {
     part: "behind",
     when: ({ replace }) => replace.length > 0,
     needs: "`replace`",
-    options: ({ replace, seed, replacing }) => ({ entries: replace, seed, given: replacing }),
+    options: ({ replace, seed, replacing, train }) => ({
+      ...{ entries: replace, seed, given: replacing },
+      trains: train !== null,
+    }),
   },
   "inject-adapters": {
     part: "behind",
     when: hasAdapters,
     needs: "adapters",
-    options: ({ entries, seed, residence, members, beside }) => ({
+    options: ({ entries, seed, residence, members, beside, train }) => ({
       entries,
       seed,
       residence,
       members,
       given: beside,
+      trains: train !== null,
     }),
   },
   "token-loss": {

@@ -22,6 +22,18 @@ export const trainingCodes = {
     found: "`adapters: false` without `base`",
     fix: "leave out `adapters: false`, name weights with `base`, or take `emit: loss`, which trains nothing",
   })),
+  TRAIN_BASE_NONE: error((p: { word: string }) => ({
+    what: `"${p.word}" chooses no weight of this model`,
+    wanted: "words for weights that the graph has",
+    found: `no weight that "${p.word}" stands for`,
+    fix: "leave the word out of `base`; `tfc inspect` shows which blocks were understood",
+  })),
+  TRAIN_BASE_REFUSED: error((p: { name: string; why: string }) => ({
+    what: `the weight "${p.name}" of the base cannot be trained`,
+    wanted: "a weight of floats that the graph uses as it is stored",
+    found: p.why,
+    fix: "leave it out of `base`, or compile a model whose weights are not quantized",
+  })),
   ALREADY_TRAINING: error((p: { cannot: string }) => ({
     what: `this graph is a training step, and ${p.cannot}`,
     wanted: "the base model, or one compiled without `train`",

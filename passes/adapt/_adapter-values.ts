@@ -19,6 +19,7 @@ import type { Member } from "./_assign.ts";
 import type { BaseWeight } from "./_base-weight.ts";
 import { rowSquares, type LowRank } from "./_row-norms.ts";
 import type { Fitted, Placed } from "./_adapter-plan.ts";
+import { addParameter } from "../_parameters.ts";
 
 /** The words for {@link Residence}. */
 export const residences = ["baked", "inputs", OPTIONAL_INPUTS, "bank"] as const;
@@ -29,6 +30,9 @@ export const residences = ["baked", "inputs", OPTIONAL_INPUTS, "bank"] as const;
  */
 export type Residence = (typeof residences)[number];
 
+/** What trains: inputs of the shapes that their first numbers have, in float32 whatever the graph computes in. */
+export const PARAMETERS = "parameters";
+
 /**
  * Makes the values that adapters read: initializers, graph inputs of any size, or stacks of several adapters. Two
  * places of one name (the branches of a merged decoder) share theirs.
@@ -36,7 +40,7 @@ export type Residence = (typeof residences)[number];
 export class AdapterValues {
   readonly #model: Model;
   readonly #rw: Rewriter;
-  readonly residence: Residence;
+  readonly residence: Residence | typeof PARAMETERS;
   readonly #loc: Loc;
   readonly #first: (leaf: Leaf) => Init;
   readonly #made = new Map<string, readonly Value[]>();
@@ -49,7 +53,7 @@ export class AdapterValues {
   constructor(
     model: Model,
     rw: Rewriter,
-    residence: Residence,
+    residence: Residence | typeof PARAMETERS,
     options: {
       readonly pass: string;
       /** What fresh leaves begin with; what the kind says, unless given. */
@@ -61,6 +65,11 @@ export class AdapterValues {
     this.residence = residence;
     this.#loc = madeBy(options.pass, []);
     this.#first = options.first ?? (({ init }) => init);
+  }
+
+  /** Whether they are inputs of the graph, which may hold another adapter's numbers in each run. */
+  get areFed(): boolean {
+    return this.residence === PARAMETERS || takesInputs(this.residence);
   }
 
   /**
@@ -81,7 +90,7 @@ export class AdapterValues {
   /** What is made of the base's weight. It is read when the files are written, one tensor at a time. */
   #ofWeight({ place: { name }, width: { dtype }, kind, members }: Placed, base: BaseWeight): Value {
     const outFeatures = base.place.shape[0] ?? 0;
-    if (takesInputs(this.residence)) {
+    if (this.areFed) {
       const wide = dtype === "double" ? "double" : "float";
       const squares = deferred(wide, [outFeatures], () => encodeNumbers(rowSquares(base, null), wide));
       return this.#initializer(`${name}.${derived.baseSquares}`, squares);
@@ -107,16 +116,20 @@ export class AdapterValues {
     if (one === null || members.length !== 1) throw new Error(`${members.length} adapters at ${name}`);
     const leaves = one.leaves.map((leaf) => {
       const full = `${name}.${leaf.name}`;
-      const tensor = deferred(dtype, leaf.shape, () =>
-        leafPieces(this.#fresh(leaf), one.member, dtype, full),
+      const stored = this.residence === PARAMETERS ? "float" : dtype;
+      const tensor = deferred(stored, leaf.shape, () =>
+        leafPieces(this.#fresh(leaf), one.member, stored, full),
       );
       this.parameters += tensor.size;
+      if (this.residence === PARAMETERS)
+        return addParameter(this.#model, this.#rw, { name: full, loc: this.#loc, initial: tensor, dtype });
       if (this.residence === "baked") return this.#initializer(full, tensor);
       const shape = symbolicShape(leaf, name, kind.size);
       return this.#input(full, dtype, shape, tensor, zeroTensor(dtype, shape));
     });
     const coefficients = [...one.coefficients].map(([coefficient, number]) => {
-      if (this.residence === "baked") return this.#number(`${kind.name}.${coefficient}`, dtype, [number]);
+      if (this.residence === "baked" || this.residence === PARAMETERS)
+        return this.#number(`${kind.name}.${coefficient}`, dtype, [number]);
       const full = `${name}.${coefficient}`;
       const neutral = tensorOf(dtype, [1], [kind.neutral[coefficient] ?? 1]);
       return this.#input(full, dtype, [1], tensorOf(dtype, [1], [number]), neutral);

@@ -1,4 +1,3 @@
-import { takesInputs } from "../../compiler/adapters/description.ts";
 import { after, before, Builder } from "../../compiler/ir/builder.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
@@ -158,7 +157,7 @@ export class Injector {
     // The first parameter of the function is x.
     const names = func.body.inputs.slice(1).map((value) => value.name ?? "");
     const norms =
-      base !== null && takesInputs(this.#values.residence)
+      base !== null && this.#values.areFed
         ? this.#functions.norms({ dtype: width.dtype, isInFirst: base.place.isInFirst, part: base.part })
         : null;
     return { func, values: values.map((value, i) => ({ name: names[i] ?? "", value })), norms };

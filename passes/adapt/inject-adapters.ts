@@ -10,10 +10,10 @@ import { rankOf } from "../../compiler/ops/rank.ts";
 import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { isOutside } from "../../compiler/sites/names.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
-import { choice, given, integer } from "../../compiler/pass/options.ts";
+import { choice, given, integer, yesNo } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
-import { AdapterValues, residences, type Residence } from "./_adapter-values.ts";
+import { AdapterValues, PARAMETERS, residences, type Residence } from "./_adapter-values.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
@@ -33,6 +33,8 @@ export interface InjectOptions {
   readonly members: number;
   /** Adapters that were trained: one, or the members of a bank. */
   readonly given: readonly AdapterFile[];
+  /** Whether they are to be trained. */
+  readonly trains: boolean;
 }
 
 /**
@@ -61,6 +63,7 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     residence: choice({ help: "where the adapters' weights are", default: "baked", of: residences }),
     members: integer({ help: "fresh adapters in a bank", default: 1, min: 1, max: 4096 }),
     given: given({ help: "trained adapters", default: [] }),
+    trains: yesNo({ help: "makes them parameters that are trained" }),
   },
   stats: ["adapters", "parameters", "padding"],
   requires: [outlined],
@@ -76,7 +79,7 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     const plan = planAdapters(all, { ...options, pass }, sink);
     if (residence === "bank") checkBank(plan, outside, pass);
     warnOfLora(plan, sink, pass);
-    const values = new AdapterValues(model, rewriter, residence, { pass });
+    const values = new AdapterValues(model, rewriter, options.trains ? PARAMETERS : residence, { pass });
     const banked = residence === "bank" ? members : null;
     const injector = new Injector(model, rewriter, { pass, label: "adapter" }, values, banked);
     const around = (step: StepPlace): void => {

@@ -9,10 +9,10 @@ import { dropIfUnread, replaceBy } from "../../compiler/ir/rewrite.ts";
 import { markLinear, markSite } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { outlined } from "../../compiler/sites/invariants.ts";
-import { given, integer } from "../../compiler/pass/options.ts";
+import { given, integer, yesNo } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
-import { AdapterValues } from "./_adapter-values.ts";
+import { AdapterValues, PARAMETERS } from "./_adapter-values.ts";
 import { entriesOption, type Entry } from "./_entries.ts";
 import { joined, type Chosen } from "./_inner.ts";
 import { Injector, type Adapted } from "./_injector.ts";
@@ -27,6 +27,8 @@ export interface ReplaceOptions {
   readonly seed: number;
   /** Weights that were trained, of all that is replaced; null for fresh ones. */
   readonly given: readonly AdapterFile[] | null;
+  /** Whether they are to be trained. */
+  readonly trains: boolean;
 }
 
 /** What the paper replaces: every projection of attention, and the feed-forward as a whole. */
@@ -53,6 +55,7 @@ export const replaceLinears: Pass<ReplaceOptions, ModuleVisitor> = {
     }),
     seed: integer({ help: "seed of the first weights", default: 0, min: 0, max: 2 ** 32 - 1 }),
     given: given<ReplaceOptions["given"]>({ help: "trained weights", default: null }),
+    trains: yesNo({ help: "makes them parameters that are trained" }),
   },
   stats: ["replaced", "parameters"],
   requires: [outlined],
@@ -64,7 +67,10 @@ export const replaceLinears: Pass<ReplaceOptions, ModuleVisitor> = {
     const plan = planAdapters(places, { ...options, given: from, members: 1, pass }, sink);
     if (options.given !== null) checkGiven(places, plan, options.entries, options.given);
     checkReplaceable(plan);
-    const values = new AdapterValues(model, rewriter, "baked", { pass, first: firstNumbers });
+    const values = new AdapterValues(model, rewriter, options.trains ? PARAMETERS : "baked", {
+      pass,
+      first: firstNumbers,
+    });
     const injector = new Injector(model, rewriter, { pass, label: "pattention" }, values, null);
     return {
       projection: {

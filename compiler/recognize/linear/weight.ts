@@ -47,6 +47,7 @@ class Search {
     if (tensor) return { root: value, shape: tensor.shape, dtype: tensor.dtype, transposed: false, path: [] };
     const node = value.producer;
     if (node === null) return inputWeight(value);
+    if (isStack(node)) return this.#stack(node, depth);
     // The second operand of CastLike is a type: whatever it is, its content is not read.
     const operands = node.op === "CastLike" ? [node.input(0)] : node.inputs;
     if (!has(node, "parameter") || operands.some((input) => isComputed(input))) return null;
@@ -59,12 +60,30 @@ class Search {
     const read = readAs(node, carried, other);
     return read === null ? null : { ...carried, ...read, path: [node, ...carried.path] };
   }
+
+  #stack(node: Node, depth: number): Weight | null {
+    const parts = node.inputs.map((input) => (input === null ? null : this.weight(input, depth + 1)));
+    const known = parts.filter((part) => part !== null);
+    const [first] = known;
+    if (first === undefined || known.length < parts.length) return null;
+    const rows = known.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
+    return { ...first, shape: first.shape.with(0, rows), path: [node, ...first.path] };
+  }
+}
+
+/** Parameters one under another, which are graph inputs: those of a packed product, each by itself. */
+function isStack(node: Node): boolean {
+  if (node.op !== "Concat" || node.int("axis") !== 0) return false;
+  const roots = node.inputs.map((input) =>
+    input?.producer?.op === "Cast" ? input.producer.input(0) : input,
+  );
+  return roots.every((root) => root?.producer === null) && roots.some((root) => root?.constant === undefined);
 }
 
 /** Looked at first: a residual stream is a chain of additions as long as the model, and each adds what is no weight. */
 function isComputed(value: Value | null): boolean {
   const node = value?.producer ?? null;
-  return node !== null && node.op !== "Constant" && !has(node, "parameter");
+  return node !== null && node.op !== "Constant" && !has(node, "parameter") && !isStack(node);
 }
 
 /** What a node on the path makes of the weight. @param other the weight in its second operand */

@@ -5,6 +5,9 @@ import { normBias, normWeight } from "../norm/weight.ts";
 import { weightOf } from "../linear/weight.ts";
 import type { Reading } from "./parameters.ts";
 
+/** Why a norm's bias cannot be replaced where there is none. */
+export const NO_NORM_BIAS = "the norm has no bias";
+
 /**
  * Where the norm that makes a value reads its weight or bias; else why it cannot be replaced, as a clause.
  *
@@ -13,7 +16,7 @@ import type { Reading } from "./parameters.ts";
  */
 export function normReading(normalized: Value, isBias: boolean, isGemma: boolean): Reading | string {
   const found = isBias ? normBias(normalized) : normWeight(normalized);
-  if (found === null) return isBias ? "the norm has no bias" : "the norm's weight is not found";
+  if (found === null) return isBias ? NO_NORM_BIAS : "the norm's weight is not found";
   const whole = weightOf(found.reader.input(found.index));
   const sum = isBias ? undefined : whole?.path.find((node) => addend(node) !== null);
   const index = sum === undefined ? null : addend(sum);

@@ -14,7 +14,7 @@ import { scoreBiasOf } from "../moe/score-bias.ts";
 import type { Linear } from "../linear/linear.ts";
 import { normsIn, placeOfNorm } from "../norm/named.ts";
 import { isGemma } from "../norm/style.ts";
-import { normReading } from "./norm-reading.ts";
+import { NO_NORM_BIAS, normReading } from "./norm-reading.ts";
 import { projectionsOf } from "../linear/projections.ts";
 import { weightOf, type Weight } from "../linear/weight.ts";
 
@@ -45,6 +45,12 @@ export interface Reading {
   readonly packed: { readonly start: number; readonly width: number; readonly of: number } | null;
 }
 
+const NO_PARAMETER = "the graph has none";
+const NO_BIAS = "the graph has no bias there";
+
+/** What {@link Parameters.find} says of names that the graph has nothing for, whereas other parameters only cannot be replaced. */
+export const absences: ReadonlySet<string> = new Set([NO_PARAMETER, NO_BIAS, NO_NORM_BIAS]);
+
 /** Finds the places of parameters by their names in Hugging Face's Llama. */
 export class Parameters {
   readonly #model: Model;
@@ -74,7 +80,7 @@ export class Parameters {
     const found = this.#find(name);
     const [bad] = found.filter((place) => typeof place === "string");
     if (bad !== undefined) return bad;
-    return found.length === 0 ? "the graph has none" : found.filter((place) => typeof place !== "string");
+    return found.length === 0 ? NO_PARAMETER : found.filter((place) => typeof place !== "string");
   }
 
   #find(name: string): readonly (ParameterPlace | string)[] {
@@ -239,8 +245,7 @@ function biasReading(linear: Linear, packed: Reading["packed"]): Reading | strin
   const { bias, nodes } = linear;
   const reader = nodes.find((node) => bias !== null && node.inputs.includes(bias));
   const weight = weightOf(bias);
-  if (bias === null || reader === undefined || weight?.shape.length !== 1)
-    return "the graph has no bias there";
+  if (bias === null || reader === undefined || weight?.shape.length !== 1) return NO_BIAS;
   const shape = [packed?.width ?? linear.outFeatures];
   const { dtype } = weight;
   return { reader, index: reader.inputs.indexOf(bias), shape, dtype, weight, isInFirst: false, packed };

@@ -36,10 +36,11 @@ export interface SortedWeights {
  * Sorts a checkpoint's tensors into leaves of adapters and weights of the base, by their names. Every tensor is one of
  * the two, or refused.
  *
+ * @param isOurs whether the file says of itself that tfc made it: training may have changed weights of the base alone
  * @throws TfcError ADAPTER_WEIGHT_UNKNOWN, ADAPTER_LEAF_TWICE, ADAPTER_DTYPE, ADAPTER_SHAPE_INVALID with the weight's name;
  *   ADAPTER_EMPTY where there is no leaf
  */
-export function sortWeights(file: string, weights: StateDict): SortedWeights {
+export function sortWeights(file: string, weights: StateDict, isOurs = false): SortedWeights {
   const drafts = new Map<string, Draft & { leaves: Map<string, WeightTensor>; names: Map<string, string> }>();
   const overrides = new Map<string, WeightTensor>();
   const seen = new Map<string, string>();
@@ -80,7 +81,8 @@ export function sortWeights(file: string, weights: StateDict): SortedWeights {
     const [name, what] = first;
     throw inputError("ADAPTER_WEIGHT_UNKNOWN", { file, name }, { what, more: unknown.length - 1 });
   }
-  if (drafts.size === 0) throw inputError("ADAPTER_EMPTY", { file }, { weights: overrides.size });
+  if (drafts.size === 0 && !(isOurs && overrides.size > 0))
+    throw inputError("ADAPTER_EMPTY", { file }, { weights: overrides.size });
   return { drafts: [...drafts.values()].sort(bySite), overrides: sortedByName(overrides) };
 }
 

@@ -1,3 +1,4 @@
+import { ADAPTER_KEY } from "../../adapters/kind.ts";
 import type { AdapterFile } from "../adapter-file.ts";
 import { adapterMetadata, HEAD_KEY, readMetadata } from "../metadata.ts";
 import { makeParts, type Hints } from "../parts.ts";
@@ -14,7 +15,7 @@ import { sortWeights } from "../names/sort.ts";
  */
 export function readSafetensorsAdapter(file: string, hints: Hints): AdapterFile {
   const { tensors, metadata } = openSafetensors(file);
-  const { drafts, overrides } = sortWeights(file, tensors);
+  const { drafts, overrides } = sortWeights(file, tensors, metadata.has(ADAPTER_KEY));
   const stated = readMetadata(file, metadata, drafts) ?? (() => ({}));
   return {
     file,

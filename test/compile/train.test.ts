@@ -1,0 +1,150 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
+import { inspect } from "../../compiler/compile/inspect.ts";
+import { Sink } from "../../compiler/diagnostics/sink.ts";
+import { asTensor, typeText } from "../../compiler/ir/type.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
+import { trainingIn, type Training } from "../../compiler/ops/training.ts";
+
+const austen = "samples/models/austen-llama/dynamo/model.onnx";
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), "tfc-train-"));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+let count = 0;
+async function trained(options: Partial<CompileOptions>, input = austen) {
+  const output = path.join(folder, String(count++), "model.onnx");
+  const report = await compile({ input, output, train: {}, ...options });
+  const { model } = openModel(output, new Sink());
+  const training = trainingIn(model.meta, output);
+  if (training === null) throw new Error("no training graph");
+  return { output, report, model, training };
+}
+
+const namesOf = ({ parameters }: Training): readonly string[] => parameters.map(({ name }) => name);
+
+describe("parameters", () => {
+  it("are an adapter's leaves, named and shaped as checkpoints have them", async () => {
+    const { model, training } = await trained({ adapter: "lora", settings: { rank: 4 } });
+    expect(training.parameters).toHaveLength(24);
+    const [first] = training.parameters;
+    const site = "model.layers.0.self_attn.q_proj";
+    expect(first).toEqual({ name: `${site}.lora_A.weight`, shape: [4, 128], decay: true, site });
+    const inputs = new Map(model.graph.inputs.map(({ name, type }) => [name, typeText(type)]));
+    expect([...inputs.keys()].slice(0, 2)).toEqual(["input_ids", "attention_mask"]);
+    for (const { name, shape } of training.parameters)
+      expect(inputs.get(name)).toBe(`float[${shape.join()}]`);
+  });
+
+  it("begin with the numbers that the same adapters have as inputs", async () => {
+    const fed = path.join(folder, "fed", "model.onnx");
+    await compile({ input: austen, output: fed, adapter: "scalarlm", residence: "inputs", seed: 3 });
+    const { output } = await trained({ adapter: "scalarlm", seed: 3 });
+    const [a, b] = [fed, output].map((file) =>
+      readFileSync(file.replace(/\.onnx$/, ".adapters.safetensors")),
+    );
+    expect(b?.equals(a ?? Buffer.of())).toBe(true);
+  });
+
+  it("are weights of the base, of which vectors do not decay", async () => {
+    const { training } = await trained({
+      adapters: false,
+      train: { base: "norms,q_proj@0", emit: "grads", memory: "recompute" },
+    });
+    expect(training).toMatchObject({ emit: "grads", memory: "recompute", vocabulary: 2048 });
+    const decays = training.parameters.map(({ name, decay }) => `${name} ${decay}`);
+    expect(decays).toHaveLength(14);
+    expect(decays).toContain("model.norm.weight false");
+    expect(decays).toContain("model.layers.0.self_attn.q_proj.weight true");
+    expect(training.parameters.every(({ site }) => site === null)).toBe(true);
+  });
+
+  it("are what stands in place of projections", async () => {
+    const { training } = await trained({ replace: [{ sites: "q_proj,mlp", settings: { tokens: 8 } }] });
+    expect(training.parameters).toHaveLength(24);
+    expect(training.parameters[0]?.site).toBe("model.layers.0.self_attn.q_proj");
+  });
+
+  it("are trained ones that are loaded", async () => {
+    const { training } = await trained({ load: ["samples/models/peft/patterns"] });
+    expect(namesOf(training)).toContain("model.layers.0.mlp.down_proj.lora_B.weight");
+  });
+
+  it.each([
+    ["a model of half precision", "samples/models/families/llama2-genai-fp16/model.onnx", {}],
+    ["a model that is converted", austen, { dtype: "fp16" }],
+  ] as const)("are float32 in %s, and cast where they are used", async (_, input, options) => {
+    const { model, training } = await trained(
+      { adapter: "lora", train: { base: "norms" }, ...options },
+      input,
+    );
+    expect(training.parameters.some(({ site }) => site === null)).toBe(true);
+    const names = new Set(namesOf(training));
+    const parameters = model.graph.inputs.filter(({ name }) => names.has(name ?? ""));
+    expect(parameters).toHaveLength(names.size);
+    for (const { type } of parameters) expect(asTensor(type)?.dtype).toBe("float");
+    // Norms of a converted model are computed in float32.
+    const leaves = parameters.filter(({ name }) => name?.includes("lora"));
+    expect(leaves.length).toBeGreaterThan(0);
+    for (const { users } of leaves) expect([...users].map(({ op }) => op)).toEqual(["Cast"]);
+  });
+});
+
+it("says what it is where it is looked at", async () => {
+  const { output, training } = await trained({ adapter: "lora" });
+  expect(inspect(output).training).toEqual(training);
+  await expect(compile({ input: output, output: path.join(folder, "again.onnx") })).rejects.toThrow(
+    "ALREADY_TRAINING",
+  );
+});
+
+describe("conflicts", () => {
+  it.each<[Partial<CompileOptions>, string]>([
+    [{ decodeLoop: true }, "decodeLoop"],
+    [{ lastLogits: true }, "lastLogits"],
+    [{ for: "cpu", kv: "shared" }, "kv: shared"],
+    [{ residence: "baked" }, "residence: baked"],
+    [{ residence: "bank", members: 2 }, "residence: bank"],
+    [{ lowerPagedAttention: true }, "lowerPagedAttention"],
+    [{ train: { emit: "grads", accumulate: true } }, "emit: grads"],
+    [{ train: { emit: "loss", memory: "none" } }, "emit: loss"],
+  ])("%j", async (options, other) => {
+    const refused = compile({ input: austen, output: path.join(folder, "no.onnx"), train: {}, ...options });
+    await expect(refused).rejects.toThrow("OPTION_CONFLICT");
+    await expect(refused).rejects.toThrow(other);
+  });
+
+  it.each<[CompileOptions["train"], string]>([
+    [{ base: "norms,queries" }, "OPTION_UNKNOWN_VALUE"],
+    [{ base: "pre_mlp_norm" }, "OPTION_UNKNOWN_VALUE"],
+    [{ base: "mlp@x" }, "OPTION_OUT_OF_RANGE"],
+    [{ base: "" }, "OPTION_OUT_OF_RANGE"],
+    [{ emit: "all" } as never, "OPTION_UNKNOWN_VALUE"],
+    [{ batch: 3 } as never, "OPTION_UNKNOWN"],
+  ])("%j", async (train, code) => {
+    const refused = compile({ input: austen, output: path.join(folder, "no.onnx"), train: train ?? {} });
+    await expect(refused).rejects.toThrow(code);
+  });
+});
+
+it.each<[Partial<CompileOptions>, string, string]>([
+  [{ adapters: false }, "TRAIN_NOTHING", austen],
+  [{ train: { base: "biases" } }, "TRAIN_BASE_NONE", austen],
+  [
+    { train: { base: "q_proj" } },
+    "TRAIN_BASE_REFUSED",
+    "samples/models/families/llama2-quantized-nbits/model.onnx",
+  ],
+  [{ train: { base: "q_proj" }, quantize: "int4" }, "TRAIN_BASE_REFUSED", austen],
+])("%j is refused: %s", async (options, code, input) => {
+  const refused = compile({ input, output: path.join(folder, "no.onnx"), train: {}, ...options });
+  await expect(refused).rejects.toThrow(code);
+});
