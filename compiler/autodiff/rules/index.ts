@@ -10,6 +10,7 @@ import { constantRules } from "./constant.ts";
 import { convRules } from "./conv.ts";
 import { einsumRules } from "./einsum.ts";
 import { embedNormRules } from "./embed-norm.ts";
+import { expertRules } from "./experts.ts";
 import { fusedMatMulRules } from "./fused-matmul.ts";
 import { gatherRules } from "./gather.ts";
 import { gemmRules } from "./gemm.ts";
@@ -34,6 +35,7 @@ const rows: readonly RuleRow[] = [
   ...convRules,
   ...einsumRules,
   ...embedNormRules,
+  ...expertRules,
   ...fusedMatMulRules,
   ...gatherRules,
   ...gemmRules,
