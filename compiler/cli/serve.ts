@@ -156,7 +156,7 @@ async function stopped(server: Server, { grace, quiet }: Flags): Promise<void> {
     const stop = (signal: string): void => {
       times++;
       if (times === 1 && !quiet)
-        say(`${signal}: answers under way have ${grace} seconds to end; a second signal ends them now\n`);
+        say(`${signal}: answers under way have ${grace} s to end; a second signal ends them now\n`);
       if (times === 2) for (const one of signals) process.off(one, stop);
       void server.close(grace).then(resolve);
     };

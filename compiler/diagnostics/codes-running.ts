@@ -14,6 +14,12 @@ export const runningCodes = {
     found: p.why,
     fix: "see the message above; `tfc dump` shows the graph",
   })),
+  PAGED_ATTENTION_UNRUN: error((p: { why: string }) => ({
+    what: "onnxruntime does not run this graph's paged attention here",
+    wanted: "a provider with a kernel of it, such as CUDA has in float16 and bfloat16",
+    found: p.why,
+    fix: "run it with `device` cuda; to run it anywhere, compile it with `lowerPagedAttention`, which writes paged attention with standard ops",
+  })),
   RUNTIME_PROVIDER: error((p: { provider: string; why: string; fix: string }) => ({
     what: `onnxruntime cannot run on ${p.provider} here`,
     wanted: `the ${p.provider} execution provider`,

@@ -1,3 +1,5 @@
+import { inputError } from "../diagnostics/error.ts";
+
 /** Bytes all at once, or one piece after another, so that many are never in memory together. */
 export type Pieces = Uint8Array | Iterable<Uint8Array>;
 
@@ -23,7 +25,7 @@ export class PieceReader {
     this.#pieces = (pieces instanceof Uint8Array ? [pieces] : pieces)[Symbol.iterator]();
   }
 
-  /** The next bytes. @throws Error where there are fewer */
+  /** The next bytes. @throws TfcError TENSOR_INVALID where there are fewer, as in a graph that came without weights */
   read(length: number): Uint8Array {
     if (this.#rest.length >= length) return this.#take(length);
     const bytes = new Uint8Array(length);
@@ -44,7 +46,16 @@ export class PieceReader {
 
   #fill(missing: number): void {
     const next = this.#pieces.next();
-    if (next.done === true) throw new Error(`${missing} bytes are missing behind the last piece`);
+    if (next.done === true) throw tooFew(missing);
     this.#rest = next.value;
   }
+}
+
+function tooFew(missing: number): Error {
+  const what = "no data, or less than its type and shape need, and its numbers are to be read";
+  return inputError(
+    "TENSOR_INVALID",
+    {},
+    { what, wanted: "a number for each element", found: `${missing} bytes too few` },
+  );
 }

@@ -9,14 +9,19 @@ type State =
 /** An answer under way, as its readers see it: each reads from the beginning, and any that leaves ends the work. */
 export class Answer implements Generation {
   readonly #hasText: boolean;
+  readonly #file: string | undefined;
   readonly #pieces: Piece[] = [];
   #state: State = { type: "open" };
   #waiting: (() => void)[] = [];
   #leave: () => void = () => undefined;
 
-  /** @param hasText whether there is a tokenizer, without which pieces have ids and no text */
-  constructor(hasText: boolean) {
+  /**
+   * @param hasText whether there is a tokenizer, without which pieces have ids and no text
+   * @param file the model's, for messages
+   */
+  constructor(hasText: boolean, file?: string) {
     this.#hasText = hasText;
+    this.#file = file;
   }
 
   /** Whether nothing more will come. */
@@ -63,7 +68,8 @@ export class Answer implements Generation {
   async *[Symbol.asyncIterator](): AsyncGenerator<string, void, undefined> {
     if (!this.#hasText) {
       this.cancel();
-      throw inputError("TOKENIZER_MISSING", {}, { why: "its answer cannot be read as text" });
+      const place = this.#file === undefined ? {} : { file: this.#file };
+      throw inputError("TOKENIZER_MISSING", place, { why: "its answer cannot be read as text" });
     }
     for await (const { text } of this.pieces()) if (text !== "") yield text;
   }

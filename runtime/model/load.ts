@@ -107,7 +107,7 @@ class LoadedModel implements Model {
   }
 
   generate(request: GenerateRequest): Generation {
-    const answer = new Answer(this.tokenizer !== null);
+    const answer = new Answer(this.tokenizer !== null, this.file);
     void this.#respond(answer, request);
     return answer;
   }

@@ -65,7 +65,7 @@ export function stopped(): Failure {
 
 /** The answer took longer than a request may. */
 export function late(seconds: number): Failure {
-  return new Failure(504, `The answer was not finished within ${seconds} seconds.`, {
+  return new Failure(504, `The answer was not finished within ${seconds} s.`, {
     type: "server_error",
     code: "timeout",
   });

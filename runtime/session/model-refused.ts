@@ -10,7 +10,14 @@ import { runtimeFailed } from "./ort.ts";
  * @param cause what onnxruntime threw
  */
 export function modelRefused(file: string, cause: unknown, optimizations?: "off" | "all"): TfcError {
-  return fileFault(file, cause) ?? runtimeFailed(file, cause, optimizations);
+  return fileFault(file, cause) ?? pagedFault(file, cause) ?? runtimeFailed(file, cause, optimizations);
+}
+
+/** The error of a graph whose paged attention onnxruntime does not run here; null where it speaks of something else. */
+function pagedFault(file: string, cause: unknown): TfcError | null {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  if (!/PagedAttention|unified_attention/.test(why)) return null;
+  return inputError("PAGED_ATTENTION_UNRUN", { file }, { why }, cause);
 }
 
 /** What is wrong with a model's own file or with those of its weights; null where they can be read. */

@@ -208,3 +208,17 @@ describe("tensors", () => {
     expect(message).toContain(text);
   });
 });
+
+describe("a weight without data", () => {
+  it.each([["--pack"], ["--quantize", "int4"]])("is refused where %s is to read it", async (...flags) => {
+    const file = edited((m) => {
+      for (const name of ["q_proj", "k_proj", "v_proj", "gate", "up"]) {
+        const weight = m.graph?.initializer?.find((one) => one.name === name);
+        if (weight !== undefined) delete weight.rawData;
+      }
+    });
+    expect(await refused(folder, "compile", file, ...flags)).toContain(
+      "error TENSOR_INVALID: a tensor has no data",
+    );
+  });
+});

@@ -1,3 +1,4 @@
+import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { cudaObstacle, devices } from "../../../runtime/session/devices.ts";
 import { ortMessage } from "../../../runtime/session/ort.ts";
@@ -162,5 +163,16 @@ describe("ortMessage", () => {
     ["Load model m.onnx failed. File doesn't exist", "Load model m.onnx failed. File doesn't exist"],
   ])("strips noise (%#)", (raw, clean) => {
     expect(ortMessage(new Error(raw))).toBe(clean);
+  });
+});
+
+it("says of paged attention on a CPU what it needs, and how to do without", async () => {
+  const file = path.resolve(
+    import.meta.dirname,
+    "../../../samples/models/families/llama2-genai-paged/model.onnx",
+  );
+  await expect(openSession(file, { provider: "cpu" })).rejects.toMatchObject({
+    code: "PAGED_ATTENTION_UNRUN",
+    diagnostics: [{ place: { file }, fix: expect.stringContaining("lowerPagedAttention") as unknown }],
   });
 });
