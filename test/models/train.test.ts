@@ -60,7 +60,7 @@ async function withSession<T>(file: string, use: (session: Session) => Promise<T
 }
 
 describe("a training graph", () => {
-  it.each(["lora"] as const)("of %s learns a batch", async (adapter) => {
+  it.each(["lora", "scalarlm", "pattention"] as const)("of %s learns a batch", async (adapter) => {
     const file = await compiled(adapter, { adapter, train: {} });
     expect(checkModelFile(file)).toEqual([]);
     const { losses } = await withSession(file, (session) =>

@@ -135,12 +135,7 @@ export class Shapes {
   broadcast(values: readonly (Value | null)[]): Sizes | null {
     const all = values.map((value) => this.of(value));
     if (all.some((sizes) => sizes === null)) return null;
-    const known = all.filter((sizes) => sizes !== null);
-    const rank = Math.max(0, ...known.map((sizes) => sizes.length));
-    return Array.from({ length: rank }, (_, axis) => {
-      const along = known.flatMap((sizes) => sizes[axis - rank + sizes.length] ?? []);
-      return along.find(({ constant }) => constant !== 1) ?? Polynomial.ONE;
-    });
+    return together(all.filter((sizes) => sizes !== null));
   }
 
   /** The integers of a vector, such as a shape operand; null where one is not understood. */
@@ -294,8 +289,7 @@ export class Shapes {
     const [a, b] = [this.of(node.input(0)), this.of(node.input(1))];
     const [rows, columns] = [a?.at(-2), b?.at(-1)];
     if (!a || !b || rows === undefined || columns === undefined || b.length < 2) return null;
-    const batch = a.length >= b.length ? a.slice(0, -2) : b.slice(0, -2);
-    return [...batch, rows, columns];
+    return [...together([a.slice(0, -2), b.slice(0, -2)]), rows, columns];
   }
 
   #repeated(node: Node): Sizes | null {
@@ -347,6 +341,15 @@ export class Shapes {
     if ((node.int("batch_dims") ?? 0) !== 0) return null;
     return [...indices.slice(0, -1), ...data.slice(length)];
   }
+}
+
+/** Sizes that are broadcast to each other. One that is no number is taken for more than one. */
+function together(all: readonly Sizes[]): Sizes {
+  const rank = Math.max(0, ...all.map((sizes) => sizes.length));
+  return Array.from({ length: rank }, (_, axis) => {
+    const along = all.flatMap((sizes) => sizes[axis - rank + sizes.length] ?? []);
+    return along.find(({ constant }) => constant !== 1) ?? Polynomial.ONE;
+  });
 }
 
 /** Which dimensions a Shape gives. */
