@@ -36,6 +36,11 @@ export {
 } from "./compile/verify/verify-compiled.ts";
 export { bench, type BenchOptions, type BenchReport } from "./compile/bench.ts";
 export type { BenchRow, BenchSizes, Measured } from "../runtime/bench/bench.ts";
+export { train, type TrainModelOptions, type TrainReport } from "./compile/training/train.ts";
+export type { Packing } from "../runtime/train/data/sequences.ts";
+export type { EvalMetrics, StepMetrics } from "../runtime/train/metrics.ts";
+export type { TrainEvent, TrainingOptions, TrainingReport } from "../runtime/train/options.ts";
+export type { Schedule } from "../runtime/train/schedule.ts";
 export { merge, type MergeOptions, type MergeReport } from "./compile/merge.ts";
 export {
   grow,

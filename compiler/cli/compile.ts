@@ -27,7 +27,7 @@ import { say } from "./streams.ts";
 import { addTraining, trainNames, trainOf, type TrainFlags } from "./train-flags.ts";
 import { speakOf } from "./wording.ts";
 
-interface Flags extends TrainFlags, Readonly<Record<string, unknown>> {
+export interface CompileFlags extends TrainFlags, Readonly<Record<string, unknown>> {
   readonly output?: string;
   readonly config?: string;
   readonly weights?: string;
@@ -94,21 +94,8 @@ export function compileCommand(): Command {
     .description("turn a decoder into one with Tokenformer or LoRA adapters")
     .argument("<model>", "the base model, an .onnx file")
     .option("-o, --output <file>", "the compiled model (default: MODEL.tfc.onnx beside the base)")
-    .option("--config <file>", "options from a file (default: tfc.config.ts or .json in this folder)")
-    .option(
-      "--adapter <kind>",
-      `kind of fresh adapters: ${[...adapterKinds.keys()].join(", ")} (default: scalarlm)`,
-    )
-    .option(
-      "--sites <list>",
-      `where they go, such as mlp@0-15,q_proj: ${siteKinds.join(", ")} (default: by kind)`,
-    );
-  for (const [name, { option, defaults, helps }] of kindOptions()) {
-    const value = option.placeholder === "" ? "" : ` <${option.placeholder}>`;
-    const help = helps.join("; ");
-    const shown = value === "" ? help : `${help} (default: ${defaults.join(", ")})`;
-    command.addOption(new Option(`--${name}${value}`, shown));
-  }
+    .option("--config <file>", "options from a file (default: tfc.config.ts or .json in this folder)");
+  addAdapterFlags(command);
   command
     .option("--seed <n>", `${seedOption.help} (default: ${seedOption.default})`)
     .addOption(
@@ -117,7 +104,7 @@ export function compileCommand(): Command {
     .option("--adapters <where>", `where their weights are: ${residences.join(", ")} (default: baked)`)
     .option("--members <n>", "how many fresh adapters a bank holds (default: 1)")
     .option("--no-adapters", "outline only: name the modules and add nothing")
-    .option("--replace [sites]", `make projections token-parameter attention (default: ${ALL_REPLACED})`)
+    .option("--replace [sites]", REPLACE_HELP)
     .option("--force", "take adapters that belong to another base", false)
     .option(
       "--weights <mode>",
@@ -133,6 +120,27 @@ export function compileCommand(): Command {
     .action(run);
   refuseBoth(command);
   return command;
+}
+
+export const REPLACE_HELP = `make projections token-parameter attention (default: ${ALL_REPLACED})`;
+
+/** Flags about fresh adapters: their kind, their sites, and the options of all kinds. */
+export function addAdapterFlags(command: Command): void {
+  command
+    .option(
+      "--adapter <kind>",
+      `kind of fresh adapters: ${[...adapterKinds.keys()].join(", ")} (default: scalarlm)`,
+    )
+    .option(
+      "--sites <list>",
+      `where they go, such as mlp@0-15,q_proj: ${siteKinds.join(", ")} (default: by kind)`,
+    );
+  for (const [name, { option, defaults, helps }] of kindOptions()) {
+    const value = option.placeholder === "" ? "" : ` <${option.placeholder}>`;
+    const help = helps.join("; ");
+    const shown = value === "" ? help : `${help} (default: ${defaults.join(", ")})`;
+    command.addOption(new Option(`--${name}${value}`, shown));
+  }
 }
 
 /** Flags about how the base's own ops are written. */
@@ -183,7 +191,7 @@ function refuseBoth(command: Command): void {
   }
 }
 
-async function run(model: string, flags: Flags): Promise<void> {
+async function run(model: string, flags: CompileFlags): Promise<void> {
   speakOf(trainNames);
   const file = flags.config ?? configIn(process.cwd());
   const config = file === null ? {} : await readConfig(file);
@@ -202,7 +210,10 @@ async function run(model: string, flags: Flags): Promise<void> {
 }
 
 /** Flags about adapters that are not there. What a configuration says may be meant for other flags than today's. */
-function refuseUnused({ load = [], replace = [], adapters, quantize }: CompileOptions, flags: Flags): void {
+function refuseUnused(
+  { load = [], replace = [], adapters, quantize }: CompileOptions,
+  flags: CompileFlags,
+): void {
   if (flags.force && load.length === 0)
     throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--load" });
   const isFresh = load.length === 0 && (adapters !== false || replace.length > 0);
@@ -213,7 +224,8 @@ function refuseUnused({ load = [], replace = [], adapters, quantize }: CompileOp
     throw inputError("OPTION_UNUSED", {}, { option: "--seed", needs: "fresh adapters" });
 }
 
-function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileOptions {
+/** What flags, and a configuration behind them, ask for. @throws TfcError OPTION_* */
+export function optionsOf(input: string, flags: CompileFlags, config: ConfigOptions): CompileOptions {
   const settings: Record<string, unknown> = {};
   for (const [name, { option }] of kindOptions()) {
     if (flags[name] !== undefined) settings[name] = option.check(flags[name], `--${name}`);
@@ -266,13 +278,13 @@ function optionsOf(input: string, flags: Flags, config: ConfigOptions): CompileO
 }
 
 /** Flags that are options as they stand. */
-function plainOf(flags: Flags): Partial<CompileOptions> {
+function plainOf(flags: CompileFlags): Partial<CompileOptions> {
   const { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict } = flags;
   const plain = { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict };
   return defined({ ...plain, lastLogits: lastLogitsIn(flags) });
 }
 
-function lastLogitsIn({ lastLogits, logitRows }: Flags): CompileOptions["lastLogits"] {
+function lastLogitsIn({ lastLogits, logitRows }: CompileFlags): CompileOptions["lastLogits"] {
   if (lastLogits === true && logitRows === true)
     throw inputError("OPTION_CONFLICT", {}, { option: "--last-logits", other: "--logit-rows" });
   return logitRows === true ? "rows" : lastLogits;
@@ -285,12 +297,12 @@ function sitesText(sites: unknown): string {
 }
 
 /** Whether flags leave adapters to be somewhere: where, and how many, a configuration may still say. */
-function hasAdapters(flags: Flags): boolean {
+function hasAdapters(flags: CompileFlags): boolean {
   const isReplacing = flags.replace !== undefined;
   return flags.adapters !== false && (!isReplacing || isFresh(flags) || flags.load !== undefined);
 }
 
-function isFresh(flags: Flags): boolean {
+function isFresh(flags: CompileFlags): boolean {
   return flags["adapter"] !== undefined || flags["sites"] !== undefined;
 }
 
@@ -304,7 +316,7 @@ function replaced(sites: string | boolean, settings: Settings): { sites: string;
 
 /** Which settings are for what is replaced, which for what stands beside; what both kinds have is for both. */
 function dividedSettings(
-  flags: Flags,
+  flags: CompileFlags,
   settings: Settings,
 ): { readonly replaced: Settings; readonly beside: Settings } {
   if (flags.replace === undefined) return { replaced: {}, beside: settings };

@@ -18,6 +18,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],
   ["package", async () => (await import("./package.ts")).packageCommand()],
   ["merge", async () => (await import("./merge.ts")).mergeCommand()],
+  ["train", async () => (await import("./train.ts")).trainCommand()],
   ["generate", async () => (await import("./generate.ts")).generateCommand()],
   ["serve", async () => (await import("./serve.ts")).serveCommand()],
   ["bench", async () => (await import("./bench.ts")).benchCommand()],

@@ -112,8 +112,8 @@ export const trainerCodes = {
     }),
   ),
   TRAIN_NOT_SAVED: error((p: { step: number; found: string; saved: string | null }) => ({
-    what: `the checkpoint of step ${p.step} cannot be written: training ends here`,
-    wanted: "room for it, and a folder that can be written to",
+    what: `step ${p.step} cannot be kept: training ends here`,
+    wanted: "a file that can be written, and room for it",
     found: p.found,
     fix: `make room, then go on with \`resume\`; ${keptText(p.saved)}`,
   })),

@@ -9,6 +9,7 @@ export class RunFolder {
   readonly checkpoints: CheckpointFolder;
   readonly #out: string;
   readonly #isNew: boolean;
+  readonly #hadModel: boolean;
   readonly #token = newToken();
 
   /**
@@ -19,6 +20,7 @@ export class RunFolder {
    */
   constructor(out: string, isResumed: boolean) {
     [this.#out, this.checkpoints, this.#isNew] = [out, new CheckpointFolder(out), !existsSync(out)];
+    this.#hadModel = existsSync(this.model);
     const found = [this.metrics, this.checkpoints.folder].filter((one) => existsSync(one));
     if (isResumed && found.length === 0) throw inputError("TRAIN_RESUME_NOTHING", { file: out }, {});
     const [first] = found;
@@ -43,13 +45,18 @@ export class RunFolder {
   get page(): string {
     return path.join(this.#out, "index.html");
   }
+  /** Graphs that are made for the run. */
+  get model(): string {
+    return path.join(this.#out, "model");
+  }
   get tokens(): string {
     return path.join(this.#out, ".tokens");
   }
 
-  /** Lets others write into the folder. One that was made for nothing is removed. */
+  /** Lets others write into the folder. What was made for a run that has not begun is removed. */
   release(): void {
     rmSync(this.#lockFile, { force: true });
+    if (!this.#hadModel && !existsSync(this.metrics)) rmSync(this.model, { recursive: true, force: true });
     if (this.#isNew && existsSync(this.#out) && readdirSync(this.#out).length === 0) rmdirSync(this.#out);
   }
 

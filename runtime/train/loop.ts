@@ -93,7 +93,7 @@ export class TrainLoop {
   }
 
   async #step(step: number): Promise<void> {
-    const { plan, options, dataset, metrics, sink, graph, train } = this.#run;
+    const { plan, options, dataset, metrics, sink, graph, train, folder } = this.#run;
     const { train: sequences } = dataset;
     const start = performance.now();
     const { epoch, batches: indices } = sequencesOfStep(step, plan, options, sequences.count);
@@ -122,7 +122,9 @@ export class TrainLoop {
       tokens_per_second: Math.round(batches.reduce((n, { tokens }) => n + tokens, 0) / seconds),
       ...(train.training.lossScale ? { loss_scale: lossScale.value } : {}),
     };
-    metrics.add(line);
+    await this.#keeping(folder.metrics, () => {
+      metrics.add(line);
+    });
     this.#tellStep(line, seconds);
   }
 
@@ -185,32 +187,38 @@ export class TrainLoop {
       ...{ step, epoch: fraction(epoch + read / dataset.train.count) },
       ...{ eval_loss: found.loss, perplexity: found.perplexity, eval_tokens: found.learned },
     };
-    metrics.add(line);
     const { best } = this.#progress;
     const isBest = found.loss < (best?.loss ?? Infinity);
-    if (isBest) {
-      this.#progress = { ...this.#progress, best: { step, loss: found.loss } };
-      await writeTrained(folder.best, graph, train.training, state.saved);
-    }
+    await this.#keeping(isBest ? folder.best : folder.metrics, async () => {
+      metrics.add(line);
+      if (isBest) await writeTrained(folder.best, graph, train.training, state.saved);
+    });
+    if (isBest) this.#progress = { ...this.#progress, best: { step, loss: found.loss } };
     options.onEvent?.({ kind: "evaluation", metrics: line, isBest });
     return true;
   }
 
-  /** @throws TfcError TRAIN_NOT_SAVED where the disk is full, or the folder gone: the checkpoint before stays */
+  /** Writes what a run must keep. @throws TfcError TRAIN_NOT_SAVED, which names the last checkpoint */
+  async #keeping(file: string, act: () => Promise<void> | void): Promise<void> {
+    try {
+      await act();
+    } catch (cause) {
+      if (!(cause instanceof TfcError) || cause.code !== "FILE_NOT_WRITABLE") throw cause;
+      const [found, { step }] = [cause.diagnostics[0]?.found ?? "", this.#progress];
+      throw inputError("TRAIN_NOT_SAVED", { file }, { step, found, saved: this.#saved }, cause);
+    }
+  }
+
   async #save(): Promise<void> {
     const { folder, state, settings, metrics, options } = this.#run;
     const { step } = this.#progress;
     const file = folder.checkpoints.fileOf(step);
     if (this.#saved === file) return;
-    try {
+    await this.#keeping(file, async () => {
       metrics.flush();
       const text = { version: 1, progress: this.#progress, settings } as const;
       await writeCheckpoint(file, { ...text, tensors: state.saved });
-    } catch (cause) {
-      if (!(cause instanceof TfcError) || cause.code !== "FILE_NOT_WRITABLE") throw cause;
-      const found = cause.diagnostics[0]?.found ?? "";
-      throw inputError("TRAIN_NOT_SAVED", { file }, { step, found, saved: this.#saved }, cause);
-    }
+    });
     this.#saved = file;
     folder.checkpoints.keepLast(options.keep);
     options.onEvent?.({ kind: "saved", file, step });

@@ -1,4 +1,5 @@
 import type { Provider } from "../session/devices.ts";
+import type { ModelPlace } from "../generate/model-text.ts";
 import type { Packing } from "./data/sequences.ts";
 import type { RunSettings } from "./checkpoint/progress.ts";
 import type { EvalMetrics, StepMetrics } from "./metrics.ts";
@@ -59,6 +60,7 @@ export interface TrainingOptions {
 /** What happens while a model is trained. */
 export type TrainEvent =
   | { readonly kind: "reading"; readonly file: string; readonly done: number; readonly total: number }
+  | { readonly kind: "compiling"; readonly file: string; readonly done: number; readonly total: number }
   | { readonly kind: "loading" }
   | {
       readonly kind: "step";
@@ -70,14 +72,26 @@ export type TrainEvent =
   | { readonly kind: "evaluation"; readonly metrics: EvalMetrics; readonly isBest: boolean }
   | { readonly kind: "saved"; readonly file: string; readonly step: number };
 
-/** What only a caller within tfc says. */
-export interface OwnOptions {
-  /** A graph that gives the loss alone, of the same parameters; else the training graph itself is evaluated with. */
-  readonly lossGraph?: string;
-  /** Where the model's own files lie: those of its tokenizer. */
-  readonly model?: string;
+/** What is trained: a training graph, or what makes one. */
+export interface TrainSource {
+  /** The model, where messages speak of it and its tokenizer is looked for. */
+  readonly model: ModelPlace;
+  /**
+   * Gives the graphs; what is made goes into a folder of the run.
+   *
+   * @param isKept whether the run goes on with those that were made for it
+   */
+  graphs(folder: string, isKept: boolean): Promise<TrainGraphs>;
   /** What else a run must have been begun with to be resumed. */
-  readonly settings?: RunSettings;
+  readonly settings: RunSettings;
+}
+
+/** The graphs of a run. */
+export interface TrainGraphs {
+  /** Gives updated parameters. Its parameters' first values lie beside it. */
+  readonly train: string;
+  /** Gives the loss alone, of the same parameters; the other one is evaluated with where there is none. */
+  readonly loss: string | null;
 }
 
 /** Defaults of {@link TrainingOptions}. */

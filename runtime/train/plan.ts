@@ -4,7 +4,7 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { ModelConfig } from "../generate/model-config.ts";
 import type { RunSettings } from "./checkpoint/progress.ts";
 import type { Dataset } from "./data/dataset.ts";
-import { trainingDefaults, type OwnOptions, type TrainingOptions } from "./options.ts";
+import { trainingDefaults, type TrainingOptions } from "./options.ts";
 import type { RateOptions } from "./schedule.ts";
 
 /** Options with their defaults. */
@@ -68,12 +68,12 @@ export async function settingsOf(
   graph: string,
   options: FullOptions,
   { digest, packing }: Dataset,
-  { length, own }: { readonly length: number; readonly own: OwnOptions },
+  { length, others }: { readonly length: number; readonly others: RunSettings },
 ): Promise<RunSettings> {
   const { epochs = trainingDefaults.epochs, steps = null, batch, accumulate } = options;
   const { learningRate, schedule, warmup, weightDecay, clip, evalSplit, seed } = options;
   return {
-    ...own.settings,
+    ...others,
     model: `sha256 ${(await digestOf(graph)).slice(0, 16)}`,
     data: `sha256 ${digest.slice(0, 16)}`,
     epochs: steps === null ? epochs : null,

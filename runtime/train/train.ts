@@ -1,20 +1,21 @@
-import path from "node:path";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Provider } from "../session/devices.ts";
 import { checkParameters, readCheckpoint, type Checkpoint } from "./checkpoint/file.ts";
 import { checkSameSettings } from "./checkpoint/same-settings.ts";
 import { datasetOf, type Dataset } from "./data/dataset.ts";
-import { exampleReader } from "./data/example.ts";
+import { exampleReader, type ExampleReader } from "./data/example.ts";
 import { prepareData } from "./data/prepare.ts";
+import { sourceOf } from "./data/read.ts";
 import { firstValues } from "./first-values.ts";
 import type { Emit } from "../../compiler/ops/training.ts";
 import { RunFolder } from "./folder.ts";
 import { openTraining, trainingOf, type TrainingSession } from "./graph.ts";
 import { firstProgress, TrainLoop, type RunContext } from "./loop.ts";
 import { MetricsFile } from "./metrics.ts";
-import type { OwnOptions, TrainingOptions, TrainingReport } from "./options.ts";
+import type { TrainGraphs, TrainingOptions, TrainingReport, TrainSource } from "./options.ts";
 import { lengthOf, planOf, settingsOf, withDefaults, type FullOptions } from "./plan.ts";
 import { RunPage } from "./page/run-page.ts";
 import { reportOf } from "./report.ts";
@@ -22,54 +23,60 @@ import { writeTrained } from "./result.ts";
 import { TrainState } from "./state.ts";
 
 /**
- * Trains the parameters of a training graph, one that `compile` made with `train`.
+ * Trains the parameters of a training graph.
  *
- * @param graph the graph; its parameters' first values lie beside it
  * @param sink where warnings go
  * @throws TfcError TRAIN_*: for a graph, data or a run that cannot be trained; what reading and running throw
  */
-export async function trainGraph(
-  graph: string,
+export async function trainModel(
+  source: TrainSource,
   options: TrainingOptions,
   sink: Sink,
-  own: OwnOptions = {},
 ): Promise<TrainingReport> {
   const full = withDefaults(options);
-  checkGraph(graph, full);
-  const text = textOf(own.model ?? graph, full);
+  const { model } = source;
+  const text = loadModelText(model, full.tokenizer);
+  const length = lengthOf(full, text.config, model.file);
+  const reader = exampleReader(text, model.file);
+  for (const file of full.data) checkFile(file);
   const folder = new RunFolder(full.out, full.resume === true);
   const closing = new Closing();
   closing.add(() => {
     folder.release();
   });
   try {
-    return await runIn(folder, { graph, options: full, own, text, sink, closing });
+    const isKept = full.resume === true && folder.checkpoints.steps().length > 0;
+    const graphs = await source.graphs(folder.model, isKept);
+    checkGraph(graphs.train, full);
+    return await runIn(folder, { source, graphs, options: full, text, reader, length, sink, closing });
   } finally {
     await closing.close();
   }
 }
 
 interface Asked {
-  readonly graph: string;
+  readonly source: TrainSource;
+  readonly graphs: TrainGraphs;
   readonly options: FullOptions;
-  readonly own: OwnOptions;
   readonly text: ModelText;
+  readonly reader: ExampleReader;
+  readonly length: number;
   readonly sink: Sink;
   readonly closing: Closing;
 }
 
 async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const start = performance.now();
-  const { graph, options, own, text, sink, closing } = asked;
-  const length = lengthOf(options, text.config, graph);
-  const dataset = await readData(graph, options, { text, length, tokenFile: folder.tokens, sink });
+  const { source, graphs, options, text, length, sink, closing } = asked;
+  const graph = graphs.train;
+  const dataset = await readData(folder, asked);
   closing.add(dataset.close);
-  const settings = await settingsOf(graph, options, dataset, { length, own });
+  const settings = await settingsOf(graph, options, dataset, { length, others: source.settings });
   const from = checkpointIn(folder, options, sink);
   if (from !== null) checkSameSettings(from.file, from.checkpoint.settings, settings);
   options.signal?.throwIfAborted();
   options.onEvent?.({ kind: "loading" });
-  const { train, loss } = await openSessions(graph, options, own, closing);
+  const { train, loss } = await openSessions(graphs, options, closing);
   const { training } = train;
   if (from !== null) checkParameters(from.file, from.checkpoint, training);
   const values = from?.checkpoint.tensors ?? firstValues(graph, training.parameters);
@@ -114,27 +121,21 @@ function checkGraph(graph: string, { accumulate }: FullOptions): void {
   throw inputError("TRAIN_GRAPH", { file: graph }, { wanted, found: "one that updates with every batch" });
 }
 
-function textOf(model: string, { tokenizer }: FullOptions): ModelText {
-  return loadModelText({ file: model, folder: path.dirname(model) }, tokenizer);
-}
-
-interface Reading {
-  readonly text: ModelText;
-  readonly length: number;
-  readonly tokenFile: string;
-  readonly sink: Sink;
+/** @throws TfcError TRAIN_DATA_FILE, FILE_NOT_FOUND: before a model is compiled for it */
+function checkFile(file: string): void {
+  sourceOf(file);
+  if (lookAt(file) === null) throw inputError("FILE_NOT_FOUND", { file }, { file });
 }
 
 async function readData(
-  graph: string,
-  options: FullOptions,
-  { text, length, tokenFile, sink }: Reading,
+  folder: RunFolder,
+  { graphs, options, text, reader, length, sink }: Asked,
 ): Promise<Dataset> {
-  const { vocabulary } = trainingOf(graph, "update");
+  const { vocabulary } = trainingOf(graphs.train, "update");
   text.checkVocabulary(vocabulary);
   const { data, signal, onEvent, packing = null, evalSplit, seed } = options;
   const prepared = await prepareData({
-    ...{ files: data, reader: exampleReader(text, graph), tokenFile, length, vocabulary },
+    ...{ files: data, reader, tokenFile: folder.tokens, length, vocabulary },
     ...(signal === undefined ? {} : { signal }),
     onProgress: (file, done, total) => onEvent?.({ kind: "reading", file, done, total }),
   });
@@ -163,9 +164,8 @@ function checkpointIn(
 }
 
 async function openSessions(
-  graph: string,
+  graphs: TrainGraphs,
   { device, threads }: FullOptions,
-  { lossGraph }: OwnOptions,
   closing: Closing,
 ): Promise<{ readonly train: TrainingSession; readonly loss: TrainingSession }> {
   const open = async (file: string, emit: Emit, provider: Provider | "auto"): Promise<TrainingSession> => {
@@ -176,7 +176,7 @@ async function openSessions(
     closing.add(() => opened.session.close());
     return opened;
   };
-  const train = await open(graph, "update", device);
-  const loss = lossGraph === undefined ? train : await open(lossGraph, "loss", train.session.provider);
+  const train = await open(graphs.train, "update", device);
+  const loss = graphs.loss === null ? train : await open(graphs.loss, "loss", train.session.provider);
   return { train, loss };
 }

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { TfcError } from "../../../compiler/diagnostics/error.ts";
 import type { Training } from "../../../compiler/ops/training.ts";
 import { OutputFiles } from "../../../compiler/onnx/output.ts";
 import { sizeOf } from "../../../compiler/weights/weight.ts";
@@ -35,22 +36,22 @@ export class RunPage {
     this.#about = aboutText(run);
   }
 
-  /** Writes them when they are old. @throws TfcError FILE_NOT_WRITABLE */
+  /** Writes them when they are old. Where that fails, what a run must keep will say so. */
   async update(): Promise<void> {
     if (performance.now() - this.#written < PAUSE) return;
-    await this.#write("running", true);
+    this.#written = performance.now();
+    await this.#write("running", true).catch(ignoreUnwritable);
   }
 
   /** Does a run's work, and writes how it ended. @param act gives whether all was done */
   async during(act: () => Promise<boolean>): Promise<boolean> {
-    await this.#write("running", true);
+    await this.#write("running", true).catch(ignoreUnwritable);
     try {
       const isDone = await act();
-      await this.#write(isDone ? "done" : "interrupted", false);
+      await this.#write(isDone ? "done" : "interrupted", false).catch(ignoreUnwritable);
       return isDone;
     } catch (error) {
-      // Where a full disk is the reason, the page stays as it was.
-      await this.#write("failed", false).catch(() => undefined);
+      await this.#write("failed", false).catch(ignoreUnwritable);
       throw error;
     }
   }
@@ -69,6 +70,11 @@ export class RunPage {
     }
     this.#written = performance.now();
   }
+}
+
+/** A page is no reason to lose a run. */
+function ignoreUnwritable(error: unknown): void {
+  if (!(error instanceof TfcError) || error.code !== "FILE_NOT_WRITABLE") throw error;
 }
 
 function write(text: string): (temporary: string) => void {

@@ -4,8 +4,13 @@ import { describe, expect, it } from "@jest/globals";
 import { Sink } from "../../../compiler/diagnostics/sink.ts";
 import { newToken } from "../../../compiler/onnx/output/owner.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
-import type { TrainEvent, TrainingOptions, TrainingReport } from "../../../runtime/train/options.ts";
-import { trainGraph } from "../../../runtime/train/train.ts";
+import type {
+  TrainEvent,
+  TrainingOptions,
+  TrainingReport,
+  TrainSource,
+} from "../../../runtime/train/options.ts";
+import { trainModel } from "../../../runtime/train/train.ts";
 import { filesIn, temporaryFolder } from "../../support/folder.ts";
 import { jsonl, tokenizerFolder } from "./texts.ts";
 import { tinyTrainingGraph } from "./tiny-graph.ts";
@@ -27,7 +32,12 @@ async function train(
   of = graph,
   sink = new Sink(),
 ): Promise<TrainingReport> {
-  return trainGraph(of, { ...common, out: named(".run"), ...options }, sink);
+  const source: TrainSource = {
+    model: { file: of, folder: path.dirname(of) },
+    graphs: async () => Promise.resolve({ train: of, loss: null }),
+    settings: {},
+  };
+  return trainModel(source, { ...common, out: named(".run"), ...options }, sink);
 }
 
 type Line = Readonly<Record<string, number | null>>;
@@ -290,7 +300,7 @@ describe("what goes wrong while it is trained", () => {
       writeFileSync(path.join(out, "checkpoints"), "in the way");
     };
     await expect(train({ out, steps: 6, saveEvery: 2, onEvent: block })).rejects.toThrow(
-      /TRAIN_NOT_SAVED: the checkpoint of step 4 cannot be written.*\n[^]*the last checkpoint is .*step-000002/,
+      /TRAIN_NOT_SAVED: step 4 cannot be kept.*\n[^]*the last checkpoint is .*step-000002/,
     );
   });
 

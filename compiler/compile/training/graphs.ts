@@ -1,0 +1,75 @@
+import { join } from "node:path";
+import type { RunSettings } from "../../../runtime/train/checkpoint/progress.ts";
+import type { TrainGraphs } from "../../../runtime/train/options.ts";
+import type { Sink } from "../../diagnostics/sink.ts";
+import { compile } from "../compile.ts";
+import type { CompileOptions } from "../options.ts";
+
+/** How a base is compiled for training. */
+export type TrainedBase = Pick<
+  CompileOptions,
+  | "adapter"
+  | "sites"
+  | "settings"
+  | "entries"
+  | "adapters"
+  | "load"
+  | "replace"
+  | "force"
+  | "dtype"
+  | "weights"
+  | "progress"
+> & { readonly train: Omit<NonNullable<CompileOptions["train"]>, "emit"> };
+
+/** The graphs of a run, in its folder. */
+export function graphsIn(folder: string): { readonly train: string; readonly loss: string } {
+  return { train: join(folder, "model.onnx"), loss: join(folder, "loss.onnx") };
+}
+
+/**
+ * Compiles a base for training: a graph that updates parameters, and one that gives the loss alone.
+ *
+ * @param folder where they go
+ * @throws TfcError as {@link compile}
+ */
+export async function compileForTraining(
+  input: string,
+  folder: string,
+  { train, ...options }: TrainedBase,
+  seed: number,
+  sink: Sink,
+): Promise<TrainGraphs> {
+  const graphs = graphsIn(folder);
+  // Links take no room; of a file system that has none copies are made.
+  const common = { weights: "link", ...options, ...(takesSeed(options) ? { seed } : {}), input } as const;
+  const forward = train.base === undefined ? {} : { base: train.base };
+  const loss = await compile({ ...common, output: graphs.loss, train: { ...forward, emit: "loss" } });
+  const update = await compile({ ...common, output: graphs.train, train: { ...train, emit: "update" } });
+  for (const diagnostic of [...update.diagnostics, ...loss.diagnostics]) {
+    const isTold = sink.diagnostics.some(
+      ({ code, what }) => code === diagnostic.code && what === diagnostic.what,
+    );
+    // The links are those of a run's own folder, which its report names.
+    if (!isTold && diagnostic.code !== "WEIGHTS_HARD_LINKED") sink.diagnostics.push(diagnostic);
+  }
+  return graphs;
+}
+
+function takesSeed({ load = [], adapters, replace = [] }: Omit<TrainedBase, "train">): boolean {
+  return load.length === 0 && (adapters !== false || replace.length > 0);
+}
+
+/** What a base was compiled with, as a run's checkpoint keeps it. */
+export function settingsOfBase({ train: { base, memory }, ...options }: TrainedBase): RunSettings {
+  const { adapter, sites, settings, entries, adapters, load, replace, force, dtype } = options;
+  const asked = { adapter, sites, entries, adapters, load, replace, force, dtype, ...settings, base, memory };
+  return Object.fromEntries(
+    Object.entries(asked)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, isPlain(value) ? value : JSON.stringify(value)]),
+  );
+}
+
+function isPlain(value: unknown): value is string | number | boolean {
+  return ["string", "number", "boolean"].includes(typeof value);
+}
