@@ -1,5 +1,6 @@
 import type { Builder } from "../ir/builder.ts";
 import type { Value } from "../ir/value.ts";
+import { assembled, type Place, type Placed } from "./placed.ts";
 import type { ShapeLike } from "../recognize/symbolic/shapes.ts";
 
 /** Gradients of values, each the sum of what its readers give it. */
@@ -7,6 +8,7 @@ export class Gradients {
   readonly #b: Builder;
   readonly #like: Map<Value, ShapeLike>;
   readonly #parts = new Map<Value, Value[]>();
+  readonly #placed = new Map<Value, Placed[]>();
 
   constructor(b: Builder, like: Map<Value, ShapeLike>) {
     this.#b = b;
@@ -14,7 +16,7 @@ export class Gradients {
   }
 
   has(value: Value): boolean {
-    return this.#parts.has(value);
+    return this.#parts.has(value) || this.#placed.has(value);
   }
 
   /** Adds to a value's gradient. */
@@ -24,8 +26,18 @@ export class Gradients {
     parts.push(part);
   }
 
+  /** Adds to a part of a value's gradient. */
+  giveAt(value: Value, place: Place, part: Value): void {
+    const placed = this.#placed.get(value) ?? [];
+    this.#placed.set(value, placed);
+    placed.push({ part, place });
+  }
+
   /** The sum of what was given so far; null where nothing was. */
   of(value: Value): Value | null {
+    const placed = this.#placed.get(value);
+    this.#placed.delete(value);
+    if (placed !== undefined) for (const part of assembled(this.#b, placed)) this.give(value, part);
     const parts = this.#parts.get(value);
     const [first, ...more] = parts ?? [];
     if (parts === undefined || first === undefined) return null;

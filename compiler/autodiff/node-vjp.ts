@@ -10,6 +10,7 @@ import { differentiate, type Backward, type Tools } from "./differentiate.ts";
 import type { Flow } from "./flow.ts";
 import { Forward } from "./forward.ts";
 import type { Gradients } from "./gradients.ts";
+import type { Place } from "./placed.ts";
 import type { Decomposition, Rule, Vjp } from "./rule.ts";
 import { sumTo } from "./sum-to.ts";
 
@@ -67,6 +68,10 @@ export class NodeVjp implements Vjp {
 
   give(operand: number, gradient: Value): void {
     this.#gradients.give(this.#operand(operand), gradient);
+  }
+
+  giveAt(operand: number, place: Place, gradient: Value): void {
+    this.#gradients.giveAt(this.#operand(operand), place, gradient);
   }
 
   giveSummed(operand: number, gradient: Value): void {

@@ -3,6 +3,7 @@ import type { DType } from "../ir/dtype.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import type { Shapes } from "../recognize/symbolic/shapes.ts";
+import type { Place } from "./placed.ts";
 
 /**
  * How gradients flow through one op: its vector-Jacobian product.
@@ -45,6 +46,8 @@ export interface Vjp {
   wants(operand: number): boolean;
   /** Adds to an operand's gradient, which has the operand's shape and type. */
   give(operand: number, gradient: Value): void;
+  /** Adds to a part of an operand's gradient what has the operand's shape but along one axis. */
+  giveAt(operand: number, place: Place, gradient: Value): void;
   /** Adds to an operand's gradient what has the first result's shape: summed over the axes along which it was broadcast. */
   giveSummed(operand: number, gradient: Value): void;
   /**

@@ -107,3 +107,43 @@ testSlopes("reshaped", [
     ...{ n: integers([4], [1, 0, 1, 1]), c: floats() },
   }),
 ]);
+
+const bounds = Array.from({ length: 6 }, (_, n) => `  n${n} = Constant <value_ints = [${n}]> ()`).join("\n");
+
+const parts = (name: string, cuts: readonly (readonly [start: number, end: number])[]): SlopeCase => {
+  const cut = cuts.map(([start, end], i) => `  p${i} = Slice (x, n${start}, n${end}, n1)`).join("\n");
+  // Each part weighs otherwise, so that none can be taken for another.
+  const weighed = cuts.map((_, i) => `  e${i} = ${["Exp", "Sin", "Neg"][i % 3] ?? ""} (p${i})`).join("\n");
+  const joined = `  y = Concat <axis = 1> (${cuts.map((_, i) => `e${i}`).join(", ")})`;
+  const width = cuts.reduce((sum, [start, end]) => sum + end - start, 0);
+  return one(name, [bounds, cut, weighed, joined].join("\n"), [2, 5], [2, width]);
+};
+
+testSlopes("a value cut into parts", [
+  parts("all of it", [
+    [3, 5],
+    [0, 2],
+    [2, 3],
+  ]),
+  parts("with gaps", [
+    [1, 2],
+    [3, 4],
+  ]),
+  parts("that overlap", [
+    [0, 3],
+    [2, 5],
+    [1, 2],
+  ]),
+  one(
+    "along two axes, and whole",
+    `${bounds}
+  a = Slice (x, n0, n1, n0)
+  c = Slice (x, n2, n5, n1)
+  d = Sin (c)
+  s = ReduceSum (d, n1)
+  t = Mul (s, a)
+  y = Add (t, x)`,
+    [2, 5],
+    [2, 5],
+  ),
+]);

@@ -3,7 +3,7 @@ import { END } from "../../ir/builder.ts";
 import type { Value } from "../../ir/value.ts";
 import type { Vjp } from "../rule.ts";
 import { like } from "../terms.ts";
-import { padded } from "./padded.ts";
+import { padded } from "../padded.ts";
 
 /** Each operand's gradient is the part of the result's where it was put. */
 export function concatVjp(at: Vjp): void {

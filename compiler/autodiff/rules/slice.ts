@@ -3,9 +3,10 @@ import { END, type Builder } from "../../ir/builder.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { integersOf } from "../../ops/constant.ts";
+import type { Place } from "../placed.ts";
 import type { Vjp } from "../rule.ts";
 import { like } from "../terms.ts";
-import { padded } from "./padded.ts";
+import { padded } from "../padded.ts";
 import { reshaped, sizesOf } from "./sizes.ts";
 
 /** How one axis is cut. A bound that is no number is null. */
@@ -25,8 +26,26 @@ interface Margins {
 /** Elements that were cut out, put back between zeros. */
 export function sliceVjp(at: Vjp): void {
   const cuts = cutsOf(at.node);
+  const place = cuts === null ? null : placeOf(at, cuts);
+  if (place !== null) {
+    at.giveAt(0, place, at.dy);
+    return;
+  }
   const back = cuts === null ? null : putBack(at, cuts);
   at.give(0, back ?? scattered(at));
+}
+
+/** Where the part lies, if it is cut along one axis of known size; null otherwise. */
+function placeOf({ node, shapes }: Vjp, cuts: readonly Cut[]): Place | null {
+  const sizes = shapes.of(node.input(0));
+  const [cut, ...more] = cuts;
+  const size = cut === undefined ? null : (sizes?.at(cut.axis)?.constant ?? null);
+  if (sizes === null || cut === undefined || size === null || more.length > 0 || cut.step !== 1) return null;
+  const margins = marginsOf(cut, size);
+  const [before, behind] = [margins?.before ?? null, margins?.behind ?? null];
+  if (before === null || behind === null) return null;
+  const axis = cut.axis < 0 ? cut.axis + sizes.length : cut.axis;
+  return { axis, start: before, end: size - behind, size };
 }
 
 function cutsOf(node: Node): readonly Cut[] | null {

@@ -1,5 +1,5 @@
-import type { Builder } from "../../ir/builder.ts";
-import type { Value } from "../../ir/value.ts";
+import type { Builder } from "../ir/builder.ts";
+import type { Value } from "../ir/value.ts";
 
 /** A value with zeros before and behind it along one axis. The numbers may be vectors of one element. Wants opset 18. */
 export function padded(
