@@ -92,7 +92,6 @@ export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];
 export { headFollowsMerged, mergedWeights } from "./adapt/_merged.ts";
 export type { ConvertOptions } from "./lower/convert-dtype.ts";
 export type { QuantizeOptions } from "./lower/quantize-weights.ts";
-export { parametersOf, type Parameter } from "./_parameters.ts";
 export { residences, type Residence } from "./adapt/_adapter-values.ts";
 export type { TrainBaseOptions } from "./train/train-base.ts";
 export type { Entry } from "./adapt/_entries.ts";

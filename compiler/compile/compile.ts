@@ -10,7 +10,6 @@ import { DTYPE_KEY } from "../ir/dtype.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { PACKED_KEY } from "../ops/packed.ts";
 import { LOWERED_KEY } from "../ops/providers.ts";
-import { TRAIN_KEY } from "../ops/training.ts";
 import { Analyses } from "../pass/analyses.ts";
 import { runPasses, type PassResult } from "../pass/runner.ts";
 import { viewDecoder } from "../recognize/decoder.ts";
@@ -34,7 +33,6 @@ import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
 import { planOf, type Plan } from "./plan.ts";
 import { reportOutputPath } from "./output-path.ts";
-import { trainingOf, trainingText, type ModelTrainPlan } from "./train.ts";
 import { reporting } from "./reporting.ts";
 import { reportOf, statOf, type CompileReport } from "./report.ts";
 
@@ -85,8 +83,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
-  const train = asked.train === null ? null : trainingOf(asked.train, model, view);
-  const plan = { ...asked, train, maxLength: cacheLength(asked, model, view) };
+  const plan = { ...asked, maxLength: cacheLength(asked, model, view) };
   const fingerprint = fingerprintOf(model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
@@ -110,11 +107,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
 }
 
 /** Says in the model's metadata what was made of it. */
-function describeCompiled(
-  model: Model,
-  plan: Omit<Plan, "train"> & { readonly train: ModelTrainPlan | null },
-  passes: readonly PassResult[],
-): void {
+function describeCompiled(model: Model, plan: Plan, passes: readonly PassResult[]): void {
   const rw = new Rewriter();
   if (plan.provider !== null) rw.setMeta(model, LOWERED_KEY, plan.provider);
   const isConverted = passes.some(({ pass, changed }) => pass === convertDtype.name && changed);
@@ -122,7 +115,6 @@ function describeCompiled(
   if (plan.quantize !== null) rw.setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
   const packed = statOf(passes, packProjections.name, "packed");
   if (packed > 0) rw.setMeta(model, PACKED_KEY, String(packed));
-  if (plan.train !== null) rw.setMeta(model, TRAIN_KEY, trainingText(plan.train, model));
   if (plan.maxLength !== null) rw.setMeta(model, KV_LENGTH_KEY, String(plan.maxLength));
 }
 

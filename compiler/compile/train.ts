@@ -1,9 +1,6 @@
-import { parametersOf, trainBase, type TrainBaseOptions } from "../../passes/index.ts";
+import { trainBase, type TrainBaseOptions } from "../../passes/index.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
-import type { Model } from "../ir/model.ts";
-import { asTensor } from "../ir/type.ts";
-import { emits, memories, trainInputs, type Emit, type Memory, type Training } from "../ops/training.ts";
-import type { DecoderView } from "../recognize/decoder.ts";
+import { emits, memories, type Emit, type Memory } from "../ops/training.ts";
 import { checkGiven, holds, isText, oneOf, type Checks } from "./check-given.ts";
 import type { CompileOptions } from "./options.ts";
 
@@ -29,13 +26,6 @@ export interface TrainPlan {
   readonly accumulate: boolean;
 }
 
-/** The same for a model that is known. */
-export interface ModelTrainPlan extends TrainPlan {
-  readonly memory: Memory;
-  /** Logits of a token; null where the graph does not say it. */
-  readonly vocabulary: number | null;
-}
-
 const checks: Checks<TrainOptions> = {
   emit: oneOf(emits),
   memory: oneOf(memories),
@@ -57,41 +47,6 @@ export function trainPlanOf(options: CompileOptions): TrainPlan | null {
   const [other] = conflicts(options);
   if (other !== undefined) throw conflict("train", other);
   return { emit, memory, base, accumulate };
-}
-
-/** Floats of a token and a layer that backward reads, per channel of the hidden size: about what a Llama's block makes. */
-const KEPT_PER_CHANNEL = 30;
-
-/** Bytes that all layers keep of a token: below it is little, above it too much for batches of thousands of tokens. */
-const [LITTLE, MUCH] = [64 << 10, 8 << 20] as const;
-
-/** A plan for a model: what the forward keeps, where nobody says so, and how many tokens there are. */
-export function trainingOf(plan: TrainPlan, { graph }: Model, view: DecoderView): ModelTrainPlan {
-  const width = asTensor(graph.outputs[0]?.type)?.shape?.at(-1);
-  return {
-    ...plan,
-    memory: plan.memory ?? memoryFor(view.layers.length, view.hiddenSize ?? 0),
-    vocabulary: typeof width === "number" ? width : null,
-  };
-}
-
-/** By what a token costs: small models keep everything, large ones little. */
-function memoryFor(layers: number, hiddenSize: number): Memory {
-  const bytes = 4 * KEPT_PER_CHANNEL * layers * hiddenSize;
-  if (bytes <= LITTLE) return "none";
-  return bytes > MUCH ? "recompute" : "selective";
-}
-
-/** What a training graph says of itself. */
-export function trainingText({ emit, memory, accumulate, vocabulary }: ModelTrainPlan, model: Model): string {
-  const training: Training = {
-    version: 1,
-    ...{ emit, memory, accumulate, vocabulary },
-    dropout: 0,
-    lossScale: model.graph.inputs.some(({ name }) => name === trainInputs.lossScale),
-    parameters: parametersOf(model).map(({ name, shape, decay, site }) => ({ name, shape, decay, site })),
-  };
-  return JSON.stringify(training);
 }
 
 /** Options that make a graph one of steps, or put adapters where nothing can change them. */

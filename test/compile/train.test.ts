@@ -94,7 +94,7 @@ describe("parameters", () => {
     // Norms of a converted model are computed in float32.
     const leaves = parameters.filter(({ name }) => name?.includes("lora"));
     expect(leaves.length).toBeGreaterThan(0);
-    for (const { users } of leaves) expect([...users].map(({ op }) => op)).toEqual(["Cast"]);
+    for (const { users } of leaves) expect([...users].map(({ op }) => op)).toContain("Cast");
   });
 });
 

@@ -46,10 +46,11 @@ export interface Reading {
 }
 
 const NO_PARAMETER = "the graph has none";
+const NO_HEAD = "its head is not found";
 const NO_BIAS = "the graph has no bias there";
 
 /** What {@link Parameters.find} says of names that the graph has nothing for, whereas other parameters only cannot be replaced. */
-export const absences: ReadonlySet<string> = new Set([NO_PARAMETER, NO_BIAS, NO_NORM_BIAS]);
+export const absences: ReadonlySet<string> = new Set([NO_PARAMETER, NO_BIAS, NO_NORM_BIAS, NO_HEAD]);
 
 /** Finds the places of parameters by their names in Hugging Face's Llama. */
 export class Parameters {
@@ -141,7 +142,7 @@ export class Parameters {
 
   #head(place: (head: Linear) => Reading | string): readonly (Reading | string)[] {
     const head = headOf(this.#model, this.#view);
-    return head === null ? ["its head is not found"] : [place(head)];
+    return head === null ? [NO_HEAD] : [place(head)];
   }
 }
 
