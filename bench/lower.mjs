@@ -155,7 +155,7 @@ function timed(folder, variants, columns, { python, threads, cpu }) {
 }
 
 /** A Python that has what makes and runs the base: $PYTHON or python3; null where neither has. */
-function findPython() {
+export function findPython() {
   const candidates = [process.env.PYTHON, "python3"].filter((name) => name !== undefined && name !== "");
   const has = (name) => {
     try {

@@ -24,6 +24,10 @@ const benchmarks = {
     about: "tfc serve with eight adapters: tokens per second by clients, memory under crowds of 200",
     load: () => import("./serve.mjs"),
   },
+  train: {
+    about: "a training step of adapters: time and memory beside PyTorch, with and without checkpointing",
+    load: () => import("./train.mjs"),
+  },
   swap: {
     about: "what it costs to run another adapter, and how long reading one holds up the event loop",
     load: () => import("./swap.mjs"),
