@@ -79,6 +79,7 @@ function writeOut(model: Model, call: Node, rw: Rewriter): void {
     loc: call.loc,
     copied: (copy, node, index) => {
       rw.setName(copy, copyName(call.name, node.name, index, func.body.size));
+      for (const [key, text] of node.meta) rw.setMeta(copy, key, text);
     },
   });
 }

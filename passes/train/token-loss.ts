@@ -21,7 +21,7 @@ import { chunkBody, type ChunkBody } from "./_chunk-body.ts";
 import { describeTraining } from "./_describe.ts";
 import { trainedHead, type Head } from "./_head.ts";
 import { labelledRows, type LabelledRows } from "./_labelled-rows.ts";
-import { settleParameters, trainedIn, type Trained } from "./_parameters.ts";
+import { describeParameters, trainedIn, type Trained } from "./_parameters.ts";
 import { addSeed } from "./_seeds.ts";
 
 export interface TokenLossOptions {
@@ -62,7 +62,7 @@ export const tokenLoss: Pass<TokenLossOptions, NodeVisitor> = {
     model: {
       exit: () => {
         admitFunctions(model, rewriter);
-        settleParameters(model, rewriter);
+        describeParameters(model, rewriter);
         const parameters = options.gradients ? trainedIn(model) : [];
         const rows = write(model, analysis(viewDecoder), parameters, options.rows, rewriter);
         count("rows", rows);

@@ -60,8 +60,14 @@ async function withSession<T>(file: string, use: (session: Session) => Promise<T
 }
 
 describe("a training graph", () => {
-  it.each(["lora", "scalarlm", "pattention"] as const)("of %s learns a batch", async (adapter) => {
-    const file = await compiled(adapter, { adapter, train: {} });
+  it.each<[name: string, options: Omit<CompileOptions, "input">]>([
+    ["LoRA", { adapter: "lora" }],
+    ["ScalarLM's adapters", { adapter: "scalarlm" }],
+    ["Pattention", { adapter: "pattention" }],
+    ["DoRA", { load: ["samples/models/peft/dora"] }],
+    ["replaced projections", { replace: [{}] }],
+  ])("of %s learns a batch", async (name, options) => {
+    const file = await compiled(name, { ...options, train: {} });
     expect(checkModelFile(file)).toEqual([]);
     const { losses } = await withSession(file, (session) =>
       trainOn(session, batch, { steps: 20, learningRate: 1e-2 }),
