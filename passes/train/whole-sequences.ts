@@ -16,6 +16,7 @@ import { foldConditions } from "../prepare/_conditions.ts";
 import { EmptyCaches, zerosOf } from "./_empty-caches.ts";
 import { attendInRows } from "./_flat-tokens.ts";
 import { hiders, Padding } from "./_padding.ts";
+import { raiseOpset } from "../lower/_opset.ts";
 import { refused } from "./_refused.ts";
 import { sequencePorts, type Counted, type SequencePorts } from "./_sequence-ports.ts";
 
@@ -24,6 +25,9 @@ const OLDEST = 13;
 
 /** What a graph of whole sequences calls its logits. */
 const LOGITS = "logits";
+
+/** Gradients are written in ops as they are from this version on. */
+const GRADIENTS_SINCE = 18;
 
 /**
  * Makes a decoder of one step a decoder of whole sequences: it takes token ids and a mask, and gives logits.
@@ -46,7 +50,7 @@ export const wholeSequences: Pass<object, NodeVisitor> = {
   visitor: ({ model, rewriter, sink, count }) => ({
     model: {
       exit: () => {
-        const why = obstacle(model);
+        const why = obstacle(model) ?? raiseOpset(model, rewriter, GRADIENTS_SINCE);
         const ports = why === null ? sequencePorts(model, headSizesIn(model)) : { why };
         if ("why" in ports) throw refused(model, ports.why);
         const made = rewrite(model, ports, rewriter);
