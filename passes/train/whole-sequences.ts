@@ -1,7 +1,7 @@
 import { before, Builder } from "../../compiler/ir/builder.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Model } from "../../compiler/ir/model.ts";
-import { dropIfUnread } from "../../compiler/ir/rewrite.ts";
+import { dropIfUnread, replaceBy } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { asTensor, tensorType, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
@@ -81,7 +81,7 @@ function rewrite(
   const anchor = rw.insertBefore(first, rw.node({ op: "Identity", inputs: [ids], loc: first.loc }));
   const b = new Builder(rw, before(anchor));
   const padding = new Padding(b, ids, mask);
-  onlyLogits(graph, ports, padding, rw);
+  onlyLogits(graph, ports, rw);
   feed(b, ports, { ids, mask, padding });
   foldConditions(graph, rw);
   let attention = ports.isFlat ? attendInRows(model, padding, rw) : 0;
@@ -114,23 +114,18 @@ function newInputs(
   return { ids, mask };
 }
 
-/** Takes all outputs away but the logits, `[batch, tokens, vocabulary]`. */
-function onlyLogits(graph: Graph, { logits, isFlat }: SequencePorts, padding: Padding, rw: Rewriter): void {
+/** Takes all outputs away but the logits, `[batch, tokens, vocabulary]`, of flat tokens `[batch · tokens, vocabulary]`. */
+function onlyLogits(graph: Graph, { logits, isFlat }: SequencePorts, rw: Rewriter): void {
   const at = graph.outputs.indexOf(logits.value);
   const dropped = graph.outputs.filter((_, i) => i !== at);
   for (let i = graph.outputs.length - 1; i >= 0; i--) if (i !== at) rw.removeOutput(graph, i);
   dropIfUnread(rw, dropped);
   if (logits.value.name !== LOGITS) rw.setName(logits.value, LOGITS);
-  if (!isFlat) return;
-  const { producer, type } = logits.value;
-  if (producer === null) return;
-  const b = new Builder(rw, { kind: "end", of: graph });
+  const { type } = logits.value;
   const dtype = asTensor(type)?.dtype;
-  rw.setName(logits.value, "flat_logits");
-  const rows = b.shaped(logits.value, [padding.rows, padding.steps, -1], LOGITS);
-  if (dtype !== undefined)
-    rw.setType(rows, tensorType(dtype, ["batch_size", "sequence_length", logits.dims[1] ?? null]));
-  rw.setOutput(graph, 0, rows);
+  // Flat tokens stay so: row by row, as labels are.
+  if (isFlat && dtype !== undefined)
+    rw.setType(logits.value, tensorType(dtype, [null, logits.dims[1] ?? null]));
 }
 
 interface Fed {
@@ -150,11 +145,20 @@ function feed(b: Builder, ports: SequencePorts, { ids, mask, padding }: Fed): vo
     }
   };
   const line = (value: Value, name: string): Value => (ports.isFlat ? b.reshape(value, [-1], name) : value);
+  if (ports.isFlat)
+    for (const { port, role } of ports.counted) if (role === "logitRows") takeAll(port.value, rw);
   put(ports.tokens, () => line(ids, "flat_ids"));
   for (const port of ports.masks) put(port, () => mask);
   for (const port of ports.positions) put(port, () => line(padding.positions, "flat_positions"));
   for (const { port, role } of ports.counted)
     put(port, () => countedOf(b, port, role, padding, ports.isFlat));
+}
+
+/** Removes what chooses rows of flat tokens: all are wanted, in their order. */
+function takeAll(rows: Value, rw: Rewriter): void {
+  for (const node of rows.users)
+    if (node.op === "Gather" && node.input(1) === rows && (node.int("axis") ?? 0) === 0)
+      replaceBy(rw, node, [node.input(0)]);
 }
 
 /** What a step is told of its lengths, where the past is empty, in the rank that the input has. */
