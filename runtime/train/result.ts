@@ -4,10 +4,11 @@ import { ADAPTER_KEY, REPLACED_KEY } from "../../compiler/adapters/kind.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { OutputFiles } from "../../compiler/onnx/output.ts";
 import type { Training } from "../../compiler/ops/training.ts";
-import { parseSiteName } from "../../compiler/sites/names.ts";
+import { siteName } from "../../compiler/sites/names.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
+import { parseParameter } from "../../compiler/weights/names/parameters.ts";
 import type { WeightTensor } from "../../compiler/weights/weight.ts";
 import { writeAdapter } from "../../compiler/weights/write-adapter.ts";
 import type { HostTensor, Tensors } from "../session/tensor.ts";
@@ -41,18 +42,17 @@ export function trainedAdapter(graph: string, { parameters }: Training, values: 
   const parts = new Map<string, AdapterPart & { readonly leaves: Map<string, WeightTensor> }>();
   const overrides = new Map<string, WeightTensor>();
   const settingsAt = describedParts(graph, metadata);
-  for (const { name, site } of parameters) {
+  for (const { name } of parameters) {
     const tensor = weightOf(values.get(name));
-    if (site === null) {
+    const parameter = parseParameter(name);
+    if (parameter.is !== "leaf") {
       overrides.set(name, tensor);
       continue;
     }
-    const leaf = name.slice(site.length + 1);
-    const { kind, settings } = settingsAt(site, leaf);
-    const ref = parseSiteName(site);
-    if (ref === null) throw invalid(graph, `a site ${JSON.stringify(site)}`);
-    const key = `${site} ${kind}`;
-    const part = parts.get(key) ?? { site: ref, kind, settings, leaves: new Map<string, WeightTensor>() };
+    const { site, leaf } = parameter;
+    const { kind, settings } = settingsAt(siteName(site), leaf);
+    const key = `${siteName(site)} ${kind}`;
+    const part = parts.get(key) ?? { site, kind, settings, leaves: new Map<string, WeightTensor>() };
     parts.set(key, part);
     part.leaves.set(leaf, tensor);
   }

@@ -19,7 +19,7 @@ import type { TrainGraphs, TrainingOptions, TrainingReport, TrainSource } from "
 import { lengthOf, planOf, settingsOf, withDefaults, type FullOptions } from "./plan.ts";
 import { RunPage } from "./page/run-page.ts";
 import { reportOf } from "./report.ts";
-import { writeTrained } from "./result.ts";
+import { trainedAdapter, writeTrained } from "./result.ts";
 import { TrainState } from "./state.ts";
 
 /**
@@ -76,10 +76,14 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   if (from !== null) checkSameSettings(from.file, from.checkpoint.settings, settings);
   options.signal?.throwIfAborted();
   options.onEvent?.({ kind: "loading" });
-  const { train, loss } = await openSessions(graphs, options, closing);
+  // What is not evaluated takes no memory.
+  const evaluated = dataset.examples.evaluation === 0 ? { ...graphs, loss: null } : graphs;
+  const { train, loss } = await openSessions(evaluated, options, closing);
   const { training } = train;
   if (from !== null) checkParameters(from.file, from.checkpoint, training);
   const values = from?.checkpoint.tensors ?? firstValues(graph, training.parameters);
+  // What could not be written at the end is said now.
+  trainedAdapter(graph, training, values);
   const progress = from?.checkpoint.progress ?? firstProgress;
   const metrics = await MetricsFile.behind(folder.metrics, from === null ? -1 : progress.step);
   closing.add(() => {

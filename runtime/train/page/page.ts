@@ -22,12 +22,12 @@ export function lossPlot({ metrics, steps }: Pick<PageContent, "metrics" | "step
   const evaluations = evaluationsOf(metrics);
   const series: readonly PlottedSeries[] = [
     { name: "training", look: "train", points: loss },
-    { name: "running mean", look: "mean", points: smoothed(loss) },
+    { name: "mean", look: "mean", points: smoothed(loss) },
     ...(evaluations.length === 0
       ? []
       : [{ name: "evaluation", look: "evaluation", points: evaluations } as const]),
   ];
-  return plotSvg({ title: "loss", series, steps });
+  return plotSvg({ title: "loss", series, steps, mayBeLog: true });
 }
 
 /** A page without anything beside it: it shows the run so far, and looks again while the run goes on. */

@@ -16,6 +16,8 @@ export interface Plot {
   readonly series: readonly PlottedSeries[];
   /** Steps of the whole run: the plot leaves room for those that are to come. */
   readonly steps: number;
+  /** Whether the axis may be a logarithm's, where numbers are far apart. */
+  readonly mayBeLog?: boolean;
   readonly width?: number;
   readonly height?: number;
 }
@@ -33,11 +35,12 @@ const STYLE = `
   .plot .dot { fill: var(--evaluation); stroke: none; }`;
 
 /** Draws numbers over steps, as an SVG that stands alone or in a page. */
-export function plotSvg({ title, series, steps, width = 760, height = 300 }: Plot): string {
+export function plotSvg(plot: Plot): string {
+  const { title, series, steps, mayBeLog = false, width = 760, height = 300 } = plot;
   const [right, bottom] = [width - MARGIN.right, height - MARGIN.bottom];
   const x = scaleLinear([0, Math.max(1, steps)], [MARGIN.left, right]);
   const values = series.flatMap(({ points }) => points.map(({ value }) => value));
-  const { y, ticks } = yScale(values, [bottom, MARGIN.top]);
+  const { y, ticks } = yScale(values, [bottom, MARGIN.top], mayBeLog);
   const grid = ticks.map(({ value, text }) => {
     const at = round(y(value));
     return `<line class="grid" x1="${MARGIN.left}" x2="${right}" y1="${at}" y2="${at}"/><text x="${MARGIN.left - 8}" y="${at + 4}" text-anchor="end">${text}</text>`;
@@ -69,7 +72,8 @@ export function plotSvg({ title, series, steps, width = 760, height = 300 }: Plo
 /** What each line is, from the right. */
 function keyOf(series: readonly PlottedSeries[], right: number): readonly string[] {
   let at = right;
-  return [...series].reverse().map(({ name, look }) => {
+  const named = series.filter(({ name }) => name !== "");
+  return named.reverse().map(({ name, look }) => {
     // System fonts are about this wide.
     at -= 7 * name.length + 34;
     return `<line class="key ${look}" x1="${at}" x2="${at + 20}" y1="14" y2="14"/><text x="${at + 26}" y="18">${escaped(name)}</text>`;
@@ -84,15 +88,16 @@ interface Tick {
 function yScale(
   values: readonly number[],
   range: readonly [number, number],
+  mayBeLog: boolean,
 ): { readonly y: (value: number) => number; readonly ticks: readonly Tick[] } {
   const [low, high] = values.reduce(
     ([least, most], value) => [Math.min(least, value), Math.max(most, value)],
     [Infinity, -Infinity],
   );
   const domain = values.length === 0 ? [0, 1] : low === high ? [low - 0.5, high + 0.5] : [low, high];
-  const isLog = low > 0 && high / low > WIDE;
+  const isLog = mayBeLog && low > 0 && high / low > WIDE;
   const scale = (isLog ? scaleLog(domain, range) : scaleLinear(domain, range)).nice();
-  const text = scale.tickFormat(5);
+  const text = scale.tickFormat(5, isLog ? "~g" : undefined);
   return { y: scale, ticks: scale.ticks(5).map((value) => ({ value, text: text(value) })) };
 }
 

@@ -8,8 +8,8 @@ export interface Point {
 
 /** Points that a plot of a thousand pixels shows: more of them are put together by their means. */
 const SHOWN = 600;
-/** The share of a step in the running mean, of a run of few steps and of many. */
-const SMOOTHING = { least: 0.02, steps: 8 };
+/** The share of all points, on each side of one, that its mean is of. */
+const SIDE = 0.02;
 
 /** One number of all steps that have it. */
 export function seriesOf(
@@ -29,11 +29,15 @@ export function evaluationsOf(all: readonly Metrics[]): readonly Point[] {
   return all.filter(isEvaluation).map(({ step, eval_loss: value }) => ({ step, value }));
 }
 
-/** A running mean: single batches differ more than what is learned from one to the next. */
+/** Means of each point and those around it: single batches differ more than what is learned from one to the next. */
 export function smoothed(points: readonly Point[]): readonly Point[] {
-  const share = Math.max(SMOOTHING.least, Math.min(1, SMOOTHING.steps / Math.max(1, points.length)));
-  let mean = points[0]?.value ?? 0;
-  return points.map(({ step, value }) => ({ step, value: (mean += share * (value - mean)) }));
+  const side = Math.ceil(points.length * SIDE);
+  return points.map(({ step }, i) => {
+    // As many before as behind: at both ends there are fewer.
+    const reach = Math.min(side, i, points.length - 1 - i);
+    const near = points.slice(i - reach, i + reach + 1);
+    return { step, value: near.reduce((sum, { value }) => sum + value, 0) / near.length };
+  });
 }
 
 function thinned(points: readonly Point[]): readonly Point[] {

@@ -51,12 +51,32 @@ describe("a plot", () => {
     expect(seriesOf(steps(4), ({ grad_norm }) => grad_norm).map(({ step }) => step)).toEqual([1, 2, 4]);
   });
 
-  it("smooths towards each number", () => {
+  it("shows means of the points around each, which do not lag behind", () => {
     const points = Array.from({ length: 400 }, (_, i) => ({ step: i, value: i < 200 ? 0 : 1 }));
     const means = smoothed(points).map(({ value }) => value);
-    expect(means[199]).toBe(0);
-    expect(means.at(-1)).toBeGreaterThan(0.9);
-    expect(means.at(-1)).toBeLessThan(1);
+    expect([means[190], means[209]]).toEqual([0, 1]);
+    expect((means[199] ?? 0) + (means[200] ?? 0)).toBeCloseTo(1, 10);
+    expect(means[199]).toBeCloseTo(8 / 17, 10);
+    // A line stays the line that it is, up to both ends.
+    const line = Array.from({ length: 50 }, (_, i) => ({ step: i, value: 3 * i }));
+    expect(smoothed(line)).toEqual(line);
+  });
+
+  it("has a logarithm's axis for losses that are far apart, and for nothing else", () => {
+    const far = [
+      { step: 1, value: 100 },
+      { step: 2, value: 10 },
+      { step: 3, value: 1 },
+    ];
+    const heights = (mayBeLog: boolean): number[] =>
+      pointsOf(
+        plotSvg({ title: "", series: [{ name: "", look: "train", points: far }], steps: 3, mayBeLog }),
+        "train",
+      ).map(([, y]) => y ?? 0);
+    const [a = 0, b = 0, c = 0] = heights(true);
+    expect(b - a).toBeCloseTo(c - b, 0);
+    const [d = 0, e = 0, f = 0] = heights(false);
+    expect((e - d) / (f - e)).toBeCloseTo(10, 0);
   });
 });
 
