@@ -17,9 +17,6 @@ export const MAGNITUDE = "lora_magnitude_vector";
  */
 export const derived = { norms: "lora_weight_norm", baseSquares: "base_weight_squares" } as const;
 
-/** Metadata key of a call that no gradient goes through, as PEFT has it of DoRA's norms. */
-export const DETACHED_KEY = "tfc.detached";
-
 /**
  * DoRA (Liu et al. 2024) as PEFT has it: with magnitudes m `[out]`, norms n of the rows of W + s·BA, and p = W x,
  *

@@ -3,6 +3,7 @@ import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { readsOf } from "../ir/walk.ts";
+import { DETACHED_KEY } from "../ops/training.ts";
 import { ruleOf } from "./rules/index.ts";
 
 /** What lies between what is varied and what depends on it: the values that have a gradient. */
@@ -64,6 +65,8 @@ export class Flows {
   #variedBy(nodes: readonly Node[], wanted: Iterable<Value>): ReadonlySet<Value> {
     const varied = new Set(wanted);
     for (const node of nodes) {
+      // What is detached is a constant, whatever it is made of.
+      if (node.meta.has(DETACHED_KEY)) continue;
       const callee = this.#model.callee(node);
       if (callee !== undefined) {
         const operands = indices(node, varied);

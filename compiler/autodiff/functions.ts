@@ -115,7 +115,8 @@ export class FunctionGradients implements CallRule {
     });
     const names = gradient.operands.map((i) => `d_${call.input(i)?.name ?? "operand"}`);
     const { name } = gradient.func;
-    const node = task.b.node(`${TFC_DOMAIN}::${name}`, given, names);
+    const attributes = Object.fromEntries(call.attributes);
+    const node = task.b.node(`${TFC_DOMAIN}::${name}`, given, names, attributes);
     if (call.name !== undefined && call.graph === this.#model.graph)
       this.#rw.setName(node, `${call.name}.gradient`);
     gradient.operands.forEach((i, n) => {
@@ -196,7 +197,7 @@ export class FunctionGradients implements CallRule {
       this.#rw.setName(value, names[i]);
     });
     nameApart(this.#rw, [...b.body.inputs, ...outputs]);
-    const gradient = b.finish(TFC_DOMAIN, name, outputs);
+    const gradient = b.finish(TFC_DOMAIN, name, outputs, func);
     for (const { domain } of gradient.body.nodes)
       if (domain !== "" && !gradient.opsets.has(domain))
         this.#rw.setOpset(gradient, domain, this.#model.opsets.get(domain) ?? 1);

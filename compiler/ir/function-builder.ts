@@ -1,3 +1,4 @@
+import type { Attribute } from "./attribute.ts";
 import { atEnd, Builder } from "./builder.ts";
 import type { Loc } from "./entity.ts";
 import type { Graph } from "./graph.ts";
@@ -23,11 +24,13 @@ export class FunctionBuilder extends Builder {
     return value;
   }
 
-  /** The finished function. */
-  finish(domain: string, name: string, outputs: readonly Value[]): Func {
+  /** The finished function. `of` is one whose attributes it takes, too. */
+  finish(domain: string, name: string, outputs: readonly Value[], of?: Func): Func {
     outputs.forEach((value, i) => {
       this.rewriter.setOutput(this.body, i, value);
     });
-    return this.rewriter.func(this.loc, { domain, name }, this.body, new Map([["", this.opset]]));
+    const { parameters = [], defaults = new Map<string, Attribute>() } = of ?? {};
+    const opsets = new Map([["", this.opset]]);
+    return this.rewriter.func(this.loc, { domain, name }, this.body, opsets, { parameters, defaults });
   }
 }

@@ -3,6 +3,9 @@ import { inputError } from "../diagnostics/error.ts";
 /** The key of a model's metadata that says that its graph is a training step, as {@link Training} has it. */
 export const TRAIN_KEY = "tfc.train";
 
+/** Metadata key of a node that no gradient goes through, as PEFT has it of DoRA's norms. */
+export const DETACHED_KEY = "tfc.detached";
+
 /** What a training graph gives: updated parameters, their gradients, or the loss alone, for evaluation. */
 export const emits = ["update", "grads", "loss"] as const;
 /** What a training graph gives: updated parameters, their gradients, or the loss alone, for evaluation. */

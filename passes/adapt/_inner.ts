@@ -1,10 +1,10 @@
-import { DETACHED_KEY } from "../../compiler/adapters/dora.ts";
 import type { AdapterKind } from "../../compiler/adapters/kind.ts";
 import { after, Builder } from "../../compiler/ir/builder.ts";
 import type { Loc } from "../../compiler/ir/entity.ts";
 import type { Func } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
+import { DETACHED_KEY } from "../../compiler/ops/training.ts";
 import { linearsOf, TFC_DOMAIN, type InnerLinear, type ProjectionKind } from "../../compiler/sites/site.ts";
 import { productOf } from "../../compiler/recognize/linear/product.ts";
 import type { Use, Value } from "../../compiler/ir/value.ts";

@@ -1,7 +1,8 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
-import { replaceByGraph } from "../../compiler/ir/rewrite.ts";
+import { dropIfUnread, replaceByGraph } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { asTensor } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
@@ -31,6 +32,7 @@ export interface Head {
 export function trainedHead(model: Model, view: DecoderView, shapes: Shapes, rw: Rewriter): Head {
   const refused = (why: string): Error =>
     inputError("LOSS_REFUSED", { file: model.loc.file, pass: "token-loss" }, { why });
+  flatten(model.graph, rw);
   const [logits] = model.graph.outputs;
   const linear = headOf(model, view);
   if (logits === undefined || linear === null) throw refused("the linear that makes logits is not found");
@@ -45,6 +47,20 @@ export function trainedHead(model: Model, view: DecoderView, shapes: Shapes, rw:
   const why = mixing(linear, nodes, rank, shapes);
   if (why !== null) throw refused(why);
   return { hidden, rank, nodes, logits, vocabulary: vocabularyOf(logits, linear) };
+}
+
+/**
+ * Leaves logits `[tokens, vocabulary]` where a decoder of flat tokens lays them out in rows at its end: those are in the
+ * same order, as labels lie too.
+ */
+function flatten(graph: Graph, rw: Rewriter): void {
+  const [rows] = graph.outputs;
+  const flat = rows?.producer?.op === "Reshape" ? rows.producer.input(0) : null;
+  const [own, split] = [flat, rows].map((value) => asTensor(value?.type)?.shape);
+  if (!flat || !rows || own?.length !== 2 || split?.length !== 3) return;
+  if (typeof own[1] !== "number" || own[1] !== split[2]) return;
+  rw.setOutput(graph, 0, flat);
+  dropIfUnread(rw, [rows]);
 }
 
 function callsIn(model: Model, hidden: Value, logits: Value): readonly Node[] {

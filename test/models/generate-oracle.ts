@@ -29,7 +29,7 @@ export const oracle = JSON.parse(
 export const EOS = 2;
 
 /** The same numbers as `numbers` in samples/export/generate_models.py. */
-function numbers(name: string, count: number): Float32Array {
+export function numbers(name: string, count: number): Float32Array {
   let state = crc32(name) % 2 ** 31;
   return Float32Array.from({ length: count }, () => {
     state = (Math.imul(1103515245, state) + 12345) & 0x7fffffff;

@@ -8,8 +8,11 @@ import { unary } from "./unary.ts";
 export const powerRules: readonly RuleRow[] = [
   ["Pow", { by: byAll, write: powVjp }],
   unary("Sqrt", (at) => {
+    const { b, dy } = at;
     const y = at.y();
-    at.give(0, div(at.b, at.dy, add(at.b, y, y, "twice"), "dx"));
+    const dx = div(b, dy, add(b, y, y, "twice"), "quotient");
+    // Of a row of zeros whose length nothing depends on: the slope is infinite there, and 0 · ∞ is to be 0.
+    at.give(0, b.op("Where", [b.cast(dy, "bool", "is_asked"), dx, like(b, 0, dy)], "dx"));
   }),
   unary("Reciprocal", (at) => {
     const y = at.y();

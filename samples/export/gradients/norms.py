@@ -146,6 +146,18 @@ def skipping() -> Iterator[Case]:
 
 
 def lp() -> Iterator[Case]:
+    body = "\n  ".join(
+        (
+            "s = Mul (i0, i0)",
+            "m = ReduceSum (s, i1)",
+            "l = Sqrt (m)",
+            "g = Max (l, i2)",
+            "o0 = Div (i0, g)",
+        )
+    )
+    short = [given([[0.0, 0.0, 0.0], [0.25, 0.0, -0.25], [1.5, -0.5, 2.0]]), given([-1], "int64"), given(0.5, constant=True)]
+    guarded = lambda x, *_: x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=0.5)  # noqa: E731
+    yield Case("Rows divided by their guarded lengths", body, short, guarded)
     euclid = lambda x: x / x.square().sum(-1, keepdim=True).sqrt()  # noqa: E731
     yield Case("LpNormalization 2", op("LpNormalization", 1, "axis = -1, p = 2"), [N.floats(2, 3)], euclid)
     manhattan = lambda x: x / x.abs().sum(-1, keepdim=True)  # noqa: E731
