@@ -21,6 +21,7 @@ import { overrideWeights } from "./adapt/override-weights.ts";
 import { packProjections } from "./lower/pack-projections.ts";
 import { quantizeWeights } from "./lower/quantize-weights.ts";
 import { removeLora } from "./adapt/remove-lora.ts";
+import { dropInputs } from "./train/drop-inputs.ts";
 import { tokenLoss } from "./train/token-loss.ts";
 import { trainBase } from "./train/train-base.ts";
 import { wholeSequences } from "./train/whole-sequences.ts";
@@ -50,6 +51,7 @@ export const passes: readonly Pass[] = [
   outlineNorms,
   replaceLinears,
   injectAdapters,
+  dropInputs,
   tokenLoss,
   differentiate,
   adamw,
@@ -62,6 +64,7 @@ export {
   convertDtype,
   decodeLoop,
   differentiate,
+  dropInputs,
   foldConditions,
   hoistShapes,
   inlineFunctions,

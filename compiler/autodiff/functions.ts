@@ -87,6 +87,7 @@ export class FunctionGradients implements CallRule {
         kept.set(source.value, index);
         if (index === outputs.length) rw.setOutput(func.body, index, source.value);
       }
+      nameApart(rw, [...func.body.inputs, ...func.body.outputs]);
     }
     const wide = new Map<Node, Node>();
     for (const call of calls) {
@@ -297,7 +298,7 @@ function widen(rw: Rewriter, call: Node, func: Func): Node | null {
 /** Gives each of some values a name of its own: what a function takes and gives is known by name. */
 function nameApart(rw: Rewriter, values: readonly Value[]): void {
   const taken = new Set<string>();
-  for (const value of values) {
+  for (const value of new Set(values)) {
     const base = value.name ?? "value";
     let name = base;
     for (let n = 2; taken.has(name); n++) name = `${base}_${n}`;

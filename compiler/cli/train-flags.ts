@@ -3,7 +3,7 @@ import { trainBase as trainBasePass } from "../../passes/index.ts";
 import type { CompileOptions } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { emits, memories } from "../ops/training.ts";
-import { choice } from "../pass/options.ts";
+import { choice, number } from "../pass/options.ts";
 
 /** Flags about a training graph, as commander has them. */
 export interface TrainFlags {
@@ -12,9 +12,11 @@ export interface TrainFlags {
   readonly memory?: string;
   readonly trainBase?: string;
   readonly accumulate?: boolean;
+  readonly dropout?: string;
 }
 
 const emitOption = choice({ help: "what it gives", default: "update", of: emits });
+const dropoutOption = number({ help: "share that is dropped", default: 0, min: 0 });
 const memoryOption = choice({ help: "what the forward keeps", default: "selective", of: memories });
 
 /** Flags of `compile` about a training graph. */
@@ -33,13 +35,23 @@ export function addTraining(command: Command): void {
       "--train-base <list>",
       "with --train, weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, all, or sites",
     )
+    .option(
+      "--dropout <share>",
+      "with --train, the share of what goes into LoRA that is dropped (default: 0)",
+    )
     .option("--accumulate", "with --train, sum gradients over several batches before an update");
 }
 
 /** What flags say of a training graph; nothing without --train. @throws TfcError OPTION_UNUSED, OPTION_UNKNOWN_VALUE */
 export function trainOf(flags: TrainFlags): Pick<CompileOptions, "train"> {
-  const { train, emit, memory, trainBase, accumulate } = flags;
-  const said = { "--emit": emit, "--memory": memory, "--train-base": trainBase, "--accumulate": accumulate };
+  const { train, emit, memory, trainBase, accumulate, dropout } = flags;
+  const said = {
+    "--emit": emit,
+    "--memory": memory,
+    "--train-base": trainBase,
+    "--accumulate": accumulate,
+    "--dropout": dropout,
+  };
   if (train !== true) {
     const [unused] = Object.entries(said).find(([, value]) => value !== undefined) ?? [];
     if (unused === undefined) return {};
@@ -51,6 +63,7 @@ export function trainOf(flags: TrainFlags): Pick<CompileOptions, "train"> {
       ...(memory === undefined ? {} : { memory: memoryOption.check(memory, "--memory") }),
       ...(trainBase === undefined ? {} : { base: checkedBase(trainBase) }),
       ...(accumulate === undefined ? {} : { accumulate }),
+      ...(dropout === undefined ? {} : { dropout: dropoutOption.check(dropout, "--dropout") }),
     },
   };
 }
@@ -68,4 +81,5 @@ export const trainNames: ReadonlyMap<string, string> = new Map([
   ["memory", "--memory"],
   ["base", "--train-base"],
   ["accumulate", "--accumulate"],
+  ["dropout", "--dropout"],
 ]);

@@ -117,6 +117,12 @@ const rows: Readonly<Record<string, Row>> = {
       trains: train !== null,
     }),
   },
+  "drop-inputs": {
+    part: "behind",
+    when: ({ train }) => train !== null && train.dropout > 0,
+    needs: "`train` with `dropout`",
+    options: ({ train }) => ({ share: train?.dropout ?? 0 }),
+  },
   "token-loss": {
     part: "behind",
     ...training,

@@ -14,6 +14,8 @@ export interface TrainOptions {
   readonly base?: string;
   /** Sums gradients over several batches before an update. Default false. */
   readonly accumulate?: boolean;
+  /** The share of what goes into LoRA that is dropped, from 0 up to 1. Default 0. */
+  readonly dropout?: number;
 }
 
 /** What options ask for of a training graph. */
@@ -24,6 +26,7 @@ export interface TrainPlan {
   /** Null for none. */
   readonly base: TrainBaseOptions["weights"] | null;
   readonly accumulate: boolean;
+  readonly dropout: number;
 }
 
 const checks: Checks<TrainOptions> = {
@@ -31,6 +34,7 @@ const checks: Checks<TrainOptions> = {
   memory: oneOf(memories),
   base: ["what is trained, as text", isText],
   accumulate: holds.yesNo,
+  dropout: ["a number from 0 up to 1", (value) => typeof value === "number" && value >= 0 && value < 1],
 };
 
 /** What is asked for of a training graph; null for none. @throws TfcError OPTION_* */
@@ -38,7 +42,7 @@ export function trainPlanOf(options: CompileOptions): TrainPlan | null {
   const { train } = options;
   if (train === undefined) return null;
   checkGiven(train, checks, "compile's train", []);
-  const { emit = "update", memory = null, accumulate = false } = train;
+  const { emit = "update", memory = null, accumulate = false, dropout = 0 } = train;
   const base = train.base === undefined ? null : trainBase.options.weights.check(train.base, "base");
   if (accumulate && emit !== "update")
     throw conflict("accumulate", `\`emit: ${emit}\`, which updates nothing`);
@@ -46,7 +50,7 @@ export function trainPlanOf(options: CompileOptions): TrainPlan | null {
     throw conflict(`memory: ${memory}`, "`emit: loss`, which has no backward");
   const [other] = conflicts(options);
   if (other !== undefined) throw conflict("train", other);
-  return { emit, memory, base, accumulate };
+  return { emit, memory, base, accumulate, dropout };
 }
 
 /** Options that make a graph one of steps, or put adapters where nothing can change them. */

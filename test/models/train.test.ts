@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
-import { IGNORED_LABEL, trainOutputs } from "../../compiler/ops/training.ts";
+import { IGNORED_LABEL, memories, trainInputs, trainOutputs } from "../../compiler/ops/training.ts";
 import { checkModelFile } from "../../compiler/onnx/check/check.ts";
 import { random } from "../../runtime/session/random.ts";
 import { openSession, type Session } from "../../runtime/session/session.ts";
-import { tensorFrom, type HostTensor } from "../../runtime/session/tensor.ts";
+import { tensorFrom, type HostTensor, type Tensors } from "../../runtime/session/tensor.ts";
 import {
   batchFeeds,
   firstParameters,
@@ -112,6 +112,21 @@ describe("a training graph", () => {
       expect((given(results, `${name}.grad`).data as Float32Array).every((value) => value === 0)).toBe(true);
   });
 
+  it("drops the same by a seed, however much the forward keeps", async () => {
+    const found: Tensors[] = [];
+    for (const memory of memories) {
+      const train = { emit: "grads", memory, dropout: 0.2 } as const;
+      const file = await compiled(`dropout ${memory}`, { adapter: "lora", train });
+      const seed = [trainInputs.dropoutSeed, tensorFrom("int64", [], () => 11)] as const;
+      const feeds = new Map([...batchFeeds(batch), ...moved(firstParameters(file)), seed]);
+      found.push(await withSession(file, (session) => session.run(feeds)));
+    }
+    const [first = new Map<string, HostTensor>(), ...others] = found;
+    for (const other of others)
+      for (const [name, { data }] of first)
+        expect(largestDifference(given(other, name).data, data)).toBeLessThan(1e-5);
+  });
+
   it("refuses labels that are no tokens", async () => {
     const file = await compiled("range", { adapter: "lora", train: { emit: "loss" } });
     await withSession(file, async (session) => {
@@ -123,6 +138,13 @@ describe("a training graph", () => {
     });
   });
 });
+
+/** In units of the largest number. */
+function largestDifference(found: HostTensor["data"], wanted: HostTensor["data"]): number {
+  const numbers = [...wanted].map(Number);
+  const most = Math.max(...numbers.map(Math.abs));
+  return Math.max(...[...found].map((one, i) => Math.abs(Number(one) - (numbers[i] ?? NaN)))) / most;
+}
 
 /** Parameters of which none is zero, as if they had been trained. */
 function moved(parameters: ReadonlyMap<string, HostTensor>): Map<string, HostTensor> {
