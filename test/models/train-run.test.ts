@@ -1,0 +1,88 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, it } from "@jest/globals";
+import { compile } from "../../compiler/compile/compile.ts";
+import { train, type TrainModelOptions, type TrainReport } from "../../compiler/compile/training/train.ts";
+import { loadModel } from "../../runtime/model/load.ts";
+import { temporaryFolder } from "../support/folder.ts";
+
+const sample = path.resolve(import.meta.dirname, "../../samples/models/austen-llama");
+const base = path.join(sample, "dynamo/model.onnx");
+const folder = temporaryFolder();
+let count = 0;
+const named = (what: string): string => path.join(folder, `${count++}${what}`);
+
+const data = named(".jsonl");
+writeFileSync(
+  data,
+  Array.from({ length: 60 }, (_, i) =>
+    JSON.stringify({ prompt: `Question ${i % 10}:`, completion: ` the answer is ${(i % 10) * 3}.` }),
+  ).join("\n"),
+);
+
+async function trained(options: Partial<TrainModelOptions> = {}): Promise<TrainReport> {
+  return train(base, {
+    ...{ data: [data], out: named(".run"), adapter: "lora", sites: "q_proj,v_proj,mlp", steps: 4, batch: 4 },
+    ...{ length: 32, learningRate: 0.01, schedule: "constant", evalSplit: 0.2, threads: 1, ...options },
+  });
+}
+
+/** Losses of evaluations. */
+const evaluationsOf = ({ files }: TrainReport): readonly number[] =>
+  readFileSync(files.metrics, "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { eval_loss?: number })
+    .flatMap(({ eval_loss }) => (eval_loss === undefined ? [] : [eval_loss]));
+
+it("trains a base, and goes on from what it wrote where it ended", async () => {
+  const first = await trained({ adapter: "scalarlm", sites: "mlp", base: "norms,q_proj" });
+  const [before = 0, after = 0] = [evaluationsOf(first)[0], evaluationsOf(first).at(-1)];
+  expect(after).toBeLessThan(before - 0.5);
+  // Adapters and weights of the base, written to a file and compiled into another graph, are what was trained.
+  const second = await train(base, {
+    ...{ data: [data], out: named(".run"), load: [first.files.adapter], base: "norms,q_proj" },
+    ...{ steps: 1, batch: 4, length: 32, evalSplit: 0.2, threads: 1 },
+  });
+  expect(evaluationsOf(second)[0]).toBeCloseTo(after, 5);
+});
+
+it("resumes a run of a base bit for bit, and compiles it only once", async () => {
+  const whole = await trained({ adapter: "pattention", sites: "mlp" });
+  const out = named(".run");
+  const controller = new AbortController();
+  const options = { adapter: "pattention", sites: "mlp", out } as const;
+  const part = await trained({
+    ...options,
+    signal: controller.signal,
+    onEvent: (event) => {
+      if (event.kind === "step" && event.metrics.step === 2) controller.abort();
+    },
+  });
+  expect(part).toMatchObject({ interrupted: true, step: 2 });
+  const compiled: string[] = [];
+  const rest = await trained({
+    ...options,
+    resume: true,
+    onEvent: (event) => event.kind === "compiling" && compiled.push(event.file),
+  });
+  expect(compiled).toEqual([]);
+  expect(readFileSync(rest.files.adapter).equals(readFileSync(whole.files.adapter))).toBe(true);
+  await expect(trained({ ...options, settings: { tokens: 7 }, resume: true })).rejects.toThrow(
+    /wanted `tokens` left out, found `tokens` 7/,
+  );
+});
+
+it("writes what generates: the model compiled with it answers as it was trained to", async () => {
+  const { files, diagnostics } = await trained({ steps: 40, learningRate: 0.02, batch: 8 });
+  expect(diagnostics).toEqual([]);
+  const output = named(".onnx");
+  await compile({ input: base, output, load: [files.adapter] });
+  const model = await loadModel(output, { device: "cpu", tokenizer: sample });
+  try {
+    const [result] = await model.generateAll([{ prompt: "Question 4:", maxNewTokens: 12 }]);
+    expect(result?.text).toMatch(/^ the answer is \d+\./);
+  } finally {
+    await model.close();
+  }
+});
