@@ -27,12 +27,7 @@ const rounded: Readonly<Record<string, number>> = {
   "families/gemma3-mobius": 5e-4,
 };
 
-/** Those that do not train yet: onnxruntime stops at an index of the graph that is made of it. */
-const failing: ReadonlySet<string> = new Set(["new-families/phi-torchscript"]);
-
-const whole = Object.keys(exports).filter(
-  (name) => !isHalf(name) && !/quantized|int4/.test(name) && !failing.has(name),
-);
+const whole = Object.keys(exports).filter((name) => !isHalf(name) && !/quantized|int4/.test(name));
 
 let count = 0;
 
