@@ -15,7 +15,8 @@ import { differentiate, type Tools } from "./differentiate.ts";
 import { Flows, placeOfObstacle, type Flow } from "./flow.ts";
 import { Forward } from "./forward.ts";
 import { FunctionGradients } from "./functions.ts";
-import { keepsIn, type Memory } from "./memory.ts";
+import type { Memory } from "../ops/training.ts";
+import { keepsIn } from "./memory.ts";
 import { segmentsOf } from "./segments.ts";
 
 /** What to differentiate a main graph by. */

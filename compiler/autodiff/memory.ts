@@ -2,17 +2,8 @@ import type { Func } from "../ir/model.ts";
 import type { Value } from "../ir/value.ts";
 import { has } from "../ops/table.ts";
 import { linearsOf, type ProjectionKind } from "../sites/site.ts";
+import type { Memory } from "../ops/training.ts";
 import type { Keeps } from "./functions.ts";
-
-/**
- * What the forward keeps for the backward, beside what goes from block to block.
- *
- * - `none`: no memory is saved: all that is needed is kept;
- * - `selective`: queries, keys, values, gate and up, each with its adapter: the products that cost most to compute again;
- * - `recompute`: nothing. Each block is computed again from its input.
- */
-export const memories = ["none", "selective", "recompute"] as const;
-export type Memory = (typeof memories)[number];
 
 const selected: ReadonlySet<ProjectionKind> = new Set([
   ...(["q_proj", "k_proj", "v_proj", "q_b_proj", "kv_b_proj", "gate_proj", "up_proj"] as const),

@@ -12,8 +12,8 @@ export const emits = ["update", "grads", "loss"] as const;
 export type Emit = (typeof emits)[number];
 
 /**
- * What the forward keeps for the backward: everything; of each block what is dear to compute again (q, k, v, gate, up
- * and the residual between the blocks); or the inputs of layers alone, from which all else is computed again.
+ * What the forward keeps for the backward, beside the residual stream between the blocks: all that is needed; of each
+ * block what is dear to compute again (q, k, v, gate and up, each with its adapter); or nothing.
  */
 export const memories = ["none", "selective", "recompute"] as const;
 /** What the forward keeps for the backward: everything, what is dear to compute again, or inputs of layers alone. */

@@ -1,5 +1,5 @@
 import { backward } from "../../compiler/autodiff/backward.ts";
-import { memories } from "../../compiler/autodiff/memory.ts";
+import { memories } from "../../compiler/ops/training.ts";
 import { atEnd, Builder } from "../../compiler/ir/builder.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { backward } from "../../compiler/autodiff/backward.ts";
-import { memories, type Memory } from "../../compiler/autodiff/memory.ts";
+import { memories, type Memory } from "../../compiler/ops/training.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
