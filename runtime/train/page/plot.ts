@@ -75,7 +75,7 @@ function keyOf(series: readonly PlottedSeries[], right: number): readonly string
   const named = series.filter(({ name }) => name !== "");
   return named.reverse().map(({ name, look }) => {
     // System fonts are about this wide.
-    at -= 7 * name.length + 34;
+    at -= 7 * name.length + 42;
     return `<line class="key ${look}" x1="${at}" x2="${at + 20}" y1="14" y2="14"/><text x="${at + 26}" y="18">${escaped(name)}</text>`;
   });
 }
