@@ -40,6 +40,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly threads?: number;
   readonly tokenizer?: string;
   readonly resume?: boolean;
+  readonly state?: string;
   readonly force: boolean;
   readonly json: boolean;
 }
@@ -52,7 +53,7 @@ const names: ReadonlyMap<string, string> = new Map([
   ["packing", "--pack"],
   ["adapters", "--no-adapters"],
   ...["data", "out", "epochs", "steps", "batch", "length", "schedule", "warmup", "clip"].map(sameName),
-  ...["keep", "resume", "device", "threads", "tokenizer", "seed"].map(sameName),
+  ...["keep", "resume", "state", "device", "threads", "tokenizer", "seed"].map(sameName),
   ["weightDecay", "--weight-decay"],
   ["evalSplit", "--eval-split"],
   ["evalEvery", "--eval-every"],
@@ -142,7 +143,11 @@ function withOptimizer(command: Command): Command {
       "of fresh adapters, the order of the data, and dropout (default: 0)",
       countOf("--seed"),
     )
-    .option("--resume", "go on from the last checkpoint in --out");
+    .option("--resume", "go on from the last checkpoint in --out")
+    .option(
+      "--state <run>",
+      "AdamW's state to begin with: that of the run whose adapter --load has, also grown",
+    );
 }
 
 /** Flags about how a base is compiled for training. */
@@ -213,11 +218,11 @@ function trainOptionsOf(model: string, flags: Flags): TrainModelOptions {
   const { train, ...base } = optionsOf(model, compiling as unknown as CompileFlags, {});
   const { adapter, sites, settings, adapters, load, replace, dtype, weights } = base;
   const { epochs, steps, batch, accumulate, length, schedule, warmup, weightDecay, clip, evalSplit } = flags;
-  const { evalEvery, saveEvery, keep, seed, device, threads, tokenizer, resume } = flags;
+  const { evalEvery, saveEvery, keep, seed, device, threads, tokenizer, resume, state } = flags;
   const all = {
     ...{ adapter, sites, settings, adapters, load, replace, dtype, weights, ...train },
     ...{ epochs, steps, batch, accumulate, length, schedule, warmup, weightDecay, clip, evalSplit },
-    ...{ evalEvery, saveEvery, keep, seed, device, threads, tokenizer, resume, learningRate },
+    ...{ evalEvery, saveEvery, keep, seed, device, threads, tokenizer, resume, state, learningRate },
     packing: pack === true ? "pack" : pad === true ? "pad" : undefined,
     force: force ? true : undefined,
   };

@@ -99,6 +99,12 @@ export const trainerCodes = {
     found: p.found,
     fix: "remove the file to go on from the checkpoint before it",
   })),
+  TRAIN_STATE: error((p: { found: string }) => ({
+    what: "AdamW's state is not that of the adapter, nor of a smaller one that it was grown from",
+    wanted: "moments of each parameter, of its shape or with fewer tokens or a lower rank",
+    found: p.found,
+    fix: "give the run that trained the adapter, or leave out `state` to begin without one",
+  })),
   TRAIN_BATCH_UNLEARNED: warning((p: { step: number; places: string }) => ({
     what: `nothing is to be learned of the batch of step ${p.step} (${p.places}): such steps are passed over`,
     fix: "give a larger `batch` or `length`, or fill examples up in place of packing them",

@@ -51,6 +51,11 @@ export interface TrainingOptions {
   readonly tokenizer?: string;
   /** Goes on from the last checkpoint in `out`. */
   readonly resume?: boolean;
+  /**
+   * AdamW's state to begin with: a run's folder, of which the last checkpoint counts, or a checkpoint. Where the adapter
+   * is a grown one, its new slices begin with zeros.
+   */
+  readonly state?: string;
   /** Ends the run behind the step that is made: a checkpoint is saved first. */
   readonly signal?: AbortSignal;
   /** Is told what happens. */

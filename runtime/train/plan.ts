@@ -82,7 +82,8 @@ export async function settingsOf(
   };
 }
 
-async function digestOf(file: string): Promise<string> {
+/** SHA-256 of a file, in hexadecimal. */
+export async function digestOf(file: string): Promise<string> {
   const hash = createHash("sha256");
   const chunks: AsyncIterable<Uint8Array> = createReadStream(file);
   for await (const chunk of chunks) hash.update(chunk);

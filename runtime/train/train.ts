@@ -4,22 +4,25 @@ import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Provider } from "../session/devices.ts";
 import { checkParameters, readCheckpoint, type Checkpoint } from "./checkpoint/file.ts";
+import { checkpointAt, grownMoments } from "./checkpoint/grown.ts";
+import type { RunProgress, RunSettings } from "./checkpoint/progress.ts";
 import { checkSameSettings } from "./checkpoint/same-settings.ts";
 import { datasetOf, type Dataset } from "./data/dataset.ts";
 import { exampleReader, type ExampleReader } from "./data/example.ts";
 import { prepareData } from "./data/prepare.ts";
 import { sourceOf } from "./data/read.ts";
 import { firstValues } from "./first-values.ts";
-import type { Emit } from "../../compiler/ops/training.ts";
+import type { Emit, Training } from "../../compiler/ops/training.ts";
 import { RunFolder } from "./folder.ts";
 import { openTraining, trainingOf, type TrainingSession } from "./graph.ts";
 import { firstProgress, TrainLoop, type RunContext } from "./loop.ts";
 import { MetricsFile } from "./metrics.ts";
 import type { TrainGraphs, TrainingOptions, TrainingReport, TrainSource } from "./options.ts";
-import { lengthOf, planOf, settingsOf, withDefaults, type FullOptions } from "./plan.ts";
+import { digestOf, lengthOf, planOf, settingsOf, withDefaults, type FullOptions } from "./plan.ts";
 import { RunPage } from "./page/run-page.ts";
 import { reportOf } from "./report.ts";
 import { trainedAdapter, writeTrained } from "./result.ts";
+import type { Tensors } from "../session/tensor.ts";
 import { TrainState } from "./state.ts";
 
 /**
@@ -39,6 +42,7 @@ export async function trainModel(
   const length = lengthOf(full, text.config, model.file);
   const reader = exampleReader(text, model.file);
   for (const file of full.data) checkFile(file);
+  if (full.state !== undefined) checkThere(checkpointAt(full.state));
   const folder = new RunFolder(full.out, full.resume === true);
   const closing = new Closing();
   closing.add(() => {
@@ -71,7 +75,8 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const graph = graphs.train;
   const dataset = await readData(folder, asked);
   closing.add(dataset.close);
-  const settings = await settingsOf(graph, options, dataset, { length, others: source.settings });
+  const others = { ...source.settings, ...(await settingsOfState(options)) };
+  const settings = await settingsOf(graph, options, dataset, { length, others });
   const from = checkpointIn(folder, options, sink);
   if (from !== null) checkSameSettings(from.file, from.checkpoint.settings, settings);
   options.signal?.throwIfAborted();
@@ -81,10 +86,11 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const { train, loss } = await openSessions(evaluated, options, closing);
   const { training } = train;
   if (from !== null) checkParameters(from.file, from.checkpoint, training);
-  const values = from?.checkpoint.tensors ?? firstValues(graph, training.parameters);
+  const begun = from === null ? beginningOf(graph, training, options) : null;
+  const values = begun?.values ?? from?.checkpoint.tensors ?? new Map();
   // What could not be written at the end is said now.
   trainedAdapter(graph, training, values);
-  const progress = from?.checkpoint.progress ?? firstProgress;
+  const progress = begun?.progress ?? from?.checkpoint.progress ?? firstProgress;
   const metrics = await MetricsFile.behind(folder.metrics, from === null ? -1 : progress.step);
   closing.add(() => {
     metrics.close();
@@ -102,6 +108,31 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   await writeTrained(folder.adapter, graph, training, run.state.saved);
   const { provider } = train.session;
   return reportOf(run, loop, { isDone, provider, length, time: performance.now() - start });
+}
+
+/** What a run must have been begun with to be resumed: the state that it took over. */
+async function settingsOfState({ state }: FullOptions): Promise<RunSettings> {
+  if (state === undefined) return {};
+  return { state: `sha256 ${(await digestOf(checkpointAt(state))).slice(0, 16)}` };
+}
+
+/**
+ * What a run begins with: first values, and the state of another run where that is asked for.
+ *
+ * @throws TfcError TRAIN_STATE, TRAIN_CHECKPOINT_INVALID, and what {@link firstValues} throws
+ */
+function beginningOf(
+  graph: string,
+  training: Training,
+  { state }: FullOptions,
+): { readonly values: Tensors; readonly progress: RunProgress } {
+  const values = firstValues(graph, training.parameters);
+  if (state === undefined) return { values, progress: firstProgress };
+  const file = checkpointAt(state);
+  const checkpoint = readCheckpoint(file);
+  const moments = grownMoments(file, checkpoint, training, trainedAdapter(graph, training, values));
+  const { updates, lossScale } = checkpoint.progress;
+  return { values: new Map([...values, ...moments]), progress: { ...firstProgress, updates, lossScale } };
 }
 
 /** What is to be closed when a run has ended, the last first. */
@@ -128,6 +159,10 @@ function checkGraph(graph: string, { accumulate }: FullOptions): void {
 /** @throws TfcError TRAIN_DATA_FILE, FILE_NOT_FOUND: before a model is compiled for it */
 function checkFile(file: string): void {
   sourceOf(file);
+  checkThere(file);
+}
+
+function checkThere(file: string): void {
   if (lookAt(file) === null) throw inputError("FILE_NOT_FOUND", { file }, { file });
 }
 

@@ -43,6 +43,7 @@ const checks: Checks<TrainModelOptions> = {
   threads: count,
   tokenizer: holds.path,
   resume: holds.yesNo,
+  state: holds.path,
   signal: ["an AbortSignal", (value) => typeof value === "object" && value !== null && "aborted" in value],
   onEvent: holds.callback,
   adapter: oneOf([...adapterKinds.keys()]),
