@@ -98,6 +98,8 @@ export class EmptyCaches {
     const name = node.result.name ?? "sizes";
     const known = shape.every((size) => typeof size === "number");
     if (known && shape.length === 1) this.#number(node, shape[0] ?? 0, 1);
+    // The number of rows is a vector already.
+    else if (shape.length === 1) replaceBy(this.#rw, node, [this.#rows]);
     else
       replaceBy(this.#rw, node, [
         b.vector(
