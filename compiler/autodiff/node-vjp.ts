@@ -12,7 +12,7 @@ import { Forward } from "./forward.ts";
 import type { Gradients } from "./gradients.ts";
 import type { Place } from "./placed.ts";
 import type { Decomposition, Rule, Vjp } from "./rule.ts";
-import { sumTo } from "./sum-to.ts";
+import { keepsSizes, sumTo } from "./sum-to.ts";
 
 /** One node on the way back, in the midst of a backward pass. */
 export class NodeVjp implements Vjp {
@@ -82,7 +82,10 @@ export class NodeVjp implements Vjp {
       this.give(operand, gradient);
       return;
     }
-    const [from, to] = [shapes.of(this.node.output(0)), shapes.of(this.#operand(operand))];
+    const to = shapes.of(this.#operand(operand));
+    const others = this.node.inputs.filter((_, i) => i !== operand).map((value) => shapes.of(value));
+    const isCertain = to !== null && others.every((one) => one === null || keepsSizes(to, one));
+    const from = isCertain ? shapes.of(this.node.output(0)) : null;
     this.give(
       operand,
       sumTo(b, gradient, () => this.x(operand), from, to),

@@ -35,6 +35,17 @@ export function sumTo(
   return b.op("ReduceSum", [kept, b.ints(leading)], "summed", { keepdims: attribute.int(0) });
 }
 
+/**
+ * Whether an operand's sizes that are no numbers stay what they are beside another operand: one of another size might be
+ * more where the operand, in some run, has 1.
+ */
+export function keepsSizes(own: Sizes, other: Sizes): boolean {
+  return own.every((size, axis) => {
+    const beside = other[axis - own.length + other.length];
+    return size.constant !== null || beside === undefined || beside.constant === 1 || beside.equals(size);
+  });
+}
+
 function reductionOf(from: Sizes, to: Sizes): Reduction | null {
   const dropped = from.length - to.length;
   if (dropped < 0) return null;

@@ -182,3 +182,37 @@ describe("an op without a rule", () => {
     expect([...model.functions.keys()]).toEqual(["tfc::Block", "tfc::Silu"]);
   });
 });
+
+describe("an open size that is 1 in a run, beside one that is more", () => {
+  it("is summed over", async () => {
+    const model = parseModel(`<ir_version: 10, opset_import: ["" : 20]>
+main (float[A,2] x, float[B,2] w, float[B,2] d_y) => (float[B,2] y)
+{
+  y = Add (x, w)
+}`);
+    const rw = new Rewriter("differentiate");
+    const [y] = model.graph.outputs;
+    if (y === undefined) throw new Error("no result");
+    const x = input(model, "x");
+    const gradient = backward(model, rw, {
+      seeds: new Map([[y, input(model, "d_y")]]),
+      wanted: [x],
+      nodes: [...model.graph.nodes],
+      memory: "none",
+    }).get(x);
+    if (gradient === undefined) throw new Error("no gradient");
+    rw.setName(gradient, "d_x");
+    rw.setType(gradient, x.type);
+    rw.setOutput(model.graph, 1, gradient);
+    for (const rows of [1, 3]) {
+      const feeds = feedsOf(model, { x: [rows, 2], w: [3, 2], d_y: [3, 2] });
+      const run = await runModel(model, feeds);
+      const d = numbersIn(feeds, "d_y");
+      const wanted = rows === 3 ? [...d] : [0, 1].map((i) => (d[i] ?? 0) + (d[i + 2] ?? 0) + (d[i + 4] ?? 0));
+      expect(run.get("d_x")?.dims).toEqual([rows, 2]);
+      numbersIn(run, "d_x").forEach((number, i) => {
+        expect(number).toBeCloseTo(wanted[i] ?? NaN, 5);
+      });
+    }
+  });
+});
