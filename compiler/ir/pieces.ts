@@ -56,6 +56,10 @@ function tooFew(missing: number): Error {
   return inputError(
     "TENSOR_INVALID",
     {},
-    { what, wanted: "a number for each element", found: `${missing} bytes too few` },
+    {
+      what,
+      wanted: "a number for each element",
+      found: `${missing} ${missing === 1 ? "byte" : "bytes"} too few`,
+    },
   );
 }

@@ -55,7 +55,7 @@ describe("a reader of pieces", () => {
     expect([...reader.read(1)]).toEqual([1]);
     expect([...reader.read(3)]).toEqual([2, 3, 4]);
     expect([...reader.read(0)]).toEqual([]);
-    expect(() => reader.read(2)).toThrow("1 bytes are missing");
+    expect(() => reader.read(2)).toThrow("1 byte too few");
     expect([...joined([Uint8Array.of(1), Uint8Array.of(2)])]).toEqual([1, 2]);
   });
 });
