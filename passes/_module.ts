@@ -1,4 +1,4 @@
-import { functionKey, type Model } from "../compiler/ir/model.ts";
+import type { Model } from "../compiler/ir/model.ts";
 import { placeOf } from "../compiler/diagnostics/diagnostic.ts";
 import { inputError } from "../compiler/diagnostics/error.ts";
 import { FIRST_WITH_DEFAULTS } from "../compiler/ops/constant.ts";
@@ -32,14 +32,6 @@ function refuseRedefined(model: Model): void {
     const isStandard = func.domain === "" || func.domain === "ai.onnx";
     const isBasic = (ops.get(func.name)?.traits.size ?? 0) > 0;
     if (isStandard && isBasic) throw inputError("STANDARD_OP_REDEFINED", placeOf(func), { op: func.name });
-  }
-}
-
-/** A name for a function of tfc that the model does not have yet: `Mlp`, `Mlp_2`, … */
-export function freeName(model: Model, base: string): string {
-  for (let n = 1; ; n++) {
-    const name = n === 1 ? base : `${base}_${n}`;
-    if (!model.functions.has(functionKey({ domain: TFC_DOMAIN, name }))) return name;
   }
 }
 

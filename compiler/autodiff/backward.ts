@@ -16,6 +16,7 @@ import { Flows, placeOfObstacle, type Flow } from "./flow.ts";
 import { Forward } from "./forward.ts";
 import { FunctionGradients } from "./functions.ts";
 import type { Memory } from "../ops/training.ts";
+import { Gradients } from "./gradients.ts";
 import { keepsIn } from "./memory.ts";
 import { segmentsOf } from "./segments.ts";
 
@@ -56,7 +57,7 @@ class GraphBackward {
   readonly #options: BackwardOptions;
   readonly #flows: Flows;
   readonly #wanted: ReadonlySet<Value>;
-  readonly #gradients = new Map<Value, Value[]>();
+  readonly #gradients: Gradients;
   readonly #like = new Map<Value, ShapeLike>();
   readonly #b: Builder;
   readonly #shapes: Shapes;
@@ -76,6 +77,7 @@ class GraphBackward {
     this.#tools = { model, flows: this.#flows, calls: this.#functions };
     // Names of values repeat, and onnxruntime refuses nodes of one name.
     this.#b = new Builder(rw, atEnd(model.graph), { namesNodes: false });
+    this.#gradients = new Gradients(this.#b, this.#like);
     this.#shapes = new Elements(this.#like).shapes;
   }
 
@@ -86,7 +88,7 @@ class GraphBackward {
     this.#functions.callShapes.learn(this.#nodes, this.#shapes, this.#like);
     this.#keep(before);
     const flow = this.#flow();
-    for (const [value, gradient] of seeds) this.#give(value, gradient);
+    for (const [value, gradient] of seeds) this.#gradients.give(value, gradient);
     const segments = segmentsOf(this.#nodes, flow, {
       wanted: this.#wanted,
       results: new Set(seeds.keys()),
@@ -97,7 +99,7 @@ class GraphBackward {
     for (const segment of segments.toReversed()) behind = this.#segment(segment, flow, behind);
     const found = new Map<Value, Value>();
     for (const value of this.#wanted) {
-      const gradient = this.#sum(value);
+      const gradient = this.#gradients.of(value);
       if (gradient !== null) found.set(value, gradient);
     }
     this.#functions.dispose();
@@ -136,7 +138,7 @@ class GraphBackward {
     const wait = (value: Value): Value => (zero === null ? value : barrier(this.#b, value, zero));
     const seeds = new Map<Value, Value>();
     for (const value of results) {
-      const gradient = this.#sum(value);
+      const gradient = this.#gradients.of(value);
       if (gradient !== null) seeds.set(value, wait(gradient));
     }
     const arriving = new Set(
@@ -160,7 +162,7 @@ class GraphBackward {
       { nodes, seeds, wanted, forward, b: this.#b, into: this.#model.graph, shapes, like },
       this.#tools,
     );
-    for (const [value, gradient] of found) this.#give(value, gradient);
+    for (const [value, gradient] of found) this.#gradients.give(value, gradient);
     return [...found.values()];
   }
 
@@ -191,24 +193,6 @@ class GraphBackward {
     const { producer } = value;
     if (producer === null || producer.op === "Constant") return false;
     return this.#varied.has(producer) || isFloat(elementTypeOf(value) ?? "int64");
-  }
-
-  #give(value: Value, gradient: Value): void {
-    const parts = this.#gradients.get(value) ?? [];
-    this.#gradients.set(value, parts);
-    parts.push(gradient);
-  }
-
-  #sum(value: Value): Value | null {
-    const [first, ...more] = this.#gradients.get(value) ?? [];
-    if (first === undefined) return null;
-    const sum = more.reduce(
-      (all, part) => this.#b.op("Add", [all, part], `d_${value.name ?? "value"}`),
-      first,
-    );
-    this.#gradients.set(value, [sum]);
-    this.#like.set(sum, { of: value });
-    return sum;
   }
 }
 

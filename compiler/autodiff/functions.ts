@@ -1,10 +1,11 @@
 import { FunctionBuilder } from "../ir/function-builder.ts";
-import { functionKey, type Func, type Model } from "../ir/model.ts";
+import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { Value } from "../ir/value.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
 import type { ShapeLike } from "../recognize/symbolic/shapes.ts";
+import { freeName } from "../sites/free-name.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
 import { CallShapes } from "./call-shapes.ts";
 import { differentiate, type Backward, type CallRule } from "./differentiate.ts";
@@ -150,7 +151,6 @@ export class FunctionGradients implements CallRule {
     const sizes = this.callShapes.keyOf(call, facts.shapes, facts.like);
     const keeping = keeps === keepsNothing ? "" : "kept";
     const key = [func.key, varied.join(), results.join(), sizes, keeping].join(" ");
-
     const known = this.#made.get(key);
     if (known !== undefined) return known;
     const made = this.#make(call, func, varied, results, facts, keeps);
@@ -304,13 +304,5 @@ function nameApart(rw: Rewriter, values: readonly Value[]): void {
     for (let n = 2; taken.has(name); n++) name = `${base}_${n}`;
     taken.add(name);
     rw.setName(value, name);
-  }
-}
-
-/** A name for a function of tfc that the model does not have yet. */
-function freeName(model: Model, base: string): string {
-  for (let n = 1; ; n++) {
-    const name = n === 1 ? base : `${base}_${n}`;
-    if (!model.functions.has(functionKey({ domain: TFC_DOMAIN, name }))) return name;
   }
 }

@@ -7,7 +7,7 @@ import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { printFunction } from "../../compiler/text/print.ts";
-import { freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
 
 /** The functions of adapters, one for all places whose adapters are computed in the same way. */
 export class AdapterFunctions {

@@ -3,7 +3,7 @@ import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { callsOf } from "../_calls.ts";
-import { freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
 
 /** Calls whose functions are to be changed in the same way. */
 interface Variant {

@@ -10,7 +10,8 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import type { HeadRows } from "../../compiler/recognize/attention/rows.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
-import { admitFunctions, freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
+import { admitFunctions } from "../_module.ts";
 import {
   groupedQuery,
   groupedQueryOp,

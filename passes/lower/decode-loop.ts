@@ -14,7 +14,8 @@ import { LOOP_KEY, loopInputs, loopOutputs, type DecodeLoop } from "../../compil
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { headSizesIn } from "../../compiler/recognize/model/head-sizes.ts";
-import { admitFunctions, freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
+import { admitFunctions } from "../_module.ts";
 import { mixFunction } from "./_loop-draws.ts";
 import { samplingFunction } from "./_loop-sampling.ts";
 import { stepPorts, type LoopedCache, type StepPorts } from "./_loop-ports.ts";

@@ -13,7 +13,7 @@ import type { Value } from "../../compiler/ir/value.ts";
 import { has } from "../../compiler/ops/table.ts";
 import { readsOf } from "../../compiler/ir/walk.ts";
 import type { Region } from "../../compiler/recognize/region.ts";
-import { freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
 import { isOutside, structureOf, tensorText, type Structure } from "./_structure.ts";
 
 /** A block to become a call. */

@@ -4,7 +4,7 @@ import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
-import { freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
 
 /** Numbers that are the same for all parameters: float `[]`, but for the last one. */
 export interface StepNumbers {

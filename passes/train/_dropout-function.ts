@@ -6,7 +6,7 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { PRIME, ROUNDS } from "../../compiler/ops/draws.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
-import { freeName } from "../_module.ts";
+import { freeName } from "../../compiler/sites/free-name.ts";
 
 /**
  * `tfc.Dropout (x, seed, place) → y`: x `[…, n]` with a share of its elements zero, and the others larger by as much.

@@ -3,9 +3,9 @@
  *
  *     npm run demo
  */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
+import { heading, say, tfc } from "./terminal.mjs";
 
 const root = path.resolve(import.meta.dirname, "../..");
 process.chdir(root);
@@ -49,21 +49,6 @@ npx tfc inspect ${base}
                             what tfc sees in the model
 ${compiled}         the compiled graph, for any onnxruntime`);
 process.exitCode = same ? 0 : 1;
-
-function say(words) {
-  console.log(`\n${words}`);
-}
-
-function heading(words) {
-  console.log(`\n\n${words}\n${"=".repeat(words.length)}`);
-}
-
-/** Runs a command as one would type it; the demo ends where it fails. */
-function tfc(...args) {
-  console.log(`\n$ npx tfc ${args.join(" ")}\n`);
-  const { status } = spawnSync(process.execPath, ["bin/tfc.js", ...args], { stdio: "inherit" });
-  if (status !== 0) process.exit(status ?? 1);
-}
 
 /** The continuation of the prompt; shown as it comes if asked for. */
 async function write(file, { show = false, ...options }) {

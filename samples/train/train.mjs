@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { heading, say, tfc } from "../demo/terminal.mjs";
 
 const root = path.resolve(import.meta.dirname, "../..");
 process.chdir(root);
@@ -65,21 +66,6 @@ ${path.join(run, "loss.svg")}     the plot of the loss
 ${adapter}
                                the adapter, for --load of every command`);
 process.exitCode = before.some((text, i) => text === after[i]) ? 1 : 0;
-
-function say(words) {
-  console.log(`\n${words}`);
-}
-
-function heading(words) {
-  console.log(`\n\n${words}\n${"=".repeat(words.length)}`);
-}
-
-/** Runs a command as one would type it; the demo ends where it fails. */
-function tfc(...args) {
-  console.log(`\n$ npx tfc ${args.join(" ")}\n`);
-  const { status } = spawnSync(process.execPath, ["bin/tfc.js", ...args], { stdio: "inherit" });
-  if (status !== 0) process.exit(status ?? 1);
-}
 
 /** The continuation of a prompt by `tfc generate`, which is shown, too. */
 function write(model, prompt, ...more) {
