@@ -11,9 +11,11 @@ const platform = /(aix|android|darwin|freebsd|linux|netbsd|openbsd|openharmony|s
 const lock = JSON.parse(readFileSync("package-lock.json", "utf8"));
 const packages = lock.packages;
 for (const [key, entry] of Object.entries(packages)) {
-  for (const [name, version] of Object.entries(entry.optionalDependencies ?? {})) {
+  for (const [name, wanted] of Object.entries(entry.optionalDependencies ?? {})) {
     if (packages[`node_modules/${name}`] || packages[`${key}/node_modules/${name}`]) continue;
-    const [, os, cpu] = platform.exec(name) ?? [];
+    // A lock names one version: of a range, the lowest that it allows.
+    const version = wanted.replace(/^[\^~]/, "");
+    const [, os, cpu] = platform.exec(name) ?? (name.includes("windows") ? [name, "win32"] : []);
     packages[`node_modules/${name}`] = {
       version,
       ...(cpu && { cpu: [cpu] }),
