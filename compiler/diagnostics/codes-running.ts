@@ -14,6 +14,12 @@ export const runningCodes = {
     found: p.why,
     fix: "see the message above; `tfc dump` shows the graph",
   })),
+  FUNCTIONS_TOO_LARGE: error((p: { nodes: number; most: number }) => ({
+    what: "the model's functions call each other too often to be run: onnxruntime writes out each call",
+    wanted: `at most ${p.most} nodes once they are`,
+    found: Number.isFinite(p.nodes) ? String(p.nodes) : "more than can be counted",
+    fix: "export the model with fewer functions inside functions",
+  })),
   PAGED_ATTENTION_UNRUN: error((p: { why: string }) => ({
     what: "onnxruntime does not run this graph's paged attention here",
     wanted: "a provider with a kernel of it, such as CUDA has in float16 and bfloat16",

@@ -2,6 +2,7 @@ import type { Attribute } from "../../compiler/ir/attribute.ts";
 import { calleesOf } from "../../compiler/ir/calls.ts";
 import type { ValueMap } from "../../compiler/ir/clone.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
+import { inlinedSize, MOST_INLINED } from "../../compiler/ir/inlined-size.ts";
 import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { replaceByGraph } from "../../compiler/ir/rewrite.ts";
@@ -13,7 +14,6 @@ import { graphsDeep, nodesDeep } from "../../compiler/ir/walk.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { copyName } from "../_module.ts";
-import { inlinedSize } from "./_inlined-size.ts";
 
 /**
  * Inlines the model's own functions when they hide what recognition looks for.
@@ -38,8 +38,8 @@ export const inlineFunctions: Pass<object, NodeVisitor> = {
   visitor: ({ model, rewriter, sink, count }) => {
     const inlinable = inlinableFunctions(model);
     const nodes = inlinedSize(model, inlinable);
-    if (nodes > MOST_NODES) {
-      sink.report("FUNCTIONS_NOT_INLINED", { file: model.loc.file }, { nodes, most: MOST_NODES });
+    if (nodes > MOST_INLINED) {
+      sink.report("FUNCTIONS_NOT_INLINED", { file: model.loc.file }, { nodes, most: MOST_INLINED });
       return {};
     }
     const inlined = new Set<Func>();
@@ -74,9 +74,6 @@ function isHidden(node: Node): boolean {
     ["Gemm", "Softmax"].includes(node.op)
   );
 }
-
-/** More nodes than any decoder has, written out: hundreds of layers of hundreds of nodes. */
-const MOST_NODES = 200_000;
 
 const foreignDomains: ReadonlySet<string> = new Set([
   "",

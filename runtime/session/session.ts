@@ -3,6 +3,7 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import { FileSource } from "../../compiler/onnx/source.ts";
 import { memberIdsCheck } from "../adapters/member-ids.ts";
 import { cudaObstacle, PROVIDERS, providerError, type Provider } from "./devices.ts";
+import { checkFunctionsSize } from "./functions-size.ts";
 import { modelRefused } from "./model-refused.ts";
 import { tensorsOf, type Feeds } from "./given.ts";
 import { requiredInputs } from "./optional-inputs.ts";
@@ -47,15 +48,16 @@ export interface Session {
 /**
  * Loads an ONNX model.
  *
- * @throws TfcError FILE_* and EXTERNAL_* for files that are missing or broken, the model's or its weights'; RUNTIME_MISSING
- *   without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked for and does not start; RUNTIME_FAILED when
- *   onnxruntime refuses the model for another reason; OPTION_UNKNOWN_VALUE.
+ * @throws TfcError FILE_* and EXTERNAL_* for files that are missing or broken, the model's or its weights';
+ *   FUNCTIONS_TOO_LARGE; RUNTIME_MISSING without onnxruntime-node; RUNTIME_PROVIDER when CUDA was asked for and does not
+ *   start; RUNTIME_FAILED when onnxruntime refuses the model for another reason; OPTION_UNKNOWN_VALUE.
  */
 export async function openSession(file: string, options: SessionOptions = {}): Promise<Session> {
   checkWord("provider", options.provider, ["auto", ...PROVIDERS]);
   checkWord("optimizations", options.optimizations, ["off", "all"]);
   // What cannot be a model is told better than by what onnxruntime says of it.
   new FileSource(file).close();
+  checkFunctionsSize(file);
   const ort = await loadOrt();
   const { provider = "cpu" } = options;
   if (provider === "auto") {

@@ -1,6 +1,9 @@
-import type { Graph } from "../../compiler/ir/graph.ts";
-import type { Func, Model } from "../../compiler/ir/model.ts";
-import { nodesDeep } from "../../compiler/ir/walk.ts";
+import type { Graph } from "./graph.ts";
+import type { Func, Model } from "./model.ts";
+import { nodesDeep } from "./walk.ts";
+
+/** More nodes than any decoder has, written out: hundreds of layers of hundreds of nodes. */
+export const MOST_INLINED = 200_000;
 
 /**
  * Counts the nodes that the main graph would have if calls of some functions were inlined, calls inside them too, the
