@@ -7,6 +7,7 @@ const layers = [
   "compiler/cli",
   "compiler/config",
   "compiler/compile",
+  "compiler/bindings",
   "passes",
   "runtime",
   "compiler/autodiff",

@@ -5,7 +5,23 @@
  * @packageDocumentation
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
+export { describeGraph } from "./bindings/describe.ts";
+export type {
+  DescribedAdapter,
+  DescribedCache,
+  DescribedDim,
+  DescribedInput,
+  DescribedLayer,
+  DescribedModule,
+  DescribedPort,
+  DescribedTensor,
+  GraphDescription,
+} from "./bindings/description.ts";
 export type { TrainOptions } from "./compile/train.ts";
+export type { DType } from "./ir/dtype.ts";
+export type { DecodeLoop } from "./ops/decode-loop.ts";
+export type { Role } from "./ops/ports/roles.ts";
+export type { BlockKind } from "./sites/site.ts";
 export type { Emit, Memory, Training, TrainParameter } from "./ops/training.ts";
 export { inspect, type InspectOptions } from "./compile/inspect.ts";
 export type {

@@ -34,6 +34,7 @@ const table = {
   float6e3m2: [28, 6],
 } as const satisfies Record<string, readonly [number: number, bits: number]>;
 
+/** An element type, by the name that ONNX's textual syntax gives it. */
 export type DType = keyof typeof table;
 
 const byNumber = new Map<number, DType>(Object.entries(table).map(([name, [n]]) => [n, name as DType]));

@@ -6,6 +6,7 @@ import type { Value } from "../ir/value.ts";
 
 /** The blocks that adapters can stand beside. */
 export const blockKinds = ["attn", "mlp"] as const;
+/** A block that adapters can stand beside. */
 export type BlockKind = (typeof blockKinds)[number];
 
 /** The projections inside the blocks that adapters can stand beside, by the names that Hugging Face gives them. */
