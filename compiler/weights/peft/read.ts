@@ -8,7 +8,7 @@ import { BASE_KEY } from "../fingerprint.ts";
 import { readPeftConfig, type PeftConfig } from "./config.ts";
 import { peftTargets, type PeftTargets } from "./targets.ts";
 import { openSafetensors } from "../safetensors/weights.ts";
-import { projectionsIn, siteName } from "../../sites/names.ts";
+import { moduleOf, projectionsIn, siteName } from "../../sites/names.ts";
 import { OUTSIDE, type SiteKind, type SiteRef } from "../../sites/site.ts";
 import { sortWeights, type Draft, type StateDict } from "../names/sort.ts";
 import { readStateDict } from "../names/state-dict.ts";
@@ -133,7 +133,8 @@ function checkMagnitude(file: string, { dora }: PeftConfig, { leaves, names, sit
 
 /**
  * Whether every module has its leaves that PEFT would have put LoRA beside, as far as the weights show which modules
- * there are: the projections of some layer are those of each layer.
+ * there are: the projections of some block are those of each block of its kind. Whether a layer has such a block is
+ * the model's to say, unless the config lists the layer: one that mixes tokens by a convolution has no attention.
  */
 function checkWhole(
   file: string,
@@ -143,13 +144,20 @@ function checkWhole(
 ): void {
   const found = new Set(modules.map(([, { site }]) => siteName(site)));
   const kinds = new Map(modules.map(([module, { site }]) => [site.site, { module, site }]));
+  const blocks = new Set(modules.map(([, { site }]) => blockKey(site.layer, site.site)));
   for (const layer of layersToCheck(config, modules)) {
     for (const { module, site } of kinds.values()) {
       const name = inLayer(module, layer);
+      if (config.layers.length === 0 && !blocks.has(blockKey(layer, site.site))) continue;
       if (found.has(siteName({ ...site, layer })) || targets.reasonAgainst(name) !== null) continue;
       throw contradicts(file, name, "leaves of every module in target_modules", "none of this one");
     }
   }
+}
+
+/** A layer and which of its blocks a site is in: `3 self_attn`. */
+function blockKey(layer: number, site: SiteKind): string {
+  return `${layer} ${moduleOf(site).replace(/\..*/, "")}`;
 }
 
 function layersToCheck(

@@ -41,6 +41,7 @@ function lora(modules: readonly string[], layers: readonly number[] = [0], rank 
 
 const q = "self_attn.q_proj";
 const up = "mlp.up_proj";
+const v = "self_attn.v_proj";
 
 describe("a PEFT folder", () => {
   it("says the scale of every site", async () => {
@@ -101,6 +102,14 @@ describe("a PEFT folder", () => {
   ])("says its modules by %s", async (_, layers, config) => {
     const folder = await peft(lora([q], layers), config);
     expect(readAdapter(folder).parts.map(({ site }) => site.layer)).toEqual(layers);
+  });
+
+  it("may have layers without attention, as models that mix tokens by a convolution have", async () => {
+    const folder = await peft(
+      { ...lora([q], [1]), ...lora([up], [0, 1]) },
+      { target_modules: ["q_proj", "up_proj"] },
+    );
+    expect(readAdapter(folder).parts).toHaveLength(3);
   });
 
   it("brings weights of the base along: saved modules, and biases", async () => {
@@ -295,11 +304,17 @@ describe("a config and weights that contradict each other", () => {
       "none of",
     ],
     ["a listed layer alone", lora([q], [0, 1]), { layers_to_transform: 1 }, "", "is in no layer"],
-    ["a layer between without leaves", lora([q], [0, 2]), {}, `model.layers.1.${q}`, "none of this one"],
+    [
+      "a block without leaves at one of its modules",
+      { ...lora([q, v], [0, 2]), ...lora([v], [1]) },
+      { target_modules: ["q_proj", "v_proj"] },
+      `model.layers.1.${q}`,
+      "none of this one",
+    ],
     [
       "a module without leaves in one layer",
       { ...lora([q, up]), ...lora([q], [1]) },
-      { target_modules: ["q_proj", "up_proj"] },
+      { target_modules: ["q_proj", "up_proj"], layers_to_transform: [0, 1] },
       `model.layers.1.${up}`,
       "none of this one",
     ],
