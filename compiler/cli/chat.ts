@@ -3,7 +3,7 @@ import { printAnswer } from "./answer.ts";
 import { commandOf, HELP } from "./chat-commands.ts";
 import { linesOf } from "./lines.ts";
 import { isReaderGone, say } from "./streams.ts";
-import { spokenText } from "./wording.ts";
+import { spokenText } from "../config/wording.ts";
 import type { GenerateRequest, Message, Model } from "../../runtime/model/types.ts";
 
 /** Errors that no other message would be without. */

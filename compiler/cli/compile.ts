@@ -1,9 +1,7 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
 import { ALL_REPLACED, injectAdapters, residences } from "../../passes/index.ts";
-import { adapterKinds, optionsOfKind } from "../adapters/index.ts";
-import { pattention } from "../adapters/pattention.ts";
-import { siteList } from "../sites/selector.ts";
+import { adapterKinds } from "../adapters/index.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
@@ -13,83 +11,24 @@ import { halfNames, portNames } from "../compile/dtypes.ts";
 import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
 import { blockSizes } from "../weights/nbits/settings.ts";
 import { outputPaths } from "../compile/outputs.ts";
-import { choice, integer } from "../pass/options.ts";
-import type { Option as PassOption } from "../pass/options.ts";
-import { configIn, readConfig, type ConfigOptions } from "./config.ts";
+import { optionsOf, type CompileFlags } from "../config/flag-options.ts";
+import { kindOptions } from "../config/kind-options.ts";
+import { configIn, readConfig } from "../config/read.ts";
 import { repeatedFlag } from "./flags.ts";
-import { givenBy, inConfigWords } from "./config-words.ts";
+import { givenBy, inConfigWords } from "../config/words.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
 import { byteText, counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { kvForms } from "../ops/kv.ts";
 import { providers } from "../ops/providers.ts";
 import { say } from "./streams.ts";
-import { addTraining, trainNames, trainOf, type TrainFlags } from "./train-flags.ts";
-import { speakOf } from "./wording.ts";
-
-export interface CompileFlags extends TrainFlags, Readonly<Record<string, unknown>> {
-  readonly output?: string;
-  readonly config?: string;
-  readonly weights?: string;
-  readonly ioDtype?: string;
-  readonly symmetric?: boolean;
-  readonly pack?: boolean;
-  readonly maxLength?: string;
-  readonly decodeLoop?: boolean;
-  readonly lowerPagedAttention?: boolean;
-  readonly lastLogits?: boolean;
-  readonly logitRows?: boolean;
-  /** False for --no-adapters, a residence for --adapters. */
-  readonly adapters?: string | boolean;
-  readonly load?: readonly string[];
-  /** True for --replace without sites. */
-  readonly replace?: string | boolean;
-  readonly strict?: boolean;
-  readonly force: boolean;
-  readonly allowMissingWeights: boolean;
-  readonly dumpAfter?: string;
-  readonly json: boolean;
-}
-
-const weightOption = choice({ help: "where the base's weights go", default: "link", of: weightModes });
-const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
-const dtypeOption = choice({ help: "the type to convert to", default: "fp16", of: halfNames });
-const ioDtypeOption = choice({ help: "the type of inputs and outputs", default: "fp32", of: portNames });
-const quantizeOption = choice({ help: "bits of a weight", default: "int4", of: quantizations });
-const blockOption = choice({ help: "inputs that share a scale", default: "32", of: blockSizes.map(String) });
-const kvOption = choice({ help: "how caches are kept", default: "concat", of: [...kvForms] });
-const lengthOption = integer({ help: "positions in a shared cache", default: 0, min: 1, max: 2 ** 31 - 1 });
-const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
-const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
-
-interface KindOption {
-  readonly option: PassOption<unknown>;
-  /** The option's default, where kinds have it: `32`, `8 with lora`. */
-  readonly defaults: readonly string[];
-  /** What it means to each kind that has it: `lora: rank of the two matrices`. */
-  readonly helps: readonly string[];
-}
-
-/** Options of adapter kinds, by name. */
-function kindOptions(): ReadonlyMap<string, KindOption> {
-  const found = new Map<string, KindOption>();
-  for (const kind of adapterKinds.values()) {
-    for (const [name, option] of Object.entries(optionsOfKind(kind))) {
-      const known = found.get(name);
-      const text = String(option.default);
-      const defaults = known === undefined ? [text] : [...known.defaults, `${text} with ${kind.name}`];
-      found.set(name, {
-        option: known?.option ?? option,
-        defaults,
-        helps: [...(known?.helps ?? []), `${kind.name}: ${option.help}`],
-      });
-    }
-  }
-  return found;
-}
+import { trainNames } from "../config/train-options.ts";
+import { addTraining } from "./train-flags.ts";
+import { speakOf } from "../config/wording.ts";
 
 /** `tfc compile <model>` */
 export function compileCommand(): Command {
+  const { seed } = injectAdapters.options;
   const command = new Command("compile")
     .description("turn a decoder into one with Tokenformer or LoRA adapters")
     .argument("<model>", "the base model, an .onnx file")
@@ -97,7 +36,7 @@ export function compileCommand(): Command {
     .option("--config <file>", "options from a file (default: tfc.config.ts or .json in this folder)");
   addAdapterFlags(command);
   command
-    .option("--seed <n>", `${seedOption.help} (default: ${seedOption.default})`)
+    .option("--seed <n>", `${seed.help} (default: ${seed.default})`)
     .addOption(
       repeatedFlag("--load <path>", "trained adapters: a file or folder; in a bank, once for each", collect),
     )
@@ -195,7 +134,9 @@ async function run(model: string, flags: CompileFlags): Promise<void> {
   speakOf(trainNames);
   const file = flags.config ?? configIn(process.cwd());
   const config = file === null ? {} : await readConfig(file);
-  const options = optionsOf(model, flags, config);
+  const { dumpAfter } = flags;
+  const dump = dumpAfter === undefined ? {} : { dumpAfter: { pass: dumpAfter, print: say } };
+  const options = { ...optionsOf(model, flags, config), ...dump };
   refuseUnused(options, flags);
   const progress = copyProgress();
   const report = await compile({ ...options, progress: progress.update })
@@ -222,121 +163,6 @@ function refuseUnused(
       throw inputError("OPTION_UNUSED", {}, { option: `--${option}`, needs: "--quantize" });
   if (flags["seed"] !== undefined && !isFresh)
     throw inputError("OPTION_UNUSED", {}, { option: "--seed", needs: "fresh adapters" });
-}
-
-/** What flags, and a configuration behind them, ask for. @throws TfcError OPTION_* */
-export function optionsOf(input: string, flags: CompileFlags, config: ConfigOptions): CompileOptions {
-  const settings: Record<string, unknown> = {};
-  for (const [name, { option }] of kindOptions()) {
-    if (flags[name] !== undefined) settings[name] = option.check(flags[name], `--${name}`);
-  }
-  const given = <T>(option: PassOption<T>, name: string, value = flags[name]): Record<string, T> =>
-    value === undefined ? {} : { [name]: option.check(value, `--${name}`) };
-  const isAsked = ["adapter", "sites", "load", "replace"].some((name) => flags[name] !== undefined);
-  // What a flag asks for stands in the place of all that a configuration says about adapters.
-  const { entries, load, replace, residence, members, ...others } = config;
-  const configured = isAsked || flags.adapters === false ? {} : defined({ entries, load, replace });
-  const [flag] = Object.keys(settings);
-  const isListed =
-    configured.entries !== undefined || (configured.replace !== undefined && configured.load === undefined);
-  if (flag !== undefined && isListed) {
-    const other = "a configuration that lists its adapters, without --adapter or --sites";
-    throw inputError("OPTION_CONFLICT", {}, { option: `--${flag}`, other });
-  }
-  const { adapters, sites, maxLength } = flags;
-  const divided = dividedSettings(flags, settings);
-  // How many a bank holds is of no meaning where a flag asks for something else.
-  const isBank = typeof adapters !== "string" || adapters === "bank";
-  const dumpAfter = flags.dumpAfter === undefined ? undefined : { pass: flags.dumpAfter, print: say };
-  return {
-    input,
-    ...others,
-    ...configured,
-    ...(hasAdapters(flags) ? defined({ residence, members: isBank ? members : undefined }) : {}),
-    ...plainOf(flags),
-    ...trainOf(flags),
-    ...given(kindOption, "adapter"),
-    ...(sites === undefined ? {} : { sites: sitesText(sites) }),
-    ...given(seedOption, "seed"),
-    ...given(membersOption, "members"),
-    ...given(weightOption, "weights"),
-    ...given(providerOption, "for"),
-    ...given(dtypeOption, "dtype"),
-    ...(flags.ioDtype === undefined ? {} : { ioDtype: ioDtypeOption.check(flags.ioDtype, "--io-dtype") }),
-    ...given(quantizeOption, "quantize"),
-    ...(flags["block"] === undefined ? {} : { block: Number(blockOption.check(flags["block"], "--block")) }),
-    ...given(kvOption, "kv"),
-    ...(maxLength === undefined ? {} : { maxLength: lengthOption.check(maxLength, "--max-length") }),
-    ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),
-    ...(adapters === false ? { adapters } : {}),
-    ...(flags.replace === undefined ? {} : { replace: [replaced(flags.replace, divided.replaced)] }),
-    ...(Object.keys(divided.beside).length === 0 ? {} : { settings: divided.beside }),
-    force: flags.force,
-    allowMissingWeights: flags.allowMissingWeights,
-    ...defined({ dumpAfter }),
-  };
-}
-
-/** Flags that are options as they stand. */
-function plainOf(flags: CompileFlags): Partial<CompileOptions> {
-  const { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict } = flags;
-  const plain = { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict };
-  return defined({ ...plain, lastLogits: lastLogitsIn(flags) });
-}
-
-function lastLogitsIn({ lastLogits, logitRows }: CompileFlags): CompileOptions["lastLogits"] {
-  if (lastLogits === true && logitRows === true)
-    throw inputError("OPTION_CONFLICT", {}, { option: "--last-logits", other: "--logit-rows" });
-  return logitRows === true ? "rows" : lastLogits;
-}
-
-/** Checked here, so that the message names the flag. */
-function sitesText(sites: unknown): string {
-  siteList({ help: "" }).check(sites, "--sites");
-  return String(sites);
-}
-
-/** Whether flags leave adapters to be somewhere: where, and how many, a configuration may still say. */
-function hasAdapters(flags: CompileFlags): boolean {
-  const isReplacing = flags.replace !== undefined;
-  return flags.adapters !== false && (!isReplacing || isFresh(flags) || flags.load !== undefined);
-}
-
-function isFresh(flags: CompileFlags): boolean {
-  return flags["adapter"] !== undefined || flags["sites"] !== undefined;
-}
-
-type Settings = Readonly<Record<string, unknown>>;
-
-function replaced(sites: string | boolean, settings: Settings): { sites: string; settings: Settings } {
-  const text = typeof sites === "string" ? sites : ALL_REPLACED;
-  siteList({ help: "" }).check(text, "--replace");
-  return { sites: text, settings };
-}
-
-/** Which settings are for what is replaced, which for what stands beside; what both kinds have is for both. */
-function dividedSettings(
-  flags: CompileFlags,
-  settings: Settings,
-): { readonly replaced: Settings; readonly beside: Settings } {
-  if (flags.replace === undefined) return { replaced: {}, beside: settings };
-  if (!isFresh(flags) && flags.load === undefined) return { replaced: settings, beside: {} };
-  const only = (isMeant: (name: string) => boolean): Settings =>
-    Object.fromEntries(Object.entries(settings).filter(([name]) => isMeant(name)));
-  const isReplacing = (name: string): boolean => Object.hasOwn(pattention.options, name);
-  const besideKind = adapterKinds.get(kindOption.check(flags["adapter"] ?? kindOption.default, "--adapter"));
-  const beside = besideKind?.options ?? {};
-  // With --load, settings say what its files leave out, whatever is replaced.
-  const isBeside = (name: string): boolean =>
-    flags.load !== undefined || Object.hasOwn(beside, name) || !isReplacing(name);
-  return { replaced: only(isReplacing), beside: only(isBeside) };
-}
-
-/** Without what is undefined, which stands for what nobody said. */
-function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }
 
 function reportObject(report: CompileReport): object {

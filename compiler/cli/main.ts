@@ -5,7 +5,7 @@ import { refuseRepeats } from "./flags.ts";
 import { beginDiagnostics, errorObject, jsonText, printDiagnostics } from "./output.ts";
 import { checkOutputPath } from "./output-path.ts";
 import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
-import { spokenText } from "./wording.ts";
+import { spokenText } from "../config/wording.ts";
 
 /** The commands, each loaded when it is asked for: what one needs is no part of another's start-up time. */
 const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([

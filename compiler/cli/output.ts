@@ -1,6 +1,6 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TfcError } from "../diagnostics/error.ts";
-import { speakOf, spoken, spokenText } from "./wording.ts";
+import { speakOf, spoken, spokenText } from "../config/wording.ts";
 import { print, say } from "./streams.ts";
 
 /** The result of a command: one JSON object, or text; always on stdout. */

@@ -9,7 +9,7 @@ import { providers, type Provider } from "../ops/providers.ts";
 import { choice, integer } from "../pass/options.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { wordFlag } from "./flags.ts";
-import { speakOf } from "./wording.ts";
+import { speakOf } from "../config/wording.ts";
 import { byteText, printDiagnostics, printResult, rows } from "./output.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {

@@ -5,16 +5,17 @@ import type { TrainModelOptions, TrainReport } from "../compile/training/train.t
 import { inputError } from "../diagnostics/error.ts";
 import { memories } from "../ops/training.ts";
 import { halfNames } from "../compile/dtypes.ts";
-import { addAdapterFlags, optionsOf, REPLACE_HELP, type CompileFlags } from "./compile.ts";
+import { optionsOf, type CompileFlags } from "../config/flag-options.ts";
+import { addAdapterFlags, REPLACE_HELP } from "./compile.ts";
 import { durationText } from "./duration.ts";
 import { repeatedFlag, wordFlag } from "./flags.ts";
 import { numberOf } from "./generate-flags.ts";
 import { endInterrupted, untilAborted } from "./interrupt.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
-import { trainNames } from "./train-flags.ts";
+import { trainNames } from "../config/train-options.ts";
 import { trainProgress } from "./train-progress.ts";
 import { countOf } from "./verify-flags.ts";
-import { speakOf } from "./wording.ts";
+import { speakOf } from "../config/wording.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly data?: readonly string[];

@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "@jest/globals";
-import { placed } from "../../compiler/cli/config-placed.ts";
+import { placed } from "../../compiler/config/placed.ts";
 import { filesIn } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
 import { tfcHere } from "../support/tfc.ts";

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { readConfig } from "../../../compiler/cli/config.ts";
+import { readConfig } from "../../../compiler/config/read.ts";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { TfcError } from "../../../compiler/diagnostics/error.ts";
 import { ZipFile } from "../../../compiler/weights/torch/zip.ts";

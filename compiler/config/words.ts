@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { CompileOptions } from "../compile/options.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { TfcError } from "../diagnostics/error.ts";
-import type { ConfigOptions } from "./config.ts";
+import type { ConfigOptions } from "./read.ts";
 
 /**
  * The options that a configuration gave and no flag: what is wrong with them is said in its words, since nobody typed

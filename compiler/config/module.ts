@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import { opening } from "../onnx/open-failure.ts";
-import { textPlace, thrownAt, type TextPlace } from "./config-place.ts";
-import { placed } from "./config-placed.ts";
+import { textPlace, thrownAt, type TextPlace } from "./text-place.ts";
+import { placed } from "./placed.ts";
 
 const SOURCE = "JavaScript or TypeScript that can be parsed";
 
