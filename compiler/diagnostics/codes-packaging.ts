@@ -24,7 +24,7 @@ export const packagingCodes = {
     fix: "correct the file, or take it away: then it is written anew",
   })),
   PACKAGE_VERSION_DIFFERS: error((p: { name: string; wanted: string; found: string }) => ({
-    what: `another version of the model is there, and this one differs in ${JSON.stringify(p.name)}`,
+    what: `the configuration that is there is of another interface: this model differs in ${JSON.stringify(p.name)}`,
     wanted: p.wanted,
     found: p.found,
     fix: "versions share one configuration: give this model a `name` of its own",

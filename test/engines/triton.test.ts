@@ -1,4 +1,13 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { modelConfigType } from "../../compiler/compile/package/triton/schema.ts";
@@ -272,7 +281,7 @@ describe("versions", () => {
       repository,
       ...["package", other, "--triton", repository, "--name", "austen", "--version", "2"],
     );
-    expect(message).toContain("error PACKAGE_VERSION_DIFFERS: another version of the model is there");
+    expect(message).toContain("error PACKAGE_VERSION_DIFFERS: the configuration that is there is of another");
     expect(message).toContain("versions share one configuration: give this model a --name of its own");
   });
 
@@ -286,6 +295,22 @@ describe("versions", () => {
     );
     expect(message).toContain("error PACKAGE_CONFIG_INVALID");
   });
+});
+
+it("a configuration that waits for its first version is kept, and one that is none is not written over", async () => {
+  const [repository, graph] = [fresh(), graphOf("dynamo")];
+  const { report } = await packaged(graph, repository, "--name", "austen");
+  const file = path.join(report.folder, "config.pbtxt");
+  const own = `# ours\n${readFileSync(file, "utf8")}`;
+  for (const [text, status] of [
+    [own, 0],
+    ["ours\n", 1],
+  ] as const) {
+    rmSync(path.join(report.folder, "1"), { recursive: true, force: true });
+    writeFileSync(file, text);
+    const run = await tfcHere("package", graph, "--triton", repository, "--name", "austen");
+    expect([run.status, readFileSync(file, "utf8")]).toEqual([status, text]);
+  }
 });
 
 it("a graph beside its base, whose weights it reads there, goes along with them", async () => {

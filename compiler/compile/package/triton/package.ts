@@ -79,7 +79,7 @@ const checks: Checks<PackageTritonOptions> = {
  * Puts a model into a model repository of NVIDIA Triton, for its onnxruntime backend: `NAME/config.pbtxt` and
  * `NAME/VERSION/model.onnx` with its weights. Everything is written, or nothing.
  *
- * @throws TfcError PACKAGE_REFUSED; PACKAGE_VERSION_DIFFERS, PACKAGE_CONFIG_INVALID of other versions that are there;
+ * @throws TfcError PACKAGE_REFUSED; PACKAGE_VERSION_DIFFERS, PACKAGE_CONFIG_INVALID of a configuration that is there;
  *   EXTERNAL_DATA_MISSING, FILE_NOT_WRITABLE, and others of a model that cannot be read
  */
 export function packageTriton(options: PackageTritonOptions): Promise<PackageTritonReport> {
@@ -92,12 +92,12 @@ async function packageWith(options: PackageTritonOptions, sink: Sink): Promise<P
   const name = options.name ?? nameOf(packaged.file);
   const folder = resolve(options.output, name);
   const version = options.version ?? 1;
-  const others = versionsIn(folder).filter((one) => one !== version);
+  const versions = versionsIn(folder);
+  const others = versions.filter((one) => one !== version);
   const configFile = join(folder, "config.pbtxt");
-  const known =
-    others.length > 0 && existsSync(configFile)
-      ? parseConfig(readFileSync(configFile, "utf8"), configFile)
-      : null;
+  const there = existsSync(configFile) ? parseConfig(readFileSync(configFile, "utf8"), configFile) : null;
+  // That of the one version that is replaced was made for it; any other somebody wrote, or versions that stay need it.
+  const known = others.length > 0 || !versions.includes(version) ? there : null;
   const made = tritonConfig(packaged, {
     name,
     device: options.device ?? loweredFor(packaged),
