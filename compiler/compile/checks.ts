@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { countsText, describedIn } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { diagnostic } from "../diagnostics/diagnostic.ts";
@@ -11,7 +12,7 @@ import { LOWERED_KEY, type Provider } from "../ops/providers.ts";
 import { refuseTraining } from "../ops/training.ts";
 import { counts, type DecoderView } from "../recognize/decoder.ts";
 import type { CompileOptions } from "./options.ts";
-import type { OutputPaths } from "./outputs.ts";
+import { outputPaths, type OutputPaths } from "./outputs.ts";
 import { sameFile } from "./place-weights.ts";
 
 /** The first in which a Constant may hold integers, which bodies are full of. */
@@ -59,7 +60,12 @@ export function checkBase(model: Model, provider?: Provider): void {
     const described = describedIn(model.meta, key, model.loc.file);
     if (described === null) continue;
     const found = `one with ${what}: ${countsText(described)}`;
-    throw inputError("ALREADY_COMPILED", { file: model.loc.file }, { what: found });
+    const { adapters } = outputPaths(model.loc.file);
+    throw inputError(
+      "ALREADY_COMPILED",
+      { file: model.loc.file },
+      { what: found, ...(existsSync(adapters) ? { adapters } : {}) },
+    );
   }
   if (model.opset >= OLDEST_OPSET) return;
   const found = model.opset === 0 ? "none" : `version ${model.opset}`;

@@ -21,7 +21,8 @@ const training: Pick<Row, "when" | "needs"> = { when: ({ train }) => train !== n
 
 /** The pipeline of `compile`: a row for each pass of the registry, whose order is the order in which they run. */
 const rows: Readonly<Record<string, Row>> = {
-  "inline-functions": { part: "before" },
+  // What trains is made of the base, also of one that was compiled for something else.
+  "inline-functions": { part: "before", options: ({ train }) => ({ made: train !== null }) },
   "fold-conditions": { part: "before" },
   "whole-sequences": { part: "before", ...training },
   "lower-paged-attention": {

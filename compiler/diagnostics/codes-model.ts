@@ -303,11 +303,11 @@ export const modelCodes = {
     what: p.what,
     fix: `see tfc ${p.command === undefined ? "" : `${p.command} `}--help`,
   })),
-  ALREADY_COMPILED: error((p: { what: string }) => ({
+  ALREADY_COMPILED: error((p: { what: string; adapters?: string }) => ({
     what: "the model has been compiled by tfc already",
     wanted: "a base model",
     found: p.what,
-    fix: "compile the base model, not the compiled one",
+    fix: `take the base model, not the compiled one${p.adapters === undefined ? "" : `; with \`load: ${p.adapters}\` it has these adapters`}`,
   })),
 
   // ---- us

@@ -283,6 +283,12 @@ export class Rewriter extends Edits {
     open(entity).meta.set(key, value);
   }
 
+  removeMeta(entity: Entity, key: string): void {
+    if (!entity.meta.has(key)) return;
+    this.changed();
+    open(entity).meta.delete(key);
+  }
+
   setSource(entity: Entity, source: Uint8Array): void {
     if (entity.source === source) return;
     this.changed();

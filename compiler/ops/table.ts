@@ -16,9 +16,14 @@ export const ops: ReadonlyMap<string, Op> = new Map(
 
 /** What is known of a node's op. Functions that passes make are numbered, `tfc::PagedAttention_2`, and are one op. */
 export function opOf(node: Node): Op {
-  const known = ops.get(node.op);
-  if (known !== undefined || node.domain !== "tfc") return known ?? unknownOp;
-  return ops.get(node.op.replace(/_\d+$/, "")) ?? unknownOp;
+  return opNamed(node.op);
+}
+
+/** What is known of an op, or a function that stands for one, by its name: `Softmax`, `com.microsoft::Gelu`. */
+export function opNamed(name: string): Op {
+  const known = ops.get(name);
+  if (known !== undefined || !name.startsWith("tfc::")) return known ?? unknownOp;
+  return ops.get(name.replace(/_\d+$/, "")) ?? unknownOp;
 }
 
 /** Whether a node's op has a trait. */

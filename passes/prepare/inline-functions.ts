@@ -8,12 +8,19 @@ import type { Node } from "../../compiler/ir/node.ts";
 import { replaceByGraph } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
-import { opOf } from "../../compiler/ops/table.ts";
+import { opNamed, opOf } from "../../compiler/ops/table.ts";
+import { DETACHED_KEY } from "../../compiler/ops/training.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { graphsDeep, nodesDeep } from "../../compiler/ir/walk.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
+import { yesNo } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { copyName } from "../_module.ts";
+
+export interface InlineOptions {
+  /** Whether functions that tfc made are inlined as well: a compiled model becomes the base that it was made of. */
+  readonly made: boolean;
+}
 
 /**
  * Inlines the model's own functions when they hide what recognition looks for.
@@ -25,18 +32,18 @@ import { copyName } from "../_module.ts";
  *
  * Leaves alone: models none of whose functions holds a product, a Softmax or an activation; calls that leave out an
  * operand which the function hands on as a result; functions in domains of onnxruntime,
- * which are fallbacks for ops it has kernels for; functions made by tfc; functions of another opset than the model,
- * whose ops may mean something else outside.
+ * which are fallbacks for ops it has kernels for; functions made by tfc, unless they are asked for, and then those that are attention by
+ * definition; functions of another opset than the model, whose ops may mean something else outside.
  */
-export const inlineFunctions: Pass<object, NodeVisitor> = {
+export const inlineFunctions: Pass<InlineOptions, NodeVisitor> = {
   name: "inline-functions",
   summary: "inline the model's functions where they hide projections or attention",
-  options: {},
+  options: { made: yesNo({ help: "inline functions that tfc made, too" }) },
   stats: ["calls", "functions"],
   requires: [],
   walk: nodesIn("main", "subgraphs"),
-  visitor: ({ model, rewriter, sink, count }) => {
-    const inlinable = inlinableFunctions(model);
+  visitor: ({ model, options, rewriter, sink, count }) => {
+    const inlinable = inlinableFunctions(model, options.made);
     const nodes = inlinedSize(model, inlinable);
     if (nodes > MOST_INLINED) {
       sink.report("FUNCTIONS_NOT_INLINED", { file: model.loc.file }, { nodes, most: MOST_INLINED });
@@ -83,14 +90,20 @@ const foreignDomains: ReadonlySet<string> = new Set([
   TFC_DOMAIN,
 ]);
 
-function inlinableFunctions(model: Model): ReadonlySet<Func> {
+function inlinableFunctions(model: Model, takesMade: boolean): ReadonlySet<Func> {
   const functions = [...model.functions.values()].filter((func) => isInlinable(model, func));
-  const holdsHidden = functions.some((func) => [...nodesDeep(func.body)].some(isHidden));
-  return new Set(holdsHidden ? functions : []);
+  const foreign = functions.filter(({ domain }) => !foreignDomains.has(domain));
+  const holdsHidden = foreign.some((func) => [...nodesDeep(func.body)].some(isHidden));
+  const made = functions.filter((func) => takesMade && func.domain === TFC_DOMAIN && !isAttention(func));
+  return new Set([...(holdsHidden ? foreign : []), ...made]);
+}
+
+/** Whether a function is attention by definition: it stands for an op, as it is. */
+function isAttention({ domain, name }: Func): boolean {
+  return opNamed(`${domain}::${name}`).attention !== null;
 }
 
 function isInlinable(model: Model, func: Func): boolean {
-  if (foreignDomains.has(func.domain)) return false;
   return [...func.opsets].every(([domain, version]) => {
     const own = domain === "" || domain === "ai.onnx" ? model.opset : model.opsets.get(domain);
     return own === undefined || own === version;
@@ -106,9 +119,14 @@ function inlineCall(rw: Rewriter, call: Node, func: Func): void {
       bindAttributes(rw, copy, call, func);
       rw.setName(copy, copyName(call.name, node.name, index, func.body.size));
       // What the exporter said of the call: module paths are read from it later.
-      for (const [key, value] of [...call.meta, ...node.meta]) rw.setMeta(copy, key, value);
+      for (const [key, value] of [...call.meta, ...node.meta]) if (!isMark(key)) rw.setMeta(copy, key, value);
     },
   });
+}
+
+/** Whether metadata say what a node is to tfc in the function that it is taken out of. */
+function isMark(key: string): boolean {
+  return key.startsWith("tfc.") && key !== DETACHED_KEY;
 }
 
 /** Whether the function, or a graph inside it, has an operand as a result that the call leaves out: there is none. */

@@ -6,17 +6,20 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { asTensor, tensorType, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { nodesDeep } from "../../compiler/ir/walk.ts";
+import { KV_LENGTH_KEY } from "../../compiler/ops/kv.ts";
+import { LOGITS_KEY } from "../../compiler/ops/logits.ts";
+import { opOf, ops } from "../../compiler/ops/table.ts";
 import { trainInputs } from "../../compiler/ops/training.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { headSizesIn } from "../../compiler/recognize/model/head-sizes.ts";
-import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import type { Typed } from "../_ports.ts";
 import { foldConditions } from "../prepare/_conditions.ts";
 import { EmptyCaches, zerosOf } from "./_empty-caches.ts";
 import { attendInRows } from "./_flat-tokens.ts";
 import { hiders, Padding } from "./_padding.ts";
 import { raiseOpset } from "../lower/_opset.ts";
+import { takeOpOfShared } from "./_shared-buffers.ts";
 import { refused } from "./_refused.ts";
 import { sequencePorts, type Counted, type SequencePorts } from "./_sequence-ports.ts";
 
@@ -28,6 +31,12 @@ const LOGITS = "logits";
 
 /** Gradients are written in ops as they are from this version on. */
 const GRADIENTS_SINCE = 18;
+
+/** Paged attention that lower-paged-attention wrote. */
+const PAGED_FUNCTION = "tfc::PagedAttention";
+
+/** What a compiled decoder says of its steps. */
+const OF_STEPS = [KV_LENGTH_KEY, LOGITS_KEY] as const;
 
 /**
  * Makes a decoder of one step a decoder of whole sequences: it takes token ids and a mask, and gives logits.
@@ -51,6 +60,8 @@ export const wholeSequences: Pass<object, NodeVisitor> = {
     model: {
       exit: () => {
         const why = obstacle(model) ?? raiseOpset(model, rewriter, GRADIENTS_SINCE);
+        for (const key of OF_STEPS) rewriter.removeMeta(model, key);
+        takeOpOfShared(model, rewriter);
         const ports = why === null ? sequencePorts(model, headSizesIn(model)) : { why };
         if ("why" in ports) throw refused(model, ports.why);
         const made = rewrite(model, ports, rewriter);
@@ -62,10 +73,10 @@ export const wholeSequences: Pass<object, NodeVisitor> = {
   }),
 };
 
-function obstacle({ opset, functions }: Model): string | null {
+function obstacle({ opset, graph }: Model): string | null {
   if (opset < OLDEST) return `it has opset ${opset}, older than ${OLDEST}`;
-  const isOurs = [...functions.values()].some(({ domain }) => domain === TFC_DOMAIN);
-  return isOurs ? "tfc has compiled it already; what trains is made of the base model" : null;
+  const paged = [...graph.nodes].find((node) => opOf(node) === ops.get(PAGED_FUNCTION));
+  return paged === undefined ? null : `${paged.op}, which \`lowerPagedAttention\` wrote: train its base`;
 }
 
 function rewrite(

@@ -48,7 +48,7 @@ describe("what is no base model", () => {
       [
         `${compiled}: error ALREADY_COMPILED: the model has been compiled by tfc already`,
         "  wanted a base model, found one with adapters: 2 scalarlm",
-        "  fix: compile the base model, not the compiled one\n",
+        `  fix: take the base model, not the compiled one; with --load ${compiled.replace(".onnx", ".adapters.safetensors")} it has these adapters\n`,
       ].join("\n"),
     );
   });

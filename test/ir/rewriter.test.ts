@@ -73,6 +73,7 @@ describe("writing what is there already", () => {
     rw.setMeta(node, "key", "text");
     rw.setAttribute(node, "alpha", attribute.float(0.5));
     rw.setAttribute(node, "axes", attribute.ints([1, 2]));
+    rw.removeMeta(node, "other");
     rw.removeAttribute(node, "beta");
     rw.setInput(node, 0, x);
     rw.setOutput(graph, 0, node.result);

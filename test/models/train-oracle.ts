@@ -63,6 +63,9 @@ export const sampleOracle = read("train-oracle.json") as SampleOracle;
 /** What it computes for each family, see samples/export/family_training_oracle.py. */
 export const familyOracle = read("train-oracle-families.json") as FamilyOracle;
 
+/** Of the sample model in few bits, see samples/export/compiled_training_oracle.py. */
+export const bitsOracle = read("train-oracle-bits.json") as Pick<SampleOracle, "batch" | "kinds">;
+
 /** A batch as a graph takes it. */
 export function feedsOf(batch: Batch): Tensors {
   return new Map(
