@@ -176,7 +176,7 @@ import importlib.metadata as m, platform
 names = ["onnxruntime", "torch", "transformers", "onnxscript", "onnxruntime-genai", "llama-cpp-python"]
 have = {d.metadata["Name"].lower().replace("_", "-") for d in m.distributions()}
 print(", ".join(["Python " + platform.python_version()] + [f"{n} {m.version(n)}" for n in names if n in have]))`;
-  const how = `${threads} ${threads === 1 ? "thread" : "threads"}${cpu ? ", processor time" : ""}`;
+  const how = `${threads} ${String(threads) === "1" ? "thread" : "threads"}${cpu ? ", processor time" : ""}`;
   const where = `${processors.length} × ${processors[0]?.model ?? "?"}, ${type()} ${release().split(".", 2).join(".")}`;
   return `${where}, ${output(python, ["-c", script]).trim()}; ${how}.`;
 }

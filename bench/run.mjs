@@ -25,7 +25,8 @@ const benchmarks = {
     load: () => import("./serve.mjs"),
   },
   train: {
-    about: "a training step of adapters: time and memory beside PyTorch, with and without checkpointing",
+    about:
+      "a training step of adapters: time and memory beside PyTorch, with and without checkpointing, and beside onnxsim",
     load: () => import("./train.mjs"),
   },
   swap: {

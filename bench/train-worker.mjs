@@ -1,9 +1,10 @@
 /**
  * Trains adapters with tfc's training graph on request, for train.mjs: `node train-worker.mjs PLAN`, where PLAN is JSON:
- * `graph` a training graph, `batch` and `length` of the rows, `vocabulary`, `rate`, `threads`.
+ * `graph` a training graph, `batch` and `length` of the rows, `vocabulary`, `rate`, `threads`, `decay`
+ * of weights, and the norm of gradients to `clip` at, 0 for none.
  *
- * Reads lines, each the number of a step; trains on that step's rows and answers with a line of JSON, { seconds, loss };
- * for "memory" with { step, process }: bytes at most, over those just before the first step, and of the whole process.
+ * Reads lines, each the number of a step; trains on that step's rows and answers with a line of JSON, { seconds,
+ * processor, loss }, the seconds on the clock and those of all processors; for "memory" with { step, process }: bytes at most, over those just before the first step, and of the whole process.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
@@ -32,14 +33,16 @@ for await (const line of createInterface({ input: process.stdin })) {
   const settings = {
     learningRate: plan.rate,
     update,
-    weightDecay: 0.01,
-    clip: 1,
+    weightDecay: plan.decay,
+    clip: plan.clip,
     lossScale: 1,
     dropoutSeeds: [0],
   };
-  const start = performance.now();
+  const [start, processor] = [performance.now(), process.cpuUsage()];
   const { loss } = await trainStep(opened, state, [batch], settings);
-  answer({ seconds: (performance.now() - start) / 1000, loss });
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(processor);
+  answer({ seconds, processor: (user + system) / 1e6, loss });
 }
 process.exit(0);
 
@@ -47,7 +50,7 @@ function answer(what) {
   process.stdout.write(`${JSON.stringify(what)}\n`);
 }
 
-/** The same rows as train-peer.py makes: a linear congruential generator. */
+/** The same rows as train-pytorch.py makes: a linear congruential generator. */
 function rows(step) {
   const dims = [plan.batch, plan.length];
   let state = BigInt((12345 + step) % 2 ** 31);

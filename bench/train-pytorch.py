@@ -1,11 +1,11 @@
-"""Trains adapters in PyTorch on request, for train.mjs: python train-peer.py eager|checkpoint PLAN
+"""Trains adapters in PyTorch on request, for train.mjs: python train-pytorch.py eager|checkpoint PLAN
 
 PLAN is JSON: `hf` the Hugging Face folder of the base, `adapters` a safetensors file with the first numbers of LoRA beside
 q_proj and v_proj and of ScalarLM's adapters beside each MLP, `scaling` of LoRA, `batch` and `length` of the rows, `rate`,
-`threads`.
+`threads`, `decay` of weights, and the norm of gradients to `clip` at.
 
-Reads lines, each the number of a step; trains on that step's rows and answers with a line of JSON, { seconds, loss };
-for "memory" with { step, process }: bytes at most, over those just before the first step, and of the whole process.
+Reads lines, each the number of a step; trains on that step's rows and answers with a line of JSON, { seconds,
+processor, loss }, the seconds on the clock and those of all processors; for "memory" with { step, process }: bytes at most, over those just before the first step, and of the whole process.
 """
 
 import json
@@ -87,7 +87,7 @@ def main() -> None:
     if mode == "checkpoint":
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
-    optimizer = torch.optim.AdamW(parameters, lr=plan["rate"], weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=plan["rate"], weight_decay=plan["decay"])
     before = None
     for line in sys.stdin:
         if line.strip() == "memory":
@@ -98,13 +98,14 @@ def main() -> None:
         if before is None:
             before = kilobytes("VmRSS")
             Path("/proc/self/clear_refs").write_text("5")
-        start = time.perf_counter()
+        start, processor = time.perf_counter(), time.process_time()
         loss = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=ids, use_cache=False).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, plan["clip"])
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        print(json.dumps({"seconds": time.perf_counter() - start, "loss": loss.item()}), flush=True)
+        took = {"seconds": time.perf_counter() - start, "processor": time.process_time() - processor}
+        print(json.dumps({**took, "loss": loss.item()}), flush=True)
 
 
 main()
