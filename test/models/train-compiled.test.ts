@@ -84,7 +84,7 @@ describe("gradients of weights in few bits are PyTorch's of what they stand for"
   }
 
   it.each(["int4", "int8"] as const)("quantized before, %s", async (quantize) => {
-    for (const more of [{}, { for: "cpu" }, { for: "cpu", kv: "shared", maxLength: 64 }] as const) {
+    for (const more of [{}, { for: "cpu", kv: "shared", maxLength: 64 }] as const) {
       const base = join(folder, `${count++}-bits.onnx`);
       await compile({
         input: `${sample}/dynamo/model.onnx`,

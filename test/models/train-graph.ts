@@ -1,3 +1,4 @@
+import { nextLossScale, type LossScaleState } from "../../runtime/train/loss-scale.ts";
 import { openSession } from "../../runtime/session/session.ts";
 import { tensorFrom, zeros, type HostTensor, type Tensors } from "../../runtime/session/tensor.ts";
 import { parameterPorts, trainInputs, trainOutputs } from "../../compiler/ops/training.ts";
@@ -43,12 +44,27 @@ export async function runGradients(
   }
 }
 
-/** The losses, and the norms of gradients before clipping, of steps that update a graph's parameters. */
+export interface Steps {
+  readonly loss: readonly number[];
+  /** Of gradients before clipping. */
+  readonly norm: readonly number[];
+  /** Loss scales that the steps were made with; empty where the graph takes none. */
+  readonly scale: readonly number[];
+  /** Parameters and AdamW's moments, and how they were before the last step. */
+  readonly state: Tensors;
+  readonly before: Tensors;
+}
+
+/**
+ * Makes steps that update a graph's parameters.
+ *
+ * @param how.scale the first loss scale, of a graph in half precision
+ */
 export async function runSteps(
   file: string,
   batches: readonly Batch[],
-  { steps, rate }: { readonly steps: number; readonly rate: number },
-): Promise<{ readonly loss: readonly number[]; readonly norm: readonly number[] }> {
+  { steps, rate, scale }: { readonly steps: number; readonly rate: number; readonly scale?: number },
+): Promise<Steps> {
   const session = await openSession(file, { threads: 1 });
   try {
     const names = session.outputs.flatMap(({ name }) =>
@@ -63,17 +79,32 @@ export async function runSteps(
         return /\.exp_avg(?:_sq)?$/.test(name) ? [[name, empty] as const] : [];
       }),
     );
-    const [loss, norm]: [number[], number[]] = [[], []];
+    const [loss, norm, scales]: [number[], number[], number[]] = [[], [], []];
+    let [updates, scaling]: [number, LossScaleState | null] = [0, null];
+    if (scale !== undefined) scaling = { value: scale, good: 0 };
+    let before = state;
     for (let step = 0; step < steps; step++) {
       const batch = batches[step % batches.length];
       if (batch === undefined) throw new Error("no batches");
       const numbers = new Map<string, HostTensor>([
         [trainInputs.learningRate, tensorFrom("float", [], () => rate)],
-        [trainInputs.step, tensorFrom("int64", [], () => step + 1)],
+        [trainInputs.step, tensorFrom("int64", [], () => updates + 1)],
       ]);
+      if (scaling !== null) {
+        const { value } = scaling;
+        numbers.set(
+          trainInputs.lossScale,
+          tensorFrom("float", [], () => value),
+        );
+        scales.push(value);
+      }
       const results = await session.run(new Map([...feedsOf(batch), ...numbers, ...state]));
       loss.push(Number(results.get(trainOutputs.loss)?.data[0]));
       norm.push(Number(results.get(trainOutputs.gradNorm)?.data[0]));
+      const isFinite = Number.isFinite(norm.at(-1));
+      if (isFinite) updates++;
+      if (scaling !== null) scaling = nextLossScale(scaling, isFinite);
+      before = state;
       state = new Map(
         names.flatMap((name) => {
           const { value, expAvg, expAvgSq, updated, updatedExpAvg, updatedExpAvgSq } = parameterPorts(name);
@@ -86,7 +117,7 @@ export async function runSteps(
         }),
       );
     }
-    return { loss, norm };
+    return { loss, norm, scale: scales, state, before };
   } finally {
     await session.close();
   }
