@@ -16,6 +16,7 @@ await build({
     "engine-thread": inDist("runtime/engine/engine-thread.js"),
     "reader-thread": inDist("runtime/adapters/reader-thread.js"),
     "encoder-thread": inDist("runtime/generate/encoder-thread.js"),
+    "waiting-thread": inDist("compiler/cli/waiting-thread.js"),
   },
   outdir: inDist("cli"),
   bundle: true,

@@ -153,19 +153,17 @@ async function checkFlags() {
 
 /** The long flags of each command. */
 async function commandFlags() {
+  const { programFor } = await import("../dist/compiler/cli/commands.js");
   const found = new Map();
-  for (const file of readdirSync("dist/compiler/cli").filter((name) => name.endsWith(".js"))) {
-    const module = await import(`../dist/compiler/cli/${file}`);
-    const made = module[`${file.replace(/\.js$/, "")}Command`]?.();
-    if (made === undefined) continue;
-    const own = made.options.map((option) => option.long);
+  for (const command of (await programFor()).commands) {
+    const own = command.options.map((option) => option.long);
     // A command of commands has the flags of them all.
-    for (const inner of made.commands) {
+    for (const inner of command.commands) {
       const flags = inner.options.map((option) => option.long);
-      found.set(`${made.name()} ${inner.name()}`, flags);
+      found.set(`${command.name()} ${inner.name()}`, flags);
       own.push(...flags);
     }
-    found.set(made.name(), own);
+    found.set(command.name(), own);
   }
   return found;
 }

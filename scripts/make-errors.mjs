@@ -7,9 +7,8 @@ import { fileURLToPath } from "node:url";
 
 /** The page as it should be. */
 export async function errorsPage() {
-  const { codes } = await import("../dist/compiler/diagnostics/codes.js");
-  const rows = Object.entries(codes).map(([id, { severity, text }]) => {
-    const { what, wanted = "", fix = "" } = text(placeholders());
+  const { codeTexts } = await import("../dist/compiler/diagnostics/code-texts.js");
+  const rows = codeTexts().map(({ code: id, severity, what, wanted = "", fix = "" }) => {
     return `| \`${id}\` | ${[severity, what, wanted, fix].map(cell).join(" | ")} |`;
   });
   return `# Messages
@@ -43,19 +42,6 @@ ${rows.join("\n")}
 /** A cell holds no line break, and a bar would end it. */
 function cell(text) {
   return String(text).replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("<", "&lt;");
-}
-
-/** Parameters for any text: each property is a stand-in that prints its own name. */
-function placeholders() {
-  return new Proxy({}, { get: (_, name) => standIn(String(name)) });
-}
-
-/** Serves as a text, as a number, which is never 1, and as a list of several. */
-function standIn(name) {
-  const text = `{${name}}`;
-  const list = [text, text];
-  list.join = () => text;
-  return Object.assign(list, { toString: () => text, toJSON: () => text, [Symbol.toPrimitive]: () => text });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.stdout.write(await errorsPage());

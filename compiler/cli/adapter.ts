@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { closest } from "../diagnostics/closest.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { exportCommand, importCommand } from "./adapter-convert.ts";
 import { diffCommand } from "./adapter-diff.ts";
@@ -15,10 +16,13 @@ export function adapterCommand(): Command {
     // Without a command of its own that it knows, it would print its help as an error without words.
     .allowExcessArguments()
     .action((_flags: object, { args, commands }: Command) => {
-      const known = commands.map((one) => one.name()).join(", ");
+      const names = commands.map((one) => one.name());
+      const [word] = args;
       const what =
-        args[0] === undefined ? "tfc adapter needs a command" : `tfc adapter has no command "${args[0]}"`;
-      throw inputError("USAGE", {}, { what: `${what}: ${known}` });
+        word === undefined ? "tfc adapter needs a command" : `tfc adapter has no command "${word}"`;
+      const meant = word === undefined ? null : closest(word, names);
+      const usage = { what: `${what}: ${names.join(", ")}`, command: "adapter" };
+      throw inputError("USAGE", {}, meant === null ? usage : { ...usage, meant });
     });
   for (const one of [lsCommand(), importCommand(), exportCommand(), extractCommand(), diffCommand()]) {
     command.addCommand(one.copyInheritedSettings(command));

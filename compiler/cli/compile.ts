@@ -1,11 +1,11 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
-import { ALL_REPLACED, injectAdapters, residences } from "../../passes/index.ts";
+import { ALL_REPLACED, injectAdapters, passes, residences } from "../../passes/index.ts";
 import { adapterKinds } from "../adapters/index.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
-import { siteKinds } from "../sites/site.ts";
+import { projectionKinds, siteKinds } from "../sites/site.ts";
 import { weightModes } from "../compile/place-weights.ts";
 import { halfNames, portNames } from "../compile/dtypes.ts";
 import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
@@ -14,7 +14,7 @@ import { outputPaths } from "../compile/outputs.ts";
 import { optionsOf, type CompileFlags } from "../config/flag-options.ts";
 import { kindOptions } from "../config/kind-options.ts";
 import { configIn, readConfig } from "../config/read.ts";
-import { repeatedFlag } from "./flags.ts";
+import { offer, repeatedFlag } from "./flags.ts";
 import { givenBy, inConfigWords } from "../config/words.ts";
 import { copyProgress } from "./copy-progress.ts";
 import { durationText } from "./duration.ts";
@@ -58,6 +58,12 @@ export function compileCommand(): Command {
     .option("--json", "print one JSON object", false)
     .action(run);
   refuseBoth(command);
+  offer(command, { "--replace": projectionKinds }, true);
+  offer(command, {
+    ...{ "--adapters": residences, "--weights": weightModes, "--for": providers, "--dtype": halfNames },
+    ...{ "--io-dtype": portNames, "--quantize": quantizations, "--block": blockSizes.map(String) },
+    ...{ "--kv": kvForms, "--dump-after": passes.map(({ name }) => name) },
+  });
   return command;
 }
 
@@ -80,6 +86,8 @@ export function addAdapterFlags(command: Command): void {
     const shown = value === "" ? help : `${help} (default: ${defaults.join(", ")})`;
     command.addOption(new Option(`--${name}${value}`, shown));
   }
+  offer(command, { "--adapter": [...adapterKinds.keys()] });
+  offer(command, { "--sites": siteKinds }, true);
 }
 
 /** Flags about how the base's own ops are written. */

@@ -2,7 +2,8 @@ import { basename } from "node:path";
 import type { Progress } from "../onnx/output.ts";
 import { wholeSeconds } from "./duration.ts";
 import { byteText } from "./output.ts";
-import { cellsOf, shortened, TerminalLine, type Terminal } from "./terminal-line.ts";
+import { cellsOf, shortened } from "./cells.ts";
+import { TerminalLine, type Terminal } from "./terminal-line.ts";
 
 /** Milliseconds before a line is shown, between two of them, and over which the speed is taken. */
 const [PATIENCE, PAUSE, WINDOW] = [300, 100, 5000];

@@ -4,6 +4,7 @@ import { inputError } from "../diagnostics/error.ts";
 import { doctorText, installedText } from "./doctor-text.ts";
 import { wordFlag } from "./flags.ts";
 import { printResult } from "./output.ts";
+import { isQuiet } from "./progress.ts";
 import { say } from "./streams.ts";
 
 interface Flags {
@@ -54,7 +55,7 @@ async function install({ json }: Flags): Promise<void> {
   const { doctor } = await import("../../runtime/doctor/doctor.ts");
   const installed = await installCuda({
     progress: (text) => {
-      say(`${text}\n`);
+      if (!isQuiet()) say(`${text}\n`);
     },
   });
   const report = doctor();

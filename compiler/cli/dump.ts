@@ -2,8 +2,13 @@ import { Command } from "commander";
 import { openModel } from "../onnx/open.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import { printModel } from "../text/print.ts";
-import { printDiagnostics } from "./output.ts";
+import { jsonText, printDiagnostics } from "./output.ts";
 import { print } from "./streams.ts";
+
+interface Flags {
+  readonly full: boolean;
+  readonly json: boolean;
+}
 
 /** `tfc dump <model>`: the model in ONNX's textual syntax. */
 export function dumpCommand(): Command {
@@ -11,10 +16,11 @@ export function dumpCommand(): Command {
     .description("print a model in ONNX's textual syntax, as a page to read")
     .argument("<model>", "an .onnx file")
     .option("--full", "print everything: all metadata and names, and values that are in memory", false)
-    .action((model: string, flags: { readonly full: boolean }) => {
+    .option("--json", "print one JSON object: the model's path and the text", false)
+    .action((model: string, { full, json }: Flags) => {
       const sink = new Sink();
-      const text = printModel(openModel(model, sink).model, { elide: !flags.full });
-      print(text);
+      const text = printModel(openModel(model, sink).model, { elide: !full });
+      print(json ? `${jsonText({ model, text })}\n` : text);
       printDiagnostics(sink.diagnostics);
     });
 }

@@ -1,17 +1,18 @@
 import { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
-import { providers } from "../ops/providers.ts";
-import { choice, integer } from "../pass/options.ts";
+import { providers, type Provider } from "../ops/providers.ts";
+import { integer } from "../pass/options.ts";
+import { inResult } from "./colours.ts";
+import { wordFlag } from "./flags.ts";
 import { printDiagnostics, printResult, rows } from "./output.ts";
 import { explain, type Explanation } from "../compile/explain.ts";
 
 interface Flags {
   readonly layer?: string;
-  readonly for?: string;
+  readonly for?: Provider;
   readonly json: boolean;
 }
 
-const providerOption = choice({ help: "the execution provider", default: "cpu", of: [...providers] });
 const layerOption = integer({ help: "one layer only", default: 0, min: 0, max: 1_000_000 });
 
 /** `tfc explain <model>`: for each block, what every recognizer said, and for a missed one why. */
@@ -19,7 +20,9 @@ export function explainCommand(): Command {
   return new Command("explain")
     .description("say for each block what was found, value by value, and why a block was missed")
     .argument("<model>", "an .onnx file")
-    .option("--for <provider>", `say what --kv shared makes of attention: ${providers.join(", ")}`)
+    .addOption(
+      wordFlag("--for <provider>", "say what --kv shared makes of attention on this provider", providers),
+    )
     .option("--layer <n>", "one layer only, counted from 0")
     .option("--json", "print one JSON object", false)
     .action((file: string, flags: Flags) => {
@@ -28,7 +31,7 @@ export function explainCommand(): Command {
         blocks: all,
         refusal,
         diagnostics,
-      } = explain(file, flags.for === undefined ? {} : { for: providerOption.check(flags.for, "--for") });
+      } = explain(file, flags.for === undefined ? {} : { for: flags.for });
       printDiagnostics(diagnostics);
       const blocks = all.filter((b) => layer === null || b.layer === layer);
       if (layer !== null && all.length > 0 && blocks.length === 0) {
@@ -46,7 +49,7 @@ export function explainCommand(): Command {
 
 function explanationText(blocks: readonly Explanation[], refusal: string | null): string {
   const parts = blocks.map(({ layer, block, understood, facts }) => {
-    const head = `layer ${layer}, ${block}: ${understood ? "understood" : "MISSED"}`;
+    const head = `layer ${layer}, ${block}: ${understood ? inResult("understood", "green") : inResult("MISSED", "red")}`;
     return `${head}\n${rows(Object.entries(facts).map(([name, text]) => [`  ${name}`, text]))}`;
   });
   if (refusal !== null) parts.push(`no Llama-family decoder: ${refusal}`);

@@ -7,9 +7,9 @@ import { repeatedFlag, wordFlag } from "./flags.ts";
 import { namedPath, numberOf, stopText, type NamedPaths } from "./generate-flags.ts";
 import { endInterrupted } from "./interrupt.ts";
 import { printDiagnostics } from "./output.ts";
+import { endProgress } from "./progress.ts";
 import { isReaderGone } from "./streams.ts";
-import { TerminalLine } from "./terminal-line.ts";
-import { countOf, idsOf } from "./verify-flags.ts";
+import { countOf, idOf } from "./verify-flags.ts";
 import type { GenerateRequest, Model, ModelOptions } from "../../runtime/model/types.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
@@ -17,7 +17,7 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly chat: boolean;
   readonly load: NamedPaths;
   readonly adapter?: string;
-  readonly adapterIds?: readonly number[];
+  readonly adapterIds?: number;
   readonly force: boolean;
   readonly maxNewTokens: number;
   readonly temperature: number;
@@ -59,7 +59,7 @@ function withAdapters(command: Command): Command {
       .option(
         "--adapter-ids <id>",
         "the member of a bank to use, counted from 0 (default: -1, the base)",
-        idsOf,
+        idOf,
       )
       .option("--force", "take an adapter that belongs to another base", false),
   );
@@ -159,16 +159,11 @@ async function pipedPrompt(): Promise<string> {
 
 async function load(file: string, flags: Flags): Promise<Model> {
   const { loadModel } = await import("../../runtime/model/load.ts");
-  const status = new TerminalLine();
-  status.show(`loading ${file}`);
-  try {
-    const model = await loadModel(file, optionsOf(flags));
-    status.clear();
-    printDiagnostics(model.diagnostics);
-    return model;
-  } finally {
-    status.clear();
-  }
+  const model = await loadModel(file, optionsOf(flags));
+  // What is typed, and the answer, go to the terminal from here on.
+  if (flags.chat) endProgress();
+  printDiagnostics(model.diagnostics);
+  return model;
 }
 
 function optionsOf(flags: Flags): ModelOptions {
@@ -188,11 +183,11 @@ function adapterOf({ adapters: { names } }: Model, { load, adapter, adapterIds }
   if (adapter !== undefined && !names.includes(adapter))
     throw inputError("ADAPTER_NAME_UNKNOWN", {}, { name: adapter, known: names });
   if (adapterIds === undefined) return adapter ?? [...load.keys()][0];
-  const [id = -1, ...more] = adapterIds;
-  if (more.length === 0 && id < names.length) return names[id];
+  if (adapterIds < names.length) return names[adapterIds];
   const wanted =
     names.length === 0 ? "none: the graph has no bank" : `one id, from -1 to ${names.length - 1}`;
-  throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "--adapter-ids", wanted, found: adapterIds.join() });
+  const found = String(adapterIds);
+  throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "--adapter-ids", wanted, found });
 }
 
 function requestOf(flags: Flags): GenerateRequest {

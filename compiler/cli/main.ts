@@ -1,30 +1,17 @@
-import { existsSync, readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import path from "node:path";
+import { CommanderError, type Command } from "commander";
+import { closest } from "../diagnostics/closest.ts";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
-import { refuseRepeats } from "./flags.ts";
-import { beginDiagnostics, errorObject, jsonText, printDiagnostics } from "./output.ts";
+import { programFor } from "./commands.ts";
+import { beginDiagnostics, errorObject, jsonText, printDiagnostics, shownText } from "./output.ts";
 import { checkOutputPath } from "./output-path.ts";
-import { isPrinted, print, say, settled, watchStreams, withStreams } from "./streams.ts";
-import { spokenText } from "../config/wording.ts";
+import { beginProgress, beginQuiet, endProgress } from "./progress.ts";
+import { isPrinted, print, say, settled, watchStreams } from "./streams.ts";
+import { roomOf } from "./terminal-line.ts";
+import { speakAs } from "../config/wording.ts";
 
-/** The commands, each loaded when it is asked for: what one needs is no part of another's start-up time. */
-const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ["compile", async () => (await import("./compile.ts")).compileCommand()],
-  ["inspect", async () => (await import("./inspect.ts")).inspectCommand()],
-  ["explain", async () => (await import("./explain.ts")).explainCommand()],
-  ["dump", async () => (await import("./dump.ts")).dumpCommand()],
-  ["grow", async () => (await import("./grow.ts")).growCommand()],
-  ["shrink", async () => (await import("./shrink.ts")).shrinkCommand()],
-  ["verify", async () => (await import("./verify.ts")).verifyCommand()],
-  ["package", async () => (await import("./package.ts")).packageCommand()],
-  ["merge", async () => (await import("./merge.ts")).mergeCommand()],
-  ["train", async () => (await import("./train.ts")).trainCommand()],
-  ["generate", async () => (await import("./generate.ts")).generateCommand()],
-  ["serve", async () => (await import("./serve.ts")).serveCommand()],
-  ["bench", async () => (await import("./bench.ts")).benchCommand()],
-  ["doctor", async () => (await import("./doctor.ts")).doctorCommand()],
-  ["adapter", async () => (await import("./adapter.ts")).adapterCommand()],
-]);
+/** The word in place of a command by which shells ask what could be typed. */
+const COMPLETE = "__complete";
 
 /**
  * Runs the command line. An error is told on stderr; with --json, where no result was printed before it, one object
@@ -36,23 +23,22 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
 export async function main(args: readonly string[]): Promise<number> {
   watchStreams();
   beginDiagnostics();
-  return settled(await run(args));
+  beginQuiet(false);
+  const status = args[0] === COMPLETE ? await complete(args.slice(1)) : await run(args);
+  endProgress();
+  return settled(status);
+}
+
+async function complete(args: readonly string[]): Promise<number> {
+  const { completion } = await import("./completion/command.ts");
+  print(await completion(args));
+  return 0;
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const program = new Command("tfc")
-    .description("a compiler for ONNX decoder graphs: puts Tokenformer adapters into Llama-family models")
-    .version(version())
-    // Behind a command, --version is that command's.
-    .enablePositionalOptions()
-    .showHelpAfterError(false);
-  const asked = commands.get(args[0] ?? "");
-  // Help, and errors about a command that does not exist, know them all.
-  for (const load of asked === undefined ? commands.values() : [asked]) {
-    program.addCommand(refuseRepeats(withStreams(await load())));
-  }
-  withStreams(program).hook("preAction", (_, command) => {
-    checkOutputPath(command.opts());
+  const program = await programFor(args[0]);
+  program.hook("preAction", (_, command) => {
+    begin(command);
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -60,16 +46,76 @@ async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof CommanderError)) return report(error, args);
     if (error.exitCode === 0) return 0;
-    if (args.length > 0) return report(usage(error, asked === undefined ? null : args[0]), args);
+    if (args.length > 0) return report(usage(error, program, args), args);
     say(program.helpInformation());
     return 1;
   }
 }
 
-/** @param command the one that was asked for, where there is one of that name */
-function usage(error: CommanderError, command: string | null = null): TfcError {
-  const what = error.message.replace(/^error: /, "");
-  return inputError("USAGE", {}, command === null ? { what } : { what, command });
+/** What holds of every command. */
+function begin(command: Command): void {
+  // All commands have it, and none is to know: some hand their flags on as options of the library.
+  beginQuiet(command.opts()["quiet"] === true);
+  Reflect.deleteProperty(command.opts(), "quiet");
+  speakAs(typed(command), flagsByOption(command));
+  checkOutputPath(command.opts());
+  const [subject = ""] = command.args;
+  beginProgress(`${command.name()} ${path.basename(subject)}`.trimEnd(), roomOf(process.stderr));
+}
+
+/** How a command is typed behind `tfc`: `adapter ls`. */
+function typed(command: Command): string {
+  return command.parent === null ? "" : `${typed(command.parent)} ${command.name()}`.trimStart();
+}
+
+function flagsByOption({ options }: Command): ReadonlyMap<string, string> {
+  const flags = options.filter(({ negate, long }) => !negate && long !== undefined);
+  return new Map(flags.map((option) => [option.attributeName(), option.long ?? ""]));
+}
+
+/** What commander says of words that it does not understand. */
+function usage(error: CommanderError, program: Command, args: readonly string[]): TfcError {
+  const [what = "", suggestion = ""] = error.message.replace(/^error: /, "").split("\n");
+  const path = pathOf(program, args);
+  if (error.code === "commander.missingMandatoryOptionValue") {
+    const unknown = unknownFlag(program, args);
+    // Commander tells first what is missing, also where it is there, misspelt.
+    if (unknown !== null) return unknown;
+  }
+  // It suggests in a line of its own, in parentheses.
+  const [, meant] = /^\(Did you mean (.*)\?\)$/.exec(suggestion) ?? [];
+  return inputError(
+    "USAGE",
+    {},
+    { what, ...(path === "" ? {} : { command: path }), ...(meant === undefined ? {} : { meant }) },
+  );
+}
+
+/** An error about a flag that looks like one that the command has; null where all are known, or nothing alike. */
+function unknownFlag(program: Command, args: readonly string[]): TfcError | null {
+  const path = pathOf(program, args);
+  const command = commandAt(program, args);
+  const flags = command.options.flatMap(({ long, short }) => [long ?? "", short ?? ""]);
+  const end = args.indexOf("--");
+  for (const word of end < 0 ? args : args.slice(0, end)) {
+    const [flag = ""] = word.split("=");
+    if (!/^--[a-z]/.test(flag) || flags.includes(flag)) continue;
+    const meant = closest(flag, flags);
+    if (meant !== null)
+      return inputError("USAGE", {}, { what: `unknown option '${flag}'`, command: path, meant });
+  }
+  return null;
+}
+
+function commandAt(command: Command, [word = "", ...rest]: readonly string[]): Command {
+  const inner = command.commands.find((one) => one.name() === word);
+  return inner === undefined ? command : commandAt(inner, rest);
+}
+
+/** The command that words begin with, as it is typed: `adapter ls`. */
+function pathOf(command: Command, [word = "", ...rest]: readonly string[]): string {
+  const inner = command.commands.find((one) => one.name() === word);
+  return inner === undefined ? "" : `${word} ${pathOf(inner, rest)}`.trimEnd();
 }
 
 function report(error: unknown, args: readonly string[]): number {
@@ -78,7 +124,7 @@ function report(error: unknown, args: readonly string[]): number {
       ? error
       : internalError({}, error instanceof Error ? error.message : String(error), error);
   printDiagnostics(known.warnings);
-  say(`${known.diagnostics.map(spokenText).join("\n")}\n`);
+  say(`${known.diagnostics.map(shownText).join("\n")}\n`);
   if (known.kind === "internal" && error instanceof Error) say(`${error.stack ?? ""}\n`);
   if (asksForJson(args) && !isPrinted()) print(`${jsonText(errorObject(known))}\n`);
   return known.exitCode;
@@ -88,12 +134,4 @@ function report(error: unknown, args: readonly string[]): number {
 function asksForJson(args: readonly string[]): boolean {
   const end = args.indexOf("--");
   return (end < 0 ? args : args.slice(0, end)).includes("--json");
-}
-
-/** The version of the package, whose root is one folder higher from dist than from the sources. */
-function version(): string {
-  const files = ["../../package.json", "../../../package.json"].map((path) => new URL(path, import.meta.url));
-  const file = files.find((url) => existsSync(url));
-  if (file === undefined) return "unknown";
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
 }

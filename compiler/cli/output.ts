@@ -1,6 +1,8 @@
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { TfcError } from "../diagnostics/error.ts";
-import { speakOf, spoken, spokenText } from "../config/wording.ts";
+import { colouredMessage, inResult } from "./colours.ts";
+import { speakOfNone, spoken, spokenText } from "../config/wording.ts";
+import { isQuiet } from "./progress.ts";
 import { print, say } from "./streams.ts";
 
 /** The result of a command: one JSON object, or text; always on stdout. */
@@ -26,16 +28,23 @@ const told = new Set<string>();
 
 /** Begins a command, which has said nothing yet. */
 export function beginDiagnostics(): void {
-  speakOf(new Map());
+  speakOfNone();
   told.clear();
 }
 
 /** Warnings and notes, on stderr. What was said early, before a long copy, is not said again with the result. */
 export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
-  for (const text of diagnostics.map(spokenText)) {
+  if (isQuiet()) return;
+  for (const one of diagnostics) {
+    const text = shownText(one);
     if (!told.has(text)) say(`${text}\n`);
     told.add(text);
   }
+}
+
+/** A message as it is shown on stderr. */
+export function shownText(one: Diagnostic): string {
+  return colouredMessage(spokenText(one), one.severity, one.code);
 }
 
 /** `1 weight`, `2 weights` */
@@ -61,6 +70,9 @@ export function byteText(bytes: number): string {
 export function rows(entries: readonly (readonly [string, string])[]): string {
   const width = Math.max(...entries.map(([label]) => label.length));
   return entries
-    .map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`)
+    .map(
+      ([label, text]) =>
+        `${inResult(label, "bold")}${" ".repeat(width - label.length)}  ${text.replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`,
+    )
     .join("\n");
 }

@@ -3,6 +3,7 @@ import { diagnostic } from "../diagnostics/diagnostic.ts";
 import { accessText } from "./access-log.ts";
 import { wordFlag } from "./flags.ts";
 import { printDiagnostics, printResult, rows } from "./output.ts";
+import { isQuiet } from "./progress.ts";
 import { say } from "./streams.ts";
 import { countOf, secondsOf } from "./verify-flags.ts";
 import type { Model } from "../../runtime/model/types.ts";
@@ -25,7 +26,6 @@ interface Flags extends Readonly<Record<string, unknown>> {
   readonly timeout: number;
   readonly stallTimeout: number;
   readonly grace: number;
-  readonly quiet: boolean;
   readonly json: boolean;
 }
 
@@ -37,13 +37,17 @@ export function serveCommand(): Command {
     .option("--adapters <dir>", "a folder whose files and folders are adapters, each a model under its name")
     .option("--name <name>", "name of the base model (default: that of its file or folder)")
     .option("--host <address>", "address to listen on", "127.0.0.1")
-    .option("--port <n>", "port to listen on; 0 takes a free one", countOf("--port"), 8000)
+    .option("--port <n>", "port to listen on; 0 takes a free one", countOf("--port", 0, 65_535), 8000)
     .option(
       "--api-key <key>",
       "key that clients have to send (default: the environment's TFC_API_KEY; else none)",
     );
   return withLimits(withModel(command))
-    .option("--quiet", "write no line on stderr for each request", false)
+    .option(
+      "--quiet",
+      "print the result and errors only: no line for each request, no progress, no warnings",
+      false,
+    )
     .option("--json", "print one JSON object when the server listens", false)
     .action(run);
 }
@@ -119,7 +123,7 @@ async function serveModel(model: Model, flags: Flags): Promise<void> {
     ...(maxBody === undefined ? {} : { maxBody }),
     ...(name === undefined ? {} : { name }),
     ...(apiKey === undefined ? {} : { apiKey }),
-    ...(flags.quiet
+    ...(isQuiet()
       ? {}
       : {
           log: (access) => {
@@ -149,13 +153,13 @@ function keyOf({ TFC_API_KEY: key }: NodeJS.ProcessEnv): string | undefined {
  * Serves until a signal asks for the end. A second one ends what the first lets finish, a third the process: it may be
  * in the middle of a run, which onnxruntime's binding does not survive in order.
  */
-async function stopped(server: Server, { grace, quiet }: Flags): Promise<void> {
+async function stopped(server: Server, { grace }: Flags): Promise<void> {
   const signals = ["SIGTERM", "SIGINT"] as const;
   await new Promise<void>((resolve) => {
     let times = 0;
     const stop = (signal: string): void => {
       times++;
-      if (times === 1 && !quiet)
+      if (times === 1 && !isQuiet())
         say(`${signal}: answers under way have ${grace} s to end; a second signal ends them now\n`);
       if (times === 2) for (const one of signals) process.off(one, stop);
       void server.close(grace).then(resolve);

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { inputError } from "../diagnostics/error.ts";
-import { withNarrowHelp } from "./help.ts";
+import { withNarrowHelp } from "./help/layout.ts";
+import { endProgress, waitingLine } from "./progress.ts";
 
 let hasPrinted = false;
 let failure: NodeJS.ErrnoException | null = null;
@@ -38,6 +39,7 @@ function isClosed({ code }: NodeJS.ErrnoException): boolean {
 /** Writes a result to stdout: everything that a command prints there goes through this. */
 export function print(text: string): void {
   hasPrinted = true;
+  endProgress();
   try {
     process.stdout.write(text);
   } catch (error) {
@@ -48,6 +50,7 @@ export function print(text: string): void {
 
 /** Writes a message to stderr. */
 export function say(text: string): void {
+  waitingLine()?.clear();
   try {
     process.stderr.write(text);
   } catch {

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { emits, memories } from "../ops/training.ts";
+import { blockKinds, projectionKinds } from "../sites/site.ts";
+import { offer } from "./flags.ts";
 
 /** Flags of `compile` about a training graph. */
 export function addTraining(command: Command): void {
@@ -22,4 +24,13 @@ export function addTraining(command: Command): void {
       "with --train, the share of what goes into LoRA that is dropped (default: 0)",
     )
     .option("--accumulate", "with --train, sum gradients over several batches before an update");
+  offer(command, { "--emit": emits, "--memory": memories });
+  offer(command, { "--train-base": trainableWords }, true);
 }
+
+/** Words for weights of the base that can be trained. */
+export const trainableWords: readonly string[] = [
+  ...["norms", "embed_tokens", "lm_head", "biases", "all"],
+  ...blockKinds,
+  ...projectionKinds,
+];

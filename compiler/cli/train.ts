@@ -4,15 +4,17 @@ import { schedules } from "../../runtime/train/schedule.ts";
 import type { TrainModelOptions, TrainReport } from "../compile/training/train.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { memories } from "../ops/training.ts";
+import { projectionKinds } from "../sites/site.ts";
 import { halfNames } from "../compile/dtypes.ts";
 import { optionsOf, type CompileFlags } from "../config/flag-options.ts";
 import { addAdapterFlags, REPLACE_HELP } from "./compile.ts";
 import { durationText } from "./duration.ts";
-import { repeatedFlag, wordFlag } from "./flags.ts";
+import { offer, repeatedFlag, wordFlag } from "./flags.ts";
 import { numberOf } from "./generate-flags.ts";
 import { endInterrupted, untilAborted } from "./interrupt.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { trainNames } from "../config/train-options.ts";
+import { trainableWords } from "./train-flags.ts";
 import { trainProgress } from "./train-progress.ts";
 import { countOf } from "./verify-flags.ts";
 import { speakOf } from "../config/wording.ts";
@@ -154,7 +156,7 @@ function withOptimizer(command: Command): Command {
 /** Flags about how a base is compiled for training. */
 function withBase(command: Command): Command {
   addAdapterFlags(command);
-  return command
+  command
     .addOption(
       repeatedFlag("--load <path>", "a trained adapter to train on: a file or folder of any format", collect),
     )
@@ -171,6 +173,9 @@ function withBase(command: Command): Command {
     )
     .option("--dtype <type>", `convert a float32 model: ${halfNames.join(", ")} (default: as it is)`)
     .option("--weights <mode>", "the base's weights, for the compiled graphs: link, copy (default: link)");
+  offer(command, { "--memory": memories, "--dtype": halfNames, "--weights": ["link", "copy"] });
+  offer(command, { "--train-base": trainableWords, "--replace": projectionKinds }, true);
+  return command;
 }
 
 function withPlaces(command: Command): Command {

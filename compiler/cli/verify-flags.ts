@@ -10,11 +10,13 @@ export function toleranceOf(option: string): (text: string) => number {
   };
 }
 
-/** A reader of whole numbers from a least one on. */
-export function countOf(option: string, least = 0): (text: string) => number {
+/** A reader of whole numbers from a least one on, up to a most one where there is any. */
+export function countOf(option: string, least = 0, most = Infinity): (text: string) => number {
   return (text) => {
-    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
-    throw outOfRange(option, `a whole number, ${least} or more`, text);
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    const wanted = most === Infinity ? `${least} or more` : `from ${least} to ${most}`;
+    throw outOfRange(option, `a whole number${most === Infinity ? "," : ""} ${wanted}`, text);
   };
 }
 
@@ -33,6 +35,12 @@ export function idsOf(text: string): readonly number[] {
   if (ids.every((id) => /^(-1|\d{1,9})$/.test(id))) return ids.map(Number);
   const wanted = "members counted from 0, or -1 for the base, separated by commas";
   throw outOfRange("--adapter-ids", wanted, text);
+}
+
+/** Reads one member of a bank. */
+export function idOf(text: string): number {
+  if (/^(-1|\d{1,9})$/.test(text.trim())) return Number(text);
+  throw outOfRange("--adapter-ids", "one member, counted from 0, or -1 for the base", text);
 }
 
 /** Reads cases: `1x16` is one row of 16 tokens, `2x1+7` two rows of one token behind a cache of seven. */

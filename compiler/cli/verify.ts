@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { colouredVerdicts } from "./colours.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { hintsOf, withHints } from "./adapter-hints.ts";
 import { checkBfloat16 } from "../compile/verify/bfloat16.ts";
@@ -126,7 +127,9 @@ async function run(base: string, compiled: string, flags: Flags): Promise<void> 
   const { reportText } = await import("../../runtime/verify/report.ts");
   const reports: VerifyCompiledReport[] = [];
   for (const choice of choices(flags)) reports.push(await runOne(base, compiled, flags, choice));
-  const texts = reports.map((report) => `${apartText(report)}${reportText(report)}${quantizedText(report)}`);
+  const texts = reports.map(
+    (report) => `${apartText(report)}${colouredVerdicts(reportText(report))}${quantizedText(report)}`,
+  );
   // A difference is told as an error.
   const results = reports.map((report): object => ({ ...report, difference: undefined }));
   const [result = {}, ...more] = results;
@@ -220,7 +223,7 @@ async function runRecorded(compiled: string, logits: string, base: string, flags
   };
   const levels = await verifyRecorded(compiled, logits, { ...options, tolerance });
   const same = levels.every((level) => level.same);
-  printResult(flags.json, { compiled, logits, same, levels }, () => levelsText(levels));
+  printResult(flags.json, { compiled, logits, same, levels }, () => colouredVerdicts(levelsText(levels)));
   const level = levels.find((one) => !one.same);
   if (level === undefined) return;
   const wanted = `what ${logits} has, within ${tolerance} (optimizations ${level.optimizations})`;

@@ -35,10 +35,23 @@ const named: ReadonlySet<string> = new Set([
 
 /** What the running command calls options that another one has another flag for. */
 let own: ReadonlyMap<string, string> = new Map();
+/** The flags of the running command, by the names of their options, and how it is typed: `adapter ls`. */
+let running: { readonly flags: ReadonlyMap<string, string>; readonly path: string } | null = null;
+
+/** Has messages speak of a command by what it is typed as, and of its options by its flags, until the next begins. */
+export function speakAs(path: string, flags: ReadonlyMap<string, string>): void {
+  running = { path, flags };
+}
 
 /** Has messages speak of some options by a command's own flags, until the next command begins. */
 export function speakOf(names: ReadonlyMap<string, string>): void {
   own = names;
+}
+
+/** Begins a command line, which is of no command yet. */
+export function speakOfNone(): void {
+  own = new Map();
+  running = null;
 }
 
 /**
@@ -49,7 +62,11 @@ export function inFlags(text: string): string {
   return text.replace(/`([^`]+)`/g, (whole, said: string) => {
     const [name = "", value] = said.split(": ");
     const flag =
-      own.get(name) ?? flags.get(said) ?? flags.get(name) ?? (named.has(name) ? `--${kebab(name)}` : null);
+      own.get(name) ??
+      flags.get(said) ??
+      flags.get(name) ??
+      running?.flags.get(name) ??
+      (named.has(name) ? `--${kebab(name)}` : null);
     if (flag !== null) return value === undefined || flags.has(said) ? flag : `${flag} ${value}`;
     // A flag that the command line named itself, and the place of a setting in a configuration.
     return /^--|^[\w$]+[.[]/.test(said) ? said : whole;
@@ -62,7 +79,12 @@ function kebab(name: string): string {
 
 /** A diagnostic in the words of the command line. */
 export function spoken(d: Diagnostic): Diagnostic {
-  const { what, wanted, found, fix } = d;
+  const { what, wanted, found } = d;
+  // A function of the library does not know which command it is called for.
+  const fix =
+    d.code === "USAGE" && running !== null
+      ? d.fix?.replace("see tfc --help", `see tfc ${running.path} --help`)
+      : d.fix;
   // What a configuration says is called what it is called there.
   if (d.code.startsWith("OPTION_") && d.place.file !== undefined) return plain(d);
   return {

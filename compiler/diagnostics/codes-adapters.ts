@@ -1,3 +1,4 @@
+import { meantText } from "./closest.ts";
 import { error, note, warning } from "./row.ts";
 
 /** Messages about adapters: where they go, what they are in files, and at run time. */
@@ -355,7 +356,7 @@ export const adapterCodes = {
         ? "the name of an adapter"
         : `one of ${p.known.slice(0, 10).join(", ")}${p.known.length > 10 ? `, and ${p.known.length - 10} more` : ""}`,
     found: JSON.stringify(p.name),
-    fix: "correct the name, or add the adapter first",
+    fix: `correct the name, or add the adapter first${meantText(p.name, p.known)}`,
   })),
   ADAPTER_REMOVED: error((p: { name: string }) => ({
     what: `the adapter ${JSON.stringify(p.name)} was removed while it was read`,

@@ -1,3 +1,4 @@
+import { meantText } from "./closest.ts";
 import { error, note, warning } from "./row.ts";
 
 /** External data files that are missing, in one message. */
@@ -261,13 +262,13 @@ export const modelCodes = {
     what: `\`${p.option}\` does not know "${p.value}"`,
     wanted: `one of ${p.allowed.join(", ")}`,
     found: JSON.stringify(p.value),
-    fix: `correct \`${p.option}\``,
+    fix: `correct \`${p.option}\`${meantText(p.value, p.allowed)}`,
   })),
   OPTION_UNKNOWN: error((p: { option: string; owner: string; allowed: readonly string[] }) => ({
     what: `${p.owner} has no option "${p.option}"`,
     wanted: p.allowed.length === 0 ? "no options" : `one of ${p.allowed.join(", ")}`,
     found: JSON.stringify(p.option),
-    fix: "correct or remove it",
+    fix: `correct or remove it${meantText(p.option, p.allowed)}`,
   })),
   OPTION_OUT_OF_RANGE: error((p: { option: string; wanted: string; found: string }) => ({
     what: `\`${p.option}\` is out of range`,
@@ -299,9 +300,9 @@ export const modelCodes = {
     found: p.found,
     fix: "correct the configuration; docs/guide.md shows one",
   })),
-  USAGE: error((p: { what: string; command?: string }) => ({
+  USAGE: error((p: { what: string; command?: string; meant?: string }) => ({
     what: p.what,
-    fix: `see tfc ${p.command === undefined ? "" : `${p.command} `}--help`,
+    fix: `${p.meant === undefined ? "" : `did you mean ${p.meant}? `}see tfc ${p.command === undefined ? "" : `${p.command} `}--help`,
   })),
   ALREADY_COMPILED: error((p: { what: string; adapters?: string }) => ({
     what: "the model has been compiled by tfc already",

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Worker, type WorkerOptions } from "node:worker_threads";
 
 /** The threads that there are; scripts/bundle.mjs makes a file of each. */
-export type ThreadName = "engine-thread" | "reader-thread" | "encoder-thread";
+export type ThreadName = "engine-thread" | "reader-thread" | "encoder-thread" | "waiting-thread";
 
 const PACKAGE = "@tokenformer/tfc";
 
@@ -25,7 +25,7 @@ export function startThread(
 }
 
 /** The folder of this package: above this file, or, where an application was bundled with it, where Node finds it. */
-function packageFolder(): string {
+export function packageFolder(): string {
   for (
     let folder = path.dirname(fileURLToPath(import.meta.url));
     folder !== path.dirname(folder);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { copyProgress } from "../../compiler/cli/copy-progress.ts";
 import { durationText, wholeSeconds } from "../../compiler/cli/duration.ts";
-import { cellsOf, shortened, TerminalLine } from "../../compiler/cli/terminal-line.ts";
+import { cellsOf, shortened } from "../../compiler/cli/cells.ts";
+import { TerminalLine } from "../../compiler/cli/terminal-line.ts";
 
 /** A terminal with one cursor: what stands on its screen, and how many lines were begun. */
 class Screen {

@@ -173,7 +173,7 @@ describe("a command line that is not understood", () => {
     const message = await refused(folder, ...args);
     expect(message).toContain("error USAGE: ");
     expect(message).toContain(text);
-    expect(message).toContain(`fix: see tfc ${commandOf(args)}--help`);
+    expect(message).toContain(`see tfc ${commandOf(args)}--help`);
   });
 });
 

@@ -7,6 +7,8 @@ import { TestEnvironment } from "jest-environment-node";
 export default class extends TestEnvironment {
   constructor(config, context) {
     super(config, context);
+    // Workers of a run in a terminal are told to print in colours; commands that they run would, too.
+    delete process.env.FORCE_COLOR;
     for (const name of [
       "Float32Array",
       "Float64Array",
