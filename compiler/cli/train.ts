@@ -6,7 +6,9 @@ import { inputError } from "../diagnostics/error.ts";
 import { memories } from "../ops/training.ts";
 import { projectionKinds } from "../sites/site.ts";
 import { halfNames } from "../compile/dtypes.ts";
+import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
 import { optionsOf, type CompileFlags } from "../config/flag-options.ts";
+import { blockSizes } from "../weights/nbits/settings.ts";
 import { addAdapterFlags, REPLACE_HELP } from "./compile.ts";
 import { durationText } from "./duration.ts";
 import { offer, repeatedFlag, wordFlag } from "./flags.ts";
@@ -172,6 +174,12 @@ function withBase(command: Command): Command {
       `what the forward keeps for the backward: ${memories.join(", ")} (default: by the model's sizes)`,
     )
     .option("--dtype <type>", `convert a float32 model: ${halfNames.join(", ")} (default: as it is)`)
+    .option(
+      "--quantize <type>",
+      `quantize projections and the head to ${quantizations.join(" or ")}; what is trained stays in float32 (default: as stored)`,
+    )
+    .option("--block <n>", `inputs that share a scale: ${blockSizes.join(", ")} (default: ${DEFAULT_BLOCK})`)
+    .option("--symmetric", "quantize around 0, without zero points")
     .option("--weights <mode>", "the base's weights, for the compiled graphs: link, copy (default: link)");
   offer(command, { "--memory": memories, "--dtype": halfNames, "--weights": ["link", "copy"] });
   offer(command, { "--train-base": trainableWords, "--replace": projectionKinds }, true);
@@ -222,11 +230,13 @@ function trainOptionsOf(model: string, flags: Flags): TrainModelOptions {
   // A seed and batches are the run's here.
   const compiling = { ...flags, train: true, seed: undefined, accumulate: undefined };
   const { train, ...base } = optionsOf(model, compiling as unknown as CompileFlags, {});
-  const { adapter, sites, settings, adapters, load, replace, dtype, weights } = base;
+  const { adapter, sites, settings, adapters, load, replace, dtype, weights, quantize, block, symmetric } =
+    base;
   const { epochs, steps, batch, accumulate, length, schedule, warmup, weightDecay, clip, evalSplit } = flags;
   const { evalEvery, saveEvery, keep, seed, device, threads, tokenizer, resume, state } = flags;
   const all = {
     ...{ adapter, sites, settings, adapters, load, replace, dtype, weights, ...train },
+    ...{ quantize, block, symmetric },
     ...{ epochs, steps, batch, accumulate, length, schedule, warmup, weightDecay, clip, evalSplit },
     ...{ evalEvery, saveEvery, keep, seed, device, threads, tokenizer, resume, state, learningRate },
     packing: pack === true ? "pack" : pad === true ? "pad" : undefined,

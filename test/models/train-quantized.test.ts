@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile } from "../../compiler/compile/compile.ts";
 import { Sink } from "../../compiler/diagnostics/sink.ts";
+import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { nodesDeep } from "../../compiler/ir/walk.ts";
@@ -94,6 +95,19 @@ describe("a base whose weights are stored in few bits, or attention that is one 
     }
   });
 
+  it.each(["dynamo", "torchscript"])(
+    "multiplies by each weight of %s once where that is kept",
+    async (style) => {
+      const input = `samples/models/austen-llama/${style}/model.onnx`;
+      const output = path.join(folder, style, "model.onnx");
+      const train = { memory: "selective" } as const;
+      await compile({ input, output, adapter: "scalarlm", quantize: "int4", train });
+      const { model } = openModel(output, new Sink());
+      // Seven of each of six layers, and the head.
+      expect(productsIn(model.graph, model)).toBe(6 * 7 + 1);
+    },
+  );
+
   it.each([["llama2-quantized-nbits"], ["llama2-quantized-static"]])(
     "%s makes floats of a weight for its gradient when that is there",
     async (name) => {
@@ -106,6 +120,17 @@ describe("a base whose weights are stored in few bits, or attention that is one 
     },
   );
 });
+
+/** How often a graph, and what it calls, multiply by weights of few bits. */
+function productsIn(graph: Graph, model: Model): number {
+  const each = [...nodesDeep(graph)].map((node) => {
+    const callee = model.callee(node);
+    return callee === undefined
+      ? Number(node.op === "com.microsoft::MatMulNBits")
+      : productsIn(callee.body, model);
+  });
+  return each.reduce((sum, one) => sum + one, 0);
+}
 
 /** Whether a node makes floats of what is stored. */
 function isWeight(node: Node): boolean {

@@ -47,6 +47,24 @@ it("trains a base, and goes on from what it wrote where it ended", async () => {
   expect(evaluationsOf(second)[0]).toBeCloseTo(after, 5);
 });
 
+it("trains beside weights of 4 bits, which stay as they are", async () => {
+  const stored = { quantize: "int4", block: 64 } as const;
+  const first = await trained({ ...stored, learningRate: 0.02 });
+  const [before = 0, after = 0] = [evaluationsOf(first)[0], evaluationsOf(first).at(-1)];
+  expect(after).toBeLessThan(before - 0.5);
+  const on = { data: [data], load: [first.files.adapter], steps: 1, batch: 4, length: 32, evalSplit: 0.2 };
+  const [again] = evaluationsOf(await train(base, { ...on, ...stored, out: named(".run"), threads: 1 }));
+  expect(again).toBeCloseTo(after, 5);
+  // A base that was quantized before is the same one.
+  const input = named(".onnx");
+  await compile({ input: base, output: input, adapters: false, ...stored });
+  const [other] = evaluationsOf(
+    await train(input, { ...on, out: named(".run"), threads: 1, tokenizer: sample }),
+  );
+  expect(other).toBeCloseTo(after, 5);
+  await expect(trained({ block: 64 })).rejects.toThrow("OPTION_UNUSED");
+});
+
 it("resumes a run of a base bit for bit, and compiles it only once", async () => {
   const whole = await trained({ adapter: "pattention", sites: "mlp" });
   const out = named(".run");

@@ -1,10 +1,12 @@
 import { schedules } from "../../../runtime/train/schedule.ts";
 import { adapterKinds } from "../../adapters/index.ts";
 import { memories } from "../../ops/training.ts";
+import { blockSizes } from "../../weights/nbits/settings.ts";
 import { inputError } from "../../diagnostics/error.ts";
 import { checkGiven, holds, isSomeTexts, isText, oneOf, type Check, type Checks } from "../check-given.ts";
 import { halfNames } from "../dtypes.ts";
 import { weightModes } from "../place-weights.ts";
+import { isBlockSize, quantizations, quantizeSettings } from "../quantize.ts";
 import type { TrainModelOptions } from "./train.ts";
 
 const isNumber = (value: unknown): value is number => typeof value === "number" && Number.isFinite(value);
@@ -57,6 +59,9 @@ const checks: Checks<TrainModelOptions> = {
   base: ["what is trained, as text", isText],
   memory: oneOf(memories),
   dtype: oneOf(halfNames),
+  quantize: oneOf(quantizations),
+  block: [blockSizes.join(", "), isBlockSize],
+  symmetric: holds.yesNo,
   weights: oneOf(weightModes),
 };
 
@@ -65,4 +70,5 @@ export function checkTrainOptions(options: TrainModelOptions): void {
   checkGiven(options, checks, "train", ["data", "out"]);
   if (options.epochs !== undefined && options.steps !== undefined)
     throw inputError("OPTION_CONFLICT", {}, { option: "steps", other: "`epochs`" });
+  quantizeSettings(options);
 }

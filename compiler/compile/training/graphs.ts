@@ -17,6 +17,9 @@ export type TrainedBase = Pick<
   | "replace"
   | "force"
   | "dtype"
+  | "quantize"
+  | "block"
+  | "symmetric"
   | "weights"
   | "progress"
 > & { readonly train: Omit<NonNullable<CompileOptions["train"]>, "emit"> };
@@ -61,8 +64,34 @@ function takesSeed({ load = [], adapters, replace = [] }: Omit<TrainedBase, "tra
 
 /** What a base was compiled with, as a run's checkpoint keeps it. */
 export function settingsOfBase({ train: { base, memory }, ...options }: TrainedBase): RunSettings {
-  const { adapter, sites, settings, entries, adapters, load, replace, force, dtype } = options;
-  const asked = { adapter, sites, entries, adapters, load, replace, force, dtype, ...settings, base, memory };
+  const {
+    adapter,
+    sites,
+    settings,
+    entries,
+    adapters,
+    load,
+    replace,
+    force,
+    dtype,
+    quantize,
+    block,
+    symmetric,
+  } = options;
+  const stored = { dtype, quantize, block, symmetric };
+  const asked = {
+    adapter,
+    sites,
+    entries,
+    adapters,
+    load,
+    replace,
+    force,
+    ...stored,
+    ...settings,
+    base,
+    memory,
+  };
   return Object.fromEntries(
     Object.entries(asked)
       .filter(([, value]) => value !== undefined)

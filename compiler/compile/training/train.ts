@@ -5,6 +5,7 @@ import type { Sink } from "../../diagnostics/sink.ts";
 import { trainingIn, type Memory } from "../../ops/training.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
 import type { AdapterEntry, CompileOptions } from "../options.ts";
+import type { Quantization } from "../quantize.ts";
 import { reporting } from "../reporting.ts";
 import { checkTrainOptions } from "./checks.ts";
 import { compileForTraining, graphsIn, settingsOfBase, type TrainedBase } from "./graphs.ts";
@@ -36,6 +37,12 @@ export interface TrainModelOptions extends TrainingOptions {
   readonly memory?: Memory;
   /** Converts a float32 model; parameters stay in float32. Default: as it is. */
   readonly dtype?: CompileOptions["dtype"];
+  /** Quantizes a float model's projections and head, which stay as they are; what is trained is beside them, in float32. */
+  readonly quantize?: Quantization;
+  /** With `quantize`: how many inputs share a scale. Default: 32. */
+  readonly block?: number;
+  /** With `quantize`: around 0, without zero points. Default false. */
+  readonly symmetric?: boolean;
   /** Where the base's weights go for the graphs that are compiled: `link`, or `copy`. Default `link`. */
   readonly weights?: CompileOptions["weights"];
 }
@@ -80,7 +87,9 @@ async function trainWith(where: string, options: TrainModelOptions, sink: Sink):
   const { file } = model;
   const { adapter, sites, settings, entries, adapters, load, replace, force, base, memory, dtype, weights } =
     options;
-  const asked = { adapter, sites, settings, entries, adapters, load, replace, force, dtype, weights };
+  const { quantize, block, symmetric } = options;
+  const stored = { dtype, quantize, block, symmetric, weights };
+  const asked = { adapter, sites, settings, entries, adapters, load, replace, force, ...stored };
   if (trainingIn(readModelMetadata(file), file) !== null) {
     const given = Object.entries({ ...asked, base, memory }).find(([, value]) => isSaid(value));
     if (given !== undefined)

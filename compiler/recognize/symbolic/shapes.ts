@@ -7,6 +7,7 @@ import type { Expression } from "./expression.ts";
 import { attentionShape } from "./attention-shape.ts";
 import { sizeOfCut, type Cut } from "./cuts.ts";
 import { Polynomial } from "./polynomial.ts";
+import { productShape } from "./product-shape.ts";
 
 /** Sizes along the axes of a value. */
 export type Sizes = readonly Polynomial[];
@@ -98,8 +99,6 @@ export class Shapes {
         return this.#gatheredAt(node);
       case "Where":
         return this.broadcast(node.inputs);
-      case "MatMul":
-        return this.#product(node);
       case "Split":
         return this.#split(node, value.index);
       case "DynamicQuantizeLinear":
@@ -116,8 +115,10 @@ export class Shapes {
     }
   }
 
-  /** As the table of ops says it. */
+  /** As products of matrices have it, or the table of ops. */
   #byTable(node: Node, result: number): Sizes | null {
+    const multiplied = productShape(node, (value) => this.of(value), together);
+    if (multiplied !== undefined) return multiplied;
     const { rank, traits, norm, attention } = opOf(node);
     if (attention !== null)
       return result === 0 ? attentionShape(node, attention, (value) => this.of(value)) : null;
@@ -283,13 +284,6 @@ export class Shapes {
     const size = from[axis]?.constant ?? null;
     const even = size === null ? null : size / node.outputs.length;
     return even === null || !Number.isInteger(even) ? null : from.with(axis, Polynomial.of(even));
-  }
-
-  #product(node: Node): Sizes | null {
-    const [a, b] = [this.of(node.input(0)), this.of(node.input(1))];
-    const [rows, columns] = [a?.at(-2), b?.at(-1)];
-    if (!a || !b || rows === undefined || columns === undefined || b.length < 2) return null;
-    return [...together([a.slice(0, -2), b.slice(0, -2)]), rows, columns];
   }
 
   #repeated(node: Node): Sizes | null {
