@@ -6,6 +6,7 @@
  */
 export { compile, type AdapterEntry, type CompileOptions, type CompileReport } from "./compile/compile.ts";
 export { describeGraph } from "./bindings/describe.ts";
+export { moduleTypes, writeBindings } from "./bindings/write.ts";
 export type {
   DescribedAdapter,
   DescribedCache,

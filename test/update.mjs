@@ -23,7 +23,7 @@ const jest = [
 ];
 const names =
   filter === undefined ? [] : ["--testNamePattern", filter.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")];
-const tests = ["test/passes/cases", "test/models/golden"];
+const tests = ["test/passes/cases", "test/models/golden", "test/bindings/write"];
 const { status } = spawnSync(process.execPath, [...jest, "--silent", ...names, ...tests], {
   stdio: ["ignore", "inherit", "inherit"],
   env: { ...process.env, TFC_UPDATE: "1" },
@@ -37,7 +37,7 @@ process.exit(status ?? 1);
 
 function goldenFiles() {
   const found = new Map();
-  for (const root of ["test/passes", "test/golden"]) {
+  for (const root of ["test/passes", "test/golden", "test/bindings/golden"]) {
     if (!existsSync(root)) continue;
     for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
       const file = join(entry.parentPath, entry.name);
