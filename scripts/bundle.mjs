@@ -8,6 +8,7 @@ import { build } from "esbuild";
  * is asked for.
  */
 const inDist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
+const inPage = (path) => fileURLToPath(new URL(`../compiler/report/page/${path}`, import.meta.url));
 
 rmSync(inDist("cli"), { recursive: true, force: true });
 await build({
@@ -30,5 +31,19 @@ await build({
   banner: {
     js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
   },
+  logLevel: "warning",
+});
+
+/* The page of `tfc report`, with what it needs, for a browser: a script and a style that go into one file. */
+await build({
+  entryPoints: { page: inPage("main.tsx"), style: inPage("style.css") },
+  outdir: inDist("report"),
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "inline",
   logLevel: "warning",
 });

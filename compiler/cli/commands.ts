@@ -11,6 +11,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["inspect", async () => (await import("./inspect.ts")).inspectCommand()],
   ["explain", async () => (await import("./explain.ts")).explainCommand()],
   ["dump", async () => (await import("./dump.ts")).dumpCommand()],
+  ["report", async () => (await import("./report.ts")).reportCommand()],
   ["grow", async () => (await import("./grow.ts")).growCommand()],
   ["shrink", async () => (await import("./shrink.ts")).shrinkCommand()],
   ["verify", async () => (await import("./verify.ts")).verifyCommand()],

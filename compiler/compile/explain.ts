@@ -66,7 +66,8 @@ export interface Explanation {
   readonly facts: Readonly<Record<string, string>>;
 }
 
-function explanations({ view, model }: OpenedDecoder, provider: Provider | null): Explanation[] {
+/** What is said of each block that was seen, in the order of `view.seen`. */
+export function explanations({ view, model }: OpenedDecoder, provider: Provider | null): Explanation[] {
   const prover = new AttentionProver(knownShapes(view));
   const shared = provider === null ? null : sharedTexts(view, model.graph, provider, prover);
   const proofs = { visibilities: visibilitiesOf(view), prover, shared };

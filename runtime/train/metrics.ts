@@ -105,7 +105,7 @@ export class MetricsFile {
 }
 
 /** Lines up to a step; one that a killed process has not written to its end is none. */
-function metricsIn(text: string, step: number): Metrics[] {
+export function metricsIn(text: string, step: number): Metrics[] {
   return text.split("\n").flatMap((line) => {
     try {
       const value: unknown = JSON.parse(line);

@@ -1,0 +1,31 @@
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import type { Finder, Place } from "./finder.ts";
+import type { Model } from "./model.ts";
+
+/** What all of the page shares. */
+export interface Shared {
+  readonly model: Model;
+  readonly finder: Finder;
+  /** What is looked at. */
+  readonly place: Place;
+}
+
+export const SharedContext = createContext<Shared | null>(null);
+
+/** @throws Error outside of the page */
+export function useShared(): Shared {
+  const shared = useContext(SharedContext);
+  if (shared === null) throw new Error("outside of the page");
+  return shared;
+}
+
+/** The address of a name on the page. */
+export function hrefOf(name: string): string {
+  return `#${encodeURIComponent(name).replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
+}
+
+/** Goes to a name, as a link would. */
+export function goTo(name: string): void {
+  window.location.hash = hrefOf(name);
+}

@@ -1,0 +1,170 @@
+import { Graph, layout } from "@dagrejs/dagre";
+import { titleOf, type PartNode, type PartValue, type Sheet } from "./model.ts";
+
+/** A box of the picture: a node, or a value that comes from or goes outside. */
+export interface LaidBox {
+  readonly key: string;
+  readonly node: PartNode | null;
+  readonly value: PartValue | null;
+  readonly title: string;
+  /** Lines below the title. */
+  readonly lines: readonly BoxLine[];
+  /** Centre. */
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface BoxLine {
+  readonly text: string;
+  readonly kind: "weight" | "type" | "text";
+}
+
+export interface LaidEdge {
+  readonly key: string;
+  readonly points: readonly { readonly x: number; readonly y: number }[];
+  readonly value: PartValue;
+}
+
+/** A picture of a part: boxes and edges with their places. */
+export interface Picture {
+  readonly boxes: readonly LaidBox[];
+  readonly edges: readonly LaidEdge[];
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Width of a character of the title and of the lines, in units of the picture. */
+const [WIDE, NARROW] = [7.4, 6.3];
+const [PADDING, TITLE, LINE] = [12, 18, 15];
+/** Characters of a line of a node and of a port, and lines of weights, that a box shows. */
+const [LONGEST, PORT, MOST_WEIGHTS] = [34, 24, 4];
+
+/** Lays out the nodes of a part that are shown: data flows from the top down. */
+export function pictureOf(whole: Sheet, shown: readonly PartNode[], hasSizes: boolean): Picture {
+  const sheet = hasSizes ? whole : { ...whole, values: whole.values.map(withoutSize) };
+  const graph = new Graph({ multigraph: true }).setGraph({
+    ...{ rankdir: "TB", nodesep: 18, ranksep: 32, edgesep: 10, marginx: 12, marginy: 12 },
+  });
+  const boxes = [...shown.map((node) => nodeBox(node, sheet)), ...portBoxes(sheet, shown)];
+  for (const { key, width, height } of boxes) graph.setNode(key, { width, height });
+  const edges = edgesOf(sheet, shown);
+  edges.forEach(({ from, to, key }) => graph.setEdge(from, to, {}, key));
+  layout(graph);
+  const { width = 0, height = 0 } = graph.graph() as { readonly width?: number; readonly height?: number };
+  return {
+    boxes: boxes.map((box) => ({ ...box, ...pointOf(graph.node(box.key) as Point) })),
+    edges: edges.map(({ from, to, key, value }) => {
+      const { points } = graph.edge(from, to, key) as { readonly points: readonly Point[] };
+      return { key, value, points: points.map(pointOf) };
+    }),
+    ...{ width, height },
+  };
+}
+
+/** A size that comes from outside is no port where arithmetic on shapes is not shown. */
+function withoutSize(value: PartValue): PartValue {
+  if (value.quiet !== true) return value;
+  const { index, name, maker, readers } = value;
+  return { index, name, maker, readers };
+}
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
+function pointOf({ x, y }: Point): Point {
+  return { x: Math.round(x), y: Math.round(y) };
+}
+
+type Unplaced = Omit<LaidBox, "x" | "y">;
+
+function nodeBox(node: PartNode, sheet: Sheet): Unplaced {
+  return sized(`n${node.index}`, titleOf(node), linesOf(node, sheet), { node, value: null });
+}
+
+/** Weights and constants that it reads, and the type of what it makes. */
+function linesOf(node: PartNode, { values }: Sheet): readonly BoxLine[] {
+  const read = node.in
+    .flatMap((i) => values[i] ?? [])
+    .filter(({ kind }) => kind === "weight" || kind === "constant");
+  const weights = read.map((value): BoxLine => ({ text: weightText(value), kind: "weight" }));
+  const more = weights.length - MOST_WEIGHTS;
+  const first =
+    more > 0
+      ? [...weights.slice(0, MOST_WEIGHTS), { text: `… ${more} more`, kind: "weight" } as const]
+      : weights;
+  const type = values[node.out[0] ?? -1]?.type;
+  return [...first, ...(type === undefined ? [] : [{ text: shortened(type), kind: "type" } as const])];
+}
+
+function weightText({ name, type, text, kind }: PartValue): string {
+  // The largest int64 is how exporters write "to the end".
+  if (kind === "constant") return shortened((text ?? "").replaceAll("9223372036854775807", "end"));
+  return shortened(`${lastWord(name)} ${(type ?? "").replace(/^float(?=\[)/, "")}`);
+}
+
+/** `q_proj.weight` of `model.layers.0.self_attn.q_proj.weight` */
+function lastWord(name: string): string {
+  const words = name.split(/[./]/);
+  return words.slice(-2).join(".");
+}
+
+function shortened(text: string, most = LONGEST): string {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+function sized(
+  key: string,
+  title: string,
+  lines: readonly BoxLine[],
+  of: Pick<LaidBox, "node" | "value">,
+): Unplaced {
+  const wide = Math.max(title.length * WIDE, ...lines.map(({ text }) => text.length * NARROW));
+  return {
+    ...{ key, title, lines, ...of },
+    width: Math.max(56, Math.round(wide) + 2 * PADDING),
+    height: TITLE + lines.length * LINE + PADDING,
+  };
+}
+
+/** What comes from outside, or from nodes that are not shown, and what goes there. */
+function portBoxes({ values, part }: Sheet, shown: readonly PartNode[]): readonly Unplaced[] {
+  const known = new Set(shown.map(({ index }) => index));
+  const read = new Set(shown.flatMap((node) => node.in));
+  return values.flatMap((value) => {
+    const isMade = value.maker !== null && known.has(value.maker);
+    // Beside modules a name is enough: what they are fed is not what is looked at.
+    const type = part.kind === "layer" || part.kind === "graph" ? undefined : value.type;
+    const lines: BoxLine[] = type === undefined ? [] : [{ text: shortened(type, PORT), kind: "type" }];
+    const port = (key: string): Unplaced =>
+      sized(key, shortened(value.name, PORT), lines, { node: null, value });
+    return [
+      ...(read.has(value.index) && value.kind === "input" ? [port(`i${value.index}`)] : []),
+      ...(isMade && value.leaves === true ? [port(`o${value.index}`)] : []),
+    ];
+  });
+}
+
+interface Edge {
+  readonly key: string;
+  readonly from: string;
+  readonly to: string;
+  readonly value: PartValue;
+}
+
+function edgesOf({ values }: Sheet, shown: readonly PartNode[]): readonly Edge[] {
+  const known = new Set(shown.map(({ index }) => index));
+  return values.flatMap((value) => {
+    const made = value.maker !== null && known.has(value.maker) ? `n${value.maker}` : null;
+    const from = made ?? (value.kind === "input" ? `i${value.index}` : null);
+    if (from === null) return [];
+    const inside = value.readers
+      .filter((reader) => known.has(reader))
+      .map((reader) => ({ key: `${value.index}-${reader}`, from, to: `n${reader}`, value }));
+    const outside = made !== null && value.leaves === true ? [`o${value.index}`] : [];
+    return [...inside, ...outside.map((to) => ({ key: `${value.index}-out`, from, to, value }))];
+  });
+}

@@ -1,0 +1,135 @@
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { SharedContext } from "./context.ts";
+import { Finder, type Place } from "./finder.ts";
+import type { Model } from "./model.ts";
+import { Placement } from "./placement.tsx";
+import { Search } from "./search.tsx";
+import { Overview, Ports } from "./summary.tsx";
+import { Sizes } from "./sizes.tsx";
+import { Changes, Ops, Placed } from "./tables.tsx";
+import { Tower } from "./tower.tsx";
+import { Training } from "./training.tsx";
+import { Viewer } from "./viewer.tsx";
+
+/** The whole page. What is looked at is in its address. */
+export function Page({ model }: { readonly model: Model }) {
+  const finder = useMemo(() => new Finder(model), [model]);
+  const [place, unknown] = usePlace(model, finder);
+  const { file, base } = model.data;
+  const shared = useMemo(() => ({ model, finder, place }), [model, finder, place]);
+  useWholePrint();
+  return (
+    <SharedContext.Provider value={shared}>
+      <a class="skip" href="#viewer-start" onClick={focusViewer}>
+        Skip to the picture
+      </a>
+      <header>
+        <div class="title">
+          <h1>{file.replace(/^.*[\\/](?=[^\\/]+[\\/][^\\/]+$)/, "")}</h1>
+          {base === null ? null : <p class="muted">compiled from {base}</p>}
+        </div>
+        <Search />
+      </header>
+      <main>
+        <Overview />
+        <section aria-labelledby="decoder" class="decoder">
+          <h2 id="decoder">Decoder</h2>
+          {unknown === null ? null : (
+            <p class="warning" role="status">
+              Nothing here is called <code>{unknown}</code>.
+            </p>
+          )}
+          <div class="split">
+            {model.data.layers.length === 0 ? null : <Tower />}
+            <div tabIndex={-1} id="viewer-start">
+              <Viewer key={place.part} />
+            </div>
+          </div>
+        </section>
+        <Sizes />
+        <Placed />
+        <Changes />
+        <Ops />
+        <Placement />
+        <Training />
+        <Ports />
+      </main>
+      <footer>
+        <p>
+          Written by <code>tfc report</code>. Names are those of <code>tfc dump</code>; each is an address of
+          this page, behind <code>#</code>.
+        </p>
+      </footer>
+    </SharedContext.Provider>
+  );
+}
+
+function focusViewer(event: Event): void {
+  event.preventDefault();
+  const start = document.getElementById("viewer-start");
+  start?.focus();
+  start?.scrollIntoView();
+}
+
+/** What the address names: a place, and the name where nothing has it. */
+function usePlace(model: Model, finder: Finder): readonly [Place, string | null] {
+  const read = (): readonly [Place, string | null] => {
+    const name = decoded(window.location.hash.slice(1));
+    const found = name === "" ? null : finder.find(name);
+    if (found === null) return [firstOf(model), name === "" ? null : name];
+    return [moduleAt(model, found), null];
+  };
+  const [state, setState] = useState(read);
+  useEffect(() => {
+    const onChange = (): void => setState(read());
+    window.addEventListener("hashchange", onChange);
+    return () => window.removeEventListener("hashchange", onChange);
+  }, []);
+  return state;
+}
+
+/** A module's own picture, where a node of its layer is one. */
+function moduleAt(model: Model, place: Place): Place {
+  const sheet = place.node === null ? null : model.sheet(place.part);
+  const node = sheet?.nodes[place.node ?? -1];
+  const opened = sheet === null || node?.kind === undefined ? null : model.opened(sheet, node);
+  return opened === null ? place : { part: opened, node: null };
+}
+
+/** A layer with something that was missed, else the first layer, else the whole graph. */
+function firstOf({ data }: Model): Place {
+  const missed = data.layers.find(({ modules }) => modules.some(({ miss }) => miss !== null));
+  return { part: (missed ?? data.layers[0])?.part ?? 0, node: null };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** On paper nothing can be opened: all is. */
+function useWholePrint(): void {
+  useEffect(() => {
+    const open = (): void => {
+      for (const one of document.querySelectorAll("details:not([open])")) {
+        one.setAttribute("open", "");
+        one.setAttribute("data-printed", "");
+      }
+    };
+    const close = (): void => {
+      for (const one of document.querySelectorAll("details[data-printed]")) {
+        one.removeAttribute("open");
+        one.removeAttribute("data-printed");
+      }
+    };
+    window.addEventListener("beforeprint", open);
+    window.addEventListener("afterprint", close);
+    return () => {
+      window.removeEventListener("beforeprint", open);
+      window.removeEventListener("afterprint", close);
+    };
+  }, []);
+}
