@@ -14,6 +14,7 @@ import type { Value } from "../../compiler/ir/value.ts";
 import { elementTypeOf } from "../../compiler/ops/element-type.ts";
 import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
 import type { ShapeLike } from "../../compiler/recognize/symbolic/shapes.ts";
+import { freePort } from "../_free-port.ts";
 import type { Head } from "./_head.ts";
 import type { LabelledRows } from "./_labelled-rows.ts";
 
@@ -86,13 +87,14 @@ class ChunkWriter {
         ? { carried: [], next: [], rows: null }
         : this.#backward(rows, gradientOf(b, exponentials, sum, label, factor));
     [...results, ...back.next, ...(back.rows === null ? [] : [back.rows])].forEach((value, i) => {
+      this.#rw.setName(value, freePort(this.#body, value.name ?? "result"));
       this.#rw.setOutput(this.#body, i, value);
     });
     return { graph: this.#body, carried: back.carried, givesRows: back.rows !== null };
   }
 
   #input(name: string, dtype: DType, shape: readonly Dim[] | undefined = []): Value {
-    const value = this.#rw.value(this.#b.loc, name, tensorType(dtype, shape));
+    const value = this.#rw.value(this.#b.loc, freePort(this.#body, name), tensorType(dtype, shape));
     this.#rw.addInput(this.#body, value);
     return value;
   }

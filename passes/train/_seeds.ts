@@ -5,6 +5,7 @@ import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
+import { freePort } from "../_free-port.ts";
 
 const NAME = "Seed";
 
@@ -22,7 +23,7 @@ export interface Seed {
 export function addSeed(b: Builder, model: Model, value: Value, gradient: Value): void {
   const { rewriter: rw } = b;
   if (!model.functions.has(`${TFC_DOMAIN}::${NAME}`)) rw.addFunction(model, seedFunction(model, rw));
-  const name = `d_${value.name ?? "value"}`;
+  const name = freePort(model.graph, `d_${value.name ?? "value"}`);
   rw.setOutput(
     model.graph,
     model.graph.outputs.length,

@@ -66,6 +66,9 @@ export const familyOracle = read("train-oracle-families.json") as FamilyOracle;
 /** Of the sample model in few bits, see samples/export/compiled_training_oracle.py. */
 export const bitsOracle = read("train-oracle-bits.json") as Pick<SampleOracle, "batch" | "kinds">;
 
+/** Of embeddings and heads, see samples/export/outside_training_oracle.py. */
+export const outsideOracle = read("train-oracle-outside.json") as Pick<SampleOracle, "batch" | "kinds">;
+
 /** A batch as a graph takes it. */
 export function feedsOf(batch: Batch): Tensors {
   return new Map(
