@@ -8,7 +8,6 @@ import { asTensor } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { readsOf } from "../../compiler/ir/walk.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
-import { has } from "../../compiler/ops/table.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import type { Linear } from "../../compiler/recognize/linear/linear.ts";
 import { headOf } from "../../compiler/recognize/model/head.ts";
@@ -101,21 +100,10 @@ function writeOut(model: Model, call: Node, rw: Rewriter): void {
 }
 
 /** Why rows would not be the same alone as among others, as a clause; null where they are. */
-function mixing(
-  { input, node }: Linear,
-  nodes: readonly Node[],
-  rank: number,
-  shapes: Shapes,
-): string | null {
+function mixing({ input }: Linear, nodes: readonly Node[], rank: number, shapes: Shapes): string | null {
   const readers = nodes.filter(({ inputs }) => inputs.includes(input));
   const found = followRows([input], readers, { rank, shapes });
-  if (!("why" in found)) return null;
-  // Numbers are rounded by what is largest among the rows that are there, however many: as in a step of one token.
-  const quantized = node.input(0);
-  const isRounded = readers.every((reader) => has(reader, "quantize"));
-  if (quantized === null || quantized === input || !isRounded) return found.why;
-  const behind = followRows([quantized], [node], { rank, shapes });
-  return "why" in behind ? behind.why : null;
+  return "why" in found ? found.why : null;
 }
 
 function vocabularyOf(logits: Value, { outFeatures }: Linear): number | null {

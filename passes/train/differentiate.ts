@@ -15,7 +15,6 @@ import type { Pass } from "../../compiler/pass/pass.ts";
 import { viewDecoder, type DecoderView } from "../../compiler/recognize/decoder.ts";
 import { dropUnused } from "../_unused.ts";
 import { describeTraining } from "./_describe.ts";
-import { multiplyExactly } from "./_exact-products.ts";
 import { trainedIn, type Trained } from "./_parameters.ts";
 import { dropSeeds, seedsIn } from "./_seeds.ts";
 
@@ -61,7 +60,6 @@ export const differentiate: Pass<DifferentiateOptions, NodeVisitor> = {
         const parameters = trainedIn(model);
         write(model, parameters, memory, rewriter);
         dropUnused(model, rewriter);
-        multiplyExactly(model, rewriter);
         count("parameters", parameters.length);
         describeTraining(model, rewriter, { emit: "grads", memory });
       },

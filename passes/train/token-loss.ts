@@ -19,6 +19,7 @@ import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
 import { admitFunctions } from "../_module.ts";
 import { chunkBody, type ChunkBody } from "./_chunk-body.ts";
 import { describeTraining } from "./_describe.ts";
+import { multiplyExactly } from "./_exact-products.ts";
 import { trainedHead, type Head } from "./_head.ts";
 import { labelledRows, type LabelledRows } from "./_labelled-rows.ts";
 import { describeParameters, trainedIn, type Trained } from "./_parameters.ts";
@@ -62,6 +63,7 @@ export const tokenLoss: Pass<TokenLossOptions, NodeVisitor> = {
     model: {
       exit: () => {
         admitFunctions(model, rewriter);
+        multiplyExactly(model, rewriter);
         describeParameters(model, rewriter);
         const parameters = options.gradients ? trainedIn(model) : [];
         const rows = write(model, analysis(viewDecoder), parameters, options.rows, rewriter);
@@ -93,7 +95,8 @@ function write(
   const tokens = b.op("Squeeze", [labelled.count, b.ints([0])], trainOutputs.tokens);
   const one = b.constant("float", [], [1], "one");
   const divisor = b.op("Max", [b.cast(tokens, "float", "float_tokens"), one], "loss_divisor");
-  const rows = b.shaped(head.hidden, [-1, b.dim(head.hidden, head.rank - 1, "hidden_width")], "hidden_rows");
+  // No Reshape: onnxruntime 1.30 moves a DequantizeLinear in front of it behind it, and aborts where a loop reads the result.
+  const rows = b.op("Flatten", [head.hidden], "hidden_rows", { axis: attribute.int(head.rank - 1) });
   const unit = parameters.length > 0 ? b.op("Div", [scale ?? one, divisor], "gradient_unit") : null;
   const wanted = [...varied].filter((value) => value !== head.hidden);
   const task = { head, labelled, rows, unit, givesRows: varied.has(head.hidden), wanted };
