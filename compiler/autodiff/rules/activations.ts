@@ -34,6 +34,10 @@ export const activationRules: readonly RuleRow[] = [
   sloped("ThresholdedRelu", (at) => bySign(at, 1, 0, at.node.float("alpha") ?? 1)),
   // Left of 0 the slope is y + α.
   sloped("Elu", (at) => bySign(at, 1, plus(at.b, at.node.float("alpha") ?? 1, at.y()))),
+  // Left of 0 it is α (exp (x / α) − 1), whose slope is y / α + 1.
+  sloped("Celu", (at) =>
+    bySign(at, 1, plus(at.b, 1, times(at.b, 1 / (at.node.float("alpha") ?? 1), at.y()))),
+  ),
   sloped("Selu", (at) => {
     const alpha = at.node.float("alpha") ?? 1.6732631921768188;
     const gamma = at.node.float("gamma") ?? 1.0507010221481323;

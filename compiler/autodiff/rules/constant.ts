@@ -16,5 +16,16 @@ export const constantRules: readonly RuleRow[] = [
     "Or",
     "Xor",
   ],
-  ...["IsNaN", "IsInf", "Sign", "Floor", "Ceil", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseNot"],
+  ...[
+    "IsNaN",
+    "IsInf",
+    "Sign",
+    "Floor",
+    "Ceil",
+    "Round",
+    "BitShift",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseNot",
+  ],
 ].map((op): RuleRow => [op, constantRule]);

@@ -15,6 +15,7 @@ import { fusedMatMulRules } from "./fused-matmul.ts";
 import { gatherRules } from "./gather.ts";
 import { gemmRules } from "./gemm.ts";
 import { layoutRules } from "./layout.ts";
+import { lpNormRules } from "./lp-norm.ts";
 import { matmulRules } from "./matmul.ts";
 import { normRules } from "./norms.ts";
 import { placeRules } from "./places.ts";
@@ -40,6 +41,7 @@ const rows: readonly RuleRow[] = [
   ...gatherRules,
   ...gemmRules,
   ...layoutRules,
+  ...lpNormRules,
   ...matmulRules,
   ...normRules,
   ...placeRules,

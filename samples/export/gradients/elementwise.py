@@ -148,8 +148,17 @@ def typed() -> Iterator[Case]:
     yield Case("CastLike", op("CastLike", 2), like, lambda x, _: x * 1, result="float16")
 
 
+def later() -> Iterator[Case]:
+    yield Case("Celu", op("Celu", 1, "alpha = 1.5"), [N.floats(2, 3)], lambda x: F.celu(x, 1.5))
+    yield Case("Celu by default", op("Celu", 1), [N.floats(5)], F.celu)
+    yield Case("Round", op("Round", 1), [N.floats(2, 3)], torch.round)
+    straight = "r = Round (i0)\n  o0 = Mul (r, i0)"
+    yield Case("Round of a factor", straight, [N.floats(4)], lambda x: x.round() * x, smooth=False)
+
+
 def cases() -> Iterator[Case]:
     yield from binary()
     yield from unary()
     yield from choosing()
     yield from typed()
+    yield from later()

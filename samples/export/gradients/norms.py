@@ -160,9 +160,19 @@ def lengths() -> Iterator[Case]:
     yield Case("Rows divided by their guarded lengths", body, short, guarded)
 
 
+def of_length() -> Iterator[Case]:
+    for p in (1, 2):
+        for axis in (-1, 0):
+            body = op("LpNormalization", 1, f"axis = {axis}, p = {p}")
+            yield Case(f"LpNormalization {p} {axis}", body, [N.floats(2, 3)], lambda x, p=p, a=axis: F.normalize(x, p, a))
+    yield Case("LpNormalization by default", op("LpNormalization", 1), [N.floats(2, 1, 4)], lambda x: F.normalize(x, 2, -1))
+    yield Case("LpNormalization of no rows", op("LpNormalization", 1), [N.floats(0, 3)], lambda x: F.normalize(x, 2, -1))
+
+
 def cases() -> Iterator[Case]:
     yield from softmaxes()
     yield from rms_norms()
     yield from layer_norms()
     yield from skipping()
     yield from lengths()
+    yield from of_length()
