@@ -5,6 +5,7 @@ import { functionKey, type Func, type Model } from "../ir/model.ts";
 import type { Rewriter } from "../ir/rewriter.ts";
 import type { Value } from "../ir/value.ts";
 import { TFC_DOMAIN } from "../sites/site.ts";
+import { lateZero } from "./late.ts";
 
 const NAME = "Barrier";
 
@@ -31,17 +32,8 @@ export function barrier(b: Builder, x: Value, zero: Value): Value {
   return b.op(`${TFC_DOMAIN}::${NAME}`, [x, zero], `${x.name ?? "value"}_then`);
 }
 
-/**
- * 0, an int64 vector of one element, which is known once some float values are: made of an element of each, whatever it
- * is, also where it is NaN or where there is none.
- */
+/** 0, an int64 scalar, which is known once some values are; see {@link lateZero}. */
 export function zeroAfter(b: Builder, values: readonly Value[]): Value {
-  const firsts = values.map((value) => {
-    const flat = b.op("Reshape", [value, b.ints([-1])], "flat");
-    return b.cast(b.slice(flat, 0, 1, 0, "first"), "float", "first_number"); // [1], or [0]
-  });
-  const all = b.concat(firsts, 0, "firsts");
-  const isNaN = b.cast(b.op("IsNaN", [all], "is_nan"), "int64", "nans");
-  const count = b.op("ReduceSum", [isNaN, b.ints([0])], "nan_count", { keepdims: attribute.int(1) });
-  return b.op("Mul", [count, b.ints([0])], "zero");
+  const zeros = values.map((value) => lateZero(b, value));
+  return zeros.reduce((sum, zero) => b.op("Add", [sum, zero], "zeros"));
 }

@@ -6,7 +6,9 @@ import { has } from "../ops/table.ts";
 
 /**
  * 0, int64 of rank 0, which is known once a value is: what is made of it and of stored numbers is neither folded into the
- * model when it is loaded nor computed before anything else.
+ * model when it is loaded nor computed before anything else. It is made of the number of elements, for which no provider
+ * looks into a value: where that lies on a GPU nothing is copied and nothing waits. To onnxruntime the number is no
+ * constant, not even where the shape is.
  */
 export function lateZero(b: Builder, value: Value): Value {
   return b.op("Mul", [b.op("Size", [value], "size"), b.int(0)], "late_zero");
