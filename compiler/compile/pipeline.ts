@@ -51,7 +51,11 @@ const rows: Readonly<Record<string, Row>> = {
     part: "behind",
     when: ({ dtype }) => dtype !== null,
     needs: "`dtype`",
-    options: ({ dtype, ioDtype, provider }) => ({ dtype: dtype ?? "float16", ioDtype, provider }),
+    options: ({ dtype, ioDtype, provider, train }) => ({
+      ...{ dtype: dtype ?? "float16", ioDtype },
+      // What trains in bfloat16 runs on CUDA alone.
+      provider: provider ?? (train !== null && dtype === "bfloat16" ? "cuda" : null),
+    }),
   },
   "pack-projections": {
     part: "behind",
@@ -77,7 +81,11 @@ const rows: Readonly<Record<string, Row>> = {
   },
   "lower-norms": { part: "behind", ...lowering },
   "lower-skip-norms": { part: "behind", ...lowering },
-  "hoist-shapes": { part: "behind", ...lowering },
+  "hoist-shapes": {
+    part: "behind",
+    when: ({ provider, train }) => provider !== null || train !== null,
+    needs: "`for` or `train`",
+  },
   "last-logits": {
     part: "behind",
     when: ({ lastLogits, decodeLoop }) => lastLogits !== null || decodeLoop,

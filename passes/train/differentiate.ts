@@ -15,6 +15,7 @@ import type { Pass } from "../../compiler/pass/pass.ts";
 import { viewDecoder, type DecoderView } from "../../compiler/recognize/decoder.ts";
 import { dropUnused } from "../_unused.ts";
 import { describeTraining } from "./_describe.ts";
+import { computeInFloat } from "./_float-kernels.ts";
 import { trainedIn, type Trained } from "./_parameters.ts";
 import { dropSeeds, seedsIn } from "./_seeds.ts";
 
@@ -60,6 +61,7 @@ export const differentiate: Pass<DifferentiateOptions, NodeVisitor> = {
         const parameters = trainedIn(model);
         write(model, parameters, memory, rewriter);
         dropUnused(model, rewriter);
+        computeInFloat(model, rewriter);
         count("parameters", parameters.length);
         describeTraining(model, rewriter, { emit: "grads", memory });
       },

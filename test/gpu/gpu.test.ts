@@ -45,11 +45,18 @@ describe("npm run test:gpu", () => {
         readonly results: readonly Readonly<Record<string, unknown>>[];
       };
       const parts = new Set(results.map(({ part }) => part));
-      expect(parts).toEqual(new Set(["numbers", "paged", "times"]));
+      expect(parts).toEqual(new Set(["numbers", "paged", "times", "train", "train times"]));
       const lowered = results.find(({ graph }) => graph === "float32, lowered");
       expect(lowered?.["error"]).toBeUndefined();
       expect(Number(lowered?.["difference"])).toBeLessThan(1e-4 * Number(lowered?.["deviation"]));
-      expect(results.filter(({ part, error }) => part === "paged" && error !== undefined)).toEqual([]);
+      const fails = results.filter(
+        ({ part, error }) => part !== "numbers" && part !== "times" && error !== undefined,
+      );
+      expect(fails).toEqual([]);
+      const trained = results.filter(({ part }) => part === "train");
+      expect(trained).toHaveLength(4);
+      for (const { graph, difference } of trained)
+        expect(Number(difference)).toBeLessThan(String(graph).startsWith("fp16") ? 0.05 : 1e-3);
     },
     120_000,
   );

@@ -4,7 +4,7 @@
                                                           steps, and the standard deviation of those
 {"part": "times", "graph", "column", "base", "times"}     seconds of each round, the export and the graph in turn
 {"part": "paged", "column", "op", "lowered", "difference": {"op", "lowered"}, "deviation"}
-with "error" in place of results where something fails.
+and what training.py says; with "error" in place of results where something fails.
 """
 
 import json
@@ -17,6 +17,7 @@ import onnxruntime as ort
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "bench"))
 from feeding import PROVIDERS, Model, floats, held  # noqa: E402
+from training import train  # noqa: E402
 
 # Rows and tokens of each step, the first behind nothing. Several new tokens behind a past, in one row.
 COURSES = [(2, [33, 1, 1]), (1, [17, 3, 1])]
@@ -200,6 +201,7 @@ def main() -> None:
     plan = json.load(sys.stdin)
     numbers(plan["numbers"], plan["provider"])
     paged(plan["paged"], plan["provider"])
+    train(plan["train"], plan["provider"], attempt)
     times(plan["times"], plan["provider"])
 
 

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import { compileAll, writeAdapter, writeDecoder } from "./models.mjs";
 import { writePaged } from "./paged.mjs";
+import { trainPlan } from "./train.mjs";
 
 const llama = (layers, hidden, heads, kvHeads, intermediate, vocab, dtype) => ({
   ...{ layers, hidden, heads, kvHeads, headDim: 64, intermediate, vocab, dtype },
@@ -31,6 +32,7 @@ export const sizes = {
     times: llama(16, 2048, 32, 8, 8192, 32000, "float16"),
     columns: COLUMNS,
     paged: { sizes: { heads: 32, kvHeads: 8, headDim: 64 }, columns: PAGED },
+    batches: { numbers: { rows: 2, tokens: 65 }, times: { rows: 4, tokens: 512, rounds: 10 } },
   },
   tiny: {
     numbers: llama(2, 128, 2, 1, 192, 96, "float"),
@@ -51,6 +53,7 @@ export const sizes = {
         rounds: 3,
       })),
     },
+    batches: { numbers: { rows: 2, tokens: 17 }, times: { rows: 2, tokens: 16, rounds: 3 } },
   },
 };
 
@@ -64,7 +67,7 @@ function lengthOf(columns) {
  *
  * @returns what measure.py reads
  */
-export async function makePlan(folder, { numbers, times, columns, paged }, provider) {
+export async function makePlan(folder, { numbers, times, columns, paged, batches }, provider) {
   const [one, other, third] = ["numbers", "times", "paged"].map((name) => join(folder, name));
   for (const each of [one, other, third]) mkdirSync(each, { recursive: true });
   return {
@@ -72,6 +75,7 @@ export async function makePlan(folder, { numbers, times, columns, paged }, provi
     numbers: await numbersPlan(one, numbers, provider),
     times: await timesPlan(other, times, columns, provider),
     paged: { ...writePaged(third, paged.sizes), columns: paged.columns },
+    train: await trainPlan(folder, { numbers, times, batches }, provider),
   };
 }
 

@@ -13,7 +13,15 @@ import { parseArgs } from "node:util";
 import { withFolder } from "../../bench/workplace.mjs";
 import { findProvider } from "./find-cuda.mjs";
 import { makePlan, sizes } from "./plan.mjs";
-import { errorsText, judgedNumbers, numbersTable, pagedTable, timesTable } from "./tables.mjs";
+import {
+  errorsText,
+  judgedNumbers,
+  numbersTable,
+  pagedTable,
+  timesTable,
+  trainTable,
+  trainTimesTable,
+} from "./tables.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -67,6 +75,7 @@ function report({ card, onnxruntime }, plan, results) {
   const part = (name) => results.filter((one) => one.part === name);
   const numbers = judgedNumbers(plan.numbers.graphs, part("numbers"));
   const paged = pagedTable(part("paged"));
+  const train = trainTable(plan.train.numbers.graphs, part("train"));
   const text = [
     `${card}, onnxruntime ${onnxruntime}, Node ${process.versions.node}.`,
     "Logits in a few steps, of a random model beside the same in float32 on the CPU:",
@@ -75,9 +84,13 @@ function report({ card, onnxruntime }, plan, results) {
     paged.text,
     "A step of a random model, and how often the export's time that is:",
     timesTable(plan.times.columns, plan.times.graphs, part("times")),
+    "Gradients of adapters, beside the same in float32 on the CPU:",
+    train.text,
+    "Forward and backward of a training step in float16 with LoRA, beside PyTorch where it is installed:",
+    trainTimesTable(part("train times")),
     errorsText(results),
   ]
     .filter((each) => each !== "")
     .join("\n\n");
-  return { text, failed: [...numbers.failed, ...paged.failed] };
+  return { text, failed: [...numbers.failed, ...paged.failed, ...train.failed] };
 }

@@ -74,6 +74,37 @@ function timesText(one) {
   return `${milliseconds(one.times)}, ${ratio.toFixed(2)} ×`;
 }
 
+/** How far gradients may be from those in float32, in parts of the largest number of their tensor. */
+const GRADIENTS_ALLOWED = { fp32: 1e-3, fp16: 0.05, bf16: 0.3 };
+
+/** @returns `{ text, failed }` */
+export function trainTable(graphs, results) {
+  const failed = [];
+  const rows = graphs.map(({ name, dtype }) => {
+    const { difference, elsewhere, error } = results.find(({ graph }) => graph === name) ?? {
+      error: "no result",
+    };
+    const allowed = GRADIENTS_ALLOWED[dtype];
+    const isRight = error === undefined && difference <= allowed && elsewhere.length === 0;
+    if (!isRight) failed.push(`training, ${name}`);
+    if (error !== undefined) return [name, "", "", "", "**fails**"];
+    const verdict = isRight ? "right" : difference <= allowed ? "**on the CPU**" : "**too far**";
+    return [name, (difference ?? NaN).toPrecision(2), String(allowed), elsewhere.join(", ") || "–", verdict];
+  });
+  const head = ["graph", "largest difference / largest number", "allowed", "layers' ops on the CPU", ""];
+  return { text: markdownTable(head, rows), failed };
+}
+
+export function trainTimesTable(results) {
+  const torch = results.find(({ graph }) => graph === "PyTorch")?.times;
+  const rows = results.map(({ graph, times, error }) => {
+    if (error !== undefined) return [graph, "fails", ""];
+    const ratio = torch === undefined ? "–" : `${(median(times) / median(torch)).toFixed(2)} ×`;
+    return [graph, milliseconds(times), ratio];
+  });
+  return markdownTable(["", "step", "PyTorch's time"], rows);
+}
+
 /** @returns `{ text, failed }` */
 export function pagedTable(results) {
   const failed = [];

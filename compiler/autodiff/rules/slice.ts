@@ -1,4 +1,3 @@
-import { attribute } from "../../ir/attribute.ts";
 import { END, type Builder } from "../../ir/builder.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
@@ -134,7 +133,7 @@ function spread(at: Vjp, cut: Cut, size: number | null, rank: number | null): ((
 function scattered(at: Vjp): Value {
   const { b, node, dy } = at;
   const sizes = sizesOf(at, 0);
-  const count = b.op("ReduceProd", [sizes], "count", { keepdims: attribute.int(0) });
+  const count = b.op("Size", [at.x(0)], "count");
   const all = reshaped(b, b.op("Range", [b.int(0), count, b.int(1)], "numbers"), sizes, "places");
   const bounds = node.inputs.slice(1).map((value, i) => (value === null ? null : at.x(i + 1)));
   const cut = b.op("Slice", [all, ...bounds], "places_of_part");

@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import proto from "onnx-proto";
+
+const { onnx } = proto;
 
 /** A Python whose onnxruntime loads its CUDA provider, here with libraries in CUDA's place that compute nothing. */
 export interface Partitioner {
@@ -102,4 +105,35 @@ export function partition(
       rmSync(folder, { recursive: true });
     },
   };
+}
+
+/** Op types that are not among those of some nodes, one for one. */
+export function lessOf(
+  types: readonly string[],
+  nodes: readonly { readonly op: string }[],
+): readonly string[] {
+  const left = nodes.map(({ op }) => op.split("::").at(-1));
+  return types.filter((type) => {
+    const at = left.indexOf(type);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
+}
+
+/** Values copied between CPU and GPU, of a written graph, that are neither its inputs nor its outputs. */
+export function copiesIn(written: string): readonly string[] {
+  const { graph } = onnx.ModelProto.decode(readFileSync(written));
+  const ports = new Set([...(graph?.input ?? []), ...(graph?.output ?? [])].map(({ name }) => name));
+  return copyNodes(graph).flatMap(({ opType, input, output }) => {
+    const [from, to] = [input?.[0] ?? "", output?.[0] ?? ""];
+    return ports.has(from) || ports.has(to) ? [] : [`${opType ?? ""} ${from}`];
+  });
+}
+
+/** The nodes that copy, in a graph and in those inside it. */
+function copyNodes(graph: proto.onnx.IGraphProto | null | undefined): readonly proto.onnx.INodeProto[] {
+  return (graph?.node ?? []).flatMap((node) => [
+    ...(node.opType?.startsWith("Memcpy") === true ? [node] : []),
+    ...(node.attribute ?? []).flatMap(({ g }) => copyNodes(g)),
+  ]);
 }

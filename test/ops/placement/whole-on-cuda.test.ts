@@ -1,15 +1,12 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import proto from "onnx-proto";
 import { compile, type CompileOptions } from "../../../compiler/compile/compile.ts";
 import { inspect } from "../../../compiler/compile/inspect.ts";
 import { TfcError } from "../../../compiler/diagnostics/error.ts";
 import { newFamilies, samples } from "../../models/samples.ts";
 import { temporaryFolder } from "../../support/folder.ts";
-import { findPartitioner, partition, type Partition } from "./cuda-stand-in.ts";
+import { copiesIn, findPartitioner, lessOf, partition, type Partition } from "./cuda-stand-in.ts";
 
-const { onnx } = proto;
 const folder = temporaryFolder();
 
 const kinds: readonly Partial<CompileOptions>[] = [
@@ -133,33 +130,6 @@ function faultsOf({ way, file }: Compiled, { error, cpu, written }: Partition): 
   };
   const faults = Object.entries(found).filter(([, list]) => list.length > 0);
   return faults.length === 0 ? null : { way, ...Object.fromEntries(faults) };
-}
-
-/** Op types that are not among those of some nodes, one for one. */
-function lessOf(types: readonly string[], nodes: readonly { readonly op: string }[]): readonly string[] {
-  const left = nodes.map(({ op }) => op.split("::").at(-1));
-  return types.filter((type) => {
-    const at = left.indexOf(type);
-    if (at >= 0) left.splice(at, 1);
-    return at < 0;
-  });
-}
-
-function copiesIn(written: string): readonly string[] {
-  const { graph } = onnx.ModelProto.decode(readFileSync(written));
-  const ports = new Set([...(graph?.input ?? []), ...(graph?.output ?? [])].map(({ name }) => name));
-  return copyNodes(graph).flatMap(({ opType, input, output }) => {
-    const [from, to] = [input?.[0] ?? "", output?.[0] ?? ""];
-    return ports.has(from) || ports.has(to) ? [] : [`${opType ?? ""} ${from}`];
-  });
-}
-
-/** The nodes that copy, in a graph and in those inside it. */
-function copyNodes(graph: proto.onnx.IGraphProto | null | undefined): readonly proto.onnx.INodeProto[] {
-  return (graph?.node ?? []).flatMap((node) => [
-    ...(node.opType?.startsWith("Memcpy") === true ? [node] : []),
-    ...(node.attribute ?? []).flatMap(({ g }) => copyNodes(g)),
-  ]);
 }
 
 /** In every way something of this is left, and in none something else. */
