@@ -3,7 +3,7 @@ import { adapterKinds } from "../adapters/index.ts";
 import { ADAPTER_KEY } from "../adapters/kind.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { AdapterFile } from "./adapter-file.ts";
-import { BASE_KEY } from "./fingerprint.ts";
+import { BASE_KEY } from "./base.ts";
 import { jsonText } from "./json-values.ts";
 import { siteOfModule } from "./names/parameters.ts";
 import { siteKey, siteName } from "../sites/names.ts";

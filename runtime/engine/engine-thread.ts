@@ -8,7 +8,7 @@ import { BusyFlag } from "./busy.ts";
 import { Engine } from "./engine.ts";
 import { LoopEngine } from "./loop-engine.ts";
 import { loopGraph, type LoopGraph } from "./loop-graph.ts";
-import { decoderGraph } from "./graph.ts";
+import { decoderGraph } from "./read-graph.ts";
 import { contextOf } from "./limits.ts";
 import type { Command, EngineOptions, Event, ThreadData } from "./messages.ts";
 

@@ -1,13 +1,13 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
-import { adapterInterface, type AdapterInterface } from "../adapters/ports.ts";
+import type { AdapterInterface } from "../adapters/interface.ts";
 import { pairCache, type CacheEntry } from "../session/cache.ts";
 import { axisOfRole, withSizes } from "../session/dims.ts";
 import { vocabularyOf } from "../session/feeds.ts";
 import { roleOf, type Role } from "../session/roles.ts";
 import type { Session } from "../session/session.ts";
-import { isSharedCache, sharedLength } from "../session/shared-caches.ts";
+import { isSharedCache } from "../session/shared-caches.ts";
 import { isFloating, type Port } from "../session/tensor.ts";
-import { traitsOf } from "./traits.ts";
+import type { Traits } from "./traits.ts";
 
 /** How a cache is kept between two runs. */
 export type CacheKind =
@@ -54,21 +54,27 @@ export interface DecoderGraph {
   readonly vocabulary: number | null;
 }
 
+/** What the file of a graph says of it that its inputs and outputs do not. */
+export interface GraphFacts {
+  readonly adapters: AdapterInterface;
+  /** Positions of caches that are past and present in one; null of any other graph. */
+  readonly sharedLength: number | null;
+  /** @param hasOpenWidth whether a cache does not say how wide it is */
+  readonly traits: (hasOpenWidth: boolean) => Traits;
+}
+
 /**
- * Reads what a graph is from the names and types of its inputs and outputs, and from its nodes.
+ * Finds what a graph is by the names and types of its inputs and outputs, and by what its file says.
  *
  * @throws TfcError GENERATE_UNSUPPORTED when they are not those of a decoder
  */
-export function decoderGraph(session: Session): DecoderGraph {
-  const { file, inputs, outputs } = session;
-  const adapters = adapterInterface(file, inputs);
+export function graphOf(session: Session, facts: GraphFacts): DecoderGraph {
+  const { inputs, outputs } = session;
+  const { adapters } = facts;
   const taken = new Set([...adapters.ports.map(({ port }) => port.name), adapters.ids?.name]);
-  const room = roomOf(session);
+  const room = roomOf(inputs, facts.sharedLength);
   const pairs = pairCache(inputs, outputs);
-  const traits = traitsOf(
-    file,
-    pairs.some(({ past }) => typeof past.dims.at(-1) === "string"),
-  );
+  const traits = facts.traits(pairs.some(({ past }) => typeof past.dims.at(-1) === "string"));
   const caches = pairs.map(({ past, present }): Cache => {
     const [sized = past] = withSizes([past], traits.widths);
     return { past: sized, present, kind: kindOf(sized, room) };
@@ -120,8 +126,7 @@ export function unsupported(what: string, wanted: string, found: string, name?: 
 }
 
 /** Places of caches that are written in place: as the metadata say, or as the inputs of a graph that writes by indices. */
-function roomOf({ file, inputs }: Session): number | null {
-  const shared = sharedLength(file);
+function roomOf(inputs: readonly Port[], shared: number | null): number | null {
   if (shared !== null) return shared;
   if (!inputs.some((port) => roleOf(port) === "pastLength")) return null;
   const [length] = inputs.filter((port) => roleOf(port) === "past").map(({ dims }) => dims.at(-2));

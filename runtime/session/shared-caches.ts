@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
 import { KV_LENGTH_KEY } from "../../compiler/ops/kv.ts";
-import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { roleOf } from "./roles.ts";
 import { zeros, type HostTensor, type Port, type Tensors } from "./tensor.ts";
 
@@ -10,10 +8,9 @@ const NOT_A_HALF = 0x7e00;
 /** Axis of a cache `[rows, heads, positions, width]` along which its positions lie. */
 const POSITIONS = 2;
 
-/** How many positions the caches of a graph hold that are past and present in one; null of any other graph. */
-export function sharedLength(file: string): number | null {
-  // A session of another kind has no file to ask.
-  const length = existsSync(file) ? Number(readModelMetadata(file).get(KV_LENGTH_KEY) ?? NaN) : NaN;
+/** How many positions the caches of a graph hold that are past and present in one, by its metadata; null of any other. */
+export function sharedLengthIn(metadata: ReadonlyMap<string, string>): number | null {
+  const length = Number(metadata.get(KV_LENGTH_KEY) ?? NaN);
   return Number.isSafeInteger(length) && length > 0 ? length : null;
 }
 

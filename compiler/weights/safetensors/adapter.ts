@@ -1,30 +1,18 @@
-import { ADAPTER_KEY } from "../../adapters/kind.ts";
 import type { AdapterFile } from "../adapter-file.ts";
-import { adapterMetadata, HEAD_KEY, readMetadata } from "../metadata.ts";
-import { makeParts, type Hints } from "../parts.ts";
 import { finiteBytes, namedWeights, type Stage } from "../file-weights.ts";
-import { BASE_KEY } from "../fingerprint.ts";
-import { openSafetensors } from "./weights.ts";
+import { adapterMetadata } from "../metadata.ts";
+import type { Hints } from "../parts.ts";
+import { adapterIn } from "./parts.ts";
 import { layoutSafetensors, writeSafetensors } from "./safetensors.ts";
-import { sortWeights } from "../names/sort.ts";
+import { openSafetensors } from "./weights.ts";
 
 /**
  * Reads an adapter from a safetensors file: tfc's own, whose metadata say what its parts are, or any other state dict.
  *
- * @throws TfcError as {@link openSafetensors}, {@link sortWeights}, {@link readMetadata} and {@link makeParts} do
+ * @throws TfcError as {@link openSafetensors} and {@link adapterIn} do
  */
 export function readSafetensorsAdapter(file: string, hints: Hints): AdapterFile {
-  const { tensors, metadata } = openSafetensors(file);
-  const { drafts, overrides } = sortWeights(file, tensors, metadata.has(ADAPTER_KEY));
-  const stated = readMetadata(file, metadata, drafts) ?? (() => ({}));
-  return {
-    file,
-    format: "safetensors",
-    parts: makeParts(file, drafts, stated, hints),
-    overrides,
-    headFollows: metadata.get(HEAD_KEY) !== "own",
-    base: metadata.get(BASE_KEY) ?? null,
-  };
+  return adapterIn(file, openSafetensors(file), hints);
 }
 
 /**

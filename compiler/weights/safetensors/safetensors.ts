@@ -1,25 +1,11 @@
 import { closeSync, fstatSync } from "node:fs";
-import { inputError, TfcError } from "../../diagnostics/error.ts";
-import type { DType } from "../../ir/dtype.ts";
+import { TfcError } from "../../diagnostics/error.ts";
 import { openFile, readBytes } from "../open-file.ts";
-import { dtypeOfLabel, HEADER_LIMIT, lengthOf } from "./format.ts";
+import { headerEnd, invalid, parseSafetensors, type SafetensorsHeader } from "./header.ts";
 
 export { layoutSafetensors, type SafetensorsEntry, type SafetensorsLayout } from "./layout.ts";
 export { writeSafetensors, type TensorSource } from "./write.ts";
-
-/** One tensor of a file. `offset` counts from the start of the file; offset and length are in bytes. */
-export interface StoredTensor {
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  readonly offset: number;
-  readonly length: number;
-}
-
-/** What the header of a file says, in the order of the bytes. */
-export interface SafetensorsHeader {
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
-  readonly metadata: ReadonlyMap<string, string>;
-}
+export type { SafetensorsHeader, StoredTensor } from "./header.ts";
 
 /**
  * Reads and checks the header of a safetensors file; no tensor is read.
@@ -27,126 +13,29 @@ export interface SafetensorsHeader {
  * @throws TfcError FILE_NOT_FOUND, or SAFETENSORS_INVALID with the name of the leaf where one is at fault.
  */
 export function readSafetensors(file: string): SafetensorsHeader {
-  const { text, size } = readHeader(file);
-  const header = parseHeader(file, text);
-  const metadata = new Map<string, string>();
-  const tensors: [string, StoredTensor][] = [];
-  for (const [name, entry] of Object.entries(header)) {
-    if (name === "__metadata__") {
-      for (const [key, value] of Object.entries(record(file, name, entry ?? {}))) {
-        if (typeof value !== "string") throw invalid(file, `metadata ${JSON.stringify(key)} is not a string`);
-        metadata.set(key, value);
-      }
-    } else {
-      tensors.push([name, parseEntry(file, name, entry, size.header)]);
-    }
-  }
-  tensors.sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
-  checkCover(file, tensors, size);
-  return { tensors: new Map(tensors), metadata };
+  const { bytes, header, size } = readHeader(file);
+  return parseSafetensors(file, bytes, { header, file: size });
 }
 
-interface Sizes {
-  /** where the data begins */
+interface Header {
+  readonly bytes: Uint8Array;
+  /** Where it ends. */
   readonly header: number;
-  readonly file: number;
+  /** Bytes of the file. */
+  readonly size: number;
 }
 
-function invalid(file: string, why: string, name?: string, cause?: unknown): TfcError {
-  return inputError("SAFETENSORS_INVALID", { file, ...(name === undefined ? {} : { name }) }, { why }, cause);
-}
-
-function readHeader(file: string): { text: string; size: Sizes } {
+function readHeader(file: string): Header {
   const fd = openFile(file);
   try {
     const size = fstatSync(fd).size;
-    if (size < 8) throw invalid(file, `${size} bytes, too few for the length of a header`);
-    const length = readAt(fd, 0, 8).readBigUInt64LE();
-    if (length > HEADER_LIMIT)
-      throw invalid(file, `a header of ${String(length)} bytes (the limit is ${HEADER_LIMIT})`);
-    const header = 8 + Number(length);
-    if (header > size) throw invalid(file, `a header that ends at byte ${header} of a file of ${size} bytes`);
-    return { text: decode(file, readAt(fd, 8, Number(length))), size: { header, file: size } };
+    const header = headerEnd(file, readBytes(fd, 0, Math.min(8, size)), size);
+    return { bytes: readBytes(fd, 8, header - 8), header, size };
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
-    throw invalid(
-      file,
-      `it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      undefined,
-      cause,
-    );
+    const why = `it cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`;
+    throw invalid(file, why, undefined, cause);
   } finally {
     closeSync(fd);
   }
-}
-
-function readAt(fd: number, position: number, length: number): Buffer {
-  return Buffer.from(readBytes(fd, position, length).buffer);
-}
-
-function decode(file: string, bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw invalid(file, "a header that is not UTF-8", undefined, cause);
-  }
-}
-
-function parseHeader(file: string, text: string): Record<string, unknown> {
-  // A file of another kind gives a wild length and then bytes that are no JSON: the first one tells.
-  if (!text.startsWith("{")) throw invalid(file, "a header that does not begin with {");
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch (cause) {
-    throw invalid(
-      file,
-      `a header that is not JSON (${cause instanceof Error ? cause.message : ""})`,
-      undefined,
-      cause,
-    );
-  }
-}
-
-function record(file: string, name: string, value: unknown): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalid(file, "an entry that is not a JSON object", name);
-  }
-  return value as Record<string, unknown>;
-}
-
-function sizes(value: unknown): readonly number[] | null {
-  const isSize = (n: unknown): n is number => typeof n === "number" && Number.isSafeInteger(n) && n >= 0;
-  return Array.isArray(value) && value.every(isSize) ? value : null;
-}
-
-function parseEntry(file: string, name: string, value: unknown, base: number): StoredTensor {
-  const entry = record(file, name, value);
-  const label = entry["dtype"];
-  const dtype = typeof label === "string" ? dtypeOfLabel(label) : undefined;
-  if (dtype === undefined) throw invalid(file, `an unknown dtype ${JSON.stringify(label)}`, name);
-  const shape = sizes(entry["shape"]);
-  if (shape === null) throw invalid(file, "a shape that is not a list of sizes", name);
-  const [begin, end, ...more] = sizes(entry["data_offsets"]) ?? [];
-  if (begin === undefined || end === undefined || more.length > 0 || end < begin) {
-    throw invalid(file, `data_offsets ${JSON.stringify(entry["data_offsets"])}, not [begin, end]`, name);
-  }
-  const [expected, type] = [lengthOf(dtype, shape), `${dtype}[${shape.join(",")}]`];
-  if (expected === null) throw invalid(file, `${type}, which ends inside a byte`, name);
-  if (expected !== end - begin) {
-    throw invalid(file, `${end - begin} bytes for ${type}, which takes ${expected}`, name);
-  }
-  return { dtype, shape, offset: base + begin, length: end - begin };
-}
-
-/** The tensors must cover the data: none over another, no byte between two, none after the last. */
-function checkCover(file: string, sorted: readonly (readonly [string, StoredTensor])[], size: Sizes): void {
-  let at = size.header;
-  for (const [name, { offset, length }] of sorted) {
-    if (offset > at) throw invalid(file, `${offset - at} bytes before this tensor that belong to none`, name);
-    if (offset < at) throw invalid(file, `${at - offset} bytes shared with the tensor before`, name);
-    at += length;
-    if (at > size.file)
-      throw invalid(file, `a tensor that ends at byte ${at} of a file of ${size.file} bytes`, name);
-  }
-  if (at < size.file) throw invalid(file, `${size.file - at} bytes after the last tensor`);
 }

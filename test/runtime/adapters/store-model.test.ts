@@ -2,7 +2,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { Engine } from "../../../runtime/engine/engine.ts";
-import { decoderGraph } from "../../../runtime/engine/graph.ts";
+import { decoderGraph } from "../../../runtime/engine/read-graph.ts";
 import { loadModel } from "../../../runtime/model/load.ts";
 import type { GenerateRequest, Model } from "../../../runtime/model/types.ts";
 import { openSession, type Session } from "../../../runtime/session/session.ts";

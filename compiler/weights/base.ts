@@ -1,0 +1,57 @@
+import { recordIn } from "./json-values.ts";
+
+/** Metadata key of the base that a compiled model was made from, or that an adapter belongs to. */
+export const BASE_KEY = "tfc.base";
+
+/**
+ * What tells one base model from another, however both are exported: its sizes, and some numbers of its weights, read
+ * at places that layout, packing and element type do not move. A quantized weight gives none.
+ */
+export interface Fingerprint {
+  readonly version: 1;
+  readonly layers: number;
+  readonly hiddenSize: number;
+  /** By weight (`embed`, `3.o_proj`), four significant digits each. */
+  readonly samples: Readonly<Record<string, readonly number[]>>;
+}
+
+/** As metadata has it. */
+export function fingerprintText(fingerprint: Fingerprint): string {
+  return JSON.stringify(fingerprint);
+}
+
+/** Null for text that is no fingerprint: of another version, or of another program. */
+export function parseFingerprint(text: string): Fingerprint | null {
+  const value = recordIn(text);
+  if (value === null) return null;
+  const { version, layers, hiddenSize, samples } = value;
+  const isFingerprint =
+    version === 1 &&
+    typeof layers === "number" &&
+    typeof hiddenSize === "number" &&
+    typeof samples === "object" &&
+    samples !== null &&
+    Object.values(samples).every((list) => Array.isArray(list) && list.every((x) => typeof x === "number"));
+  return isFingerprint ? (value as unknown as Fingerprint) : null;
+}
+
+/** Exporters round weights to 16 bits: bfloat16 moves a number by 2⁻⁹ of it, float16 also by 2⁻²⁵. */
+const [RELATIVE, ABSOLUTE] = [2 ** -7, 2 ** -20];
+
+/** What two fingerprints of different models differ in, in words; null for those of one model. */
+export function fingerprintDifference(wanted: Fingerprint, found: Fingerprint): string | null {
+  if (wanted.layers !== found.layers) return `${found.layers} layers instead of ${wanted.layers}`;
+  if (wanted.hiddenSize !== found.hiddenSize)
+    return `a hidden size of ${found.hiddenSize} instead of ${wanted.hiddenSize}`;
+  for (const [weight, numbers] of Object.entries(wanted.samples)) {
+    const others = found.samples[weight];
+    if (others?.length !== numbers.length) continue;
+    const at = numbers.findIndex((x, i) => !isClose(x, others[i] ?? NaN));
+    if (at >= 0) return `other weights: ${weight} has ${others[at]} where ${numbers[at]} was`;
+  }
+  return null;
+}
+
+function isClose(x: number, y: number): boolean {
+  return Math.abs(x - y) <= ABSOLUTE + RELATIVE * Math.max(Math.abs(x), Math.abs(y));
+}
