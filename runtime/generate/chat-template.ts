@@ -2,21 +2,10 @@ import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { isObject, readJson, readText, type Json } from "./json-file.ts";
-import { parseTemplate, renderTemplate, TemplateRefusal } from "./render-template.ts";
+import { templateOf, type ChatTemplate } from "./layout-chat.ts";
 import type { SpecialTokens } from "./special-tokens.ts";
-import type { Message } from "../model/types.ts";
 
-/** Lays out conversations as a model was trained on them. */
-export interface ChatTemplate {
-  /**
-   * The text of a conversation, special tokens written out, up to where the model's answer begins.
-   *
-   * @param isOpen false for one that ends with its last message: no answer is to follow
-   * @throws TfcError CHAT_TEMPLATE_REFUSED where the template says that it takes no such conversation;
-   *   CHAT_TEMPLATE_INVALID
-   */
-  render(messages: readonly Message[], isOpen?: boolean): string;
-}
+export type { ChatTemplate } from "./layout-chat.ts";
 
 /**
  * A model's chat template, found where transformers looks for it: chat_template.jinja, the `chat_template` of
@@ -26,24 +15,17 @@ export interface ChatTemplate {
  * @throws TfcError CHAT_TEMPLATE_MISSING, CHAT_TEMPLATE_INVALID
  */
 export function loadChatTemplate(folder: string, config: Json, tokens: SpecialTokens): ChatTemplate {
+  const { file, text } = templateText(folder, config);
+  return templateOf(file, text, tokens);
+}
+
+/** The text of a model's chat template, and the file that has it. @throws TfcError CHAT_TEMPLATE_MISSING */
+export function templateText(folder: string, config: Json): { readonly file: string; readonly text: string } {
   const { file, templates } = findTemplates(folder, config);
   const text = templates.get("default");
   if (text === undefined)
     throw inputError("CHAT_TEMPLATE_MISSING", { file: folder }, { names: [...templates.keys()] });
-  const template = using(file, () => parseTemplate(text));
-  return {
-    render: (messages, isOpen = true) =>
-      using(file, () =>
-        renderTemplate(template, {
-          ...tokens,
-          messages: messages.map((message) => withoutNulls(message)),
-          add_generation_prompt: isOpen,
-          // Templates ask whether there are any.
-          tools: null,
-          documents: null,
-        }),
-      ),
-  };
+  return { file, text };
 }
 
 interface Found {
@@ -81,21 +63,4 @@ function additional(folder: string): readonly (readonly [string, string])[] {
   return readdirSync(more)
     .filter((name) => name.endsWith(".jinja"))
     .map((name) => [path.basename(name, ".jinja"), readText(path.join(more, name)) ?? ""]);
-}
-
-function using<T>(file: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    const code = cause instanceof TemplateRefusal ? "CHAT_TEMPLATE_REFUSED" : "CHAT_TEMPLATE_INVALID";
-    throw inputError(code, { file }, { why }, cause);
-  }
-}
-
-/** Templates take a field that is null for a value. */
-function withoutNulls(message: Message): Json {
-  return Object.fromEntries(
-    Object.entries(message).filter(([, value]) => value !== null && value !== undefined),
-  );
 }

@@ -1,5 +1,6 @@
 import { startThread } from "../threads/start.ts";
 import { Encoder } from "./encoder.ts";
+import type { EncodeText } from "./text-parts.ts";
 import type { LoadedTokenizer } from "./tokenizer.ts";
 
 /** What the thread is started with. */
@@ -12,9 +13,6 @@ export interface EncoderData {
 const SHORT = 1000;
 /** Characters from which on a text takes so long that others are not to wait for it. */
 const LONG = 100_000;
-
-/** Encodes a request's text as {@link Encoder.encode} does, a short one in this thread. */
-export type EncodeText = (text: string, special: boolean, signal?: AbortSignal) => Promise<number[]>;
 
 /** Makes what encodes texts by a tokenizer: here, in a thread of their own, or, very long ones, in another. */
 export function encodeTextBy(tokenizer: LoadedTokenizer): EncodeText {

@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import { refusePointerAt } from "../../compiler/onnx/lfs.ts";
 import { lookAt } from "../../compiler/onnx/open-failure.ts";
+import { isObject, type Json } from "./json.ts";
 
-/** What a file of JSON holds. */
-export type Json = Readonly<Record<string, unknown>>;
+export { isObject, type Json } from "./json.ts";
 
 /**
  * Reads a file that holds one JSON object; null where there is no file.
@@ -34,11 +34,6 @@ export function readText(file: string): string | null {
     const found = cause instanceof Error ? cause.message : String(cause);
     throw inputError("FILE_NOT_FOUND", { file }, { file, found }, cause);
   }
-}
-
-/** Whether a value is an object, and neither an array nor null. */
-export function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function invalid(file: string, found: string, cause?: unknown): Error {

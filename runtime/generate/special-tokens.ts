@@ -1,4 +1,4 @@
-import { isObject, type Json } from "./json-file.ts";
+import { isObject, type Json } from "./json.ts";
 
 /** Tokens that have names, by these: what a chat template may write out. */
 export type SpecialTokens = Readonly<Record<string, string>>;

@@ -3,13 +3,13 @@ import type { EngineThread } from "../engine/client.ts";
 import type { EngineRequest, EngineToken, Spent } from "../engine/messages.ts";
 import { checkRequest } from "../generate/request.ts";
 import type { AnswerText } from "../generate/answer-text.ts";
-import type { ModelText } from "../generate/model-text.ts";
+import type { ModelText } from "../generate/text-parts.ts";
 import type { Answer } from "./answer.ts";
 import type { GenerateRequest, Piece, Result, TokenLogprob } from "./types.ts";
 
 /** What an answer is made with. */
 export interface Responder {
-  readonly engine: EngineThread;
+  readonly engine: Pick<EngineThread, "request">;
   readonly text: ModelText;
   readonly adapters: AdapterLender;
 }
@@ -62,7 +62,7 @@ async function encoded(
 
 /** Runs a request in the engine until the answer is over. */
 function run(
-  engine: EngineThread,
+  engine: Pick<EngineThread, "request">,
   own: Omit<EngineRequest, "id">,
   { signal, stopIds }: GenerateRequest,
   composer: Composer,
