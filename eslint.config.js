@@ -6,6 +6,7 @@ import tseslint from "typescript-eslint";
 const layers = [
   "compiler/cli",
   "compiler/report",
+  "compiler/plugin",
   "compiler/config",
   "compiler/compile",
   "compiler/bindings",
@@ -76,6 +77,17 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "max-lines-per-function": ["error", { max: 70, skipBlankLines: true, skipComments: true }],
+    },
+  },
+  {
+    files: ["samples/web/*.js"],
+    languageOptions: {
+      globals: {
+        document: "readonly",
+        location: "readonly",
+        FormData: "readonly",
+        URLSearchParams: "readonly",
+      },
     },
   },
   {

@@ -6,6 +6,10 @@ const benchmarks = {
       "what adapters cost in onnxruntime: the functions alone, one block, a model of a billion parameters",
     load: () => import("./adapters.mjs"),
   },
+  build: {
+    about: "a page that vite builds with the build step, cold and cached, beside plain assets; peak memory",
+    load: () => import("./build.mjs"),
+  },
   compile: {
     about:
       "tfc compile beside onnx.load and onnx.save in Python: time and memory at the sizes of real Llamas",

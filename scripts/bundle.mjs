@@ -10,7 +10,13 @@ import { build } from "esbuild";
 const inDist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
 const inPage = (path) => fileURLToPath(new URL(`../compiler/report/page/${path}`, import.meta.url));
 
-rmSync(inDist("cli"), { recursive: true, force: true });
+for (const folder of ["cli", "plugin", "web"]) rmSync(inDist(folder), { recursive: true, force: true });
+
+/** For the CommonJS modules among the bundled ones. */
+const banner = {
+  js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
+};
+
 await build({
   entryPoints: {
     main: inDist("compiler/cli/main.js"),
@@ -27,10 +33,48 @@ await build({
   target: "node20",
   // Native code, and what only some commands ask for.
   external: ["onnxruntime-node", "@huggingface/*", "ts-morph"],
-  // For the CommonJS modules among the bundled ones.
-  banner: {
-    js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
+  banner,
+  logLevel: "warning",
+});
+
+/* The build step: a build that finds all in its cache loads a few files, and no compiler. */
+const bundlers = ["vite", "rollup", "webpack", "rspack", "esbuild", "rolldown", "unplugin"];
+await build({
+  entryPoints: Object.fromEntries(bundlers.map((name) => [name, inDist(`compiler/plugin/${name}.js`)])),
+  outdir: inDist("plugin"),
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  external: ["onnxruntime-node", "@huggingface/*", "ts-morph", "unplugin"],
+  banner,
+  logLevel: "warning",
+});
+
+/* What goes into apps: for any browser, with nothing of Node. */
+await build({
+  entryPoints: {
+    index: inDist("runtime/web/index.js"),
+    ...Object.fromEntries(
+      ["onnxruntime", "onnxruntime-node", "onnxruntime-web"].map((name) => [
+        name,
+        inDist(`runtime/web/${name}.js`),
+      ]),
+    ),
   },
+  outdir: inDist("web"),
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "neutral",
+  target: "es2022",
+  mainFields: ["module", "main"],
+  minifySyntax: true,
+  minifyWhitespace: true,
+  external: ["onnxruntime-node", "onnxruntime-web"],
+  // Of the values in a few messages.
+  alias: { "node:util": inDist("runtime/web/inspect.js") },
   logLevel: "warning",
 });
 

@@ -1,5 +1,5 @@
 import { SourceMap, type SourceMapPayload } from "node:module";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
@@ -25,10 +25,16 @@ export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-/** Runs a module. @returns its default export. @throws TfcError CONFIG_INVALID; what the module throws */
-export async function importModule(file: string): Promise<unknown> {
+/**
+ * Runs a module.
+ *
+ * @param isFresh whether it is run again where it has been
+ * @returns its default export
+ * @throws TfcError CONFIG_INVALID; what the module throws
+ */
+export async function importModule(file: string, isFresh = false): Promise<unknown> {
   const isTypeScript = /\.[cm]?ts$/.test(file);
-  const module = isTypeScript ? await importTypeScript(file) : await importJavaScript(file);
+  const module = isTypeScript ? await importTypeScript(file) : await importJavaScript(file, isFresh);
   if (module.default === undefined) {
     throw inputError("CONFIG_INVALID", { file }, { wanted: "a default export", found: "none" });
   }
@@ -40,7 +46,7 @@ interface Imported {
 }
 
 /** @throws Error where the module waits for something that nothing is left to bring */
-async function importFile(path: string): Promise<Imported> {
+async function importFile(path: string, query = ""): Promise<Imported> {
   let giveUp = (): void => undefined;
   const waiting = new Promise<never>((_, reject) => {
     giveUp = () => {
@@ -49,15 +55,15 @@ async function importFile(path: string): Promise<Imported> {
   });
   process.once("beforeExit", giveUp);
   try {
-    return await Promise.race([import(pathToFileURL(path).href) as Promise<Imported>, waiting]);
+    return await Promise.race([import(pathToFileURL(path).href + query) as Promise<Imported>, waiting]);
   } finally {
     process.off("beforeExit", giveUp);
   }
 }
 
-async function importJavaScript(file: string): Promise<Imported> {
+async function importJavaScript(file: string, isFresh: boolean): Promise<Imported> {
   try {
-    return await importFile(resolve(file));
+    return await importFile(resolve(file), isFresh ? `?t=${statSync(file).mtimeMs}` : "");
   } catch (cause) {
     // Of what the syntax of a module lacks, Node tells the place on a terminal only.
     if (cause instanceof SyntaxError) await transpiled(file);

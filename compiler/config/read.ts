@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { injectAdapters, replaceLinears } from "../../passes/index.ts";
 import type { CompileOptions } from "../compile/compile.ts";
@@ -79,9 +79,13 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
  * Reads a configuration: JSON, or a module of TypeScript or JavaScript whose default export it is. A module is code of
  * the user's own, and runs.
  *
+ * @param isFresh whether the module is run again where it has been: it may have changed since
  * @throws TfcError FILE_NOT_FOUND; CONFIG_INVALID for what cannot be read, and for keys and values that are none
  */
-export async function readConfig(file: string): Promise<ConfigOptions> {
+export async function readConfig(
+  file: string,
+  { isFresh = false }: { readonly isFresh?: boolean } = {},
+): Promise<ConfigOptions> {
   const stat = lookAt(file);
   if (stat === null) throw inputError("FILE_NOT_FOUND", { file }, { file });
   if (stat.isDirectory()) {
@@ -91,13 +95,23 @@ export async function readConfig(file: string): Promise<ConfigOptions> {
   // A pipe can be opened once.
   if (stat.isFile()) closeSync(opening(file, () => openSync(file, "r")));
   try {
-    const value: unknown = file.endsWith(".json") ? readJson(file) : await importModule(file);
+    const value: unknown = file.endsWith(".json") ? readJson(file) : await importModule(file, isFresh);
     // Within the same care: what a module exports may run code when it is read, too.
     return optionsOf(checkConfig(value, file), file);
   } catch (cause) {
     if (cause instanceof TfcError) throw cause;
     throw failed(file, cause, thrownAt(cause, resolve(file)));
   }
+}
+
+/**
+ * Options of a configuration that is no file.
+ *
+ * @param file what messages call it, from whose folder its paths count
+ * @throws TfcError CONFIG_INVALID
+ */
+export function configOf(value: unknown, file: string): ConfigOptions {
+  return optionsOf(checkConfig(value, file), file);
 }
 
 /** @throws TfcError CONFIG_INVALID */
@@ -164,11 +178,4 @@ function optionsOf({ adapters, load, ...rest }: Checked, file: string): ConfigOp
     ...(adapters === undefined ? {} : { entries: adapters }),
     ...(load === undefined ? {} : { load: paths.map((path) => resolve(dirname(file), path)) }),
   };
-}
-
-/** The configuration of a folder, where it has one. */
-export function configIn(folder: string): string | null {
-  const names = ["tfc.config.ts", "tfc.config.mts", "tfc.config.js", "tfc.config.mjs", "tfc.config.json"];
-  const found = names.map((name) => resolve(folder, name)).find((path) => existsSync(path));
-  return found ?? null;
 }

@@ -42,9 +42,10 @@ function isTokenRefused(text: string): boolean {
 export function thrownAt(error: unknown, module: string): TextPlace | null {
   if (!(error instanceof Error) || error.stack === undefined) return null;
   for (const name of [pathToFileURL(module).href, module]) {
-    const at = error.stack.indexOf(`${name}:`);
+    const at = error.stack.indexOf(name);
     if (at < 0) continue;
-    const [, line, column] = /^(\d+):(\d+)/.exec(error.stack.slice(at + name.length + 1)) ?? [];
+    // A module that is run again has a query.
+    const [, line, column] = /^(?:\?t=[\d.]+)?:(\d+):(\d+)/.exec(error.stack.slice(at + name.length)) ?? [];
     if (line !== undefined && column !== undefined) return { line: Number(line), column: Number(column) };
   }
   return null;

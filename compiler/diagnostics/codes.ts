@@ -1,4 +1,5 @@
 import { adapterCodes } from "./codes-adapters.ts";
+import { buildingCodes } from "./codes-building.ts";
 import { loopCodes } from "./codes-loop.ts";
 import { loweringCodes } from "./codes-lowering.ts";
 import { machineCodes } from "./codes-machine.ts";
@@ -28,6 +29,7 @@ export const codes = {
   ...textCodes,
   ...machineCodes,
   ...packagingCodes,
+  ...buildingCodes,
 } as const;
 
 /** A message's code: a row of docs/errors.md. */

@@ -65,7 +65,13 @@ async function createSession<D extends ModelFacts>(
     Object.entries(facts.defaults).map(([input, tensor]) => [input, defaultOf(tensor)] as const),
   );
   const runner = new GraphRunner(name, { ort, session, defaults });
-  return new ModelSession({ runner, session, facts, read: host.read, text: once(() => textOfModel(spec)) });
+  return new ModelSession({
+    runner,
+    session,
+    facts,
+    read: (one) => host.read(one),
+    text: once(() => textOfModel(spec)),
+  });
 }
 
 function providerOf({ facts }: ModelSpec): WebProvider {

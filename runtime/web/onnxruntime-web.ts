@@ -1,9 +1,9 @@
 import { fetched } from "./fetched.ts";
-import type { Ort, OrtHost } from "./ort.ts";
+import type { OrtHost } from "./ort.ts";
 
 /** onnxruntime-web. WebAssembly is its CPU. */
 export const host: OrtHost = {
-  load: async () => (await import("onnxruntime-web")) as unknown as Ort,
+  load: async () => await import("onnxruntime-web"),
   source: ({ url, data }) => ({
     model: url,
     options:

@@ -94,17 +94,15 @@ export class ModelSession<Input extends string = string, Output extends string =
    * @throws TfcError INPUT_UNKNOWN, RUNTIME_FAILED, SESSION_CLOSED
    */
   run(
-    feeds: { readonly [name in Input]?: WebFeeds[string] },
+    feeds: Readonly<Partial<Record<Input, WebFeeds[string]>>>,
     fetch?: readonly Output[],
-  ): Promise<WebResults & { readonly [name in Output]: WebResults[string] }> {
+  ): Promise<WebResults & Readonly<Record<Output, WebResults[string]>>> {
     const given: WebFeeds = Object.fromEntries(
       Object.entries(feeds).filter((pair): pair is [string, WebFeeds[string]] => pair[1] !== undefined),
     );
     const { tensors, member } = this.#runsWith(this.#current);
     const more = new Map([...tensors, ...this.#members(member, given)]);
-    return this.#parts.runner.runWith(given, more, fetch) as Promise<
-      WebResults & { readonly [name in Output]: WebResults[string] }
-    >;
+    return this.#parts.runner.runWith(given, more, fetch);
   }
 
   /** Ids of a text, by the model's tokenizer. @throws TfcError TOKENIZER_MISSING */

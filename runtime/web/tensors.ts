@@ -30,6 +30,6 @@ export function portOf(port: OrtPort): Port {
 export function defaultOf({ dtype, dims, data }: DefaultTensor): HostTensor {
   const elements = zeros(dtype, sizeOf(dims));
   const isWide = elements instanceof BigInt64Array || elements instanceof BigUint64Array;
-  for (const [i, value] of data.entries()) elements[i] = (isWide ? BigInt(value) : value) as never;
+  for (const [i, value] of data.entries()) elements[i] = isWide ? BigInt(value) : value;
   return { dtype, dims, data: elements };
 }

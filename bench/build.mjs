@@ -1,0 +1,133 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { compile } from "../dist/compiler/compile/compile.js";
+import { models } from "./llama.mjs";
+import { machine, writeSection } from "./lower.mjs";
+import { median } from "./median.mjs";
+import { markdownTable } from "./table.mjs";
+import { withFolder, writeModel } from "./workplace.mjs";
+
+const inRepository = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
+const QUERY = "?tfc&adapter=lora&adapters=inputs";
+
+/**
+ * Builds of a page by vite: with the build step, cold and cached, and with the compiled model's files as plain assets.
+ * `--rounds N` (default 7); `--write` puts the tables into docs/benchmarks.md.
+ */
+export async function run(args) {
+  const { values } = parseArgs({
+    args,
+    options: { rounds: { type: "string", default: "7" }, write: { type: "boolean", default: false } },
+  });
+  const times = await withFolder((folder) => measureTimes(folder, Number(values.rounds)));
+  const memory = await withFolder((folder) => measureMemory(folder));
+  const text = [
+    machine(),
+    "",
+    markdownTable(
+      ["build of a page with the sample model", "ms"],
+      [
+        ["files of the compiled model as plain assets", times.plain.toFixed(0)],
+        ["`?tfc`, cached", times.cached.toFixed(0)],
+        ["`?tfc`, cold", times.cold.toFixed(0)],
+      ],
+    ),
+    "",
+    markdownTable(
+      ["peak memory of the build", "MB"],
+      [
+        ["files of the compiled sample as plain assets", memory.plain.toFixed(0)],
+        ["`?tfc` of the sample, cold", memory.small.toFixed(0)],
+        [`\`?tfc\` of a model of ${(memory.bytes / 1e9).toFixed(1)} GB, cold`, memory.large.toFixed(0)],
+        ["the same, cached", memory.cached.toFixed(0)],
+      ],
+    ),
+  ].join("\n");
+  console.log(text);
+  if (values.write) await writeSection("build", text);
+}
+
+/** Medians of builds in processes of their own, which take turns; loading vite does not count, loading the plugin does. */
+export async function measureTimes(folder, rounds) {
+  const { page, plain } = await projects(folder);
+  const times = { plain: [], cached: [], cold: [] };
+  const cache = join(page, "node_modules/.cache");
+  for (let round = -1; round < rounds; round++) {
+    rmSync(cache, { recursive: true, force: true });
+    const measured = { cold: build(page, true), plain: build(plain, false), cached: build(page, true) };
+    if (round >= 0) for (const [name, { ms }] of Object.entries(measured)) times[name].push(ms);
+  }
+  return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]));
+}
+
+/** Megabytes at most, of builds of the sample and of a model whose weights are a hole in a file. */
+export async function measureMemory(folder, size = models["Llama-3.1-8B"]) {
+  const { page, plain } = await projects(folder);
+  const large = join(folder, "large");
+  project(
+    large,
+    'import model from "./model/model.onnx?tfc&adapter=lora&adapters=inputs"; console.log(model.url);',
+  );
+  const { weightBytes } = writeModel(join(large, "model"), size, { notes: false });
+  return {
+    bytes: weightBytes,
+    plain: build(plain, false).megabytes,
+    small: build(page, true).megabytes,
+    large: build(large, true).megabytes,
+    cached: build(large, true).megabytes,
+  };
+}
+
+/** Two projects with one page: its model is compiled by the build, or lies there compiled. */
+async function projects(folder) {
+  const [page, plain] = [join(folder, "page"), join(folder, "plain")];
+  const show = "console.log(model.url, model.createSession);";
+  project(page, `import model from "./model/model.onnx${QUERY}";\n${show}`);
+  const sample = inRepository("samples/models/austen-llama/dynamo");
+  cpSync(sample, join(page, "model"), { recursive: true });
+  const output = join(plain, "model/model.onnx");
+  const input = join(sample, "model.onnx");
+  await compile({ input, output, adapter: "lora", residence: "inputs", weights: "link" });
+  project(plain, plainMain(show));
+  return { page, plain };
+}
+
+/** A module that does by hand what the plugin's does, of the same parts. */
+function plainMain(show) {
+  return [
+    `import { defineModel } from ${JSON.stringify(inRepository("dist/web/index.js"))};`,
+    `import { host } from ${JSON.stringify(inRepository("dist/web/onnxruntime-web.js"))};`,
+    `import url from "./model/model.onnx?url&no-inline";`,
+    `import data from "./model/model.base/model.onnx.data?url&no-inline";`,
+    `const description = { inputs: [], outputs: [], adapters: [] };`,
+    `const model = defineModel({ name: "model", url, data: [data], text: null, description, facts: {}, host });`,
+    show,
+  ].join("\n");
+}
+
+function project(folder, main) {
+  mkdirSync(join(folder, "node_modules"), { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(folder, "index.html"), '<script type="module" src="/main.js"></script>');
+  writeFileSync(join(folder, "main.js"), main);
+  symlinkSync(inRepository("node_modules/onnxruntime-web"), join(folder, "node_modules/onnxruntime-web"));
+}
+
+/** Builds a project. @returns milliseconds, and megabytes that the process had at most */
+function build(folder, hasPlugin) {
+  const report = join(folder, "memory.txt");
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [
+      ...["--import", new URL("peak-memory.mjs", import.meta.url).href],
+      ...[inRepository("bench/build-once.mjs"), folder, String(hasPlugin)],
+    ],
+    { encoding: "utf8", env: { ...process.env, BENCH_REPORT: report } },
+  );
+  if (status !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`);
+  const [, kilobytes = "0"] = /(\d+) kB/.exec(readFileSync(report, "utf8")) ?? [];
+  return { ms: Number(stdout.trim().split("\n").at(-1)), megabytes: Number(kilobytes) / 1024 };
+}

@@ -1,0 +1,17 @@
+import { error } from "./row.ts";
+
+/** Messages of the build step. */
+export const buildingCodes = {
+  BUILD_INLINE_SIZE: error((p: { bytes: number; limit: number }) => ({
+    what: "the compiled model is too large to be part of a module",
+    wanted: `at most ${p.limit} bytes, graph and weights together`,
+    found: `${p.bytes} bytes`,
+    fix: "leave out `inline`: the files are then beside the module; or quantize the weights",
+  })),
+  BUILD_CANNOT_EMIT: error((p: { files: readonly string[]; found: string; fix: string }) => ({
+    what: "the files of the compiled model cannot be put beside the build's own",
+    wanted: `a folder for ${p.files.join(", ")}`,
+    found: p.found,
+    fix: p.fix,
+  })),
+} as const;

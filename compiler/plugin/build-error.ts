@@ -1,0 +1,74 @@
+import { diagnosticText, type Diagnostic, type Place } from "../diagnostics/diagnostic.ts";
+import { TfcError } from "../diagnostics/error.ts";
+
+/** An error as bundlers show it: message, file, and what else there is to say as the frame below. */
+export interface BuildError extends Error {
+  readonly plugin: string;
+  readonly pluginCode: string;
+  /** The file that is at fault. */
+  readonly id: string;
+  readonly loc: { readonly file: string; readonly line: number; readonly column: number };
+  /** Place, wanted and found, fix. */
+  readonly frame: string;
+}
+
+/**
+ * An error of the compiler as bundlers show it; any other stays what it is.
+ *
+ * @param model what the import asked for
+ * @param hasFrame whether the bundler shows frames; else the message says all
+ */
+export function buildError(error: unknown, model: string, hasFrame: boolean): unknown {
+  if (!(error instanceof TfcError)) return error;
+  const said = error.diagnostics.map(inQueryWords);
+  const [first] = said;
+  if (first === undefined) return error;
+  const text = said.map((d) => diagnosticText(d)).join("\n");
+  const [head = "", ...lines] = text.split("\n");
+  const file = first.place.file ?? model;
+  const { line, column } = positionOf(first.place);
+  const made = new Error(hasFrame ? head : text, { cause: error });
+  // What called the compiler is of no interest to who wrote the import.
+  made.stack = "";
+  return Object.assign(made, {
+    name: "TfcError",
+    plugin: "tfc",
+    pluginCode: first.code,
+    id: file,
+    loc: { file, line, column },
+    frame: lines.join("\n"),
+  }) satisfies BuildError;
+}
+
+/** Line and column where a place has them, as one in a configuration does. */
+function positionOf({ path = "" }: Place): { readonly line: number; readonly column: number } {
+  const [, line = "1", column = "1"] = /^line (\d+), column (\d+)$/.exec(path) ?? [];
+  return { line: Number(line), column: Number(column) - 1 };
+}
+
+const words: ReadonlyMap<string, string> = new Map([
+  ["residence", "adapters"],
+  ["lastLogits: rows", "logit-rows"],
+  ["adapters: false", "no-adapters"],
+]);
+
+/** A diagnostic in the words of a query: the library speaks of options by name, as `ioDtype` or `residence: bank`. */
+function inQueryWords(d: Diagnostic): Diagnostic {
+  const { wanted, found, fix } = d;
+  return {
+    ...d,
+    what: spoken(d.what),
+    ...(wanted === undefined ? {} : { wanted: spoken(wanted) }),
+    ...(found === undefined ? {} : { found: spoken(found) }),
+    ...(fix === undefined ? {} : { fix: spoken(fix) }),
+  };
+}
+
+function spoken(text: string): string {
+  return text.replace(/`(?:--)?([\w-]+)(?:: ([^`]*))?`/g, (_, name: string, value?: string) => {
+    const word = words.get(`${name}: ${value ?? ""}`);
+    if (word !== undefined) return word;
+    const kebab = (words.get(name) ?? name).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return value === undefined ? kebab : `${kebab}=${value}`;
+  });
+}

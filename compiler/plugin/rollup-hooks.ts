@@ -1,0 +1,110 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { inputError } from "../diagnostics/error.ts";
+import type { Bundler, LoadContext } from "./bundler.ts";
+import type { EntryFile, PlacedEntry } from "./entry.ts";
+import type { ModuleParts } from "./module-text.ts";
+import { isLarge, placeFile } from "./place.ts";
+import type { BuildState } from "./state.ts";
+
+/** What is used of a rollup's options of one output. */
+export interface OutputOptions {
+  readonly dir?: string | undefined;
+  readonly file?: string | undefined;
+}
+
+/** Hooks of rollup and its kin. */
+export interface RollupHooks {
+  readonly generateBundle: (options: OutputOptions, bundle: unknown, isWrite: boolean) => void;
+  readonly writeBundle: (options: OutputOptions) => void;
+  readonly options: (options: object) => null;
+}
+
+/** How rollup, rolldown and vite take files. */
+export interface RollupBundler extends Bundler {
+  /** The folder of files, in the build's. */
+  assets: string;
+  /** Has an entry's files put into the output. */
+  readonly use: (entry: PlacedEntry) => void;
+  readonly hooks: RollupHooks;
+}
+
+/** Rollup: small files are its assets; large ones are put beside them when it has written. */
+export function rollupHooks(state: BuildState): RollupBundler {
+  const used = new Map<string, PlacedEntry>();
+  const bundler: RollupBundler = {
+    assets: "assets",
+    use: (entry) => {
+      used.set(entry.key, entry);
+    },
+    target: () => state.target,
+    parts: (context, entry) => {
+      bundler.use(entry);
+      return Promise.resolve(emitted(context, entry, bundler.assets));
+    },
+    fail: (_, error) => {
+      throw error;
+    },
+    hooks: {
+      // rolldown says it.
+      options: (given) => {
+        const platform = "platform" in given ? given.platform : null;
+        if (platform === "node" || platform === "browser") state.target = platform;
+        return null;
+      },
+      generateBundle: (_, __, isWrite) => {
+        if (!isWrite) refuseLarge([...used.values()]);
+      },
+      writeBundle: ({ dir, file }) => {
+        const folder = dir ?? (file === undefined ? state.root : dirname(file));
+        for (const entry of used.values())
+          for (const one of entry.files) {
+            const to = join(folder, bundler.assets);
+            // A build for a server may leave out its assets.
+            if (isLarge(one) || !existsSync(join(to, one.path))) placeFile(entry, one, to);
+          }
+      },
+    },
+  };
+  return bundler;
+}
+
+/** Has small files emitted under their own names: what refers to others beside it stays true. */
+function emitted(
+  context: LoadContext,
+  entry: PlacedEntry,
+  assets: string,
+): Omit<ModuleParts, "web" | "host"> {
+  const emit = (path: string, source: string | Uint8Array): string =>
+    context.emitFile?.({ type: "asset", fileName: posix.join(assets, path), source }) ?? "";
+  const references = new Map(
+    entry.files
+      .filter((file) => !isLarge(file))
+      .map(({ path }) => [path, emit(path, readFileSync(join(entry.folder, path)))] as const),
+  );
+  const graph = references.get(entry.graph);
+  if (graph !== undefined) return { url: `import.meta.ROLLUP_FILE_URL_${graph}` };
+  // A graph that no memory is to hold lies beside a list of the files.
+  const list = emit(`${entry.graph}.files.json`, listOf(entry));
+  return { url: `new URL(${JSON.stringify(entry.graph)}, import.meta.ROLLUP_FILE_URL_${list}).href` };
+}
+
+/** The files of an entry, as a small file. */
+export function listOf({ files }: PlacedEntry): string {
+  return JSON.stringify(files.map(({ path, size }) => ({ path, size })));
+}
+
+/** @throws TfcError BUILD_CANNOT_EMIT where a build that keeps its files in memory has large ones */
+export function refuseLarge(entries: readonly PlacedEntry[]): void {
+  const large = entries.flatMap(({ files }): readonly EntryFile[] => files.filter(isLarge));
+  if (large.length === 0) return;
+  throw inputError(
+    "BUILD_CANNOT_EMIT",
+    {},
+    {
+      files: large.map(({ path }) => path),
+      found: "a build that writes no files",
+      fix: "have the bundler write its files",
+    },
+  );
+}

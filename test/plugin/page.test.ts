@@ -1,0 +1,101 @@
+import { describe, expect, test } from "@jest/globals";
+import { copyFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Page } from "playwright-core";
+import { compile } from "../../compiler/index.ts";
+import { loadModel } from "../../runtime/index.ts";
+import { app } from "./app.ts";
+import { noBrowser, open, served } from "./served.ts";
+
+const samples = path.resolve(import.meta.dirname, "../../samples");
+const trained = path.join(samples, "models/austen-llama/adapters.safetensors");
+const QUERY = "?tfc&adapter=scalarlm&adapters=inputs";
+
+/** The sample page, in a project of its own. */
+function pageApp(query = QUERY): string {
+  const root = app({});
+  cpSync(path.join(samples, "web"), root, { recursive: true });
+  copyFileSync(trained, path.join(root, "model/adapters.safetensors"));
+  const main = readFileSync(path.join(samples, "web/main.js"), "utf8");
+  writeFileSync(
+    path.join(root, "main.js"),
+    main.replaceAll("../models/austen-llama/", "./model/").replace(QUERY, query),
+  );
+  return root;
+}
+
+async function written(page: Page, adapter: string): Promise<readonly number[]> {
+  await page.selectOption("select", adapter);
+  await page.evaluate("delete document.querySelector('output').dataset.ids");
+  await page.click("button:enabled");
+  await page.waitForSelector("output[data-ids]");
+  return ((await page.getAttribute("output", "data-ids")) ?? "").split(",").map(Number);
+}
+
+/** What tfc's own runtime writes with the same graph, in onnxruntime-node. */
+async function wanted(root: string): Promise<readonly (readonly number[])[]> {
+  const output = path.join(root, "own/model.onnx");
+  const input = path.join(root, "model/dynamo/model.onnx");
+  await compile({ input, output, adapter: "scalarlm", residence: "inputs", weights: "link" });
+  for (const name of ["tokenizer.json", "tokenizer_config.json", "generation_config.json", "config.json"])
+    copyFileSync(path.join(root, "model", name), path.join(root, "own", name));
+  const model = await loadModel(output, { device: "cpu", adapters: { trained } });
+  try {
+    const request = { prompt: "It is a truth universally acknowledged", maxNewTokens: 40 };
+    const base = await model.generate(request).result();
+    const adapted = await model.generate({ ...request, adapter: "trained" }).result();
+    return [base.ids, adapted.ids, base.ids];
+  } finally {
+    await model.close();
+  }
+}
+
+const inBrowser = noBrowser === null ? describe : describe.skip;
+
+inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () => {
+  test.each(["built", "dev"] as const)(
+    "that is %s writes what the runtime writes, with an adapter swapped live",
+    async (mode) => {
+      const root = pageApp();
+      const page = await open(await served(root, mode));
+      const ids: (readonly number[])[] = [];
+      for (const adapter of ["", "trained", ""]) ids.push(await written(page, adapter));
+      expect(ids).toEqual(await wanted(root));
+      expect(ids[0]).not.toEqual(ids[1]);
+    },
+  );
+
+  test("in development shows the compiler's message over it, and comes back when the model is there", async () => {
+    const root = pageApp("?tfc&adapter=scalarlm&adapters=inputs&rank=0");
+    const page = await open(await served(root, "dev"));
+    const overlay = page.locator("vite-error-overlay");
+    const says = async (text: string): Promise<void> => {
+      await overlay.getByText(text).first().waitFor();
+    };
+    await says("OPTION_OUT_OF_RANGE");
+    await says("fix: correct rank");
+    const main = path.join(root, "main.js");
+    const text = readFileSync(main, "utf8");
+    writeFileSync(main, text.replace("&rank=0", "").replace("/model.onnx", "/gone.onnx"));
+    await says("FILE_NOT_FOUND");
+    await says(path.join(root, "model/dynamo/gone.onnx"));
+    writeFileSync(main, text.replace("&rank=0", ""));
+    await page.waitForSelector("button:enabled");
+    await overlay.waitFor({ state: "detached" });
+  });
+
+  test("in development is loaded again when the configuration changes", async () => {
+    const root = pageApp("?tfc");
+    const config = (rank: number): void => {
+      const adapters = [{ kind: "scalarlm", settings: { rank } }];
+      writeFileSync(path.join(root, "tfc.config.json"), JSON.stringify({ adapters, residence: "inputs" }));
+    };
+    config(4);
+    const page = await open(await served(root, "dev"));
+    await page.waitForSelector("button:enabled");
+    await page.evaluate("window.isOld = true");
+    config(8);
+    await page.waitForFunction("window.isOld === undefined");
+    await page.waitForSelector("button:enabled");
+  });
+});
