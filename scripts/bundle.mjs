@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -51,6 +51,9 @@ await build({
   banner,
   logLevel: "warning",
 });
+
+// Types of imports are declarations alone, which tsc does not copy.
+copyFileSync(new URL("../compiler/plugin/client.d.ts", import.meta.url), inDist("plugin/client.d.ts"));
 
 /* What goes into apps: for any browser, with nothing of Node. */
 await build({

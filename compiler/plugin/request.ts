@@ -27,12 +27,13 @@ export interface CompileRequest {
  * @throws TfcError OPTION_*, CONFIG_INVALID, FILE_NOT_FOUND
  */
 export async function compileRequest(
-  { model, query }: ImportRequest,
+  request: ImportRequest,
   plugin: PluginOptions,
   root: string,
 ): Promise<CompileRequest> {
+  const { model, query } = request;
   const { flags, target, isInline } = readQuery(query);
-  const file = configFile({ model, query }, plugin, root);
+  const file = configFile(request, plugin, root);
   const config: ConfigOptions =
     file !== null
       ? await readConfig(file, { isFresh: true })

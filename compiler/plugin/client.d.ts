@@ -1,10 +1,10 @@
 /** Types of `import model from "./llama.onnx?tfc"`: list `@tokenformer/tfc/client` in `types` of a tsconfig.json. */
 declare module "*?tfc" {
-  const model: import("../../runtime/web/index.ts").CompiledModel;
+  const model: import("@tokenformer/tfc/web").CompiledModel;
   export default model;
 }
 
 declare module "*&tfc" {
-  const model: import("../../runtime/web/index.ts").CompiledModel;
+  const model: import("@tokenformer/tfc/web").CompiledModel;
   export default model;
 }
