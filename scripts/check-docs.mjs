@@ -4,9 +4,13 @@
  * - each pass has a page in docs/passes, which names its options and counters; each page has a pass
  * - each flag of each command is in docs/guide.md, and commands shown in any page have no other flags
  * - commands shown in `console` blocks print what the block says they print
+ * - commands in `sh` blocks that work on this repository's samples succeed, all but servers; those on the reader's own
+ *   files, and what other programs do, cannot be run here: of these commands and flags are checked
  * - each style that inspect names has a section in docs/styles.md
  * - each reason for not recognizing a block is explained in docs/passes
- * - docs/errors.md is what make-errors.mjs prints, docs/api.md what make-api.mjs does
+ * - each adapter kind has a page in docs/kinds, which names its leaves and settings
+ * - docs/errors.md is what make-errors.mjs prints, docs/api.md what make-api.mjs does, docs/uml.svg what make-uml.mjs
+ * - messages that docs/errors-seen.json shows are messages that there are
  * - relative links lead to files, and their anchors to headings
  * - no tracked text names a path of somebody's machine or a host of a package registry
  *
@@ -18,12 +22,15 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { apiPage } from "./make-api.mjs";
 import { errorsPage } from "./make-errors.mjs";
+import { umlPicture } from "./make-uml.mjs";
 
 process.chdir(resolve(import.meta.dirname, ".."));
 if (!existsSync("dist/compiler/cli/main.js")) {
   execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
 }
 const { passes } = await import("../dist/passes/index.js");
+const { adapterKinds, optionsOfKind } = await import("../dist/compiler/adapters/index.js");
+const { codes } = await import("../dist/compiler/diagnostics/codes.js");
 
 const problems = [];
 const files = textFiles();
@@ -32,13 +39,16 @@ const pages = new Map(
 );
 
 checkPasses();
+checkKinds();
 checkMisses();
 checkStyles();
 await checkErrors();
 await checkApi();
+checkUml();
 await checkFlags();
 for (const [file, text] of pages) checkLinks(file, text);
 for (const [file, text] of pages) checkConsole(file, text);
+for (const [file, text] of pages) checkShell(file, text);
 for (const file of files) checkWords(file);
 
 for (const problem of problems) console.error(problem);
@@ -86,6 +96,17 @@ function checkPasses() {
   }
 }
 
+function checkKinds() {
+  for (const kind of adapterKinds.values()) {
+    const file = `docs/kinds/${kind.name}.md`;
+    const page = pages.get(file);
+    if (page === undefined) problems.push(`${file}: the adapter kind has no page`);
+    else
+      for (const word of [...kind.leafNames, ...Object.keys(optionsOfKind(kind))])
+        if (!page.includes(`\`${word}\``)) problems.push(`${file}: \`${word}\` is missing`);
+  }
+}
+
 /** The codes of misses are a type, which no built file holds: they are read from the source, as far as they are used. */
 function checkMisses() {
   const sources = readdirSync("compiler/recognize", { recursive: true, encoding: "utf8" })
@@ -118,6 +139,14 @@ async function checkErrors() {
   if (pages.get("docs/errors.md") !== (await errorsPage())) {
     problems.push("docs/errors.md: not what the codes say: npm run docs:errors");
   }
+  for (const code of Object.keys(JSON.parse(readFileSync("docs/errors-seen.json", "utf8"))))
+    if (!(code in codes))
+      problems.push(`docs/errors-seen.json: there is no message ${code}: npm run docs:seen`);
+}
+
+function checkUml() {
+  if (readFileSync("docs/uml.svg", "utf8") !== umlPicture())
+    problems.push("docs/uml.svg: not what the sources have: npm run docs:uml");
 }
 
 async function checkApi() {
@@ -209,6 +238,17 @@ function checkConsole(file, text) {
     });
     const wrong = firstDifference(wanted, `${stderr}${stdout}`.trimEnd().split("\n"));
     if (wrong !== null) problems.push(`${file}: ${head}\n${wrong}`);
+  }
+}
+
+function checkShell(file, text) {
+  for (const [, block] of text.matchAll(/^```sh\n([\s\S]*?)^```/gm)) {
+    const commands = block.replace(/\\\n\s*/g, " ").split("\n");
+    if (!commands.some((line) => /^npx tfc .*\bsamples\//.test(line))) continue;
+    const script = commands.filter((line) => !/^npx tfc serve\b/.test(line)).join("\n");
+    const npx = `npx() { shift; '${process.execPath}' bin/tfc.js "$@"; }`;
+    const { status, stderr } = spawnSync("sh", ["-e", "-c", `${npx}\n${script}`], { encoding: "utf8" });
+    if (status !== 0) problems.push(`${file}: this fails\n${block}${stderr}`);
   }
 }
 

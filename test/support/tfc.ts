@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { jest } from "@jest/globals";
 import { main } from "../../compiler/cli/main.ts";
@@ -12,10 +13,17 @@ export interface Outcome {
 
 const script = path.resolve(import.meta.dirname, "../../bin/tfc.js");
 
+/** Keeps what a command said for the pages of messages, where `npm run docs:seen` asks for it. */
+function record(args: readonly string[], stderr: string): void {
+  const file = process.env["TFC_SEEN"];
+  if (file !== undefined && stderr !== "") appendFileSync(file, `${JSON.stringify({ args, stderr })}\n`);
+}
+
 /** Runs `tfc` as a user does: a process of its own, from dist. */
 export function tfc(args: readonly string[], cwd?: string): Outcome {
   const options = { encoding: "utf8", timeout: 60_000, ...(cwd === undefined ? {} : { cwd }) } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], options);
+  record(args, stderr);
   return { status, stdout, stderr };
 }
 
@@ -31,7 +39,9 @@ export async function tfcHere(...args: readonly string[]): Promise<Outcome> {
   // Of each test file's own copy of the command line, which a worker has many of.
   const listeners = (["stdout", "stderr"] as const).map((name) => process[name].listeners("error"));
   try {
-    return { status: await main(args), ...printed };
+    const status = await main(args);
+    record(args, printed.stderr);
+    return { status, ...printed };
   } finally {
     for (const [i, stream] of [process.stdout, process.stderr].entries())
       for (const one of stream.listeners("error"))
