@@ -10,6 +10,8 @@ export default class extends TestEnvironment {
     // Workers of a run in a terminal are told to print in colours; commands that they run would, too.
     delete process.env.FORCE_COLOR;
     for (const name of [
+      // From Node 24 on.
+      "Float16Array",
       "Float32Array",
       "Float64Array",
       "BigInt64Array",
@@ -23,7 +25,7 @@ export default class extends TestEnvironment {
       "ArrayBuffer",
       "DataView",
     ]) {
-      this.global[name] = globalThis[name];
+      if (name in globalThis) this.global[name] = globalThis[name];
     }
   }
 }
