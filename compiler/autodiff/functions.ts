@@ -1,3 +1,4 @@
+import { nodesDeep } from "../ir/walk.ts";
 import { FunctionBuilder } from "../ir/function-builder.ts";
 import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
@@ -129,9 +130,15 @@ export class FunctionGradients implements CallRule {
     });
   }
 
-  /** Removes what was written to learn shapes. */
+  /** Removes what was written to learn shapes, and has calls inside functions take the results that were added. */
   dispose(): void {
     this.callShapes.dispose();
+    const graphs = [this.#model.graph, ...[...this.#model.functions.values()].map(({ body }) => body)];
+    for (const node of graphs.flatMap((graph) => [...nodesDeep(graph)])) {
+      const func = this.#model.callee(node);
+      // onnxruntime refuses a call of fewer results than the function has, although nobody reads them.
+      if (func !== undefined && this.#kept.has(func)) widen(this.#rw, node, func);
+    }
   }
 
   #callee(call: Node): Func {
