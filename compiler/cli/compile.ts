@@ -5,7 +5,8 @@ import { adapterKinds } from "../adapters/index.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
-import { projectionKinds, siteKinds } from "../sites/site.ts";
+import { PROJECTIONS, siteWords } from "../sites/selector.ts";
+import { projectionKinds } from "../sites/site.ts";
 import { weightModes } from "../compile/place-weights.ts";
 import { halfNames, portNames } from "../compile/dtypes.ts";
 import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
@@ -59,7 +60,7 @@ export function compileCommand(): Command {
     .option("--json", "print one JSON object", false)
     .action(run);
   refuseBoth(command);
-  offer(command, { "--replace": projectionKinds }, true);
+  offer(command, { "--replace": [PROJECTIONS, ...projectionKinds] }, true);
   offer(command, {
     ...{ "--adapters": residences, "--weights": weightModes, "--for": providers, "--dtype": halfNames },
     ...{ "--io-dtype": portNames, "--quantize": quantizations, "--block": blockSizes.map(String) },
@@ -79,7 +80,7 @@ export function addAdapterFlags(command: Command): void {
     )
     .option(
       "--sites <list>",
-      `where they go, such as mlp@0-15,q_proj: ${siteKinds.join(", ")} (default: by kind)`,
+      `where they go, such as mlp@0-15,q_proj: ${siteWords.join(", ")} (default: by kind)`,
     );
   for (const [name, { option, defaults, helps }] of kindOptions()) {
     const value = option.placeholder === "" ? "" : ` <${option.placeholder}>`;
@@ -88,7 +89,7 @@ export function addAdapterFlags(command: Command): void {
     command.addOption(new Option(`--${name}${value}`, shown));
   }
   offer(command, { "--adapter": [...adapterKinds.keys()] });
-  offer(command, { "--sites": siteKinds }, true);
+  offer(command, { "--sites": siteWords }, true);
 }
 
 /** Flags about how the base's own ops are written. */
@@ -161,12 +162,13 @@ async function run(model: string, flags: CompileFlags): Promise<void> {
 
 /** Flags about adapters that are not there. What a configuration says may be meant for other flags than today's. */
 function refuseUnused(
-  { load = [], replace = [], adapters, quantize }: CompileOptions,
+  { load = [], replace = [], adapters, quantize, train }: CompileOptions,
   flags: CompileFlags,
 ): void {
   if (flags.force && load.length === 0)
     throw inputError("OPTION_UNUSED", {}, { option: "--force", needs: "--load" });
-  const isFresh = load.length === 0 && (adapters !== false || replace.length > 0);
+  const isFresh =
+    load.length === 0 && (adapters !== false || replace.length > 0 || train?.fromScratch === true);
   for (const option of ["block", "symmetric"])
     if (flags[option] !== undefined && quantize === undefined)
       throw inputError("OPTION_UNUSED", {}, { option: `--${option}`, needs: "--quantize" });

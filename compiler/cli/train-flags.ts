@@ -1,7 +1,13 @@
 import type { Command } from "commander";
 import { emits, memories } from "../ops/training.ts";
+import { PROJECTIONS } from "../sites/selector.ts";
 import { blockKinds, projectionKinds } from "../sites/site.ts";
 import { offer } from "./flags.ts";
+
+export const FROM_SCRATCH_HELP =
+  "weights of --train-base begin as random numbers, as in a model that nobody has trained";
+
+export const DROPOUT_HELP = "the share of what goes into LoRA that is dropped (default: 0)";
 
 /** Flags of `compile` about a training graph. */
 export function addTraining(command: Command): void {
@@ -19,10 +25,8 @@ export function addTraining(command: Command): void {
       "--train-base <list>",
       "with --train, weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, all, or sites",
     )
-    .option(
-      "--dropout <share>",
-      "with --train, the share of what goes into LoRA that is dropped (default: 0)",
-    )
+    .option("--from-scratch", FROM_SCRATCH_HELP)
+    .option("--dropout <share>", `with --train, ${DROPOUT_HELP}`)
     .option("--accumulate", "with --train, sum gradients over several batches before an update");
   offer(command, { "--emit": emits, "--memory": memories });
   offer(command, { "--train-base": trainableWords }, true);
@@ -32,5 +36,6 @@ export function addTraining(command: Command): void {
 export const trainableWords: readonly string[] = [
   ...["norms", "embed_tokens", "lm_head", "biases", "all"],
   ...blockKinds,
+  PROJECTIONS,
   ...projectionKinds,
 ];

@@ -4,6 +4,7 @@ import { schedules } from "../../runtime/train/schedule.ts";
 import type { TrainModelOptions, TrainReport } from "../compile/training/train.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { memories } from "../ops/training.ts";
+import { PROJECTIONS } from "../sites/selector.ts";
 import { projectionKinds } from "../sites/site.ts";
 import { halfNames } from "../compile/dtypes.ts";
 import { DEFAULT_BLOCK, quantizations } from "../compile/quantize.ts";
@@ -16,7 +17,7 @@ import { numberOf } from "./generate-flags.ts";
 import { endInterrupted, untilAborted } from "./interrupt.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
 import { trainNames } from "../config/train-options.ts";
-import { trainableWords } from "./train-flags.ts";
+import { DROPOUT_HELP, FROM_SCRATCH_HELP, trainableWords } from "./train-flags.ts";
 import { trainProgress } from "./train-progress.ts";
 import { countOf } from "./verify-flags.ts";
 import { speakOf } from "../config/wording.ts";
@@ -169,10 +170,12 @@ function withBase(command: Command): Command {
       "--train-base <list>",
       "weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, all, or sites",
     )
+    .option("--from-scratch", FROM_SCRATCH_HELP)
     .option(
       "--memory <mode>",
       `what the forward keeps for the backward: ${memories.join(", ")} (default: by the model's sizes)`,
     )
+    .option("--dropout <share>", DROPOUT_HELP)
     .option("--dtype <type>", `convert a float32 model: ${halfNames.join(", ")} (default: as it is)`)
     .option(
       "--quantize <type>",
@@ -182,7 +185,7 @@ function withBase(command: Command): Command {
     .option("--symmetric", "quantize around 0, without zero points")
     .option("--weights <mode>", "the base's weights, for the compiled graphs: link, copy (default: link)");
   offer(command, { "--memory": memories, "--dtype": halfNames, "--weights": ["link", "copy"] });
-  offer(command, { "--train-base": trainableWords, "--replace": projectionKinds }, true);
+  offer(command, { "--train-base": trainableWords, "--replace": [PROJECTIONS, ...projectionKinds] }, true);
   return command;
 }
 

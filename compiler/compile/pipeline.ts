@@ -19,6 +19,10 @@ const lowering: Pick<Row, "when" | "needs"> = { when: ({ provider }) => provider
 /** What trains is made of whole sequences. */
 const training: Pick<Row, "when" | "needs"> = { when: ({ train }) => train !== null, needs: "`train`" };
 
+function sitesOf(entries: Plan["replace"]): Plan["replace"][number]["sites"] {
+  return entries.flatMap(({ sites }) => sites);
+}
+
 /** The pipeline of `compile`: a row for each pass of the registry, whose order is the order in which they run. */
 const rows: Readonly<Record<string, Row>> = {
   // What trains is made of the base, also of one that was compiled for something else.
@@ -61,7 +65,7 @@ const rows: Readonly<Record<string, Row>> = {
     part: "behind",
     when: ({ pack }) => pack,
     needs: "`pack`",
-    options: ({ replace }) => ({ except: replace.flatMap(({ sites }) => sites) }),
+    options: ({ replace }) => ({ except: sitesOf(replace) }),
   },
   "quantize-weights": {
     part: "behind",
@@ -98,7 +102,10 @@ const rows: Readonly<Record<string, Row>> = {
     part: "behind",
     when: ({ train }) => (train?.base ?? null) !== null,
     needs: "`train` with `base`",
-    options: ({ train }) => (train?.base == null ? {} : { weights: train.base }),
+    options: ({ train, seed, replace }) =>
+      train?.base == null
+        ? {}
+        : { weights: train.base, except: sitesOf(replace), fresh: train.fromScratch, seed },
   },
   "outline-attention": { part: "behind" },
   "outline-mlp": { part: "behind" },

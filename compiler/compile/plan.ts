@@ -92,6 +92,8 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     given: files,
     sources,
   };
+  if (train !== null && train.dropout > 0 && !hasLora(plan))
+    throw inputError("OPTION_UNUSED", {}, { option: "dropout", needs: "LoRA (`adapter: lora`)" });
   if (!hasAdapters(plan) && plan.residence !== "baked")
     throw conflict(`residence: ${plan.residence}`, "a `load` that has nothing beside what is replaced");
   // What trains is an input, wherever adapters are otherwise.
@@ -116,6 +118,11 @@ function logitsFormOf(given: CompileOptions["lastLogits"] = false): LogitsForm |
 /** Whether adapters stand beside something. */
 export function hasAdapters({ entries, beside }: Pick<Plan, "entries" | "beside">): boolean {
   return entries.length > 0 || beside.some(({ parts }) => parts.length > 0);
+}
+
+/** Whether some of them are LoRA. */
+function hasLora({ entries, beside }: Pick<Plan, "entries" | "beside">): boolean {
+  return [...entries, ...beside.flatMap(({ parts }) => parts)].some(({ kind }) => kind === "lora");
 }
 
 /** Refuses what is said about caches where none are written anew. @throws TfcError OPTION_UNUSED */

@@ -12,6 +12,8 @@ export interface TrainOptions {
   readonly memory?: Memory;
   /** Weights of the base that are trained, too: `norms,embed_tokens,lm_head,q_proj,mlp@0-3,biases` or `all`. Default: none. */
   readonly base?: string;
+  /** Has these weights begin as random numbers, as those of a model that nobody has trained. Default false. */
+  readonly fromScratch?: boolean;
   /** Sums gradients over several batches before an update. Default false. */
   readonly accumulate?: boolean;
   /** The share of what goes into LoRA that is dropped, from 0 up to 1. Default 0. */
@@ -25,6 +27,7 @@ export interface TrainPlan {
   readonly memory: Memory | null;
   /** Null for none. */
   readonly base: TrainBaseOptions["weights"] | null;
+  readonly fromScratch: boolean;
   readonly accumulate: boolean;
   readonly dropout: number;
 }
@@ -33,6 +36,7 @@ const checks: Checks<TrainOptions> = {
   emit: oneOf(emits),
   memory: oneOf(memories),
   base: ["what is trained, as text", isText],
+  fromScratch: holds.yesNo,
   accumulate: holds.yesNo,
   dropout: ["a number from 0 up to 1", (value) => typeof value === "number" && value >= 0 && value < 1],
 };
@@ -43,14 +47,19 @@ export function trainPlanOf(options: CompileOptions): TrainPlan | null {
   if (train === undefined) return null;
   checkGiven(train, checks, "compile's train", []);
   const { emit = "update", memory = null, accumulate = false, dropout = 0 } = train;
+  const { fromScratch = false } = train;
   const base = train.base === undefined ? null : trainBase.options.weights.check(train.base, "base");
+  if (fromScratch && base === null)
+    throw inputError("OPTION_UNUSED", {}, { option: "fromScratch", needs: "`base`" });
+  if (fromScratch && (options.load ?? []).length > 0)
+    throw conflict("fromScratch", "`load`, which begins with trained weights");
   if (accumulate && emit !== "update")
     throw conflict("accumulate", `\`emit: ${emit}\`, which updates nothing`);
   if (memory !== null && emit === "loss")
     throw conflict(`memory: ${memory}`, "`emit: loss`, which has no backward");
   const [other] = conflicts(options);
   if (other !== undefined) throw conflict("train", other);
-  return { emit, memory, base, accumulate, dropout };
+  return { emit, memory, base, fromScratch, accumulate, dropout };
 }
 
 /** Options that make a graph one of steps, or put adapters where nothing can change them. */

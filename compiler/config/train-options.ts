@@ -10,6 +10,7 @@ export interface TrainFlags {
   readonly emit?: string;
   readonly memory?: string;
   readonly trainBase?: string;
+  readonly fromScratch?: boolean;
   readonly accumulate?: boolean;
   readonly dropout?: string;
 }
@@ -20,11 +21,12 @@ const memoryOption = choice({ help: "what the forward keeps", default: "selectiv
 
 /** What flags say of a training graph; nothing without --train. @throws TfcError OPTION_UNUSED, OPTION_UNKNOWN_VALUE */
 export function trainOf(flags: TrainFlags): Pick<CompileOptions, "train"> {
-  const { train, emit, memory, trainBase, accumulate, dropout } = flags;
+  const { train, emit, memory, trainBase, fromScratch, accumulate, dropout } = flags;
   const said = {
     "--emit": emit,
     "--memory": memory,
     "--train-base": trainBase,
+    "--from-scratch": fromScratch,
     "--accumulate": accumulate,
     "--dropout": dropout,
   };
@@ -38,6 +40,7 @@ export function trainOf(flags: TrainFlags): Pick<CompileOptions, "train"> {
       ...(emit === undefined ? {} : { emit: emitOption.check(emit, "--emit") }),
       ...(memory === undefined ? {} : { memory: memoryOption.check(memory, "--memory") }),
       ...(trainBase === undefined ? {} : { base: checkedBase(trainBase) }),
+      ...(fromScratch === undefined ? {} : { fromScratch }),
       ...(accumulate === undefined ? {} : { accumulate }),
       ...(dropout === undefined ? {} : { dropout: dropoutOption.check(dropout, "--dropout") }),
     },
@@ -56,6 +59,7 @@ export const trainNames: ReadonlyMap<string, string> = new Map([
   ["emit", "--emit"],
   ["memory", "--memory"],
   ["base", "--train-base"],
+  ["fromScratch", "--from-scratch"],
   ["accumulate", "--accumulate"],
   ["dropout", "--dropout"],
 ]);

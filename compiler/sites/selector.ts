@@ -1,10 +1,17 @@
 import { inputError } from "../diagnostics/error.ts";
+import { isProjection } from "./names.ts";
 import { siteKinds, type SiteKind, type SiteRef } from "./site.ts";
 import { valueText, type Option } from "../pass/options.ts";
 
+/** Stands for every projection that a model has, whatever they are. */
+export const PROJECTIONS = "projections";
+
+/** What can be said in a list of sites. */
+export const siteWords = [...siteKinds, PROJECTIONS] as const;
+
 /** Some sites of a model: all of a kind, or those of some layers. */
 export interface Selector {
-  readonly site: SiteKind;
+  readonly site: SiteKind | typeof PROJECTIONS;
   /** Ranges of layers, both ends included; null for all layers. */
   readonly layers: readonly (readonly [from: number, to: number])[] | null;
 }
@@ -12,7 +19,7 @@ export interface Selector {
 /** More layers than any decoder has: a range must not make a list that fills the memory. */
 const MOST_LAYERS = 100_000;
 
-/** `mlp@0-15,q_proj,o_proj@0-3+8`: sites, each with layers where not all are meant. */
+/** `mlp@0-15,q_proj,o_proj@0-3+8`, or `projections`: sites, each with layers where not all are meant. */
 export function siteList(spec: { help: string }): Option<readonly Selector[]> {
   return {
     help: spec.help,
@@ -30,7 +37,7 @@ function parseSelector(word: unknown, flag: string): Selector {
   if (isSelector(word)) return word;
   const text = typeof word === "string" ? word.trim() : valueText(word);
   const [name = "", layers, ...more] = text.split("@");
-  const site = siteKinds.find((kind) => kind === name);
+  const site = siteWords.find((word) => word === name);
   if (site === undefined || more.length > 0) throw unknownSite(flag, text);
   if (layers === undefined) return { site, layers: null };
   return { site, layers: layers.split("+").map((range) => parseRange(range, text, flag)) };
@@ -50,13 +57,13 @@ function parseRange(range: string, found: string, flag: string): readonly [numbe
 }
 
 function unknownSite(option: string, value: string): Error {
-  return inputError("OPTION_UNKNOWN_VALUE", {}, { option, value, allowed: siteKinds });
+  return inputError("OPTION_UNKNOWN_VALUE", {}, { option, value, allowed: siteWords });
 }
 
 /** Whether a selector means a site. */
 export function selects({ site, layers }: Selector, ref: SiteRef): boolean {
   return (
-    site === ref.site &&
+    (site === PROJECTIONS ? isProjection(ref.site) : site === ref.site) &&
     (layers === null || layers.some(([from, to]) => ref.layer >= from && ref.layer <= to))
   );
 }

@@ -1,9 +1,9 @@
 import { adapterKinds } from "../../compiler/adapters/index.ts";
 import type { AdapterKind } from "../../compiler/adapters/kind.ts";
-import { selectorText, selects, type Selector } from "../../compiler/sites/selector.ts";
+import { PROJECTIONS, selectorText, selects, type Selector } from "../../compiler/sites/selector.ts";
 import { inputError, passError } from "../../compiler/diagnostics/error.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
-import { blockKinds, type SiteKind } from "../../compiler/sites/site.ts";
+import { blockKinds, type BlockKind } from "../../compiler/sites/site.ts";
 import { checkOptions } from "../../compiler/pass/options.ts";
 import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-file.ts";
 import { checkExpected } from "../../compiler/weights/expected.ts";
@@ -119,9 +119,12 @@ function checkFound(
     const text = missing === undefined ? "none" : `none in layer ${missing}`;
     throw passError("SITE_EMPTY", { file, pass }, { site: selectorText(selector), found: text });
   }
-  if (!isProjection(selector.site)) return;
+  const within = blocksOf(selector.site);
+  if (within.length === 0) return;
   const having = new Set(found.map(({ site }) => site.node));
-  const blocks = places.filter(({ ref, inner }) => inner === null && ref.site === blockOf(selector.site));
+  const blocks = places.filter(
+    ({ ref, inner }) => inner === null && within.some((kind) => ref.site === kind),
+  );
   const lacking = blocks.filter(
     ({ ref, site }) =>
       (selector.layers === null || selects({ ...selector, site: ref.site }, ref)) && !having.has(site.node),
@@ -134,9 +137,12 @@ function checkFound(
   );
 }
 
-function blockOf(site: SiteKind): SiteKind {
+/** The blocks that have a projection, or some; none for what is no projection. */
+function blocksOf(site: Selector["site"]): readonly BlockKind[] {
+  if (site === PROJECTIONS) return blockKinds;
+  if (!isProjection(site)) return [];
   const [attn, mlp] = blockKinds;
-  return /^(gate|up|down)/.test(site) ? mlp : attn;
+  return [/^(gate|up|down)/.test(site) ? mlp : attn];
 }
 
 function assignGiven(places: readonly Place[], { given, pass }: Assigning): ReadonlyMap<string, Assignment> {

@@ -1,7 +1,7 @@
 import type { Model } from "../../compiler/ir/model.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import { moduleOf, siteName } from "../../compiler/sites/names.ts";
-import { selects } from "../../compiler/sites/selector.ts";
+import { selects, type Selector } from "../../compiler/sites/selector.ts";
 import { projectionKinds, type ProjectionKind } from "../../compiler/sites/site.ts";
 import { ALL, type BaseSelection } from "./_base-words.ts";
 
@@ -23,11 +23,14 @@ const sandwiches = [
 /**
  * Names that weights of the base may have in Hugging Face's models, as far as they are chosen: by group or site that
  * chooses them. Not every model has all.
+ *
+ * @param without sites that are replaced afterwards: their weights go
  */
 export function baseNames(
   model: Model,
   view: DecoderView,
   { groups, selectors, isAll }: BaseSelection,
+  without: readonly Selector[],
 ): ReadonlyMap<string, readonly string[]> {
   const layers = [...new Set(view.layers.map(({ index }) => index))];
   const chosen = new Map<string, readonly string[]>();
@@ -42,8 +45,12 @@ export function baseNames(
     chosen.set("norms", [...inLayers, ...both("model.norm")]);
   }
   const pathOf = (layer: number, kind: ProjectionKind): string => siteName({ layer, copy: 0, site: kind });
+  const isKept = (layer: number, kind: ProjectionKind): boolean =>
+    !without.some((selector) => selectsIn(selector, layer, kind));
   if (groups.has("biases")) {
-    const modules = layers.flatMap((layer) => projectionKinds.map((kind) => pathOf(layer, kind)));
+    const modules = layers.flatMap((layer) =>
+      projectionKinds.filter((kind) => isKept(layer, kind)).map((kind) => pathOf(layer, kind)),
+    );
     chosen.set(
       "biases",
       [...modules, "lm_head"].map((module) => `${module}.bias`),
@@ -52,16 +59,18 @@ export function baseNames(
   for (const selector of selectors) {
     const names = layers.flatMap((layer) =>
       projectionKinds
-        .filter((kind) =>
-          [kind, moduleOf(kind).startsWith("mlp.") ? ("mlp" as const) : ("attn" as const)].some((site) =>
-            selects(selector, { site, layer, copy: 0 }),
-          ),
-        )
+        .filter((kind) => selectsIn(selector, layer, kind) && isKept(layer, kind))
         .flatMap((kind) => both(pathOf(layer, kind))),
     );
     chosen.set(selector.site, [...(chosen.get(selector.site) ?? []), ...names]);
   }
   return isAll ? new Map([[ALL, [...new Set([...chosen.values()].flat())]]]) : chosen;
+}
+
+/** Whether a selector means a projection, or the block that it is in. */
+function selectsIn(selector: Selector, layer: number, kind: ProjectionKind): boolean {
+  const block = moduleOf(kind).startsWith("mlp.") ? "mlp" : "attn";
+  return ([kind, block] as const).some((site) => selects(selector, { site, layer, copy: 0 }));
 }
 
 function usesGlmNames({ graph }: Model): boolean {

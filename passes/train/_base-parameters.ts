@@ -13,6 +13,7 @@ import { convert } from "../../compiler/weights/convert.ts";
 import { addParameter } from "../_parameters.ts";
 import { baseBytes } from "../adapt/_overridden.ts";
 import { shifted } from "../adapt/_unpacked.ts";
+import { freshPieces, type Fresh } from "./_fresh-weights.ts";
 
 /** Where a trained weight is read, under its name. */
 export interface Reading {
@@ -25,14 +26,17 @@ export class BaseParameters {
   readonly #model: Model;
   readonly #rw: Rewriter;
   readonly #b: Builder;
+  readonly #fresh: Fresh | null;
   /** By name and type. */
   readonly #read = new Map<string, Value>();
   /** Elements of all. */
   elements = 0;
 
-  constructor(model: Model, rw: Rewriter, first: Node) {
+  /** @param fresh how they begin where that is not with the base's numbers */
+  constructor(model: Model, rw: Rewriter, first: Node, fresh: Fresh | null) {
     this.#model = model;
     this.#rw = rw;
+    this.#fresh = fresh;
     this.#b = new Builder(rw, before(first));
   }
 
@@ -60,7 +64,7 @@ export class BaseParameters {
     const initial = new Tensor("float", shape, {
       kind: "deferred",
       file: "adapters",
-      produce: () => firstBytes(place),
+      produce: () => (this.#fresh === null ? firstBytes(place) : freshPieces({ name, shape }, this.#fresh)),
     });
     this.elements += initial.size;
     this.#freeName(name);

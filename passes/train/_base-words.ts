@@ -1,7 +1,7 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { valueText, type Option } from "../../compiler/pass/options.ts";
-import { siteList, type Selector } from "../../compiler/sites/selector.ts";
-import { blockKinds, projectionKinds, type SiteKind } from "../../compiler/sites/site.ts";
+import { PROJECTIONS, siteList, type Selector } from "../../compiler/sites/selector.ts";
+import { blockKinds, projectionKinds } from "../../compiler/sites/site.ts";
 
 /** Words for weights of the base that are no site's alone. */
 const groups = ["norms", "embed_tokens", "lm_head", "biases"] as const;
@@ -20,7 +20,7 @@ export interface BaseSelection {
 }
 
 /** Sites whose weights are the base's own; the steps around an MLP have none. */
-const own: ReadonlySet<SiteKind> = new Set<SiteKind>([...blockKinds, ...projectionKinds]);
+const own: ReadonlySet<Selector["site"]> = new Set([...blockKinds, ...projectionKinds, PROJECTIONS] as const);
 
 const sites = siteList({ help: "sites" });
 

@@ -3,10 +3,13 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
+import { given, integer, yesNo } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { viewDecoder, type DecoderView } from "../../compiler/recognize/decoder.ts";
 import { embeddingNodes } from "../../compiler/recognize/model/embedding.ts";
 import { absences, Parameters, type ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
+import { isGemma } from "../../compiler/recognize/norm/style.ts";
+import type { Selector } from "../../compiler/sites/selector.ts";
 import { isTiedCopy } from "../adapt/_tied.ts";
 import { baseNames } from "./_base-names.ts";
 import { BaseParameters, type Reading } from "./_base-parameters.ts";
@@ -15,6 +18,11 @@ import { baseWords, type BaseSelection } from "./_base-words.ts";
 export interface TrainBaseOptions {
   /** Which weights of the base are trained. */
   readonly weights: BaseSelection;
+  /** Sites that are replaced afterwards, and whose weights go. */
+  readonly except: readonly Selector[];
+  /** Whether they begin as random numbers instead of the base's. */
+  readonly fresh: boolean;
+  readonly seed: number;
 }
 
 const EMBEDDINGS = "model.embed_tokens.weight";
@@ -25,7 +33,7 @@ const HEAD = "lm_head.weight";
  *
  * Before: `q = MatMul (x, W)`, W an initializer.
  * After: `q = MatMul (x, Transpose (P))`, P a float input by Hugging Face's name and in its layout, `[out, in]`, whose
- * first numbers are those of W. Of a packed product each part is a parameter of its own, and those that are not trained
+ * first numbers are those of W, or random ones where a model is trained from nothing. Of a packed product each part is a parameter of its own, and those that are not trained
  * stay: `Concat (P, rest)`. In half precision it is cast where it is used. Embeddings that the head shares, also as a
  * transposed copy, are one parameter.
  *
@@ -34,7 +42,12 @@ const HEAD = "lm_head.weight";
 export const trainBase: Pass<TrainBaseOptions, NodeVisitor> = {
   name: "train-base",
   summary: "make weights of the base parameters that are trained",
-  options: { weights: baseWords },
+  options: {
+    weights: baseWords,
+    except: given<readonly Selector[]>({ help: "sites that are replaced afterwards", default: [] }),
+    fresh: yesNo({ help: "begins with random numbers, not with the base's" }),
+    seed: integer({ help: "seed of random numbers", default: 0, min: 0, max: 2 ** 32 - 1 }),
+  },
   stats: ["weights", "parameters"],
   requires: [],
   walk: nodesIn(),
@@ -42,9 +55,12 @@ export const trainBase: Pass<TrainBaseOptions, NodeVisitor> = {
     model: {
       exit: () => {
         const [first] = model.graph.nodes;
-        const readings = readingsOf(model, analysis(viewDecoder), options.weights);
+        const view = analysis(viewDecoder);
+        const readings = readingsOf(model, view, options);
         if (first === undefined || readings.length === 0) return;
-        const parameters = new BaseParameters(model, rewriter, first);
+        const neutralNorm = isGemma(model, view.hiddenSize) ? 0 : 1;
+        const fresh = options.fresh ? ({ seed: options.seed, neutralNorm } as const) : null;
+        const parameters = new BaseParameters(model, rewriter, first, fresh);
         for (const together of byInput(readings)) parameters.put(together);
         count("weights", new Set(readings.map(({ name }) => name)).size);
         count("parameters", parameters.elements);
@@ -54,8 +70,12 @@ export const trainBase: Pass<TrainBaseOptions, NodeVisitor> = {
 };
 
 /** @throws TfcError TRAIN_BASE_REFUSED, TRAIN_BASE_NONE */
-function readingsOf(model: Model, view: DecoderView, selection: BaseSelection): readonly Reading[] {
-  const chosen = baseNames(model, view, selection);
+function readingsOf(
+  model: Model,
+  view: DecoderView,
+  { weights, except }: TrainBaseOptions,
+): readonly Reading[] {
+  const chosen = baseNames(model, view, weights, except);
   const names = new Set([...chosen.values()].flat());
   const parameters = new Parameters(model, view, names);
   const found = new Map<string, readonly ParameterPlace[]>();

@@ -132,7 +132,7 @@ export interface TrainingReport {
   readonly length: number;
   /** Tokens of the data. */
   readonly tokens: number;
-  /** Loss of the first step and of the last one. */
+  /** Loss of the first step, and the mean over the last tenth of the steps: two at least, ten at most. */
   readonly loss: { readonly first: number | null; readonly last: number | null };
   /** The last evaluation. */
   readonly evaluation: { readonly step: number; readonly loss: number; readonly perplexity: number } | null;

@@ -1,6 +1,7 @@
 import { sizeOf } from "../../compiler/weights/weight.ts";
 import type { Provider } from "../session/devices.ts";
 import type { RunContext, TrainLoop } from "./loop.ts";
+import { lossesOf } from "./losses.ts";
 import { isEvaluation } from "./metrics.ts";
 import type { TrainingReport } from "./options.ts";
 
@@ -18,7 +19,6 @@ export function reportOf(
   { progress, saved }: TrainLoop,
   { isDone, provider, length, time }: End,
 ): TrainingReport {
-  const losses = metrics.all.flatMap((one) => (isEvaluation(one) || one.loss === null ? [] : [one.loss]));
   const evaluation = metrics.all.findLast(isEvaluation);
   return {
     ...{ out: options.out, interrupted: !isDone, step: progress.step, steps: plan.steps, provider, length },
@@ -26,7 +26,7 @@ export function reportOf(
     examples: dataset.examples,
     packing: dataset.packing,
     tokens: dataset.tokens,
-    loss: { first: losses[0] ?? null, last: losses.at(-1) ?? null },
+    loss: lossesOf(metrics.all),
     evaluation:
       evaluation === undefined
         ? null

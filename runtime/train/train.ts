@@ -96,7 +96,16 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
     metrics.close();
   });
   const plan = planOf(options, dataset);
-  const page = new RunPage({ graph, options, plan, dataset, folder, metrics, training, length });
+  const page = new RunPage({
+    model: source.model.file,
+    options,
+    plan,
+    dataset,
+    folder,
+    metrics,
+    training,
+    length,
+  });
   const run: RunContext = {
     ...{ graph, options, plan, settings, dataset, folder, metrics, sink, train, loss },
     padding: text.tokenizer?.stops[0] ?? 0,

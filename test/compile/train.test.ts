@@ -8,6 +8,8 @@ import { Sink } from "../../compiler/diagnostics/sink.ts";
 import { asTensor, typeText } from "../../compiler/ir/type.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
 import { trainingIn, type Training } from "../../compiler/ops/training.ts";
+import { openSafetensors } from "../../compiler/weights/safetensors/weights.ts";
+import { elementsFrom } from "../../runtime/session/tensor.ts";
 
 const austen = "samples/models/austen-llama/dynamo/model.onnx";
 
@@ -73,6 +75,44 @@ describe("parameters", () => {
     expect(training.parameters[0]?.site).toBe("model.layers.0.self_attn.q_proj");
   });
 
+  it("are not those of what is replaced", async () => {
+    const replace = [{ sites: "projections", settings: { tokens: 8 } }];
+    const { training } = await trained({ replace, train: { base: "all" } });
+    const ofBase = training.parameters.filter(({ site }) => site === null).map(({ name }) => name);
+    expect(ofBase).toHaveLength(14);
+    expect(ofBase.every((name) => /norm|embed_tokens/.test(name))).toBe(true);
+    expect(training.parameters).toHaveLength(14 + 6 * 7 * 2);
+    await expect(trained({ replace, train: { base: "norms,q_proj" } })).rejects.toThrow("TRAIN_BASE_NONE");
+  });
+
+  it.each([
+    ["a Llama", austen, 1],
+    ["a Gemma, whose norms multiply by 1 + W", "samples/models/families/gemma3-dynamo/model.onnx", 0],
+  ] as const)("begin as those of %s that nobody has trained", async (_, input, norm) => {
+    const base = { base: "all", fromScratch: true };
+    const firstOf = async (seed: number): Promise<ReadonlyMap<string, Float32Array>> => {
+      const { output } = await trained({ adapters: false, train: base, seed }, input);
+      const { tensors } = openSafetensors(output.replace(/\.onnx$/, ".adapters.safetensors"));
+      return new Map(
+        [...tensors].map(([name, one]) => [name, elementsFrom("float", one.bytes()) as Float32Array]),
+      );
+    };
+    const [one, other] = [await firstOf(0), await firstOf(1)];
+    expect(one.size).toBeGreaterThan(10);
+    for (const [name, numbers] of one) {
+      if (name.includes("norm")) {
+        expect(new Set(numbers)).toEqual(new Set([norm]));
+        continue;
+      }
+      const root = Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0) / numbers.length);
+      expect(root / 0.02).toBeGreaterThan(0.8);
+      expect(root / 0.02).toBeLessThan(1.2);
+      expect(other.get(name)).not.toEqual(numbers);
+    }
+    const [table, again] = [one, await firstOf(0)].map((all) => all.get("model.embed_tokens.weight"));
+    expect(again).toEqual(table);
+  });
+
   it("are trained ones that are loaded", async () => {
     const { training } = await trained({ load: ["samples/models/peft/patterns"] });
     expect(namesOf(training)).toContain("model.layers.0.mlp.down_proj.lora_B.weight");
@@ -116,6 +156,7 @@ describe("conflicts", () => {
     [{ lowerPagedAttention: true }, "lowerPagedAttention"],
     [{ train: { emit: "grads", accumulate: true } }, "emit: grads"],
     [{ train: { emit: "loss", memory: "none" } }, "emit: loss"],
+    [{ train: { base: "norms", fromScratch: true }, load: ["samples/models/peft/plain"] }, "fromScratch"],
   ])("%j", async (options, other) => {
     const refused = compile({ input: austen, output: path.join(folder, "no.onnx"), train: {}, ...options });
     await expect(refused).rejects.toThrow("OPTION_CONFLICT");
@@ -137,6 +178,8 @@ describe("conflicts", () => {
 
 it.each<[Partial<CompileOptions>, string, string]>([
   [{ adapters: false }, "TRAIN_NOTHING", austen],
+  [{ train: { fromScratch: true } }, "OPTION_UNUSED: `fromScratch`", austen],
+  [{ adapter: "scalarlm", train: { dropout: 0.1 } }, "OPTION_UNUSED: `dropout`", austen],
   [{ train: { base: "biases" } }, "TRAIN_BASE_NONE", austen],
   [
     { train: { base: "q_proj" } },

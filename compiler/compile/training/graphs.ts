@@ -44,8 +44,17 @@ export async function compileForTraining(
 ): Promise<TrainGraphs> {
   const graphs = graphsIn(folder);
   // Links take no room; of a file system that has none copies are made.
-  const common = { weights: "link", ...options, ...(takesSeed(options) ? { seed } : {}), input } as const;
-  const forward = train.base === undefined ? {} : { base: train.base };
+  const common = {
+    weights: "link",
+    ...options,
+    ...(takesSeed(options, train) ? { seed } : {}),
+    input,
+  } as const;
+  const { base, fromScratch } = train;
+  const forward = {
+    ...(base === undefined ? {} : { base }),
+    ...(fromScratch === undefined ? {} : { fromScratch }),
+  };
   const loss = await compile({ ...common, output: graphs.loss, train: { ...forward, emit: "loss" } });
   const update = await compile({ ...common, output: graphs.train, train: { ...train, emit: "update" } });
   for (const diagnostic of [...update.diagnostics, ...loss.diagnostics]) {
@@ -58,42 +67,24 @@ export async function compileForTraining(
   return graphs;
 }
 
-function takesSeed({ load = [], adapters, replace = [] }: Omit<TrainedBase, "train">): boolean {
-  return load.length === 0 && (adapters !== false || replace.length > 0);
+function takesSeed(
+  { load = [], adapters, replace = [] }: Omit<TrainedBase, "train">,
+  { fromScratch = false }: TrainedBase["train"],
+): boolean {
+  return load.length === 0 && (adapters !== false || replace.length > 0 || fromScratch);
 }
 
 /** What a base was compiled with, as a run's checkpoint keeps it. */
-export function settingsOfBase({ train: { base, memory }, ...options }: TrainedBase): RunSettings {
-  const {
-    adapter,
-    sites,
-    settings,
-    entries,
-    adapters,
-    load,
-    replace,
-    force,
-    dtype,
-    quantize,
-    block,
-    symmetric,
-  } = options;
-  const stored = { dtype, quantize, block, symmetric };
-  const asked = {
-    adapter,
-    sites,
-    entries,
-    adapters,
-    load,
-    replace,
-    force,
-    ...stored,
-    ...settings,
-    base,
-    memory,
+export function settingsOfBase({ train, ...options }: TrainedBase): RunSettings {
+  const { adapter, sites, settings, entries, adapters, load, replace, force } = options;
+  const { dtype, quantize, block, symmetric } = options;
+  const { base, fromScratch, memory, dropout } = train;
+  const beside = {
+    ...{ adapter, sites, entries, adapters, load, replace, force },
+    ...{ dtype, quantize, block, symmetric, ...settings },
   };
   return Object.fromEntries(
-    Object.entries(asked)
+    Object.entries({ ...beside, base, fromScratch, memory, dropout })
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => [name, isPlain(value) ? value : JSON.stringify(value)]),
   );

@@ -33,8 +33,12 @@ export interface TrainModelOptions extends TrainingOptions {
   readonly force?: boolean;
   /** Weights of the base that are trained, too: `norms,embed_tokens,lm_head,q_proj,…` or `all`. Default: none. */
   readonly base?: string;
+  /** Has these weights begin as random numbers, as those of a model that nobody has trained. Default false. */
+  readonly fromScratch?: boolean;
   /** What the forward keeps for the backward. Default: by the model's sizes. */
   readonly memory?: Memory;
+  /** The share of what goes into LoRA that is dropped, from 0 up to 1; evaluations drop nothing. Default 0. */
+  readonly dropout?: number;
   /** Converts a float32 model; parameters stay in float32. Default: as it is. */
   readonly dtype?: CompileOptions["dtype"];
   /** Quantizes a float model's projections and head, which stay as they are; what is trained is beside them, in float32. */
@@ -85,13 +89,14 @@ async function trainWith(where: string, options: TrainModelOptions, sink: Sink):
   const { trainModel } = await import("../../../runtime/train/train.ts");
   const model = locateModel(where);
   const { file } = model;
-  const { adapter, sites, settings, entries, adapters, load, replace, force, base, memory, dtype, weights } =
-    options;
-  const { quantize, block, symmetric } = options;
+  const { adapter, sites, settings, entries, adapters, load, replace, force, dtype, weights } = options;
+  const { base, fromScratch, memory, dropout, quantize, block, symmetric } = options;
   const stored = { dtype, quantize, block, symmetric, weights };
   const asked = { adapter, sites, settings, entries, adapters, load, replace, force, ...stored };
   if (trainingIn(readModelMetadata(file), file) !== null) {
-    const given = Object.entries({ ...asked, base, memory }).find(([, value]) => isSaid(value));
+    const given = Object.entries({ ...asked, base, fromScratch, memory, dropout }).find(([, value]) =>
+      isSaid(value),
+    );
     if (given !== undefined)
       throw inputError(
         "OPTION_CONFLICT",
@@ -104,7 +109,10 @@ async function trainWith(where: string, options: TrainModelOptions, sink: Sink):
   const { seed = 0, accumulate = 1, onEvent } = options;
   const compiled: TrainedBase = {
     ...said(asked),
-    train: { ...said({ base, memory }), ...(accumulate > 1 ? { accumulate: true } : {}) },
+    train: {
+      ...said({ base, fromScratch, memory, dropout }),
+      ...(accumulate > 1 ? { accumulate: true } : {}),
+    },
     progress: (copied, done, total) =>
       onEvent?.({ kind: "compiling", file: copied, done, total } satisfies TrainEvent),
   };

@@ -1,3 +1,4 @@
+import { lossesOf } from "../losses.ts";
 import { isEvaluation, type Metrics } from "../metrics.ts";
 import { escaped, plotSvg, type PlottedSeries } from "./plot.ts";
 import { evaluationsOf, seriesOf, smoothed } from "./series.ts";
@@ -59,7 +60,7 @@ export function runPage(content: PageContent): string {
 <body>
 <h1>Training <span class="state">${escaped(state)}</span></h1>
 <div class="bar" role="progressbar" aria-valuenow="${step}" aria-valuemax="${steps}"><i style="width:${share}%"></i></div>
-<p>step ${step} of ${steps}<span id="silent"></span></p>
+<p>step ${grouped(step)} of ${grouped(steps)}<span id="silent"></span></p>
 <figure>${lossPlot(content)}</figure>
 <div class="small">${plots.map((plot) => `<figure>${plot}</figure>`).join("")}</div>
 <dl>${rows.join("")}</dl>
@@ -70,18 +71,22 @@ ${isRunning ? `<script>${scriptOf(Date.now())}</script>` : ""}
 }
 
 function numbersOf(metrics: readonly Metrics[]): readonly (readonly [string, string])[] {
-  const step = metrics.findLast((one) => !isEvaluation(one));
   const evaluation = metrics.findLast(isEvaluation);
-  const loss = step === undefined || isEvaluation(step) || step.loss === null ? [] : [step.loss];
+  const { last } = lossesOf(metrics);
   return [
-    ...loss.map((value) => ["loss", value.toFixed(4)] as const),
+    ...(last === null ? [] : [["loss", last.toFixed(4)] as const]),
     ...(evaluation === undefined
       ? []
       : ([
-          ["evaluation loss", `${evaluation.eval_loss.toFixed(4)} behind step ${evaluation.step}`],
-          ["perplexity", evaluation.perplexity.toFixed(2)],
+          ["evaluation loss", `${evaluation.eval_loss.toFixed(4)} behind step ${grouped(evaluation.step)}`],
+          ["perplexity", grouped(evaluation.perplexity, 2)],
         ] as const)),
   ];
+}
+
+/** A number with its thousands apart. */
+export function grouped(value: number, digits = 0): string {
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
 /** Looks again; a page from a file may not read other files. */

@@ -48,7 +48,10 @@ export function plotSvg(plot: Plot): string {
   const below = x
     .ticks(8)
     .filter(Number.isInteger)
-    .map((step) => `<text x="${round(x(step))}" y="${bottom + 18}" text-anchor="middle">${step}</text>`);
+    .map(
+      (step) =>
+        `<text x="${round(x(step))}" y="${bottom + 18}" text-anchor="middle">${step.toLocaleString("en-US")}</text>`,
+    );
   const path = line<Point>(
     ({ step }) => round(x(step)),
     ({ value }) => round(y(value)),

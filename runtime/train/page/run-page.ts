@@ -8,11 +8,12 @@ import type { Dataset } from "../data/dataset.ts";
 import type { RunFolder } from "../folder.ts";
 import type { MetricsFile } from "../metrics.ts";
 import type { FullOptions, Plan } from "../plan.ts";
-import { lossPlot, runPage } from "./page.ts";
+import { grouped, lossPlot, runPage } from "./page.ts";
 
 /** What a run's page is about. */
 export interface PageContext {
-  readonly graph: string;
+  /** As the user named it: a model, or a graph that trains. */
+  readonly model: string;
   readonly options: FullOptions;
   readonly plan: Plan;
   readonly dataset: Dataset;
@@ -84,18 +85,24 @@ function write(text: string): (temporary: string) => void {
 }
 
 function aboutText(run: PageContext): readonly (readonly [string, string])[] {
-  const { graph, options, dataset, training, plan, length } = run;
+  const { model, options, dataset, training, plan, length } = run;
   const { batch, accumulate, learningRate, schedule, weightDecay, clip, seed } = options;
   const parameters = training.parameters.reduce((n, parameter) => n + sizeOf(parameter), 0);
   const { train, evaluation } = dataset.examples;
   const times = accumulate === 1 ? "" : `, ${accumulate} batches an update`;
   return [
-    ["model", path.resolve(graph)],
-    ["parameters", String(parameters)],
+    ["model", path.resolve(model)],
+    ["parameters", grouped(parameters)],
     ["data", options.data.join(", ")],
-    ["examples", `${train} to train on, ${evaluation} to evaluate on; ${dataset.tokens} tokens`],
-    ["sequences", `${dataset.train.count} an epoch, ${length} tokens at most, ${batch} in a batch${times}`],
-    ["steps", `${plan.steps}, ${plan.stepsPerEpoch} an epoch`],
+    [
+      "examples",
+      `${grouped(train)} to train on, ${grouped(evaluation)} to evaluate on; ${grouped(dataset.tokens)} tokens`,
+    ],
+    [
+      "sequences",
+      `${grouped(dataset.train.count)} an epoch, ${length} tokens at most, ${batch} in a batch${times}`,
+    ],
+    ["steps", `${grouped(plan.steps)}, ${grouped(plan.stepsPerEpoch)} an epoch`],
     ["learning rate", `${learningRate}, ${schedule}; weight decay ${weightDecay}, clipped to ${clip}`],
     ["seed", String(seed)],
   ];

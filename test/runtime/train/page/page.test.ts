@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { lossesOf } from "../../../../runtime/train/losses.ts";
 import type { Metrics } from "../../../../runtime/train/metrics.ts";
 import { lossPlot, runPage } from "../../../../runtime/train/page/page.ts";
 import { plotSvg } from "../../../../runtime/train/page/plot.ts";
@@ -80,6 +81,34 @@ describe("a plot", () => {
   });
 });
 
+describe("the losses of a report", () => {
+  const of = (losses: readonly (readonly [loss: number, tokens: number])[]): Metrics[] =>
+    losses.map(([loss, tokens], i) => ({
+      ...{ step: i + 1, epoch: 0, loss, learning_rate: 0.1, grad_norm: 1, tokens, tokens_per_second: 9 },
+    }));
+
+  it("are that of the first step, and the mean over the last tenth by tokens", () => {
+    const many = of(Array.from({ length: 40 }, (_, i) => [40 - i, 5]));
+    expect(lossesOf(many)).toEqual({ first: 40, last: 2.5 });
+    const most = of(Array.from({ length: 400 }, (_, i) => [400 - i, 5]));
+    expect(lossesOf(most)).toEqual({ first: 400, last: 5.5 });
+  });
+
+  it("count a batch of a few rows by what it has", () => {
+    expect(
+      lossesOf(
+        of([
+          [9, 30],
+          [4, 30],
+          [8, 10],
+        ]),
+      ).last,
+    ).toBeCloseTo(5, 12);
+    expect(lossesOf(of([[9, 30]]))).toEqual({ first: 9, last: 9 });
+    expect(lossesOf([evaluation])).toEqual({ first: null, last: null });
+  });
+});
+
 describe("a page", () => {
   const content = { about: [["data", "a<b>.jsonl"]] as const, metrics: [...steps(4), evaluation], steps: 8 };
 
@@ -90,6 +119,18 @@ describe("a page", () => {
     expect(page).toContain("location.reload()");
     expect(page).not.toMatch(/(?:src|href)="/);
     expect(page.match(/<svg /g)).toHaveLength(4);
+  });
+
+  it("sets thousands apart", () => {
+    const page = runPage({
+      ...content,
+      metrics: steps(1200),
+      steps: 12_000,
+      state: "done",
+      isRunning: false,
+    });
+    expect(page).toContain("step 1,200 of 12,000");
+    expect(page).toMatch(/text-anchor="middle">10,000</);
   });
 
   it("does not when it has ended, and says how", () => {
