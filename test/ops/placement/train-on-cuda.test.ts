@@ -45,6 +45,24 @@ const IN_FRONT = /^FromHost (?:labels_length|label_count|vocabulary|loss_divisor
 const DENSE =
   /^(?:austen-llama|families-(?:llama2|llama3|mistral|qwen2|qwen3|gemma2))-(?:dynamo|torchscript)$/;
 
+/** Graphs that onnxruntime still refuses, by sample and way, and with which words. */
+const UNLOADED: readonly { readonly of: RegExp; readonly error: RegExp }[] = [
+  // Exports of opset 18 with Pattention: bfloat16 came to ConstantOfShape with opset 20.
+  {
+    of: /-torchscript: none, bf16$/,
+    error: /ConstantOfShape\): output has unsupported type tensor\(bfloat16\)/,
+  },
+  // Experts that get a part of the tokens, as tracers write them: what goes back is scattered between types.
+  {
+    of: /^new-families-(?:deepseek-v[23]|mixtral|qwen[23]-moe)-(?:transformers|torchscript): .*(?:fp16|bf16)$/,
+    error: /Scatter(?:ND|Elements)\): updates has inconsistent type/,
+  },
+];
+
+function isKnown(of: string, error: string): boolean {
+  return UNLOADED.some((one) => one.of.test(of) && one.error.test(error));
+}
+
 interface Compiled {
   readonly sample: string;
   readonly way: string;
@@ -131,8 +149,12 @@ const title = typeof partitioner === "string" ? ` (SKIPPED, ${partitioner})` : "
         const own = answer?.partitions[i];
         if (own === undefined) throw new Error(`nothing was said of ${file}`);
         if (sample !== name) return;
+        if (own.error !== null && isKnown(`${name}: ${way}`, own.error)) return;
         expect({ way, error: own.error }).toEqual({ way, error: null });
-        const predicted = nodesOf(file).filter(({ provider }) => provider === "cpu");
+        // A CastLike is a Cast then, and one of sizes is on the CPU.
+        const predicted = nodesOf(file).flatMap(({ provider, op }) =>
+          op === "CastLike" ? [{ op: "Cast" }] : provider === "cpu" ? [{ op }] : [],
+        );
         expect({ way, unpredicted: lessOf(own.cpu, predicted) }).toEqual({ way, unpredicted: [] });
         if (!DENSE.test(name)) return;
         const copies = copiesIn(own.written).map((copy) => copy.replace("Memcpy", ""));
