@@ -176,7 +176,10 @@ describe("tfc help", () => {
       ["pass      outline-mlp", "runs      as ", "requires  nothing", "counters  ", "Before and after"],
     ],
     [["quantize-weights"], ["options   settings", "block"]],
-    [["lora"], ["kind      lora", "lora_A.weight", "rank  rank of the two matrices (default: 8)"]],
+    [
+      ["lora"],
+      ["kind      lora", "lora_A.weight", "rank  rank of the two matrices (default: 8)", "y = s · B(A x)"],
+    ],
     [["SITE_EMPTY"], ["severity  error", 'no block was matched for the site "{site}"']],
     [["site_empty"], ["code      SITE_EMPTY"]],
     [["compile"], ["Usage: tfc compile [options] <model>"]],

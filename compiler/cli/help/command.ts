@@ -116,20 +116,23 @@ function passText({ pass, summary, place, of, requires, options, counters, page 
     ["options", optionsText(options)],
     ["counters", counters.length === 0 ? "none" : counters.join(", ")],
   ]);
-  // Its title is the name.
-  const body = page?.replace(/^# .*\n/, "") ?? "";
-  return body === "" ? head : `${head}\n\n${markdownText(body, widthOf())}`;
+  return withPage(head, page);
 }
 
-function kindText({ kind, summary, sites, leaves, options }: KindHelp): string {
-  return rows([
+/** @param page whose title is the name */
+function withPage(head: string, page: string | null): string {
+  return page === null ? head : `${head}\n\n${markdownText(page.replace(/^# .*\n/, ""), widthOf())}`;
+}
+
+function kindText({ kind, summary, sites, leaves, options, page }: KindHelp): string {
+  const head = rows([
     ["kind", kind],
     ["is", summary],
     ["sites", `${sites.join(", ")}, where none are asked for`],
     ["weights", leaves.join("\n")],
     ["settings", optionsText(options)],
-    ["see", "docs/adapters.md for the formulas and the files"],
   ]);
+  return withPage(head, page);
 }
 
 function codeText({ code, severity, what, wanted, found, fix }: CodeText): string {

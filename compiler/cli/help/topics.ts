@@ -35,6 +35,8 @@ export interface KindHelp {
   readonly sites: readonly string[];
   readonly leaves: readonly string[];
   readonly options: readonly OptionHelp[];
+  /** Its page, in Markdown; null where docs/ is not installed. */
+  readonly page: string | null;
 }
 
 /** Names of passes, of adapter kinds and of messages. */
@@ -70,6 +72,7 @@ export function kindHelp(name: string): KindHelp | null {
     ...{ kind: name, summary: kind.summary, sites: kind.defaultSites },
     leaves: [...kind.leafNames, ...(kind.optionalLeaves ?? [])],
     options: optionsHelp(optionsOfKind(kind)),
+    page: pageOf(`kinds/${name}.md`),
   };
 }
 
