@@ -3,7 +3,9 @@ import { openModel } from "../onnx/open.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import { printModel } from "../text/print.ts";
 import { jsonText, printDiagnostics } from "./output.ts";
-import { print } from "./streams.ts";
+import { isQuiet } from "./progress.ts";
+import { drawnText } from "./report-hint.ts";
+import { print, say } from "./streams.ts";
 
 interface Flags {
   readonly full: boolean;
@@ -22,5 +24,7 @@ export function dumpCommand(): Command {
       const text = printModel(openModel(model, sink).model, { elide: !full });
       print(json ? `${jsonText({ model, text })}\n` : text);
       printDiagnostics(sink.diagnostics);
+      // On stdout is the model and nothing else: the hint is for who reads it in a terminal.
+      if (process.stdout.isTTY && !isQuiet()) say(`${drawnText(model)}; names are its addresses, behind #\n`);
     });
 }

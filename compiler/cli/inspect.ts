@@ -9,6 +9,7 @@ import type { Moe } from "../recognize/moe/moe.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
 import { providers, type Provider } from "../ops/providers.ts";
 import type { Training } from "../ops/training.ts";
+import { drawnText } from "./report-hint.ts";
 import { placementText } from "./inspect-placement.ts";
 import { wordFlag } from "./flags.ts";
 import { counted, grouped, printDiagnostics, printResult, rows } from "./output.ts";
@@ -28,9 +29,9 @@ export function inspectCommand(): Command {
       printResult(flags.json, report, () => {
         const text = inspectionText(report, decoder.view, refusal);
         const { placement } = report;
-        return flags.for === undefined || placement === undefined
-          ? text
-          : `${text}\n\n${placementText(placement, flags.for)}`;
+        const placed =
+          flags.for === undefined || placement === undefined ? [] : ["", placementText(placement, flags.for)];
+        return [text, ...placed, "", drawnText(file)].join("\n");
       });
     });
 }

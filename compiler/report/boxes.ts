@@ -4,7 +4,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { graphsDeep } from "../ir/walk.ts";
-import type { DecoderView, Layer } from "../recognize/decoder.ts";
+import type { DecoderView, Layer, Seen } from "../recognize/decoder.ts";
 import { embeddingNode } from "../recognize/model/embedding.ts";
 import { headOf } from "../recognize/model/head.ts";
 import { normsOf } from "../recognize/norm/places.ts";
@@ -79,11 +79,12 @@ function addBlocks(layer: Layer, add: Add): void {
 function addNorms(model: Model, view: DecoderView, add: Add): void {
   for (const graph of graphsDeep(model.graph)) {
     const seen = view.seen.filter((one) => one.graph === graph);
+    const order = new Order(graph, seen);
     for (const { norm, name, region } of normsOf(model, graph, seen)) {
       add({
         name,
         kind: "norm",
-        layer: layerIn(name),
+        layer: layerIn(name) ?? order.layerBehind(norm.node),
         nodes: region?.nodes ?? [norm.node],
         text: norm.kind === "rms" ? "RMSNorm" : "LayerNorm",
         answer: null,
@@ -105,7 +106,9 @@ function addEnds(model: Model, view: DecoderView, add: Add): void {
       answer: null,
     });
   const head = headOf(model, view);
-  if (head !== null)
+  const order = new Order(model.graph, view.seen);
+  // A projection of a block that was missed is no head.
+  if (head !== null && order.layerBehind(head.node) === null)
     add({
       name: "lm_head",
       kind: "head",
@@ -114,6 +117,26 @@ function addEnds(model: Model, view: DecoderView, add: Add): void {
       text: `${head.inFeatures} to ${head.outFeatures}`,
       answer: null,
     });
+}
+
+/** Where nodes of a graph stand, as to the blocks that were seen in it. */
+class Order {
+  readonly #positions: ReadonlyMap<Node, number>;
+  readonly #blocks: readonly (readonly [position: number, layer: number])[];
+
+  constructor(graph: Graph, seen: readonly Seen[]) {
+    this.#positions = new Map([...graph.nodes].map((node, i) => [node, i] as const));
+    this.#blocks = seen.flatMap(({ at, layer }) => {
+      const position = this.#positions.get(at);
+      return position === undefined ? [] : [[position, layer] as const];
+    });
+  }
+
+  /** The layer of the first block behind a node; null behind all of them. */
+  layerBehind(node: Node): number | null {
+    const from = this.#positions.get(node) ?? Infinity;
+    return this.#blocks.find(([position]) => position > from)?.[1] ?? null;
+  }
 }
 
 /** Calls of what tfc made besides blocks: adapters, norms, gradients. */

@@ -2,6 +2,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Node } from "../ir/node.ts";
 import { readsOf } from "../ir/walk.ts";
 import type { Seen } from "../recognize/decoder.ts";
+import { isMiss } from "../recognize/miss.ts";
 import { layerNameOf } from "../recognize/model/names.ts";
 import { layerIn, type Box } from "./boxes.ts";
 
@@ -28,13 +29,14 @@ export function groupsIn(
   if (known.size === 0) return new Map();
   const layers = Math.max(...known.values());
   const behind = layers + 1;
+  const missed = leadingTo(seen, known);
   const ends = new Set(boxes.filter(isEnd).flatMap(({ nodes }) => nodes));
   const stages = new Map<Node, Stage>();
   const groups = new Map<Node, Group>();
   for (const node of graph.nodes) {
     const read = readsOf(node).map(({ producer }) => (producer === null ? 0 : (stages.get(producer) ?? 0)));
     const latest = read.reduce((most, stage) => Math.max(most, stage), 0);
-    const named = known.get(node) ?? stageOf(node);
+    const named = known.get(node) ?? stageOf(node) ?? (latest > 0 ? missed.get(node) : undefined);
     const isBack = isTraining && latest >= behind;
     const stage = isBack
       ? backward(node, latest, behind, layers)
@@ -52,6 +54,29 @@ function stagesOf(boxes: readonly Box[], seen: readonly Seen[]): Map<Node, Stage
   for (const { at, layer } of seen) stages.set(at, layer + 1);
   for (const { nodes, layer, kind } of boxes) {
     if (layer !== null && kind !== "function") for (const node of nodes) stages.set(node, layer + 1);
+  }
+  return stages;
+}
+
+/**
+ * What leads to a block that was not understood, back to where the layer in front of it ends: its projections stand in
+ * its layer. What depends on no block, such as a mask, is left out where there is a layer in front.
+ */
+function leadingTo(seen: readonly Seen[], known: ReadonlyMap<Node, Stage>): ReadonlyMap<Node, Stage> {
+  const stages = new Map<Node, Stage>();
+  for (const { at, layer, answer } of seen) {
+    if (!isMiss(answer)) continue;
+    const producers = (node: Node): readonly Node[] =>
+      readsOf(node).flatMap(({ producer }) => (producer?.graph === at.graph ? [producer] : []));
+    const pending = [...producers(at)];
+    // The list grows while it is walked.
+    for (const node of pending) {
+      // The sum behind a block of the layer in front is that layer's.
+      const isBefore = producers(node).some((one) => (known.get(one) ?? layer + 1) <= layer);
+      if (isBefore || known.has(node) || stages.has(node)) continue;
+      stages.set(node, layer + 1);
+      pending.push(...producers(node));
+    }
   }
   return stages;
 }

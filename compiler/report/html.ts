@@ -31,12 +31,17 @@ export function pageOf(data: ReportData): string {
 <style>${style}</style>
 </head>
 <body>
-<div id="page"><noscript>This page draws itself: it needs scripts to be allowed. tfc inspect says the same as text.</noscript></div>
+<div id="page"><header><h1>${escaped(shortPath(data.file))}</h1></header><noscript>This page draws itself: it needs scripts to be allowed. tfc inspect says the same as text.</noscript></div>
 <script type="application/json" id="data">${jsonInHtml(data)}</script>
 <script type="module">${script}</script>
 </body>
 </html>
 `;
+}
+
+/** `out/model.onnx` of a longer path: of a name alone it is not clear which model it is. */
+function shortPath(file: string): string {
+  return file.split(/[\\/]/).slice(-2).join("/");
 }
 
 /** JSON that cannot end the script it stands in, whatever names it holds. */

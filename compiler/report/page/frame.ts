@@ -13,7 +13,7 @@ const ASSUMED = 760;
 /** Height of the picture's window, in pixels, at most. */
 const TALLEST = 620;
 /** A picture is shrunk to this and no further: its text is to be read. */
-const SMALLEST = 0.78;
+const SMALLEST = 0.7;
 
 /** At its own size where it fits in width, else shrunk as far as it can be read; from the top, around the middle. */
 export function startOf({ width, height }: Picture, pixels: number | undefined): Frame {

@@ -34,7 +34,7 @@ export function Graph(props: GraphProps) {
         ref={svg}
         viewBox={view.box}
         style={{ aspectRatio: String(view.ratio) }}
-        tabIndex={0}
+        tabindex={0}
         role="img"
         aria-label={`Graph of ${sheet.part.name}: ${nodes.length} nodes. The list below says the same. Keys: arrows move, plus and minus zoom, n and p choose the next and the previous node, Enter opens it.`}
         onKeyDown={(event) => onKey(event, props, view)}

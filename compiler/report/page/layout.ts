@@ -79,6 +79,18 @@ function pointOf({ x, y }: Point): Point {
   return { x: Math.round(x), y: Math.round(y) };
 }
 
+/** Characters of a port's name: its end tells more than its beginning. */
+const NAMED = 20;
+
+function ended(name: string): string {
+  return name.length > NAMED ? `…${name.slice(1 - NAMED)}` : name;
+}
+
+/** Beside modules names are enough: what flows between them is not what is looked at. */
+function hasTypes({ kind }: Sheet["part"]): boolean {
+  return kind !== "layer" && kind !== "graph";
+}
+
 type Unplaced = Omit<LaidBox, "x" | "y">;
 
 function nodeBox(node: PartNode, sheet: Sheet): Unplaced {
@@ -86,7 +98,7 @@ function nodeBox(node: PartNode, sheet: Sheet): Unplaced {
 }
 
 /** Weights and constants that it reads, and the type of what it makes. */
-function linesOf(node: PartNode, { values }: Sheet): readonly BoxLine[] {
+function linesOf(node: PartNode, { values, part }: Sheet): readonly BoxLine[] {
   const read = node.in
     .flatMap((i) => values[i] ?? [])
     .filter(({ kind }) => kind === "weight" || kind === "constant");
@@ -96,8 +108,8 @@ function linesOf(node: PartNode, { values }: Sheet): readonly BoxLine[] {
     more > 0
       ? [...weights.slice(0, MOST_WEIGHTS), { text: `… ${more} more`, kind: "weight" } as const]
       : weights;
-  const type = values[node.out[0] ?? -1]?.type;
-  return [...first, ...(type === undefined ? [] : [{ text: shortened(type), kind: "type" } as const])];
+  const type = hasTypes(part) ? values[node.out[0] ?? -1]?.type : undefined;
+  return [...first, ...(type === undefined ? [] : [{ text: shortened(type, PORT), kind: "type" } as const])];
 }
 
 function weightText({ name, type, text, kind }: PartValue): string {
@@ -136,11 +148,9 @@ function portBoxes({ values, part }: Sheet, shown: readonly PartNode[]): readonl
   const read = new Set(shown.flatMap((node) => node.in));
   return values.flatMap((value) => {
     const isMade = value.maker !== null && known.has(value.maker);
-    // Beside modules a name is enough: what they are fed is not what is looked at.
-    const type = part.kind === "layer" || part.kind === "graph" ? undefined : value.type;
+    const type = hasTypes(part) ? value.type : undefined;
     const lines: BoxLine[] = type === undefined ? [] : [{ text: shortened(type, PORT), kind: "type" }];
-    const port = (key: string): Unplaced =>
-      sized(key, shortened(value.name, PORT), lines, { node: null, value });
+    const port = (key: string): Unplaced => sized(key, ended(value.name), lines, { node: null, value });
     return [
       ...(read.has(value.index) && value.kind === "input" ? [port(`i${value.index}`)] : []),
       ...(isMade && value.leaves === true ? [port(`o${value.index}`)] : []),

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { hrefOf, useShared } from "./context.ts";
 import { titleOf, type PartNode, type PartValue, type Sheet } from "./model.ts";
 
@@ -94,7 +95,12 @@ function ValueText({ sheet, value }: { readonly sheet: Sheet; readonly value: Pa
 
 /** The nodes of a part as a table: what the picture shows, for who does not see it. */
 export function NodeList({ sheet, chosen }: { readonly sheet: Sheet; readonly chosen: number | null }) {
-  const { finder, model } = useShared();
+  const [isReady, setReady] = useState(false);
+  // Behind the first picture: addresses of nodes are found among all names of the model.
+  useEffect(() => {
+    const timer = setTimeout(() => setReady(true), 30);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <details class="list">
       <summary>
@@ -110,28 +116,35 @@ export function NodeList({ sheet, chosen }: { readonly sheet: Sheet; readonly ch
               <th scope="col">makes</th>
             </tr>
           </thead>
-          <tbody>
-            {sheet.nodes.map((node) => {
-              const opened = model.opened(sheet, node);
-              const isModule = node.kind !== undefined && opened !== null;
-              const link = isModule
-                ? (model.part(opened)?.name ?? "")
-                : finder.linkTo({ part: sheet.index, node: node.index });
-              return (
-                <tr key={node.index} class={node.index === chosen ? "chosen" : ""}>
-                  <th scope="row">
-                    <a href={hrefOf(link)}>{node.name}</a>
-                  </th>
-                  <td>{node.kind ?? titleOf(node)}</td>
-                  <td>{namesOf(sheet, node.in)}</td>
-                  <td>{namesOf(sheet, node.out)}</td>
-                </tr>
-              );
-            })}
-          </tbody>
+          <tbody>{isReady ? <NodeRows sheet={sheet} chosen={chosen} /> : null}</tbody>
         </table>
       </div>
     </details>
+  );
+}
+
+function NodeRows({ sheet, chosen }: { readonly sheet: Sheet; readonly chosen: number | null }) {
+  const { finder, model } = useShared();
+  return (
+    <>
+      {sheet.nodes.map((node) => {
+        const opened = node.kind === undefined ? null : model.opened(sheet, node);
+        const link =
+          opened === null
+            ? finder.linkTo({ part: sheet.index, node: node.index })
+            : (model.part(opened)?.name ?? "");
+        return (
+          <tr key={node.index} class={node.index === chosen ? "chosen" : ""}>
+            <th scope="row">
+              <a href={hrefOf(link)}>{node.name}</a>
+            </th>
+            <td>{node.kind ?? titleOf(node)}</td>
+            <td>{namesOf(sheet, node.in)}</td>
+            <td>{namesOf(sheet, node.out)}</td>
+          </tr>
+        );
+      })}
+    </>
   );
 }
 

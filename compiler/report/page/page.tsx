@@ -25,7 +25,7 @@ export function Page({ model }: { readonly model: Model }) {
       </a>
       <header>
         <div class="title">
-          <h1>{file.replace(/^.*[\\/](?=[^\\/]+[\\/][^\\/]+$)/, "")}</h1>
+          <h1>{file.split(/[\\/]/).slice(-2).join("/")}</h1>
           {base === null ? null : <p class="muted">compiled from {base}</p>}
         </div>
         <Search />

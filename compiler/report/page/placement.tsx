@@ -3,6 +3,7 @@ import { Bar } from "./bar.tsx";
 import { useShared } from "./context.ts";
 import { reasonNames } from "./node.tsx";
 import { grouped } from "./numbers.ts";
+import { Scroll } from "./scroll.tsx";
 
 const names: Readonly<Record<string, string>> = { cpu: "CPU", cuda: "CUDA", webgpu: "WebGPU" };
 
@@ -21,7 +22,7 @@ export function Placement() {
             Predicted for onnxruntime {placement[0]?.onnxruntime}, of the graph as it is written: nodes on the
             provider, of all.
           </p>
-          <div class="scroll">
+          <Scroll label="Where it runs">
             <table>
               <thead>
                 <tr>
@@ -56,7 +57,7 @@ export function Placement() {
                 </tr>
               </tfoot>
             </table>
-          </div>
+          </Scroll>
           {placement.map((one) => (
             <Elsewhere key={one.provider} placement={one} />
           ))}
@@ -89,7 +90,7 @@ function Elsewhere({ placement }: { readonly placement: ProviderPlacement }) {
         {grouped(off)} {off === 1 ? "node" : "nodes"} not on {name}: {copies.in} copies to it and {copies.out}{" "}
         from it in each run
       </summary>
-      <div class="scroll">
+      <Scroll label={`Nodes not on ${name}`}>
         <table>
           <thead>
             <tr>
@@ -110,7 +111,7 @@ function Elsewhere({ placement }: { readonly placement: ProviderPlacement }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </details>
   );
 }

@@ -2,6 +2,7 @@ import type { Part, PartKind, ReportData } from "../data.ts";
 import { Bar } from "./bar.tsx";
 import { useShared } from "./context.ts";
 import { byteText, grouped, percent, rangesText } from "./numbers.ts";
+import { Scroll } from "./scroll.tsx";
 
 interface SizeRow {
   readonly label: string;
@@ -20,7 +21,7 @@ export function Sizes() {
   return (
     <section aria-labelledby="sizes">
       <h2 id="sizes">Parameters and bytes</h2>
-      <div class="scroll">
+      <Scroll label="Parameters and bytes">
         <table>
           <thead>
             <tr>
@@ -58,7 +59,7 @@ export function Sizes() {
             </tr>
           </tfoot>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

@@ -1,6 +1,7 @@
 import type { Summary } from "../data.ts";
 import { byteText, grouped, percent, shortNumber } from "./numbers.ts";
 import { useShared } from "./context.ts";
+import { Scroll } from "./scroll.tsx";
 
 /** The numbers to begin with, and what must not be overlooked. */
 export function Overview() {
@@ -102,7 +103,7 @@ export function Ports() {
 
 function PortTable({ title, ports }: { readonly title: string; readonly ports: Summary["inputs"] }) {
   return (
-    <div class="scroll">
+    <Scroll label={title}>
       <table>
         <caption>{title}</caption>
         <tbody>
@@ -116,7 +117,7 @@ function PortTable({ title, ports }: { readonly title: string; readonly ports: S
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

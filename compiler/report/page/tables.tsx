@@ -1,7 +1,8 @@
-import type { Adapter, Change, LayerRow } from "../data.ts";
+import type { Adapter, Change, LayerRow, OpRow } from "../data.ts";
 import { Bar } from "./bar.tsx";
 import { hrefOf, useShared } from "./context.ts";
 import { byteText, grouped, rangesText } from "./numbers.ts";
+import { Scroll } from "./scroll.tsx";
 
 /** Where adapters stand: a row for each layer, a column for each site. */
 export function Placed() {
@@ -13,7 +14,7 @@ export function Placed() {
   return (
     <section aria-labelledby="placed">
       <h2 id="placed">Adapters</h2>
-      <div class="scroll">
+      <Scroll label="Adapters">
         <table class="placed">
           <thead>
             <tr>
@@ -40,7 +41,7 @@ export function Placed() {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       {outside.map(({ site, kind, settings }) => (
         <p key={site}>
           <code>{site}</code> has {kind}, {settings}
@@ -96,51 +97,65 @@ function equalRows(rows: readonly (readonly [LayerRow, readonly Adapter[]])[]): 
   return [...groups.values()];
 }
 
+/** Ops of a table; more of them are two tables beside each other. */
+const LONG = 14;
+
 /** How often each op is there, in the base too where there is one. */
 export function Ops() {
   const { ops, base, summary } = useShared().model.data;
-  const most = Math.max(...ops.map(({ model, base: before }) => Math.max(model, before ?? 0)), 1);
+  const half = ops.length > LONG ? Math.ceil(ops.length / 2) : ops.length;
   return (
     <section aria-labelledby="ops">
       <h2 id="ops">Ops{base === null ? "" : ", before and after"}</h2>
       {summary.functions === 0 ? null : (
         <p class="muted">Counted with functions written out, as onnxruntime sees them.</p>
       )}
-      <div class="scroll">
-        <table class="ops">
-          <thead>
-            <tr>
-              <th scope="col">op</th>
-              {base === null ? null : (
-                <th scope="col" class="number">
-                  before
-                </th>
-              )}
-              <th scope="col" class="number">
-                {base === null ? "nodes" : "after"}
-              </th>
-              <th scope="col">{base === null ? "" : "difference"}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {ops.map(({ op, model, base: before }) => (
-              <tr key={op}>
-                <th scope="row">{op}</th>
-                {before === null ? null : <td class="number">{grouped(before)}</td>}
-                <td class="number">{grouped(model)}</td>
-                <td>
-                  <Bar
-                    share={model / most}
-                    look="op"
-                    text={before === null || before === model ? "" : signed(model - before)}
-                  />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+      <div class="columns">
+        <OpTable label="Ops" ops={ops.slice(0, half)} />
+        {half === ops.length ? null : <OpTable label="More ops" ops={ops.slice(half)} />}
       </div>
     </section>
+  );
+}
+
+function OpTable({ label, ops }: { readonly label: string; readonly ops: readonly OpRow[] }) {
+  const { ops: all, base } = useShared().model.data;
+  const most = Math.max(...all.map(({ model, base: before }) => Math.max(model, before ?? 0)), 1);
+  return (
+    <Scroll label={label}>
+      <table class="ops">
+        <thead>
+          <tr>
+            <th scope="col">op</th>
+            {base === null ? null : (
+              <th scope="col" class="number">
+                before
+              </th>
+            )}
+            <th scope="col" class="number">
+              {base === null ? "nodes" : "after"}
+            </th>
+            <th scope="col">{base === null ? "share" : "difference"}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {ops.map(({ op, model, base: before }) => (
+            <tr key={op}>
+              <th scope="row">{op}</th>
+              {before === null ? null : <td class="number">{grouped(before)}</td>}
+              <td class="number">{grouped(model)}</td>
+              <td>
+                <Bar
+                  share={model / most}
+                  look="op"
+                  text={before === null || before === model ? "" : signed(model - before)}
+                />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
   );
 }
 
@@ -158,7 +173,7 @@ export function Changes() {
       <p class="muted">
         Against <code>{base}</code>.
       </p>
-      <div class="scroll">
+      <Scroll label="Changes">
         <table>
           <thead>
             <tr>
@@ -175,7 +190,7 @@ export function Changes() {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </section>
   );
 }

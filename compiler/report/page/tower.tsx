@@ -93,15 +93,16 @@ function Cell({ module, path, layer }: CellProps) {
       class={["cell", kind, miss === null ? "" : "missed", isHere ? "here" : ""].join(" ")}
       href={hrefOf(name)}
       title={`${label}: ${said}`}
-      aria-label={`${layer}${label}: ${said}`}
     >
-      <span class="label">{kind === "norm" ? "norm" : label}</span>
+      <span class="said">{layer}</span>
+      <span class="label">{kind === "norm" ? "norm" : kind === "experts" ? "experts" : label}</span>
       {miss === null ? null : <span class="why">not understood</span>}
       {adapters.length === 0 ? null : (
-        <span class={isBoxed ? "tab beside" : "tab within"} aria-hidden="true">
+        <span class={isBoxed ? "tab beside" : "tab within"}>
           {adapters.length === 1 ? adapters[0]?.kind : `${adapters.length} ${adapters[0]?.kind ?? ""}`}
         </span>
       )}
+      <span class="said">: {said}</span>
     </a>
   );
 }

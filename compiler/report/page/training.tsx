@@ -35,7 +35,7 @@ interface PlotProps {
 
 function Plot({ title, curves, steps }: PlotProps) {
   const x = scaleLinear([0, Math.max(steps, 1)], [margin.left, WIDTH - margin.right]);
-  const { y, ticks } = heights(curves);
+  const { y, ticks } = heights(title, curves);
   const path = line<readonly [number, number]>(
     ([step]) => x(step),
     ([, value]) => y(value),
@@ -93,14 +93,16 @@ function saidOf(title: string, curves: readonly Curve[]): string {
   return `${title} by step: ${texts.join("; ")}`;
 }
 
-function heights(curves: readonly Curve[]) {
+function heights(title: string, curves: readonly Curve[]) {
   const values = curves.flatMap(({ points }) => points.map(([, value]) => value));
   const low = values.reduce((a, b) => Math.min(a, b), Infinity);
   const high = values.reduce((a, b) => Math.max(a, b), -Infinity);
   const domain = low === high ? [low - 0.5, high + 0.5] : [low, high];
   const range = [HEIGHT - margin.bottom, margin.top];
-  const isLog = low > 0 && high / low > WIDE;
+  const isLog = title === "loss" && low > 0 && high / low > WIDE;
   const scale = (isLog ? scaleLog(domain, range) : scaleLinear(domain, range)).nice();
   const text = scale.tickFormat(4, isLog ? "~g" : undefined);
-  return { y: scale, ticks: scale.ticks(4).map((value) => ({ value, text: text(value) })) };
+  const ticks = scale.ticks(4).map((value) => ({ value, text: text(value) }));
+  // A logarithm has lines between those that have a number.
+  return { y: scale, ticks: ticks.filter((tick) => tick.text !== "") };
 }
