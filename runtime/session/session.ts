@@ -173,6 +173,11 @@ async function run(
 }
 
 function toOrt(ort: Ort, { dtype, dims, data }: HostTensor): Tensor {
+  // Where JavaScript has a Float16Array the constructor makes one, in which the binding finds no bytes.
+  if (dtype === "float16" && "Float16Array" in globalThis) {
+    const bits = new ort.Tensor("uint16", data as Uint16Array, dims);
+    return Object.assign(bits, { type: "float16" });
+  }
   // A HostTensor's data fit its dtype; the constructor's overloads, one for each type, cannot take the union.
   return new ort.Tensor(ortNameOf(dtype) as "float32", data as Float32Array, dims);
 }
