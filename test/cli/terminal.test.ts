@@ -178,7 +178,13 @@ describe("tfc help", () => {
     [["quantize-weights"], ["options   settings", "block"]],
     [
       ["lora"],
-      ["kind      lora", "lora_A.weight", "rank  rank of the two matrices (default: 8)", "y = s · B(A x)"],
+      [
+        "kind      lora",
+        "lora_A.weight",
+        "rank  rank of the two matrices (default: 8)",
+        "y = s · B(A x)",
+        "lora_A.weight  [rank, in]   small numbers",
+      ],
     ],
     [["SITE_EMPTY"], ["severity  error", 'no block was matched for the site "{site}"']],
     [["site_empty"], ["code      SITE_EMPTY"]],

@@ -28,7 +28,7 @@ function proseText(block: string, width: number): string {
 function paragraphText(paragraph: string, width: number): string {
   const [, heading] = /^#+ (.*)$/.exec(paragraph) ?? [];
   if (heading !== undefined) return inResult(plain(heading), "bold");
-  if (paragraph.startsWith("|")) return paragraph.split("\n").map(plain).join("\n");
+  if (paragraph.startsWith("|")) return tableText(paragraph);
   return paragraph
     .split(/\n(?=(?:[-*]|\d+\.) )/)
     .map((item) => {
@@ -36,6 +36,22 @@ function paragraphText(paragraph: string, width: number): string {
       const text = plain(item.slice(mark.length).replace(/\s*\n\s*/g, " "));
       return wrapped(`${mark}${text}`, width, " ".repeat(mark.length));
     })
+    .join("\n");
+}
+
+/** Columns one under the other, as they are without the signs. */
+function tableText(table: string): string {
+  const lines = table.split("\n").filter((line) => !/^[|\s:-]+$/.test(line));
+  const cells = lines.map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => plain(cell.trim())),
+  );
+  const widths = (cells[0] ?? []).map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
+  return cells
+    .map((row) => row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  "))
+    .map((line) => line.trimEnd())
     .join("\n");
 }
 
