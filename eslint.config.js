@@ -7,6 +7,7 @@ const layers = [
   "compiler/cli",
   "compiler/report",
   "compiler/plugin",
+  "compiler/testing",
   "compiler/config",
   "compiler/compile",
   "compiler/bindings",

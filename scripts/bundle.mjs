@@ -24,6 +24,7 @@ await build({
     "reader-thread": inDist("runtime/adapters/reader-thread.js"),
     "encoder-thread": inDist("runtime/generate/encoder-thread.js"),
     "waiting-thread": inDist("compiler/cli/waiting-thread.js"),
+    "compute-thread": inDist("compiler/testing/compute-thread.js"),
   },
   outdir: inDist("cli"),
   bundle: true,

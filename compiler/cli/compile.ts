@@ -54,6 +54,7 @@ export function compileCommand(): Command {
   addLowering(command);
   addTraining(command);
   command
+    .option("--bindings <file>", "write TypeScript for exactly this graph, such as llama.ts")
     .option("--strict", "make every warning an error")
     .option("--allow-missing-weights", "compile the graph although external data is missing", false)
     .option("--dump-after <pass>", "print the graph as text on stderr after a pass")

@@ -38,7 +38,11 @@ export function requireWeights(file: string, { missing }: Imported): void {
 }
 
 /** @throws TfcError OUTPUT_IS_INPUT */
-export function checkOutputs(inputs: readonly string[], paths: OutputPaths, model: string): void {
+export function checkOutputs(
+  inputs: readonly string[],
+  paths: OutputPaths & { readonly bindings?: string },
+  model: string,
+): void {
   for (const output of Object.values(paths) as string[]) {
     if (inputs.some((file) => sameFile(file, output))) {
       throw inputError("OUTPUT_IS_INPUT", { file: model }, { file: output });

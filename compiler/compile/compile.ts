@@ -1,4 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
+import { describeModel } from "../bindings/describe.ts";
+import { writeBindings } from "../bindings/write.ts";
 import type { Sink } from "../diagnostics/sink.ts";
 import { convertDtype, packProjections } from "../../passes/index.ts";
 import type { Model } from "../ir/model.ts";
@@ -26,6 +28,7 @@ import {
   parameterCount,
   refuseWarnings,
 } from "./checks.ts";
+import { bindingsPath } from "./bindings.ts";
 import { afterPassOf } from "./dump-after.ts";
 import { cacheLength } from "./cache-length.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
@@ -45,7 +48,7 @@ export type { CompileReport } from "./report.ts";
  *
  * @throws TfcError OPTION_* before anything is read; FILE_NOT_FOUND, EXTERNAL_DATA_MISSING, and others of a model that
  *   cannot be read; NO_DECODER for a graph that is no decoder; ALREADY_COMPILED; ADAPTER_*, OVERRIDE_REFUSED,
- *   BASE_MISMATCH and SITE_EMPTY for adapters that do not fit; STRICT; FILE_NOT_WRITABLE, INPUT_CHANGED
+ *   BASE_MISMATCH and SITE_EMPTY for adapters that do not fit; STRICT; FILE_NOT_WRITABLE, INPUT_CHANGED; BINDINGS_FOREIGN
  *
  * @example
  * ```ts
@@ -67,6 +70,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   checkFileName(output);
   const paths = outputPaths(resolve(output));
   reportOutputPath(output, sink);
+  const bindings = bindingsPath(options.bindings);
   const asked = await planOf(options);
   const afterPass = afterPassOf(options, asked);
   const stamps = stampsOf(asked.sources);
@@ -75,7 +79,8 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   // What is converted, or put together, is read.
   if (asked.quantize === null && asked.dtype === null && !asked.pack) checkMissing(imported, options, sink);
   else requireWeights(input, imported);
-  checkOutputs([input, ...imported.stamps.keys(), ...asked.sources], paths, input);
+  const read = [input, ...imported.stamps.keys(), ...asked.sources];
+  checkOutputs(read, bindings === null ? paths : { ...paths, bindings }, input);
   checkBase(model, options.for);
   const base = parameterCount(model);
   const analyses = new Analyses(model);
@@ -96,6 +101,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const files = await writeOutputs(model, sink, paths, {
     base: input,
     stamps: new Map([...stamps, ...imported.stamps]),
+    ...(bindings === null ? {} : { texts: new Map([[bindings, await bindingsOf(model, paths.output)]]) }),
     ...(options.weights === undefined ? {} : { weights: options.weights }),
     ...(options.progress === undefined ? {} : { progress: options.progress }),
   });
@@ -104,6 +110,10 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
     diagnostics: sink.diagnostics,
     time: performance.now() - start,
   });
+}
+
+function bindingsOf(model: Model, output: string): Promise<string> {
+  return writeBindings(describeModel(model), output);
 }
 
 /** Says in the model's metadata what was made of it. */

@@ -88,6 +88,8 @@ export interface CompileOptions {
    * loss and what the parameters are next. Adapters are its inputs.
    */
   readonly train?: TrainOptions;
+  /** Writes a TypeScript module for exactly this graph beside the other outputs: a path that ends in `.ts`. */
+  readonly bindings?: string;
   /** Writes paged attention with standard ops, for where onnxruntime has no kernel for it. */
   readonly lowerPagedAttention?: boolean;
   /** Makes every warning an error. */
@@ -142,6 +144,7 @@ const checks: Checks<CompileOptions> = {
   ],
   decodeLoop: holds.yesNo,
   train: holds.settings,
+  bindings: ["a path that ends in .ts", isText],
   lowerPagedAttention: holds.yesNo,
   strict: holds.yesNo,
   allowMissingWeights: holds.yesNo,

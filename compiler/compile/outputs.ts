@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { mergeDescriptions } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
@@ -54,6 +54,8 @@ export interface ToWrite {
   readonly stamps?: ReadonlyMap<string, Stamp>;
   readonly weights?: WeightMode;
   readonly progress?: Progress;
+  /** Files of text beside the graph, by their paths. */
+  readonly texts?: ReadonlyMap<string, string>;
 }
 
 /**
@@ -65,12 +67,12 @@ export async function writeOutputs(
   model: Model,
   sink: Sink,
   paths: OutputPaths,
-  { base, stamps = new Map(), weights, progress }: ToWrite,
+  { base, stamps = new Map(), weights, progress, texts = new Map() }: ToWrite,
 ): Promise<readonly string[]> {
   const files = new OutputFiles(paths.output);
   const rw = new Rewriter();
   try {
-    for (const file of [paths.output, paths.adapters]) files.prepare(file);
+    for (const file of [paths.output, paths.adapters, ...texts.keys()]) files.prepare(file);
     await placeWeights(model, rw, {
       base,
       output: paths.output,
@@ -85,6 +87,10 @@ export async function writeOutputs(
     if (weights === "inline") holdInline(rw, storedIn(model, "weights"));
     else await stageTensors(files, rw, paths.weights, storedIn(model, "weights"), pytorch, progress);
     await stageTensors(files, rw, paths.quantized, storedIn(model, "quantized"), new Map(), progress);
+    for (const [file, text] of texts)
+      await files.stage(file, (temporary) => {
+        writeFileSync(temporary, text);
+      });
     // Others that write the same outputs wait from here on: what is there now is what will be replaced.
     await files.lock();
     const emit = async (temporary: string): Promise<void> => {

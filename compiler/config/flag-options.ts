@@ -26,6 +26,7 @@ export interface CompileFlags extends TrainFlags, Readonly<Record<string, unknow
   readonly maxLength?: string;
   readonly decodeLoop?: boolean;
   readonly lowerPagedAttention?: boolean;
+  readonly bindings?: string;
   readonly lastLogits?: boolean;
   readonly logitRows?: boolean;
   /** False for --no-adapters, a residence for --adapters. */
@@ -104,8 +105,8 @@ export function optionsOf(input: string, flags: CompileFlags, config: ConfigOpti
 
 /** Flags that are options as they stand. */
 function plainOf(flags: CompileFlags): Partial<CompileOptions> {
-  const { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict } = flags;
-  const plain = { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, strict };
+  const { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, bindings, strict } = flags;
+  const plain = { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, bindings, strict };
   return defined({ ...plain, lastLogits: lastLogitsIn(flags) });
 }
 

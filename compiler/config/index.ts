@@ -43,6 +43,8 @@ export interface TfcConfig {
   readonly lastLogits?: CompileOptions["lastLogits"];
   /** Makes the graph a loop that generates. */
   readonly decodeLoop?: boolean;
+  /** Writes a TypeScript module for the compiled graph: a path that ends in `.ts`. */
+  readonly bindings?: string;
   /** Writes paged attention with standard ops. */
   readonly lowerPagedAttention?: boolean;
 }

@@ -37,6 +37,7 @@ export type ConfigOptions = Pick<
   | "kv"
   | "maxLength"
   | "decodeLoop"
+  | "bindings"
   | "lowerPagedAttention"
 >;
 
@@ -72,6 +73,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
       (value) => isSwitch(value) || logitsForms.some((form) => form === value),
     ],
     decodeLoop: ["true or false", isSwitch],
+    bindings: ["a path that ends in .ts", isText],
     lowerPagedAttention: ["true or false", isSwitch],
   };
 
@@ -171,11 +173,12 @@ function isPlain(value: unknown): value is object {
   return prototype === Object.prototype || prototype === null;
 }
 
-function optionsOf({ adapters, load, ...rest }: Checked, file: string): ConfigOptions {
+function optionsOf({ adapters, load, bindings, ...rest }: Checked, file: string): ConfigOptions {
   const paths = load === undefined ? [] : typeof load === "string" ? [load] : load;
   return {
     ...rest,
     ...(adapters === undefined ? {} : { entries: adapters }),
+    ...(bindings === undefined ? {} : { bindings: resolve(dirname(file), bindings) }),
     ...(load === undefined ? {} : { load: paths.map((path) => resolve(dirname(file), path)) }),
   };
 }

@@ -17,6 +17,7 @@ const named: ReadonlySet<string> = new Set([
   ...[
     "decodeLoop",
     "lowerPagedAttention",
+    "bindings",
     "maxLength",
     "allowMissingWeights",
     "dumpAfter",

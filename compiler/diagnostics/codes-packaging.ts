@@ -2,6 +2,13 @@ import { error, note, warning } from "./row.ts";
 
 /** Messages about packages for other engines. */
 export const packagingCodes = {
+  // ---- bindings
+  BINDINGS_FOREIGN: error((p: { file: string; begins: string }) => ({
+    what: "the file for bindings is there already, and tfc has not written it",
+    wanted: "no file, or one that begins with " + JSON.stringify(p.begins),
+    found: `${p.file}, which begins otherwise`,
+    fix: "choose another file for `bindings`, or take this one away",
+  })),
   // ---- packages for engines
   PACKAGE_REFUSED: error(
     (p: { engine: string; what: string; wanted: string; found: string; fix?: string }) => ({

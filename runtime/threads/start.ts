@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { Worker, type WorkerOptions } from "node:worker_threads";
 
 /** The threads that there are; scripts/bundle.mjs makes a file of each. */
-export type ThreadName = "engine-thread" | "reader-thread" | "encoder-thread" | "waiting-thread";
+export type ThreadName =
+  "engine-thread" | "reader-thread" | "encoder-thread" | "waiting-thread" | "compute-thread";
 
 const PACKAGE = "@tokenformer/tfc";
 
