@@ -1,49 +1,43 @@
 import { diagnosticText, type Diagnostic, type Place } from "../diagnostics/diagnostic.ts";
 import { TfcError } from "../diagnostics/error.ts";
 
-/** An error as bundlers show it: message, file, and what else there is to say as the frame below. */
+/** An error as bundlers show it: the message, and the file that is at fault. */
 export interface BuildError extends Error {
   readonly plugin: string;
   readonly pluginCode: string;
-  /** The file that is at fault. */
   readonly id: string;
-  readonly loc: { readonly file: string; readonly line: number; readonly column: number };
-  /** Place, wanted and found, fix. */
-  readonly frame: string;
+  /** Where in the file, of one that has lines. */
+  readonly loc?: { readonly file: string; readonly line: number; readonly column: number };
 }
 
 /**
  * An error of the compiler as bundlers show it; any other stays what it is.
  *
  * @param model what the import asked for
- * @param hasFrame whether the bundler shows frames; else the message says all
  */
-export function buildError(error: unknown, model: string, hasFrame: boolean): unknown {
+export function buildError(error: unknown, model: string): unknown {
   if (!(error instanceof TfcError)) return error;
   const said = error.diagnostics.map(inQueryWords);
   const [first] = said;
   if (first === undefined) return error;
-  const text = said.map((d) => diagnosticText(d)).join("\n");
-  const [head = "", ...lines] = text.split("\n");
-  const file = first.place.file ?? model;
-  const { line, column } = positionOf(first.place);
-  const made = new Error(hasFrame ? head : text, { cause: error });
+  const made = new Error(said.map((d) => diagnosticText(d)).join("\n"));
   // What called the compiler is of no interest to who wrote the import.
   made.stack = "";
+  const id = first.place.file ?? model;
+  const loc = positionOf(first.place, id);
   return Object.assign(made, {
     name: "TfcError",
     plugin: "tfc",
     pluginCode: first.code,
-    id: file,
-    loc: { file, line, column },
-    frame: lines.join("\n"),
+    id,
+    ...(loc === null ? {} : { loc }),
   }) satisfies BuildError;
 }
 
 /** Line and column where a place has them, as one in a configuration does. */
-function positionOf({ path = "" }: Place): { readonly line: number; readonly column: number } {
-  const [, line = "1", column = "1"] = /^line (\d+), column (\d+)$/.exec(path) ?? [];
-  return { line: Number(line), column: Number(column) - 1 };
+function positionOf({ path = "" }: Place, file: string): BuildError["loc"] | null {
+  const [, line, column] = /^line (\d+), column (\d+)$/.exec(path) ?? [];
+  return line === undefined ? null : { file, line: Number(line), column: Number(column) - 1 };
 }
 
 const words: ReadonlyMap<string, string> = new Map([

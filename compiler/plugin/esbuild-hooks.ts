@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { BuildOptions, OnEndResult, OutputFile, PluginBuild, BuildResult } from "esbuild";
-import { TfcError } from "../diagnostics/error.ts";
 import type { Bundler } from "./bundler.ts";
 import type { PlacedEntry } from "./entry.ts";
 import { isLarge, placeFile } from "./place.ts";
@@ -92,13 +91,12 @@ function placed(
       const entry = from === undefined ? undefined : used.get(from.slice(FILE.length));
       if (entry === undefined || !isAnchor(file, entry)) continue;
       const folder = dirname(resolve(state.root, file));
-      if (initialOptions.write === false) hand(entry, folder, result);
+      if (initialOptions.write === false) hand(entry, folder, result, state);
       else for (const one of othersOf(entry)) placeFile(entry, one, folder);
     }
     return undefined;
   } catch (error) {
-    if (!(error instanceof TfcError)) throw error;
-    return { errors: [{ text: error.message }] };
+    return { errors: [{ text: error instanceof Error ? error.message : String(error) }] };
   }
 }
 
@@ -113,8 +111,8 @@ function othersOf(entry: PlacedEntry): PlacedEntry["files"] {
 }
 
 /** Gives files to who asked for them in memory. @throws TfcError BUILD_CANNOT_EMIT */
-function hand(entry: PlacedEntry, folder: string, result: BuildResult): void {
-  refuseLarge([entry]);
+function hand(entry: PlacedEntry, folder: string, result: BuildResult, state: BuildState): void {
+  refuseLarge([entry], state);
   for (const { path, check } of othersOf(entry)) {
     const contents = new Uint8Array(readFileSync(join(entry.folder, path)));
     const file: OutputFile = {

@@ -53,7 +53,7 @@ export function rollupHooks(state: BuildState): RollupBundler {
         return null;
       },
       generateBundle: (_, __, isWrite) => {
-        if (!isWrite) refuseLarge([...used.values()]);
+        if (!isWrite) refuseLarge([...used.values()], state);
       },
       writeBundle: ({ dir, file }) => {
         const folder = dir ?? (file === undefined ? state.root : dirname(file));
@@ -94,11 +94,11 @@ export function listOf({ files }: PlacedEntry): string {
   return JSON.stringify(files.map(({ path, size }) => ({ path, size })));
 }
 
-/** @throws TfcError BUILD_CANNOT_EMIT where a build that keeps its files in memory has large ones */
-export function refuseLarge(entries: readonly PlacedEntry[]): void {
+/** @throws BuildError BUILD_CANNOT_EMIT where a build that keeps its files in memory has large ones */
+export function refuseLarge(entries: readonly PlacedEntry[], state: BuildState): void {
   const large = entries.flatMap(({ files }): readonly EntryFile[] => files.filter(isLarge));
   if (large.length === 0) return;
-  throw inputError(
+  const error = inputError(
     "BUILD_CANNOT_EMIT",
     {},
     {
@@ -107,4 +107,5 @@ export function refuseLarge(entries: readonly PlacedEntry[]): void {
       fix: "have the bundler write its files",
     },
   );
+  throw state.explained(error, entries[0]?.name ?? "");
 }

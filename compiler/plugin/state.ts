@@ -16,8 +16,6 @@ export class BuildState {
   root = process.cwd();
   /** What the bundler builds for; null where it does not say it. */
   target: Target | null = null;
-  /** Whether the bundler shows what is below a message. */
-  hasFrames = false;
   readonly #requests = new Map<string, ImportRequest>();
   #cache: Cache | undefined;
   #types: TypesFile | undefined;
@@ -76,7 +74,7 @@ export class BuildState {
 
   /** An error as the bundler shows it. */
   explained(error: unknown, model: string): unknown {
-    return buildError(error, model, this.hasFrames);
+    return buildError(error, model);
   }
 
   async #model(

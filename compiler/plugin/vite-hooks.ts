@@ -59,7 +59,8 @@ export function viteHooks(state: BuildState, rollup: RollupBundler): ViteBundler
       if (target === "node")
         return Promise.resolve({ url: JSON.stringify(pathToFileURL(join(entry.folder, entry.graph)).href) });
       const path = JSON.stringify(served.add(entry, config.base));
-      return Promise.resolve({ url: `new URL(${path}, import.meta.url).href` });
+      // What vite makes of such URLs itself is for files of the project.
+      return Promise.resolve({ url: `new URL(/* @vite-ignore */ ${path}, import.meta.url).href` });
     },
     fail: (context, error) => rollup.fail(context, error),
     hooks: {
@@ -74,7 +75,6 @@ export function viteHooks(state: BuildState, rollup: RollupBundler): ViteBundler
       configResolved: (resolved) => {
         config = resolved;
         state.root = resolved.root;
-        state.hasFrames = true;
         rollup.assets = resolved.build.assetsDir;
         resolved.server.fs.allow.push(packageFolder);
       },

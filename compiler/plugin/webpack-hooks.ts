@@ -82,7 +82,11 @@ function placeBeside(from: string, to: string, state: BuildState): void {
     const fix =
       "have the bundler write to the disk, as `devMiddleware: { writeToDisk: true }` of its server does";
     const files = large.map(({ path }) => path);
-    throw inputError("BUILD_CANNOT_EMIT", { file: entry.name }, { files, found: "a build in memory", fix });
+    const found = "a build in memory";
+    throw state.explained(
+      inputError("BUILD_CANNOT_EMIT", { file: entry.name }, { files, found, fix }),
+      entry.name,
+    );
   }
   for (const file of large) placeFile({ ...entry, folder }, file, dirname(to));
 }
