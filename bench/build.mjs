@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpus, release, type } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { compile } from "../dist/compiler/compile/compile.js";
 import { models } from "./llama.mjs";
-import { machine, writeSection } from "./lower.mjs";
+import { writeSection } from "./lower.mjs";
 import { median } from "./median.mjs";
 import { markdownTable } from "./table.mjs";
 import { withFolder, writeModel } from "./workplace.mjs";
@@ -25,7 +26,7 @@ export async function run(args) {
   const times = await withFolder((folder) => measureTimes(folder, Number(values.rounds)));
   const memory = await withFolder((folder) => measureMemory(folder));
   const text = [
-    machine(),
+    await machine(),
     "",
     markdownTable(
       ["build of a page with the sample model", "ms"],
@@ -48,6 +49,13 @@ export async function run(args) {
   ].join("\n");
   console.log(text);
   if (values.write) await writeSection("build", text);
+}
+
+/** What was measured on, and with what. */
+async function machine() {
+  const { version } = await import("vite");
+  const where = `${cpus().length} × ${cpus()[0]?.model ?? "?"}, ${type()} ${release().split(".", 2).join(".")}`;
+  return `${where}, Node ${process.versions.node}, vite ${version}; medians.`;
 }
 
 /** Medians of builds in processes of their own, which take turns; loading vite does not count, loading the plugin does. */

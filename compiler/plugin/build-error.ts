@@ -35,7 +35,7 @@ export function buildError(error: unknown, model: string): unknown {
 }
 
 /** Line and column where a place has them, as one in a configuration does. */
-function positionOf({ path = "" }: Place, file: string): BuildError["loc"] | null {
+function positionOf({ path = "" }: Place, file: string): Required<BuildError>["loc"] | null {
   const [, line, column] = /^line (\d+), column (\d+)$/.exec(path) ?? [];
   return line === undefined ? null : { file, line: Number(line), column: Number(column) - 1 };
 }
