@@ -25,6 +25,7 @@ export async function run(args) {
   });
   const times = await withFolder((folder) => measureTimes(folder, Number(values.rounds)));
   const memory = await withFolder((folder) => measureMemory(folder));
+  const gigabytes = `${(memory.bytes / 1e9).toFixed(1)} GB`;
   const text = [
     await machine(),
     "",
@@ -40,9 +41,10 @@ export async function run(args) {
     markdownTable(
       ["peak memory of the build", "MB"],
       [
-        ["files of the compiled sample as plain assets", memory.plain.toFixed(0)],
-        ["`?tfc` of the sample, cold", memory.small.toFixed(0)],
-        [`\`?tfc\` of a model of ${(memory.bytes / 1e9).toFixed(1)} GB, cold`, memory.large.toFixed(0)],
+        ["a page with onnxruntime-web: the compiled sample as plain assets", memory.plain.toFixed(0)],
+        [`the page, \`?tfc\` of a model of ${gigabytes}, cold`, memory.page.toFixed(0)],
+        ["for Node, `?tfc` of the sample, cold", memory.small.toFixed(0)],
+        [`for Node, \`?tfc\` of a model of ${gigabytes}, cold`, memory.large.toFixed(0)],
         ["the same, cached", memory.cached.toFixed(0)],
       ],
     ),
@@ -83,10 +85,17 @@ export async function measureMemory(folder, size = models["Llama-3.1-8B"]) {
   return {
     bytes: weightBytes,
     plain: build(plain, false).megabytes,
-    small: build(page, true).megabytes,
-    large: build(large, true).megabytes,
-    cached: build(large, true).megabytes,
+    page: build(large, true).megabytes,
+    small: build(page, true, "node").megabytes,
+    large: build(clean(large), true, "node").megabytes,
+    cached: build(large, true, "node").megabytes,
   };
+}
+
+/** The project without what was compiled. */
+function clean(folder) {
+  rmSync(join(folder, "node_modules/.cache"), { recursive: true, force: true });
+  return folder;
 }
 
 /** Two projects with one page: its model is compiled by the build, or lies there compiled. */
@@ -125,13 +134,13 @@ function project(folder, main) {
 }
 
 /** Builds a project. @returns milliseconds, and megabytes that the process had at most */
-function build(folder, hasPlugin) {
+function build(folder, hasPlugin, target = "browser") {
   const report = join(folder, "memory.txt");
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [
       ...["--import", new URL("peak-memory.mjs", import.meta.url).href],
-      ...[inRepository("bench/build-once.mjs"), folder, String(hasPlugin)],
+      ...[inRepository("bench/build-once.mjs"), folder, String(hasPlugin), target],
     ],
     { encoding: "utf8", env: { ...process.env, BENCH_REPORT: report } },
   );

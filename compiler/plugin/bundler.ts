@@ -33,6 +33,8 @@ export interface Bundler {
     entry: PlacedEntry,
     target: Target | null,
   ): Promise<Omit<ModuleParts, "web" | "host">>;
+  /** Whether a file is to be watched: left out for all. */
+  watches?(file: string): boolean;
   /** Tells of an error. @returns a module in place of the one that there is not @throws the error, where that tells of it */
   fail(context: LoadContext, error: unknown): string;
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { BuildOptions, OnEndResult, OutputFile, PluginBuild, BuildResult } from "esbuild";
 import type { Bundler } from "./bundler.ts";
 import type { PlacedEntry } from "./entry.ts";
-import { isLarge, placeFile } from "./place.ts";
+import { IN_MEMORY, isLarge, placeFile } from "./place.ts";
 import { listOf, refuseLarge } from "./rollup-hooks.ts";
 import type { BuildState } from "./state.ts";
 
@@ -33,6 +33,8 @@ export function esbuildHooks(state: BuildState): EsbuildBundler {
       const url = isGraph ? `${base}.href` : `new URL(${JSON.stringify(entry.graph)}, ${base}).href`;
       return Promise.resolve({ imports: [anchor], url });
     },
+    // It reads what it watches, all at once.
+    watches: (file) => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) <= IN_MEMORY,
     fail: (context, error) => {
       // Watched files are known of what is returned only.
       if (context.error === undefined) throw error;

@@ -74,11 +74,11 @@ async function loaded(
 ): Promise<string> {
   const request = state.requestOf(id);
   // Also of a model that is refused: it may be mended.
-  context.addWatchFile(request.model);
+  if (bundler.watches?.(request.model) !== false) context.addWatchFile(request.model);
   try {
     const found = await state.compiled(request);
     const { entry, dependencies } = found;
-    for (const { path } of dependencies) context.addWatchFile(path);
+    for (const { path } of dependencies) if (bundler.watches?.(path) !== false) context.addWatchFile(path);
     state.typed(request, entry);
     const target: Target | null = found.target ?? state.options.target ?? bundler.target(context);
     const parts: Omit<ModuleParts, "web" | "host"> = found.isInline
