@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { resolve } from "node:path";
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import { importModel } from "../../compiler/onnx/import.ts";
 import type { ModelConfig } from "../generate/model-config.ts";
 import type { RunSettings } from "./checkpoint/progress.ts";
 import type { Dataset } from "./data/dataset.ts";
@@ -63,8 +65,13 @@ export function sequencesOfStep(
   return { epoch, batches };
 }
 
-/** What a run must have been begun with to be resumed, by the names of options. */
+/**
+ * What a run must have been begun with to be resumed, by the names of options.
+ *
+ * @param model what the run is of: the base of its graph, or the graph itself
+ */
 export async function settingsOf(
+  model: string,
   graph: string,
   options: FullOptions,
   { digest, packing }: Dataset,
@@ -74,7 +81,8 @@ export async function settingsOf(
   const { learningRate, schedule, warmup, weightDecay, clip, evalSplit, seed } = options;
   return {
     ...others,
-    model: `sha256 ${(await digestOf(graph)).slice(0, 16)}`,
+    model: `sha256 ${(await digestOfModel(model)).slice(0, 16)}`,
+    graph: `sha256 ${(await digestOf(graph)).slice(0, 16)}`,
     data: `sha256 ${digest.slice(0, 16)}`,
     epochs: steps === null ? epochs : null,
     ...{ steps, batch, accumulate, length, packing, learningRate, schedule, warmup, weightDecay, clip },
@@ -88,4 +96,17 @@ export async function digestOf(file: string): Promise<string> {
   const chunks: AsyncIterable<Uint8Array> = createReadStream(file);
   for await (const chunk of chunks) hash.update(chunk);
   return hash.digest("hex");
+}
+
+/** SHA-256 of a model: of its graph and of the files that hold its weights, wherever they lie. */
+async function digestOfModel(file: string): Promise<string> {
+  const weights = [...importModel(file).stamps.keys()].filter((one) => !isSamePath(one, file));
+  // Two files of the same bytes are two all the same: their order is the graph's.
+  const hash = createHash("sha256").update(await digestOf(file));
+  for (const one of weights) hash.update(await digestOf(one));
+  return hash.digest("hex");
+}
+
+function isSamePath(one: string, other: string): boolean {
+  return resolve(one) === resolve(other);
 }

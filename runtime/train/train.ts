@@ -76,7 +76,7 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const dataset = await readData(folder, asked);
   closing.add(dataset.close);
   const others = { ...source.settings, ...(await settingsOfState(options)) };
-  const settings = await settingsOf(graph, options, dataset, { length, others });
+  const settings = await settingsOf(source.model.file, graph, options, dataset, { length, others });
   const from = checkpointIn(folder, options, sink);
   if (from !== null) checkSameSettings(from.file, from.checkpoint.settings, settings);
   options.signal?.throwIfAborted();

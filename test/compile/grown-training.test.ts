@@ -105,6 +105,11 @@ describe("the state of another run", () => {
     await expect(run({ load: [small.files.adapter], state: folder, steps: 1 })).rejects.toThrow(
       /TRAIN_STATE/,
     );
+    // Moments of numbers that were trained say nothing of fresh ones.
+    for (const fresh of [{ adapter: "lora" }, { adapters: false, base: "norms", fromScratch: true }] as const)
+      await expect(run({ ...fresh, state: small.out, steps: 1 })).rejects.toThrow(
+        /OPTION_CONFLICT: `state` does not go with fresh weights[^]*give `load` with the adapter of that run/,
+      );
     const out = path.join(folder, "again");
     const asked = { load: [small.files.adapter], state: small.out, steps: 1, evalSplit: 0, out };
     await run(asked);
@@ -112,5 +117,11 @@ describe("the state of another run", () => {
     await expect(run({ ...asked, state: other.out, resume: true })).rejects.toThrow(
       /TRAIN_SETTINGS.*`state`/s,
     );
+  }, 120_000);
+
+  it("goes with weights of the base alone, as a run has left them in a model", async () => {
+    const only = { adapters: false, base: "norms", steps: 1, evalSplit: 0 } as const;
+    const first = await run(only);
+    expect(await run({ ...only, state: first.out })).toMatchObject({ step: 1 });
   }, 120_000);
 });

@@ -47,7 +47,7 @@ export async function compileForTraining(
   const common = {
     weights: "link",
     ...options,
-    ...(takesSeed(options, train) ? { seed } : {}),
+    ...(beginsAfresh(options, train) ? { seed } : {}),
     input,
   } as const;
   const { base, fromScratch } = train;
@@ -67,7 +67,8 @@ export async function compileForTraining(
   return graphs;
 }
 
-function takesSeed(
+/** Whether something of what is trained begins with random numbers. */
+export function beginsAfresh(
   { load = [], adapters, replace = [] }: Omit<TrainedBase, "train">,
   { fromScratch = false }: TrainedBase["train"],
 ): boolean {

@@ -8,7 +8,7 @@ import type { AdapterEntry, CompileOptions } from "../options.ts";
 import type { Quantization } from "../quantize.ts";
 import { reporting } from "../reporting.ts";
 import { checkTrainOptions } from "./checks.ts";
-import { compileForTraining, graphsIn, settingsOfBase, type TrainedBase } from "./graphs.ts";
+import { beginsAfresh, compileForTraining, graphsIn, settingsOfBase, type TrainedBase } from "./graphs.ts";
 
 /**
  * How a model is trained. What is about adapters and about how the model is compiled goes with a base; a graph that trains
@@ -116,12 +116,25 @@ async function trainWith(where: string, options: TrainModelOptions, sink: Sink):
     progress: (copied, done, total) =>
       onEvent?.({ kind: "compiling", file: copied, done, total } satisfies TrainEvent),
   };
+  refuseOthersState(compiled, options);
   const source = {
     ...{ model, settings: settingsOfBase(compiled) },
     graphs: async (folder: string, isKept: boolean) =>
       isKept ? graphsIn(folder) : compileForTraining(file, folder, compiled, seed, sink),
   };
   return trainModel(source, options, sink);
+}
+
+/**
+ * Moments are of numbers that were trained: those of a run say nothing of fresh ones. Weights of the base alone may be what
+ * a run made of them.
+ *
+ * @throws TfcError OPTION_CONFLICT
+ */
+function refuseOthersState({ train: graph, ...compiled }: TrainedBase, { state }: TrainModelOptions): void {
+  if (state === undefined || !beginsAfresh(compiled, graph)) return;
+  const fix = "give `load` with the adapter of that run, or leave out `state`";
+  throw inputError("OPTION_CONFLICT", {}, { option: "state", other: "fresh weights", fix });
 }
 
 function isSaid(value: unknown): boolean {
