@@ -1,5 +1,6 @@
-import { constants, copyFileSync, linkSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { cloneFile, copyFile } from "../onnx/output/copy.ts";
 import type { EntryFile, PlacedEntry } from "./entry.ts";
 
 /** Bytes up to which a file goes through the bundler; larger ones are put beside its files without being read. */
@@ -10,26 +11,31 @@ export function isLarge({ size }: EntryFile): boolean {
   return size > IN_MEMORY;
 }
 
-/** Puts a file of an entry into a folder: by a link where one can be made, else as a copy that no memory holds. */
+/**
+ * Puts a copy of an entry's file into a folder, a piece at a time. It shares its blocks with the entry where a file
+ * system can do that, and never the file: what is built outlives its sources, and who writes over one of them, in place,
+ * means that one.
+ */
 export function placeFile(entry: PlacedEntry, { path }: EntryFile, folder: string): void {
   const [from, to] = [join(entry.folder, path), join(folder, path)];
-  if (isThere(from, to)) return;
+  if (isCopy(from, to)) return;
   mkdirSync(dirname(to), { recursive: true });
   const temporary = `${to}.${process.pid}.tmp`;
   rmSync(temporary, { force: true });
   try {
-    linkSync(from, temporary);
-  } catch {
-    // Of another file system, or one without links.
-    copyFileSync(from, temporary, constants.COPYFILE_FICLONE);
+    if (!cloneFile(from, temporary)) copyFile(from, temporary);
+    const { atime, mtime } = statSync(from);
+    utimesSync(temporary, atime, mtime);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
   }
-  // What is there may be another build's link.
-  renameSync(temporary, to);
-  rmSync(temporary, { force: true });
 }
 
-/** Whether a path has the file already. */
-function isThere(from: string, to: string): boolean {
+/** Whether a path has the copy already: paths tell contents apart, and a copy has the time of what it was made of. */
+function isCopy(from: string, to: string): boolean {
   const [a, b] = [statSync(from), statSync(to, { throwIfNoEntry: false })];
-  return a.ino === b?.ino && a.dev === b.dev;
+  if (b === undefined || (a.ino === b.ino && a.dev === b.dev)) return false;
+  return a.size === b.size && Math.abs(a.mtimeMs - b.mtimeMs) < 1;
 }

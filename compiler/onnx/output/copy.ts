@@ -4,6 +4,7 @@ import {
   copyFileSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   openSync,
   readSync,
   rmSync,
@@ -65,8 +66,10 @@ export function* pieceSteps(file: string, pieces: readonly Piece[]): Steps {
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done);
+/** @param at where in the file; behind what was written last when left out */
+function writeAll(fd: number, bytes: Uint8Array, at?: number): void {
+  for (let done = 0; done < bytes.length;)
+    done += writeSync(fd, bytes, done, bytes.length - done, at === undefined ? null : at + done);
 }
 
 function* rangeSteps(range: ByteRange, to: number): Steps {
@@ -90,26 +93,38 @@ function tooShort({ file, offset, length }: ByteRange, found: number): Error {
   return inputError("INPUT_CHANGED", { file }, { file, wanted, found: `${found} bytes` });
 }
 
-/** The steps of copying a file. */
+/** The steps of copying a file. What is a hole in it stays one. */
 export function* copySteps(from: string, to: string): Steps {
   const source = openSync(from, "r");
   try {
     const target = openSync(to, "wx");
     try {
-      const buffer = new Uint8Array(Math.min(CHUNK, fstatSync(source).size + 1));
-      for (let done = 0; ;) {
+      const { size, blocks } = fstatSync(source);
+      const hasHoles = blocks * 512 < size;
+      const buffer = Buffer.alloc(Math.min(CHUNK, size + 1));
+      const zeros = hasHoles ? Buffer.alloc(buffer.length) : null;
+      let done = 0;
+      for (;;) {
         const n = readSync(source, buffer, 0, buffer.length, done);
         if (n === 0) break;
-        writeAll(target, buffer.subarray(0, n));
+        const isHole = zeros !== null && buffer.compare(zeros, 0, n, 0, n) === 0;
+        if (!isHole) writeAll(target, buffer.subarray(0, n), done);
         done += n;
         yield done;
       }
+      if (hasHoles) ftruncateSync(target, done);
     } finally {
       closeSync(target);
     }
   } finally {
     closeSync(source);
   }
+}
+
+/** Copies a file all at once, and yet a piece at a time. */
+export function copyFile(from: string, to: string): void {
+  const steps = copySteps(from, to);
+  while (steps.next().done !== true);
 }
 
 /** A copy that shares the blocks until one is written to. @returns false where the file system cannot do that */
