@@ -104,7 +104,9 @@ function seen(args: readonly string[], env: Readonly<Record<string, string>> = {
   const command = [process.execPath, path.join(root, "bin/tfc.js"), ...args]
     .map((one) => `'${one}'`)
     .join(" ");
-  const others = Object.entries(process.env).filter(([name]) => !["FORCE_COLOR", "NO_COLOR"].includes(name));
+  // Where there is a CI, Node goes by its name and not by the terminal.
+  const deciding = ["FORCE_COLOR", "NO_COLOR", "CI"];
+  const others = Object.entries(process.env).filter(([name]) => !deciding.includes(name));
   const { stdout } = spawnSync("script", ["-qec", command, "/dev/null"], {
     encoding: "utf8",
     env: { ...Object.fromEntries(others), TERM: "xterm-256color", ...env },
