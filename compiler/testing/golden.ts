@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { Sink } from "../diagnostics/sink.ts";
 import { openModel } from "../onnx/open.ts";
 import { canonicalText } from "./canonical.ts";
@@ -81,11 +81,11 @@ function checkedOptions(options: unknown): Required<GoldenOptions> {
 }
 
 function differs(golden: string, there: string, found: string): string {
-  return `the graph differs from ${golden}\n\n${differenceText(there, found)}\n\nIf that is meant, run the tests with -u and commit the file.`;
+  return `the graph differs from ${relative(process.cwd(), golden)}\n\n${differenceText(there, found)}\n\nIf that is meant, run the tests with -u and commit the file.`;
 }
 
 function missingText(golden: string): string {
-  return `there is no golden graph ${golden}, and this run writes none: run the tests once without --ci, and commit the file`;
+  return `there is no golden graph ${relative(process.cwd(), golden)}, and this run writes none: run the tests once without --ci, and commit the file`;
 }
 
 function notText(golden: string, isThere: boolean): string {
