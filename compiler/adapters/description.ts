@@ -7,6 +7,8 @@ export interface Described {
   readonly site: string;
   readonly kind: string;
   readonly settings: object;
+  /** Whether it stands in place of what the base has there, and not beside it; only in files. */
+  readonly replaces?: boolean;
 }
 
 /** The adapters of a compiled model or of a file, as its metadata tells: sites grouped by kind and settings. */
@@ -24,6 +26,8 @@ export interface AdapterDescription {
     readonly settings: Readonly<Record<string, unknown>>;
     /** `model.layers.0.mlp`, … */
     readonly sites: readonly string[];
+    /** Whether they stand in place of what the base has there; only in files. */
+    readonly replaces?: boolean;
   }[];
 }
 
@@ -44,10 +48,10 @@ export function describeAdapters(
     readonly names?: readonly string[];
   } = {},
 ): string {
-  const groups = new Map<string, { kind: string; settings: object; sites: Set<string> }>();
-  for (const { site, kind, settings } of adapters) {
-    const key = `${kind} ${JSON.stringify(settings)}`;
-    const group = groups.get(key) ?? { kind, settings, sites: new Set() };
+  const groups = new Map<string, Omit<Described, "site"> & { readonly sites: Set<string> }>();
+  for (const { site, kind, settings, replaces = false } of adapters) {
+    const key = `${kind} ${String(replaces)} ${JSON.stringify(settings)}`;
+    const group = groups.get(key) ?? { kind, settings, replaces, sites: new Set() };
     groups.set(key, group);
     group.sites.add(site);
   }
@@ -57,17 +61,28 @@ export function describeAdapters(
     ...(residence === undefined ? {} : { residence }),
     ...(residence === "bank" ? { members } : {}),
     ...(residence === "bank" && names.length > 0 ? { names } : {}),
-    parts: [...groups.values()].map(({ kind, settings, sites }) => ({ kind, settings, sites: [...sites] })),
+    parts: [...groups.values()].map(({ kind, settings, replaces, sites }) => ({
+      ...{ kind, settings, sites: [...sites] },
+      ...(replaces === true ? { replaces } : {}),
+    })),
   });
 }
 
-/** One description of what several say, as the file that holds all their weights has it. */
-export function mergeDescriptions(...texts: readonly (string | undefined)[]): string {
-  const described = texts.flatMap((text) =>
+/**
+ * One description of what a compiled model says, as the file that holds all its weights has it.
+ *
+ * @param beside what it says of adapters
+ * @param replaced what it says of what stands in place of projections
+ */
+export function mergeDescriptions(beside: string | undefined, replaced: string | undefined): string {
+  const [adapters = [], others = []] = [beside, replaced].map((text) =>
     text === undefined ? [] : [parseDescription(text, (why) => new Error(`a description with ${why}`))],
   );
-  const bank = described.find(({ residence }) => residence === "bank");
-  const parts = described.flatMap((one) => one.parts);
+  const bank = adapters.find(({ residence }) => residence === "bank");
+  const parts = [
+    ...adapters.flatMap((one) => one.parts),
+    ...others.flatMap((one) => one.parts.map((part) => ({ ...part, replaces: true }))),
+  ];
   // Where a bank's weights are is said in its file, too: stacked leaves are no adapter's.
   return JSON.stringify({
     version: 1,
@@ -110,14 +125,16 @@ export function parseDescription(
 }
 
 function parsePart(part: unknown, fail: (why: string) => Error): AdapterDescription["parts"][number] {
-  const { kind, settings, sites } = isRecord(part) ? part : {};
+  const { kind, settings, sites, replaces } = isRecord(part) ? part : {};
   if (typeof kind !== "string") throw fail(`the adapter kind ${shown(kind)}`);
   const of = `a part of kind ${kind.slice(0, SHOWN)}`;
   if (!isRecord(settings)) throw fail(`${of} without settings`);
   if (Object.values(settings).some((value) => typeof value === "object" && value !== null))
     throw fail(`${of} with settings that are no plain values`);
   if (!isTexts(sites)) throw fail(`${of} without a list of sites`);
-  return { kind, settings, sites };
+  if (replaces !== undefined && typeof replaces !== "boolean")
+    throw fail(`${of} that replaces ${shown(replaces)}, which is neither true nor false`);
+  return { kind, settings, sites, ...(replaces === true ? { replaces } : {}) };
 }
 
 /** A description in a model's metadata; null where it has none. @throws TfcError ADAPTER_METADATA_INVALID */

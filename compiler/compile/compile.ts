@@ -95,6 +95,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   // Said only now that all its names and shapes have found their places.
   for (const { base: known, file } of plan.given)
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
+  for (const { file, sites } of plan.implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   describeCompiled(model, plan, passes);
   if (options.strict === true) refuseWarnings(sink);

@@ -10,6 +10,7 @@ import { halfTypes, portTypes } from "./dtypes.ts";
 import type { BlockSettings } from "../weights/nbits/settings.ts";
 import type { AdapterEntry, CompileOptions } from "./options.ts";
 import { quantizeSettings } from "./quantize.ts";
+import { impliedIn, type Implied } from "./implied.ts";
 import { trainPlanOf, type TrainPlan } from "./train.ts";
 
 /** What options ask for. */
@@ -17,6 +18,8 @@ export interface Plan {
   /** Fresh adapters. */
   readonly entries: readonly Entry[];
   readonly replace: readonly Entry[];
+  /** Files with parts that nobody but they themselves says to replace something, and how many. */
+  readonly implied: readonly Implied[];
   /** Trained adapters that replace projections; null where replaced ones begin afresh. */
   readonly replacing: readonly AdapterFile[] | null;
   /** Trained adapters beside blocks and projections. */
@@ -67,12 +70,14 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
   if (train !== null) requireTrained(options, train, asked);
   const quantize = quantizeSettings(options);
   const { files, sources } = await readGiven(options);
+  const implied = impliedIn(files, asked.replace);
+  const replace = [...asked.replace, ...implied.flatMap(({ entry }) => entry)];
   const override = overrideOf(files, options.input);
-  const divides = files.length > 0 && asked.replace.length > 0;
+  const divides = files.length > 0 && replace.length > 0;
   // Weights for what is replaced are taken out of those for what stands beside.
-  const [replacing, beside] = divides ? shared(files, asked.replace) : [null, files];
+  const [replacing, beside] = divides ? shared(files, replace) : [null, files];
   const plan = {
-    ...asked,
+    ...{ ...asked, replace, implied },
     replacing,
     beside,
     override,

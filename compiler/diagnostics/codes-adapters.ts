@@ -64,6 +64,10 @@ export const adapterCodes = {
     found: "none at this site",
     fix: "correct `replace` to what the file has, or leave out `load` for fresh weights",
   })),
+  REPLACE_IMPLIED: note((p: { sites: number }) => ({
+    what: `the adapter was trained in place of what the base has at ${p.sites} ${p.sites === 1 ? "site" : "sites"}, and stands there in its place`,
+    fix: "`replace` with these sites says so, too",
+  })),
   SITE_TWICE: error((p: { site: string; kinds: readonly string[] }) => ({
     what: `two adapters are asked for at ${p.site}`,
     wanted: "one at each site",

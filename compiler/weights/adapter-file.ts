@@ -14,6 +14,8 @@ export interface AdapterPart {
   readonly settings: Readonly<Record<string, unknown>>;
   /** By the leaf's name below the module: `tokenformer_k`, `lora_A.weight`, `key_param_tokens`. */
   readonly leaves: ReadonlyMap<string, WeightTensor>;
+  /** Whether it was trained in place of what the base has there; left out where the file does not say so. */
+  readonly replaces?: boolean;
 }
 
 /** The words for {@link AdapterFormat}. */

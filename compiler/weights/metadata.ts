@@ -1,6 +1,7 @@
 import { describeAdapters, parseDescription, type AdapterDescription } from "../adapters/description.ts";
 import { adapterKinds } from "../adapters/index.ts";
 import { ADAPTER_KEY } from "../adapters/kind.ts";
+import { pattention } from "../adapters/pattention.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { AdapterFile } from "./adapter-file.ts";
 import { BASE_KEY } from "./base.ts";
@@ -24,7 +25,9 @@ export function isHeadMissing({ overrides }: AdapterFile): boolean {
 export function adapterMetadata(adapter: AdapterFile): ReadonlyMap<string, string> {
   const { parts, base } = adapter;
   const isOwn = !adapter.headFollows && isHeadMissing(adapter);
-  const described = parts.map(({ site, kind, settings }) => ({ site: siteName(site), kind, settings }));
+  const described = parts.map(({ site, kind, settings, replaces = false }) => ({
+    ...{ site: siteName(site), kind, settings, replaces },
+  }));
   return new Map([
     ["format", "pt"],
     [ADAPTER_KEY, describeAdapters(described)],
@@ -33,12 +36,17 @@ export function adapterMetadata(adapter: AdapterFile): ReadonlyMap<string, strin
   ]);
 }
 
-/** What the metadata of a file say of a part; null where they say nothing of adapters. */
-export type Statement = (draft: Draft) => Readonly<Record<string, unknown>>;
+/** What the metadata of a file say of a part. */
+export interface Stated {
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly replaces: boolean;
+}
+export type Statement = (draft: Draft) => Stated;
 
 /**
  * Reads what {@link adapterMetadata} wrote, and checks it against the leaves that are there.
  *
+ * @returns null where they say nothing of adapters
  * @throws TfcError ADAPTER_METADATA_INVALID
  */
 export function readMetadata(
@@ -48,14 +56,16 @@ export function readMetadata(
 ): Statement | null {
   const text = metadata.get(ADAPTER_KEY);
   if (text === undefined) return null;
-  const stated = new Map<string, Readonly<Record<string, unknown>>>();
-  for (const { kind, settings, sites } of parse(file, text)) {
+  const stated = new Map<string, Stated>();
+  for (const { kind, settings, sites, replaces = false } of parse(file, text)) {
+    if (replaces && kind !== pattention.name)
+      throw invalid(file, `a part of kind ${kind} in place of what the base has there`);
     for (const site of sites) {
       const ref = siteOfModule(site);
       if (ref === null) throw invalid(file, `a site ${jsonText(site)}`);
       const key = `${siteKey(ref)} ${kind}`;
       if (stated.has(key)) throw invalid(file, `${site} twice`);
-      stated.set(key, settings);
+      stated.set(key, { settings, replaces });
     }
   }
   const keys = new Set(drafts.map(keyOf));
@@ -66,8 +76,10 @@ export function readMetadata(
   if (unsaid !== undefined) {
     throw invalid(file, `nothing of the ${unsaid.kind.name} leaves at ${siteName(unsaid.site)}`);
   }
-  return (draft) => stated.get(keyOf(draft)) ?? {};
+  return (draft) => stated.get(keyOf(draft)) ?? unsaidOf;
 }
+
+const unsaidOf: Stated = { settings: {}, replaces: false };
 
 function keyOf({ site, kind }: Draft): string {
   return `${siteKey(site)} ${kind.name}`;

@@ -65,8 +65,11 @@ function checkPart(part: AdapterPart, ports: readonly AdapterPort[], file: strin
   }
   const kind = kindOf(first);
   const wanted = `${kind.name} ${kind.bodyKey(first.settings)}`.trim();
+  // Beside a projection it would be added to what it was trained to stand for.
+  const place = part.replaces === true ? " in place of what the base has there" : "";
   const found = part.kind === kind.name ? `${part.kind} ${kind.bodyKey(part.settings)}`.trim() : part.kind;
-  if (wanted !== found) throw inputError("ADAPTER_KIND_OTHER", { file, name: site }, { wanted, found });
+  if (wanted === `${found}${place}`) return;
+  throw inputError("ADAPTER_KIND_OTHER", { file, name: site }, { wanted, found: `${found}${place}` });
 }
 
 function kindOf({ kind }: AdapterPort): AdapterKind {

@@ -50,9 +50,15 @@ export function trainedAdapter(graph: string, { parameters }: Training, values: 
       continue;
     }
     const { site, leaf } = parameter;
-    const { kind, settings } = settingsAt(siteName(site), leaf);
+    const { kind, settings, ...place } = settingsAt(siteName(site), leaf);
     const key = `${siteName(site)} ${kind}`;
-    const part = parts.get(key) ?? { site, kind, settings, leaves: new Map<string, WeightTensor>() };
+    const part = parts.get(key) ?? {
+      site,
+      kind,
+      settings,
+      ...place,
+      leaves: new Map<string, WeightTensor>(),
+    };
     parts.set(key, part);
     part.leaves.set(leaf, tensor);
   }
@@ -64,17 +70,17 @@ export function trainedAdapter(graph: string, { parameters }: Training, values: 
   };
 }
 
-type PartAt = (site: string, leaf: string) => Pick<AdapterPart, "kind" | "settings">;
+type PartAt = (site: string, leaf: string) => Pick<AdapterPart, "kind" | "settings" | "replaces">;
 
 /** What a graph says of the adapters at its sites: which kind has a leaf there, and its settings. */
 function describedParts(graph: string, metadata: ReadonlyMap<string, string>): PartAt {
   const text = mergeDescriptions(metadata.get(ADAPTER_KEY), metadata.get(REPLACED_KEY));
   const described = parseDescription(text, (why) => invalid(graph, why));
   return (site, leaf) => {
-    for (const { kind, settings, sites } of described.parts) {
+    for (const { kind, settings, sites, replaces = false } of described.parts) {
       const known = adapterKinds.get(kind);
       if (known !== undefined && sites.includes(site) && allLeavesOf(known).includes(leaf))
-        return { kind: known.name, settings };
+        return { kind: known.name, settings, ...(replaces ? { replaces } : {}) };
     }
     throw invalid(graph, `nothing of the leaf ${JSON.stringify(leaf)} at ${site}`);
   };

@@ -169,6 +169,16 @@ describe("metadata", () => {
       "version [ [ [ [Array] ] ] ]",
     ],
     ["no sites", { version: 1, parts: [{ ...part, sites: [1] }] }, "without a list of sites"],
+    [
+      "a place that is neither",
+      { version: 1, parts: [{ ...part, replaces: "yes" }] },
+      'that replaces "yes", which is neither true nor false',
+    ],
+    [
+      "LoRA in place of a projection",
+      { version: 1, parts: [{ ...part, replaces: true }] },
+      "a part of kind lora in place of what the base has there",
+    ],
     ["a site that is none", { version: 1, parts: [{ ...part, sites: ["lm_tail"] }] }, 'a site "lm_tail"'],
     ["a site twice", { version: 1, parts: [part, part] }, `${q} twice`],
     [

@@ -20,11 +20,13 @@ export interface OpenedSafetensors {
  */
 export function adapterIn(file: string, { tensors, metadata }: OpenedSafetensors, hints: Hints): AdapterFile {
   const { drafts, overrides } = sortWeights(file, tensors, metadata.has(ADAPTER_KEY));
-  const stated = readMetadata(file, metadata, drafts) ?? (() => ({}));
+  const stated = readMetadata(file, metadata, drafts);
+  const parts = makeParts(file, drafts, (draft) => stated?.(draft).settings ?? {}, hints);
+  const replaces = drafts.map((draft) => stated?.(draft).replaces === true);
   return {
     file,
     format: "safetensors",
-    parts: makeParts(file, drafts, stated, hints),
+    parts: parts.map((part, i) => (replaces[i] === true ? { ...part, replaces: true } : part)),
     overrides,
     headFollows: metadata.get(HEAD_KEY) !== "own",
     base: metadata.get(BASE_KEY) ?? null,
