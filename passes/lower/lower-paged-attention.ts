@@ -18,6 +18,9 @@ import { contribOperation, opaqueOperation, unsupported, type PagedOperation } f
 /** The first with all that the bodies need: Shape's range, CastLike. */
 const OLDEST_OPSET = 15;
 
+/** What the function is called that stands for the op; a second one is numbered. */
+export const PAGED_FUNCTION = "tfc::PagedAttention";
+
 /**
  * Writes paged attention with standard ops, so that it runs where onnxruntime has no kernel for it.
  *

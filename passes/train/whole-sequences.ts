@@ -19,6 +19,7 @@ import { EmptyCaches, zerosOf } from "./_empty-caches.ts";
 import { attendInRows } from "./_flat-tokens.ts";
 import { hiders, Padding } from "./_padding.ts";
 import { raiseOpset } from "../lower/_opset.ts";
+import { PAGED_FUNCTION } from "../lower/lower-paged-attention.ts";
 import { takeOpOfShared } from "./_shared-buffers.ts";
 import { refused } from "./_refused.ts";
 import { sequencePorts, type Counted, type SequencePorts } from "./_sequence-ports.ts";
@@ -31,9 +32,6 @@ const LOGITS = "logits";
 
 /** Gradients are written in ops as they are from this version on. */
 const GRADIENTS_SINCE = 18;
-
-/** Paged attention that lower-paged-attention wrote. */
-const PAGED_FUNCTION = "tfc::PagedAttention";
 
 /** What a compiled decoder says of its steps. */
 const OF_STEPS = [KV_LENGTH_KEY, LOGITS_KEY] as const;

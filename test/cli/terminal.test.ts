@@ -137,7 +137,8 @@ describe("colours", () => {
 });
 
 describe("the line of a command that is at work", () => {
-  const long = ["bench", sample, "--prompt-tokens", "64", "--new-tokens", "64", "--runs", "4"];
+  // Seconds, also on a machine that does nothing else.
+  const long = ["bench", sample, "--prompt-tokens", "64", "--new-tokens", "64", "--runs", "50"];
 
   inTerminal(`tells what and for how long, and goes${why}`, () => {
     const text = seen(long);
