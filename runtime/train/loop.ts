@@ -143,20 +143,28 @@ export class TrainLoop {
 
   /** Whether a step was one: without a loss scale nothing may overflow, and a loss never. */
   #judge(step: number, { loss, gradNorm }: StepResult, places: () => string): void {
-    const { train, graph } = this.#run;
-    const refuse = (what: string, found: number): TfcError =>
-      inputError(
-        "TRAIN_NOT_FINITE",
-        { file: graph },
-        { step, what, found: String(found), places: places(), saved: this.#saved },
-      );
-    if (!Number.isFinite(loss)) throw refuse("loss", loss);
+    const { train } = this.#run;
+    if (!Number.isFinite(loss)) throw this.#notFinite("loss", loss, places(), step);
     const isFinite = Number.isFinite(gradNorm);
     const { updates, lossScale } = this.#progress;
     const next = train.training.lossScale ? nextLossScale(lossScale, isFinite) : lossScale;
     if (next === null || (!isFinite && !train.training.lossScale))
-      throw refuse("norm of the gradients", gradNorm);
+      throw this.#notFinite("norm of the gradients", gradNorm, places(), step);
     this.#progress = { ...this.#progress, updates: isFinite ? updates + 1 : updates, lossScale: next };
+  }
+
+  #notFinite(what: string, found: number, of: string, step = this.#progress.step): TfcError {
+    const text = { step, what, found: String(found), places: of, saved: this.#saved };
+    return inputError("TRAIN_NOT_FINITE", { file: this.#run.graph }, text);
+  }
+
+  /** @throws TfcError TRAIN_NOT_FINITE for parameters, or moments, that an update has made useless */
+  #checkState(): void {
+    for (const [name, { data }] of this.#run.state.saved) {
+      if (!(data instanceof Float32Array)) continue;
+      const bad = data.find((value) => !Number.isFinite(value));
+      if (bad !== undefined) throw this.#notFinite("update", bad, name);
+    }
   }
 
   #tellStep(metrics: StepMetrics, seconds: number): void {
@@ -183,6 +191,10 @@ export class TrainLoop {
       throw error;
     });
     if (found === null) return false;
+    // Of what was held back nothing may be learned: then there is no loss.
+    if (found.learned === 0) return true;
+    if (!Number.isFinite(found.loss))
+      throw this.#notFinite("evaluation loss", found.loss, "the examples that were held back");
     const line: EvalMetrics = {
       ...{ step, epoch: fraction(epoch + read / dataset.train.count) },
       ...{ eval_loss: found.loss, perplexity: found.perplexity, eval_tokens: found.learned },
@@ -214,6 +226,7 @@ export class TrainLoop {
     const { step } = this.#progress;
     const file = folder.checkpoints.fileOf(step);
     if (this.#saved === file) return;
+    this.#checkState();
     await this.#keeping(file, async () => {
       metrics.flush();
       const text = { version: 1, progress: this.#progress, settings } as const;

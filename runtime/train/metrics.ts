@@ -104,12 +104,20 @@ export class MetricsFile {
   }
 }
 
-/** Lines up to a step; one that a killed process has not written to its end is none. */
+/**
+ * Lines up to a step; one that a killed process has not written to its end is none, nor is an evaluation without a
+ * number: JSON writes null for NaN.
+ */
 export function metricsIn(text: string, step: number): Metrics[] {
   return text.split("\n").flatMap((line) => {
     try {
       const value: unknown = JSON.parse(line);
-      return isObject(value) && Number(value["step"]) <= step ? [value as unknown as Metrics] : [];
+      if (!isObject(value) || !(Number(value["step"]) <= step)) return [];
+      const metrics = value as unknown as Metrics;
+      if (!isEvaluation(metrics)) return [metrics];
+      const { eval_loss: loss } = metrics;
+      // A perplexity beyond all numbers is null there, too.
+      return Number.isFinite(loss) ? [{ ...metrics, perplexity: Math.exp(loss) }] : [];
     } catch {
       return [];
     }

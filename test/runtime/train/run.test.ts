@@ -292,6 +292,41 @@ describe("what goes wrong while it is trained", () => {
     expect(readFileSync(path.join(out, "index.html"), "utf8")).toContain("failed");
   });
 
+  it.each([
+    [
+      "the evaluation behind a step is no number",
+      { learningRate: 1e30 },
+      "the evaluation loss of step 1 is NaN",
+    ],
+    [
+      "an update is no number",
+      { learningRate: 1e39, evalSplit: 0 },
+      "the update of step 1 is -?(?:NaN|Infinity)",
+    ],
+  ])("ends where %s, and writes neither adapter nor checkpoint of it", async (_, options, message) => {
+    const out = named(".run");
+    await expect(train({ out, steps: 1, ...options })).rejects.toThrow(
+      new RegExp(`TRAIN_NOT_FINITE: ${message}: training ends here[^]*there was no checkpoint yet`),
+    );
+    expect(filesIn(out).filter((file) => /adapter|step-/.test(file))).toEqual([]);
+    expect(readFileSync(path.join(out, "metrics.jsonl"), "utf8")).not.toContain('"eval_loss":null');
+  });
+
+  it("goes on from metrics with an evaluation that found no number, and evaluates there again", async () => {
+    const out = named(".run");
+    const { files } = await train({ out, steps: 2 });
+    const metrics = readFileSync(files.metrics, "utf8");
+    const broken = metrics.replace(
+      /("step":2.*"eval_loss":)[^,]*,"perplexity":[^,]*/,
+      '$1null,"perplexity":null',
+    );
+    expect(broken).not.toBe(metrics);
+    writeFileSync(files.metrics, broken);
+    const { evaluation } = await train({ out, steps: 2, resume: true });
+    expect(evaluation?.loss).toBeGreaterThan(0);
+    expect(readFileSync(files.metrics, "utf8")).toBe(metrics);
+  });
+
   it("ends where a checkpoint cannot be written, and names the one before", async () => {
     const out = named(".run");
     const block = (event: TrainEvent): void => {
