@@ -93,8 +93,10 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
   // Said only now that all its names and shapes have found their places.
-  for (const { base: known, file } of plan.given)
+  for (const { base: known, file, isCheckpoint } of plan.given) {
+    if (isCheckpoint === true) sink.report("ADAPTER_CHECKPOINT", { file }, {});
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
+  }
   for (const { file, sites } of plan.implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   describeCompiled(model, plan, passes);

@@ -105,6 +105,7 @@ async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport
   const overrides = { file: load, weights: merged, headFollows: headFollowsMerged(adapter) };
   runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
   new Rewriter().setMeta(model, MERGED_KEY, basename(resolve(load)));
+  if (adapter.isCheckpoint === true) sink.report("ADAPTER_CHECKPOINT", { file: load }, {});
   if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});
   const files = await writeOutputs(model, sink, paths, {
     base: input,

@@ -112,6 +112,9 @@ export const adapterCodes = {
     found: p.why,
     fix: "compile the model with the adapter beside it: tfc compile --load; or merge into a float export",
   })),
+  ADAPTER_CHECKPOINT: note(() => ({
+    what: "the adapter is a checkpoint of a run: its parameters are loaded, the optimizer's state is left out",
+  })),
   BASE_UNKNOWN: note(() => ({
     what: "the adapter does not say which weights it was trained for; its names and shapes fit this model",
     fix: "tfc adapter import ADAPTER --base MODEL writes the adapter with the fingerprint of a base that you know to be its own",
@@ -231,7 +234,7 @@ export const adapterCodes = {
   ADAPTER_FORMAT_UNKNOWN: error((p: { found: string }) => ({
     what: "this is not an adapter in a format that tfc reads",
     wanted:
-      "a safetensors, PyTorch or .onnx_adapter file, a PEFT folder (adapter_config.json) or one of ScalarLM's checkpoints (checkpoint_*.pt)",
+      "a safetensors, PyTorch or .onnx_adapter file, a PEFT folder (adapter_config.json), one of ScalarLM's checkpoints (checkpoint_*.pt), or a run of `tfc train` (adapter.safetensors)",
     found: p.found,
     fix: "give the file or folder that the training wrote",
   })),

@@ -114,7 +114,7 @@ export const trainerCodes = {
       what: `the ${p.what} of step ${p.step} is ${p.found}: training ends here`,
       wanted: "a finite number",
       found: `${p.found}, of ${p.places}`,
-      fix: `give a smaller \`learningRate\` or \`clip\`, or look at these examples; ${keptText(p.saved)}`,
+      fix: `give a smaller \`learningRate\` or \`clip\`, or look at these examples; ${keptText(p.saved)}${p.saved === null ? "" : ": train the base with it as `load` and as `state` into another `out`"}`,
     }),
   ),
   TRAIN_NOT_SAVED: error((p: { step: number; found: string; saved: string | null }) => ({

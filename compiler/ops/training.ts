@@ -3,6 +3,9 @@ import { inputError } from "../diagnostics/error.ts";
 /** The key of a model's metadata that says that its graph is a training step, as {@link Training} has it. */
 export const TRAIN_KEY = "tfc.train";
 
+/** Metadata key of a checkpoint of training: where the run was, and its settings. */
+export const CHECKPOINT_KEY = "tfc.checkpoint";
+
 /** Metadata key of a node that no gradient goes through, as PEFT has it of DoRA's norms. */
 export const DETACHED_KEY = "tfc.detached";
 

@@ -44,6 +44,8 @@ export interface AdapterFile {
   readonly headFollows: boolean;
   /** The base that the adapters belong to, as {@link fingerprintText} writes it; null where the file does not say. */
   readonly base: string | null;
+  /** Whether the file is a checkpoint of training, of which the optimizer's state is left out. */
+  readonly isCheckpoint?: boolean;
   /**
    * Whether a site of the model that the adapters were trained for has a leaf in the file, where the file says it (a
    * PEFT folder's config does). A site of another model that should have one and has none tells the models apart.

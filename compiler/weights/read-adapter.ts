@@ -16,8 +16,8 @@ export type { Hints } from "./parts.ts";
 
 /**
  * Reads an adapter in any format, which its content tells and not its name: safetensors (tfc's own or any state dict),
- * a PyTorch checkpoint, `.onnx_adapter`, a PEFT folder, or a folder of ScalarLM's checkpoints, of which the one of the
- * highest step is taken. Names, shapes and settings are read and checked; of the weights nothing, before it is needed.
+ * a PyTorch checkpoint, `.onnx_adapter`, a PEFT folder, a folder of ScalarLM's checkpoints, of which the one of the
+ * highest step is taken, or the folder of a run of `tfc train`, of which its adapter is. Names, shapes and settings are read and checked; of the weights nothing, before it is needed.
  *
  * @param hints settings for what the file does not say, such as the alpha of bare LoRA weights; one that contradicts
  *   the file is an error
@@ -33,7 +33,7 @@ export function readAdapter(path: string, hints: Hints = {}): AdapterFile {
     case "onnx_adapter":
       return readOnnxAdapterFile(path, hints);
     case "safetensors":
-      return readSafetensorsAdapter(path, hints);
+      return readSafetensorsAdapter(source.file, hints);
   }
 }
 
@@ -74,7 +74,11 @@ function folderSource(folder: string): Source {
   const names = opening(folder, () => readdirSync(folder));
   if (names.includes(peftFiles.config)) return { format: "peft", file: folder };
   const [latest, ...others] = latestCheckpoints(names);
+  if (latest === undefined && names.includes(RUN_ADAPTER))
+    return { format: "safetensors", file: join(folder, RUN_ADAPTER) };
   if (latest === undefined) {
+    if (names.includes("metrics.jsonl") && names.includes("checkpoints"))
+      throw unknown(folder, `a run without ${RUN_ADAPTER}; a file in ${join(folder, "checkpoints")} loads`);
     const shown = names.length === 0 ? "an empty folder" : `a folder of ${names.slice(0, 5).join(", ")}`;
     throw unknown(folder, `${shown}${names.length > 5 ? ", …" : ""}`);
   }
@@ -82,6 +86,9 @@ function folderSource(folder: string): Source {
     throw unknown(folder, `two checkpoints of one step: ${[latest, ...others].join(", ")}`);
   return { format: "torch", file: join(folder, latest) };
 }
+
+/** What a run of `tfc train` writes into its folder when it ends. */
+const RUN_ADAPTER = "adapter.safetensors";
 
 /** By number: `checkpoint_1000.pt` is later than `checkpoint_999.pt`, which a list of names has behind it. */
 function latestCheckpoints(names: readonly string[]): readonly string[] {

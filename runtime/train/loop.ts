@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
+import { adapterMetadata } from "../../compiler/weights/metadata.ts";
 import { random } from "../session/random.ts";
 import { writeCheckpoint } from "./checkpoint/file.ts";
 import type { RunProgress, RunSettings } from "./checkpoint/progress.ts";
@@ -12,7 +13,7 @@ import type { TrainingSession } from "./graph.ts";
 import { firstLossScale, nextLossScale } from "./loss-scale.ts";
 import { isEvaluation, type EvalMetrics, type MetricsFile, type StepMetrics } from "./metrics.ts";
 import { sequencesOfStep, type FullOptions, type Plan } from "./plan.ts";
-import { writeTrained } from "./result.ts";
+import { trainedAdapter, writeTrained } from "./result.ts";
 import { learningRateAt } from "./schedule.ts";
 import type { TrainState } from "./state.ts";
 import { trainStep, type StepResult } from "./step.ts";
@@ -222,7 +223,7 @@ export class TrainLoop {
   }
 
   async #save(): Promise<void> {
-    const { folder, state, settings, metrics, options } = this.#run;
+    const { folder, state, settings, metrics, options, graph, train } = this.#run;
     const { step } = this.#progress;
     const file = folder.checkpoints.fileOf(step);
     if (this.#saved === file) return;
@@ -230,7 +231,8 @@ export class TrainLoop {
     await this.#keeping(file, async () => {
       metrics.flush();
       const text = { version: 1, progress: this.#progress, settings } as const;
-      await writeCheckpoint(file, { ...text, tensors: state.saved });
+      const said = adapterMetadata(trainedAdapter(graph, train.training, state.saved));
+      await writeCheckpoint(file, { ...text, tensors: state.saved }, said);
     });
     this.#saved = file;
     folder.checkpoints.keepLast(options.keep);

@@ -109,7 +109,7 @@ export class MetricsFile {
  * number: JSON writes null for NaN.
  */
 export function metricsIn(text: string, step: number): Metrics[] {
-  return text.split("\n").flatMap((line) => {
+  return text.split("\n").flatMap((line): Metrics[] => {
     try {
       const value: unknown = JSON.parse(line);
       if (!isObject(value) || !(Number(value["step"]) <= step)) return [];

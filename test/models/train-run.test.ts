@@ -47,6 +47,19 @@ it("trains a base, and goes on from what it wrote where it ended", async () => {
   expect(evaluationsOf(second)[0]).toBeCloseTo(after, 5);
 });
 
+it("goes on from a checkpoint of a run, or from its folder, as from its adapter", async () => {
+  const first = await trained();
+  const checkpoint = first.files.checkpoint ?? "";
+  const after = evaluationsOf(first).at(-1) ?? 0;
+  const on = { data: [data], steps: 1, batch: 4, length: 32, evalSplit: 0.2, threads: 1 };
+  const second = await train(base, { ...on, out: named(".run"), load: [checkpoint], state: checkpoint });
+  expect(evaluationsOf(second)[0]).toBeCloseTo(after, 5);
+  expect(second.diagnostics.map(({ code }) => code)).toEqual(["ADAPTER_CHECKPOINT"]);
+  const third = await train(base, { ...on, out: named(".run"), load: [first.out] });
+  expect(evaluationsOf(third)[0]).toBeCloseTo(after, 5);
+  expect(third.diagnostics).toEqual([]);
+});
+
 it("trains beside weights of 4 bits, which stay as they are", async () => {
   const stored = { quantize: "int4", block: 64 } as const;
   const first = await trained({ ...stored, learningRate: 0.02 });

@@ -1,12 +1,10 @@
 import { inputError, type TfcError } from "../../../compiler/diagnostics/error.ts";
-import { parameterPorts, type Training } from "../../../compiler/ops/training.ts";
+import { CHECKPOINT_KEY, parameterPorts, type Training } from "../../../compiler/ops/training.ts";
 import { OutputFiles } from "../../../compiler/onnx/output.ts";
 import { layoutSafetensors, writeSafetensors } from "../../../compiler/weights/safetensors/safetensors.ts";
 import { openSafetensors } from "../../../compiler/weights/safetensors/weights.ts";
 import { elementsFrom, type HostTensor, type Tensors } from "../../session/tensor.ts";
 import { parseCheckpoint, type CheckpointText } from "./progress.ts";
-
-const KEY = "tfc.checkpoint";
 
 /** A run at one moment. */
 export interface Checkpoint extends CheckpointText {
@@ -17,11 +15,16 @@ export interface Checkpoint extends CheckpointText {
 /**
  * Writes a checkpoint: it is there whole, and on the disk, or not at all.
  *
+ * @param adapter what an adapter of these parameters says of itself, with which the file loads as one
  * @throws TfcError FILE_NOT_WRITABLE
  */
-export async function writeCheckpoint(file: string, { tensors, ...text }: Checkpoint): Promise<void> {
+export async function writeCheckpoint(
+  file: string,
+  { tensors, ...text }: Checkpoint,
+  adapter: ReadonlyMap<string, string>,
+): Promise<void> {
   const entries = [...tensors].map(([name, { dims }]) => ({ name, dtype: "float" as const, shape: dims }));
-  const layout = layoutSafetensors(entries, new Map([[KEY, JSON.stringify(text)]]));
+  const layout = layoutSafetensors(entries, new Map([...adapter, [CHECKPOINT_KEY, JSON.stringify(text)]]));
   const files = new OutputFiles(file);
   try {
     files.prepare(file, layout.size);
@@ -38,7 +41,7 @@ export async function writeCheckpoint(file: string, { tensors, ...text }: Checkp
 /** Reads a checkpoint. @throws TfcError FILE_NOT_FOUND, SAFETENSORS_INVALID, TRAIN_CHECKPOINT_INVALID */
 export function readCheckpoint(file: string): Checkpoint {
   const { tensors, metadata } = openSafetensors(file);
-  const text = parseCheckpoint(metadata.get(KEY));
+  const text = parseCheckpoint(metadata.get(CHECKPOINT_KEY));
   if (text === null) throw invalid(file, "a file of tensors without a run's progress");
   const read = [...tensors].map(([name, tensor]): readonly [string, HostTensor] => {
     const { dtype, shape: dims } = tensor;

@@ -93,6 +93,21 @@ describe("a run", () => {
     expect(new Float32Array(b.slice().buffer).some((value) => value !== 0)).toBe(true);
   });
 
+  it("has checkpoints and a folder that load as its adapter", async () => {
+    const { files, out } = await train({ steps: 3 });
+    const contents = (of: string): unknown => {
+      const { parts, overrides } = readAdapter(of);
+      const bytes = (leaves: ReadonlyMap<string, { bytes: () => Uint8Array }>): unknown =>
+        [...leaves].map(([name, leaf]) => [name, Buffer.from(leaf.bytes()).toString("hex")]);
+      return [parts.map((part) => ({ ...part, leaves: bytes(part.leaves) })), bytes(overrides)];
+    };
+    expect(contents(files.checkpoint ?? "")).toEqual(contents(files.adapter));
+    expect(contents(out)).toEqual(contents(files.adapter));
+    expect(readAdapter(files.checkpoint ?? "").isCheckpoint).toBe(true);
+    rmSync(files.adapter);
+    expect(() => readAdapter(out)).toThrow(/ADAPTER_FORMAT_UNKNOWN[^]*a run without adapter\.safetensors/);
+  });
+
   it("is the same by one seed, and another by another", async () => {
     const [first, second, other] = [
       await train({ steps: 6 }),
