@@ -17,6 +17,19 @@ testSlopes("softmax", [
     outputs: { y: [2, 3, 2] },
   },
   { name: "LogSoftmax", body: "y = LogSoftmax (x)", inputs: { x: floats(2, 3) }, outputs: { y: [2, 3] } },
+  ...["", "t = Identity (s)\n"].map((more): SlopeCase => ({
+    name: `Softmax with 0 over rows that are masked${more === "" ? "" : ", read elsewhere, too"}`,
+    body: `zero = Constant <value = float {0.0}> ()
+z = Add (x, m)
+s = Softmax (z)
+n = IsNaN (s)
+${more}y = Where (n, zero, s)${more === "" ? "" : "\nu = Where (n, zero, t)"}`,
+    inputs: {
+      x: floats(2, 3),
+      m: { shape: [2, 3], fixed: true, floats: [0, 0, -Infinity, -Infinity, -Infinity, -Infinity] },
+    },
+    outputs: more === "" ? { y: [2, 3] } : { y: [2, 3], u: [2, 3] },
+  })),
 ]);
 
 testSlopes("norms", [

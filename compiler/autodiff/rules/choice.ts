@@ -28,7 +28,21 @@ function whereVjp(at: Vjp): void {
   const { b, dy } = at;
   const zero = like(b, 0, dy);
   if (at.wants(1)) at.giveSummed(1, where(b, at.x(0), dy, zero, "dx"));
-  if (at.wants(2)) at.giveSummed(2, where(b, at.x(0), zero, dy, "dx"));
+  if (at.wants(2)) at.giveSummed(2, isMendedSoftmax(at.node) ? dy : where(b, at.x(0), zero, dy, "dx"));
+}
+
+/**
+ * Whether a node writes over the rows of a softmax that are NaN. Such rows are NaN throughout, and the softmax's own rule
+ * takes 0 for their probabilities, which ends what flows into them: choosing here as well would only cost time, which on
+ * the CPU no second thread shares.
+ */
+function isMendedSoftmax(node: Node): boolean {
+  const [condition, , kept] = node.inputs;
+  return (
+    condition?.producer?.op === "IsNaN" &&
+    condition.producer.input(0) === kept &&
+    kept?.producer?.op === "Softmax"
+  );
 }
 
 /** Operands that are equally good share the gradient, as PyTorch has it. */
