@@ -61,10 +61,9 @@ await build({
   entryPoints: {
     index: inDist("runtime/web/index.js"),
     ...Object.fromEntries(
-      ["onnxruntime", "onnxruntime-node", "onnxruntime-web"].map((name) => [
-        name,
-        inDist(`runtime/web/${name}.js`),
-      ]),
+      ["onnxruntime", "onnxruntime-node", "onnxruntime-web", "onnxruntime-wasm", "onnxruntime-webgpu"].map(
+        (name) => [name, inDist(`runtime/web/${name}.js`)],
+      ),
     ),
   },
   outdir: inDist("web"),
@@ -76,7 +75,7 @@ await build({
   mainFields: ["module", "main"],
   minifySyntax: true,
   minifyWhitespace: true,
-  external: ["onnxruntime-node", "onnxruntime-web"],
+  external: ["onnxruntime-node", "onnxruntime-web/*"],
   // Of the values in a few messages.
   alias: { "node:util": inDist("runtime/web/inspect.js") },
   logLevel: "warning",

@@ -8,11 +8,21 @@ const root = packageRoot(new URL(".", import.meta.url));
 /** The modules that go into an app, absolute. */
 export const webModule = fileURLToPath(new URL("dist/web/index.js", root));
 
-/** The module that loads onnxruntime, by where it runs; null where that shows only then. */
-export function hostModule(target: Target | null): string {
-  const name = { node: "onnxruntime-node", browser: "onnxruntime-web" }[target ?? "node"];
-  return fileURLToPath(new URL(`dist/web/${target === null ? "onnxruntime" : name}.js`, root));
+/**
+ * The module that loads onnxruntime, by where it runs; null where that shows only then.
+ *
+ * @param provider what the graph was compiled for, where it was compiled for one: a page gets no onnxruntime that it has
+ *   no use for
+ */
+export function hostModule(target: Target | null, provider: string | undefined): string {
+  const names = { node: "onnxruntime-node", browser: webHosts.get(provider ?? "") ?? "onnxruntime-web" };
+  return fileURLToPath(new URL(`dist/web/${target === null ? "onnxruntime" : names[target]}.js`, root));
 }
+
+const webHosts: ReadonlyMap<string, string> = new Map([
+  ["cpu", "onnxruntime-wasm"],
+  ["webgpu", "onnxruntime-webgpu"],
+]);
 
 /** tfc's own version. */
 export function ownVersion(): string {

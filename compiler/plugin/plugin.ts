@@ -1,4 +1,5 @@
 import { createUnplugin, type UnpluginInstance } from "unplugin";
+import { LOWERED_KEY } from "../ops/providers.ts";
 import { esbuildHooks } from "./esbuild-hooks.ts";
 import { inlineParts } from "./inline.ts";
 import { ID, SPECIFIER } from "./import-id.ts";
@@ -84,7 +85,11 @@ async function loaded(
     const parts: Omit<ModuleParts, "web" | "host"> = found.isInline
       ? inlineParts(entry, target)
       : await bundler.parts(context, entry, target);
-    return moduleText(entry, { ...parts, web: webModule, host: hostModule(target) });
+    return moduleText(entry, {
+      ...parts,
+      web: webModule,
+      host: hostModule(target, entry.facts.metadata[LOWERED_KEY]),
+    });
   } catch (error) {
     return bundler.fail(context, state.explained(error, request.model));
   }

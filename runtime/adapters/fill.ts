@@ -18,18 +18,26 @@ import {
 } from "../session/tensor.ts";
 import type { AdapterInterface, AdapterPort } from "./interface.ts";
 
-/** Feeds of a graph with adapters as inputs that stand for no adapter: of size zero, so that the base model runs. */
-export function noAdapter({ ports }: AdapterInterface): Tensors {
-  return new Map(ports.map((port) => [port.port.name, emptyPort(port)]));
+/** The size of what stands for no adapter: 0, or 1, of zeros, where a provider takes no tensor without elements. */
+export type LeastSize = 0 | 1;
+
+/** Feeds of a graph with adapters as inputs that stand for no adapter: of the least size, so that the base model runs. */
+export function noAdapter({ ports }: AdapterInterface, least: LeastSize = 0): Tensors {
+  return new Map(ports.map((port) => [port.port.name, emptyPort(port, ports, least)]));
 }
 
 /**
- * Feeds of a graph, of an adapter that belongs to its base. Sites that it has nothing for get size zero.
+ * Feeds of a graph, of an adapter that belongs to its base. Sites that it has nothing for get the least size.
  *
  * @param model what messages call the graph
  * @throws TfcError ADAPTER_SITE_MISSING, ADAPTER_LEAF_SHAPE, ADAPTER_KIND_OTHER, ADAPTER_NOT_FINITE, OVERRIDE_REFUSED
  */
-export function filled(taken: AdapterInterface, adapter: AdapterFile, model: string): Tensors {
+export function filled(
+  taken: AdapterInterface,
+  adapter: AdapterFile,
+  model: string,
+  least: LeastSize = 0,
+): Tensors {
   const [override] = adapter.overrides.keys();
   if (override !== undefined) {
     const why = "a graph takes adapters as inputs, and not weights of the base";
@@ -45,7 +53,9 @@ export function filled(taken: AdapterInterface, adapter: AdapterFile, model: str
   return new Map(
     taken.ports.map((port) => {
       const part = parts.get(port.site);
-      return [port.port.name, part === undefined ? emptyPort(port) : filledPort(port, part, adapter.file)];
+      const tensor =
+        part === undefined ? emptyPort(port, taken.ports, least) : filledPort(port, part, adapter.file);
+      return [port.port.name, tensor];
     }),
   );
 }
@@ -78,12 +88,28 @@ function kindOf({ kind }: AdapterPort): AdapterKind {
   return known;
 }
 
-function emptyPort(taken: AdapterPort): HostTensor {
+function emptyPort(taken: AdapterPort, ports: readonly AdapterPort[], least: LeastSize): HostTensor {
   const { port, part, isCoefficient } = taken;
   const dtype = floatOf(port.dtype, port.name);
   if (isCoefficient) return coefficientOf(dtype, kindOf(taken).neutral[part] ?? 1);
-  const dims = port.dims.map((dim) => (typeof dim === "number" ? dim : 0));
+  const dims = least === 0 ? withoutSize(port) : dimsOfOne(taken, ports);
   return { dtype, dims, data: zeros(dtype, sizeOf(dims)) };
+}
+
+function withoutSize({ dims }: AdapterPort["port"]): readonly number[] {
+  return dims.map((dim) => (typeof dim === "number" ? dim : 0));
+}
+
+/** Dimensions of a leaf of an adapter of size 1. */
+function dimsOfOne(taken: AdapterPort, ports: readonly AdapterPort[]): readonly number[] {
+  const { site, part, settings, port } = taken;
+  const kind = kindOf(taken);
+  const shapes = ports
+    .filter((one) => one.site === site)
+    .map((one) => [one.part, withoutSize(one.port)] as const);
+  const width = { ...kind.widthOf(new Map(shapes)), dtype: "float" } as const;
+  const leaves = kind.leaves(width, { ...settings, [kind.size]: 1 });
+  return leaves.find(({ name }) => name === part)?.shape ?? withoutSize(port);
 }
 
 function coefficientOf(dtype: FloatType, value: number): HostTensor {

@@ -5,7 +5,7 @@ import { adapterIn } from "../../compiler/weights/safetensors/parts.ts";
 import type { AdapterFile } from "../../compiler/weights/adapter-file.ts";
 import type { Hints } from "../../compiler/weights/parts.ts";
 import type { AdapterInterface } from "../adapters/interface.ts";
-import { filled } from "../adapters/fill.ts";
+import { filled, type LeastSize } from "../adapters/fill.ts";
 import type { Tensors } from "../session/tensor.ts";
 
 /** Where an adapter comes from: a URL of a .safetensors file, or its bytes. */
@@ -22,6 +22,8 @@ export interface AdapterOptions {
 /** What an adapter is read for, and by. */
 export interface AdapterReader {
   readonly taken: AdapterInterface;
+  /** The size of what stands for no adapter, at sites that one has nothing for. */
+  readonly least: LeastSize;
   /** What messages call the graph. */
   readonly model: string;
   readonly read: (url: string) => Promise<Uint8Array>;
@@ -34,14 +36,14 @@ export interface AdapterReader {
  */
 export async function adapterFrom(
   source: AdapterSource,
-  { taken, model, read }: AdapterReader,
+  { taken, least, model, read }: AdapterReader,
   { force = false, hints = {} }: AdapterOptions,
 ): Promise<Tensors> {
   const name = nameOf(source);
   const adapter = parsed(name, await bytesOf(source, name, read), hints);
   const own = taken.base === null ? null : parseFingerprint(taken.base);
   if (!force && own !== null) checkBase(adapter, own);
-  return filled(taken, adapter, model);
+  return filled(taken, adapter, model, least);
 }
 
 function parsed(name: string, bytes: Uint8Array, hints: Hints): AdapterFile {

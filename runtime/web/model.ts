@@ -52,7 +52,7 @@ async function createSession<D extends ModelFacts>(
   { provider = providerOf(spec), sessionOptions = {} }: CreateSessionOptions,
 ): Promise<ModelSession<D["inputs"][number]["name"], D["outputs"][number]["name"]>> {
   const { name, facts, host } = spec;
-  const ort = await loaded(host.load());
+  const ort = await loaded(host.load(provider));
   const { model, options } = host.source({ url: spec.url, data: spec.data });
   const executionProviders = host.providers(provider);
   let session: OrtSession;
@@ -69,6 +69,7 @@ async function createSession<D extends ModelFacts>(
     runner,
     session,
     facts,
+    provider,
     read: (one) => host.read(one),
     text: once(() => textOfModel(spec)),
   });

@@ -1,14 +1,9 @@
-import { fetched } from "./fetched.ts";
-import type { OrtHost } from "./ort.ts";
+import { webHost } from "./web-host.ts";
 
-/** onnxruntime-web. WebAssembly is its CPU. */
-export const host: OrtHost = {
-  load: async () => await import("onnxruntime-web"),
-  source: ({ url, data }) => ({
-    model: url,
-    options:
-      data.length === 0 ? {} : { externalData: data.map((file) => ({ path: file.path, data: file.url })) },
-  }),
-  read: fetched,
-  providers: (provider) => (provider === "webgpu" ? ["webgpu"] : ["wasm"]),
-};
+/**
+ * onnxruntime-web, whose CPU is WebAssembly. Of its modules a page loads the one that it needs. The package's main one is
+ * none of them: its WebGPU, written in JavaScript, lacks kernels that the other has, and is loaded for the CPU, too.
+ */
+export const host = webHost(async (provider) =>
+  provider === "webgpu" ? await import("onnxruntime-web/webgpu") : await import("onnxruntime-web/wasm"),
+);

@@ -35,7 +35,8 @@ export type OrtPort =
 
 /** Where a session's onnxruntime comes from, and what it takes: it is one in Node and another in browsers. */
 export interface OrtHost {
-  load(): Promise<Ort>;
+  /** Loads onnxruntime, or the part of it that runs graphs there. */
+  load(provider: WebProvider): Promise<Ort>;
   /** What a session is created of, and how: a path with its data beside it, or URLs of both. */
   source(files: HostFiles): { readonly model: string; readonly options: object };
   /** Reads a file. @throws Error with what is wrong */

@@ -1,5 +1,5 @@
 import { inputError } from "../../compiler/diagnostics/error.ts";
-import { noAdapter } from "../adapters/fill.ts";
+import { noAdapter, type LeastSize } from "../adapters/fill.ts";
 import { interfaceIn, type AdapterInterface } from "../adapters/interface.ts";
 import type { AdapterLender } from "../engine/adapters.ts";
 import { graphOf, unsupported, type DecoderGraph } from "../engine/graph.ts";
@@ -11,7 +11,7 @@ import { sharedLengthIn } from "../session/shared-caches.ts";
 import { tensorFrom, type Port, type Tensors } from "../session/tensor.ts";
 import { adapterFrom, type AdapterOptions, type AdapterSource } from "./adapters.ts";
 import { LocalEngine, type RunsWith } from "./engine.ts";
-import type { OrtSession } from "./ort.ts";
+import type { OrtSession, WebProvider } from "./ort.ts";
 import type { GraphRunner, WebFeeds, WebResults } from "./runner.ts";
 import type { RunFacts } from "./spec.ts";
 
@@ -21,6 +21,7 @@ export interface SessionParts {
   /** onnxruntime's own. */
   readonly session: OrtSession;
   readonly facts: RunFacts;
+  readonly provider: WebProvider;
   readonly read: (url: string) => Promise<Uint8Array>;
   /** Loads the tokenizer, when text is first spoken of. */
   readonly text: () => Promise<ModelText>;
@@ -36,6 +37,7 @@ export class ModelSession<Input extends string = string, Output extends string =
   readonly #taken: AdapterInterface;
   /** Adapters by name, in the order in which they came: their numbers. */
   readonly #adapters = new Map<string, RunsWith>();
+  readonly #least: LeastSize;
   readonly #base: RunsWith;
   #current: string | null = null;
   #engine: Promise<{ readonly engine: LocalEngine; readonly text: ModelText }> | undefined;
@@ -48,7 +50,9 @@ export class ModelSession<Input extends string = string, Output extends string =
     this.inputs = runner.inputs;
     this.outputs = runner.outputs;
     this.#taken = interfaceIn(new Map(Object.entries(facts.metadata)), runner.file, runner.inputs);
-    this.#base = { tensors: noAdapter(this.#taken), member: -1 };
+    // WebGPU binds no buffer without elements.
+    this.#least = parts.provider === "webgpu" ? 1 : 0;
+    this.#base = { tensors: noAdapter(this.#taken, this.#least), member: -1 };
     for (const [member, name] of this.#taken.memberNames.entries())
       this.#adapters.set(name, { tensors: new Map(), member });
   }
@@ -71,7 +75,8 @@ export class ModelSession<Input extends string = string, Output extends string =
   async addAdapter(name: string, source: AdapterSource, options: AdapterOptions = {}): Promise<void> {
     const { runner, read } = this.#parts;
     if (this.#taken.ports.length === 0) throw inputError("ADAPTER_INPUTS_NONE", { file: runner.file }, {});
-    const tensors = await adapterFrom(source, { taken: this.#taken, model: runner.file, read }, options);
+    const reader = { taken: this.#taken, least: this.#least, model: runner.file, read };
+    const tensors = await adapterFrom(source, reader, options);
     this.#adapters.set(name, { tensors, member: -1 });
   }
 

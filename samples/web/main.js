@@ -3,12 +3,13 @@ import model from "../models/austen-llama/dynamo/model.onnx?tfc&adapter=scalarlm
 import trained from "../models/austen-llama/adapters.safetensors?url";
 
 const [form, output, status] = ["form", "output", "[role=status]"].map((one) => document.querySelector(one));
-const provider = new URLSearchParams(location.search).get("provider") ?? "cpu";
+// ?provider=webgpu, ?tokens=80
+const { provider, tokens = 40 } = Object.fromEntries(new URLSearchParams(location.search));
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(2)} s`;
 
 const start = performance.now();
 try {
-  const session = await model.createSession({ provider });
+  const session = await model.createSession(provider === undefined ? {} : { provider });
   await session.addAdapter("trained", new URL(trained, location.href));
   status.textContent = `Loaded in ${seconds(start)}; ${model.adapters.length} places for adapters.`;
 
@@ -18,7 +19,7 @@ try {
     form.elements.namedItem("prompt").readOnly = true;
     session.useAdapter(adapter === "" ? null : adapter);
     output.textContent = prompt;
-    const answer = session.generate({ prompt, maxNewTokens: 40 });
+    const answer = session.generate({ prompt, maxNewTokens: Number(tokens) });
     for await (const text of answer) output.append(text);
     const { ids, decode } = await answer.result();
     output.dataset.ids = ids.join();

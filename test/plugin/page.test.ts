@@ -4,8 +4,8 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { compile } from "../../compiler/index.ts";
 import { loadModel } from "../../runtime/index.ts";
-import { app } from "./app.ts";
-import { noBrowser, open, served } from "./served.ts";
+import { app, filesIn } from "./app.ts";
+import { noBrowser, noWebGpu, open, served } from "./served.ts";
 
 const samples = path.resolve(import.meta.dirname, "../../samples");
 const trained = path.join(samples, "models/austen-llama/adapters.safetensors");
@@ -51,6 +51,8 @@ async function wanted(root: string): Promise<readonly (readonly number[])[]> {
 }
 
 const inBrowser = noBrowser === null ? describe : describe.skip;
+const why = await noWebGpu();
+const onWebGpu = why === null ? test : test.skip;
 
 inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () => {
   test.each(["built", "dev"] as const)(
@@ -63,6 +65,24 @@ inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () =>
       expect(ids).toEqual(await wanted(root));
       expect(ids[0]).not.toEqual(ids[1]);
     },
+  );
+
+  onWebGpu(
+    `writes the same on WebGPU, with an adapter swapped live${why === null ? "" : ` (skipped: ${why})`}`,
+    async () => {
+      const root = pageApp(`${QUERY}&for=webgpu`);
+      const tokens = 6;
+      const page = await open(`${await served(root, "built")}?tokens=${tokens}`);
+      const ids: (readonly number[])[] = [];
+      for (const adapter of ["", "trained", ""]) ids.push(await written(page, adapter));
+      expect(ids).toEqual((await wanted(root)).map((all) => all.slice(0, tokens)));
+      // Three prompts, and each token but the last of them.
+      expect(await page.evaluate("window.submitted")).toBeGreaterThan(3 * tokens);
+      // Of a model for WebGPU there is no other onnxruntime in the build.
+      const wasm = filesIn(path.join(root, "out")).filter((file) => file.endsWith(".wasm"));
+      expect(wasm).toEqual([expect.stringContaining("asyncify")]);
+    },
+    200_000,
   );
 
   test("in development shows the compiler's message over it, and comes back when the model is there", async () => {
