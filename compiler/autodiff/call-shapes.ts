@@ -83,7 +83,7 @@ export class CallShapes {
     results.forEach((result, i) => {
       const [value, of] = [call.outputs[i], result === null ? null : call.input(result.operand)];
       if (value === undefined || of === null || result === null) return;
-      like.set(value, { of, ...(result.width === null ? {} : { width: result.width }) });
+      like.set(value, { of, isOther: true, ...(result.width === null ? {} : { width: result.width }) });
     });
   }
 
@@ -108,7 +108,7 @@ function original(value: Value | null, like: ShapesLike): Value | null {
     next !== undefined;
     next = like.get(next.of)
   ) {
-    if (next.width !== undefined) return at;
+    if (next.isOther === true || next.width !== undefined) return at;
     at = next.of;
   }
   return at;

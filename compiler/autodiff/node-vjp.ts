@@ -130,8 +130,10 @@ export class NodeVjp implements Vjp {
       if (type !== null) return type;
       const node: Node | null = at.producer;
       // What a parameter is given tells its type, also through what keeps it.
-      if (node === null) at = this.#task.like.get(at)?.of ?? null;
-      else at = has(node, "reshape") ? node.input(0) : null;
+      if (node === null) {
+        const same = this.#task.like.get(at);
+        at = same === undefined || same.isOther === true ? null : same.of;
+      } else at = has(node, "reshape") ? node.input(0) : null;
     }
     return null;
   }

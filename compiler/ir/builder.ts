@@ -189,9 +189,17 @@ export class Builder {
 
   /** A column of ones `[n, 1]`, as many as a value has along an axis. Its shape is no arithmetic of the CPU's. */
   ones(x: Value, axis: number, dtype: DType, name: string): Value {
-    const count = this.dim(x, axis, `${name}_count`);
-    const one = attribute.tensor(tensorOf(dtype, [1], [1]));
-    return this.unsqueeze(this.op("ConstantOfShape", [count], `${name}_row`, { value: one }), [1], name);
+    const row = this.filled(this.dim(x, axis, `${name}_count`), dtype, 1, `${name}_row`);
+    return this.unsqueeze(row, [1], name);
+  }
+
+  /** A tensor of given sizes that has one number everywhere. */
+  filled(sizes: Value, dtype: DType, number: number, name: string): Value {
+    // Of floats and cast: ConstantOfShape makes bfloat16 since opset 20.
+    const isCast = dtype === "bfloat16" && this.opset < 20;
+    const value = attribute.tensor(tensorOf(isCast ? "float" : dtype, [1], [number]));
+    const made = this.op("ConstantOfShape", [sizes], isCast ? `${name}_float` : name, { value });
+    return isCast ? this.cast(made, dtype, name) : made;
   }
 
   /** The vector that its parts make, numbers being its constants. */

@@ -7,7 +7,6 @@ import { FunctionBuilder } from "../../compiler/ir/function-builder.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Func, Model } from "../../compiler/ir/model.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { tensorOf } from "../../compiler/ir/scalar.ts";
 import { asTensor, tensorType, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { LOOP_KEY, loopInputs, loopOutputs, type DecodeLoop } from "../../compiler/ops/decode-loop.ts";
@@ -224,12 +223,11 @@ function emptyCaches(b: Builder, caches: readonly LoopedCache[], rows: Value): r
     const known = made.get(key);
     if (known !== undefined) return known;
     const name = `empty_cache${made.size === 0 ? "" : `_${made.size}`}`;
-    const zero = attribute.tensor(tensorOf(dtype, [1], [0]));
     const shape = b.vector(
       sizes.map((size) => size ?? rows),
       `${name}_sizes`,
     );
-    const value = b.op("ConstantOfShape", [shape], name, { value: zero });
+    const value = b.filled(shape, dtype, 0, name);
     made.set(key, value);
     return value;
   });

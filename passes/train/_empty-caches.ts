@@ -1,4 +1,3 @@
-import { attribute } from "../../compiler/ir/attribute.ts";
 import { before, Builder } from "../../compiler/ir/builder.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { replaceBy } from "../../compiler/ir/rewrite.ts";
@@ -138,5 +137,5 @@ export function zerosOf(
     sizes.map((size) => size ?? rows),
     `${name}_sizes`,
   );
-  return b.op("ConstantOfShape", [shape], name, { value: attribute.tensor(tensorOf(dtype, [1], [0])) });
+  return b.filled(shape, dtype, 0, name);
 }

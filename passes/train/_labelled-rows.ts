@@ -1,6 +1,4 @@
-import { attribute } from "../../compiler/ir/attribute.ts";
 import { END, type Builder } from "../../compiler/ir/builder.ts";
-import { tensorOf } from "../../compiler/ir/scalar.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { IGNORED_LABEL } from "../../compiler/ops/training.ts";
 
@@ -46,9 +44,7 @@ export function labelledRows(b: Builder, labels: Value, most: number): LabelledR
   const trips = atLeastOne(b, ceilDiv(b, count, b.ints([most]), "chunk_count"), "chunks_of_labels"); // [1]
   const size = atLeastOne(b, ceilDiv(b, count, trips, "chunk_length"), "chunk_rows"); // [1]
   const all = b.op("Mul", [trips, size], "rows_in_chunks");
-  const zero = b.op("ConstantOfShape", [b.op("Sub", [all, count], "rows_missing")], "no_rows", {
-    value: attribute.tensor(tensorOf("int64", [1], [0])),
-  });
+  const zero = b.filled(b.op("Sub", [all, count], "rows_missing"), "int64", 0, "no_rows");
   const shape = b.concat([trips, size], 0, "chunks_shape");
   const chunked = (value: Value, name: string): Value =>
     b.op("Reshape", [b.concat([value, zero], 0, `${name}_filled`), shape], name);

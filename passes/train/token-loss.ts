@@ -4,7 +4,6 @@ import { atEnd, Builder } from "../../compiler/ir/builder.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { tensorOf } from "../../compiler/ir/scalar.ts";
 import { asTensor, tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { readsOf } from "../../compiler/ir/walk.ts";
@@ -174,11 +173,10 @@ interface LoopResults {
 }
 
 function loop(b: Builder, { graph, carried, givesRows }: ChunkBody, { trips }: LabelledRows): LoopResults {
-  const zero = attribute.tensor(tensorOf("float", [1], [0]));
   const names = carried.map(({ name }) => `d_${name ?? "weight"}`);
   const first = carried.map((value, i) => {
     const sizes = b.op("Shape", [value], `${names[i] ?? ""}_sizes`);
-    return b.op("ConstantOfShape", [sizes], `${names[i] ?? ""}_first`, { value: zero });
+    return b.filled(sizes, "float", 0, `${names[i] ?? ""}_first`);
   });
   const operands = [trips, null, b.constant("float", [], [0], "no_loss"), ...first];
   const results = ["loss_sum", ...names, ...(givesRows ? ["d_rows_of_chunks"] : [])];
@@ -203,8 +201,8 @@ function scattered(
 ): Value {
   const width = b.dim(rows, 1, "row_width");
   const flat = b.slice(b.shaped(of, [-1, width], "d_chunk_rows"), 0, count, 0, "d_labelled_rows"); // [N, hidden]
-  const zero = attribute.tensor(tensorOf(elementTypeOf(hidden) ?? "float", [1], [0]));
-  const none = b.op("ConstantOfShape", [b.op("Shape", [rows], "rows_sizes")], "d_no_rows", { value: zero });
+  const sizes = b.op("Shape", [rows], "rows_sizes");
+  const none = b.filled(sizes, elementTypeOf(hidden) ?? "float", 0, "d_no_rows");
   const all = b.op("ScatterND", [none, b.unsqueeze(places, [1], "row_places"), flat], "d_rows");
   return b.op("Reshape", [all, b.op("Shape", [hidden], "hidden_sizes")], `d_${hidden.name ?? "hidden"}`);
 }

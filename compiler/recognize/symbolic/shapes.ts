@@ -19,6 +19,8 @@ export type ReadElement = (value: Value, index: readonly Polynomial[]) => Expres
 export interface ShapeLike {
   readonly of: Value;
   readonly width?: number;
+  /** Whether the two have nothing but the shape in common: numbers and element types differ. */
+  readonly isOther?: boolean;
 }
 
 /** Shapes that are known by what was recognized: a block makes a value of its input's shape, a linear one of its own width. */
