@@ -86,8 +86,8 @@ export interface AttentionOp {
   } | null;
   readonly mask: {
     readonly operand: number | null;
-    /** Whether later positions are hidden: always, or where this attribute is 1. */
-    readonly causal: true | string | null;
+    /** Whether later positions are hidden: always, where this attribute is 1, or wherever it is not 0. */
+    readonly causal: true | string | { readonly unless: string } | null;
     /** Operand with lengths, which hides what lies behind them. */
     readonly lengths: number | null;
     /** Attribute with the number of positions that are seen. */

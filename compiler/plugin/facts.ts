@@ -5,7 +5,7 @@ import type { DefaultTensor, RunFacts } from "../../runtime/web/spec.ts";
 
 /** What running needs to know of a graph, of its file. @param defaults of inputs that need not be fed */
 export function runFacts(file: string, description: GraphDescription, defaults: Tensors): RunFacts {
-  const { byLengths, mixesRows, unread, widths } = traitsOf(file, true);
+  const { byLengths, mixesRows, unread, widths, windows } = traitsOf(file, true);
   const { metadata } = description;
   return {
     metadata: Object.fromEntries(Object.entries(metadata).filter(([key]) => key.startsWith("tfc."))),
@@ -13,6 +13,7 @@ export function runFacts(file: string, description: GraphDescription, defaults: 
     mixesRows,
     unread: [...unread],
     widths: Object.fromEntries(widths),
+    windows: Object.fromEntries(windows),
     defaults: Object.fromEntries([...defaults].map(([name, tensor]) => [name, plain(tensor)])),
     isLoop: description.decodeLoop !== null,
   };

@@ -6,6 +6,7 @@ import { tensorOf } from "../../compiler/ir/scalar.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { integersOf, scalarOf } from "../../compiler/ops/constant.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
+import { WINDOWED } from "../../compiler/recognize/model/cache-windows.ts";
 import { opOf } from "../../compiler/ops/table.ts";
 import { dropZeros } from "./_zeros.ts";
 
@@ -73,6 +74,8 @@ export class EmptyCaches {
     const cache = opOf(node).attention?.cache;
     for (const index of [cache?.pastKey, cache?.pastValue])
       if (index !== undefined && node.input(index) === value) this.#rw.setInput(node, index, null);
+    // Without a cache there is nothing to evict from.
+    this.#rw.removeAttribute(node, WINDOWED);
     while (node.inputs.length > 0 && node.inputs.at(-1) === null)
       this.#rw.removeNodeInput(node, node.inputs.length - 1);
   }

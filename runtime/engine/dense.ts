@@ -5,6 +5,7 @@ import type { Cache, DecoderGraph } from "./graph.ts";
 import type { AdapterFeeds, Group, Layout } from "./group.ts";
 import { logitsAt, positionsIn } from "./logits.ts";
 import { feedsOf, runOf, type Run } from "./run.ts";
+import { residentOf, type CacheWindow } from "./window.ts";
 
 /** Caches that have a row for each row of the batch: they grow, or are buffers that are written in place. */
 export class DenseLayout implements Layout {
@@ -116,9 +117,10 @@ class DenseGroup implements Group {
   #arranged(rows: readonly Place[]): ReadonlyMap<string, HostTensor> {
     const { caches, align } = this.#graph;
     return new Map(
-      caches.map(({ past: { name }, kind }) => {
+      caches.map(({ past: { name }, kind, window }) => {
         const picks = rows.map(({ of, ...place }): Pick => ({ ...place, from: tensorOf(of, name) }));
         if (kind === "state") return [name, stacked(picks)];
+        if (window !== undefined) return [name, arranged(inWindow(picks, window), window.places, "begin")];
         return [name, this.#inPlaces(picks, kind, align)];
       }),
     );
@@ -139,9 +141,15 @@ interface Place {
   readonly length: number;
 }
 
+/** Rows of a cache that holds a window: what is left of each stands at the front, wherever it is in other caches. */
+function inWindow(picks: readonly Pick[], window: CacheWindow): readonly Pick[] {
+  return picks.map((pick) => ({ ...pick, start: 0, length: residentOf(window, pick.length) }));
+}
+
 /** A cache that holds nothing: of no places, or of zeros. */
-function emptyCache({ past, kind }: Cache, rows: number): HostTensor {
-  const dims = resolveDims(past, { batch: rows, sequence: 1, past: 0 });
+function emptyCache({ past, kind, window }: Cache, rows: number): HostTensor {
+  const own = resolveDims(past, { batch: rows, sequence: 1, past: 0 });
+  const dims = window === undefined ? own : own.with(-2, window.places);
   const dtype = past.dtype ?? "float";
   return { dtype, dims, data: zeros(dtype, kind === "growing" ? 0 : sizeOf(dims)) };
 }

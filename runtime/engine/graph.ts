@@ -8,6 +8,7 @@ import type { Session } from "../session/session.ts";
 import { isSharedCache } from "../session/shared-caches.ts";
 import { isFloating, type Port } from "../session/tensor.ts";
 import type { Traits } from "./traits.ts";
+import { windowFor, type CacheWindow } from "./window.ts";
 
 /** How a cache is kept between two runs. */
 export type CacheKind =
@@ -15,6 +16,8 @@ export type CacheKind =
   | "growing"
   /** of a fixed number of places, written in place */
   | "buffer"
+  /** of a fixed number of places, from which attention evicts what its window has left */
+  | "window"
   /** of one size whatever was fed, such as the last columns of a convolution */
   | "state"
   /** blocks that all rows share */
@@ -23,6 +26,8 @@ export type CacheKind =
 /** A cache of a graph. */
 export interface Cache extends CacheEntry {
   readonly kind: CacheKind;
+  /** Where it holds a window: how many places that is, and how many it has. */
+  readonly window?: CacheWindow;
 }
 
 /** A decoder's graph: what its inputs mean, how it keeps what came before, and how rows may share a run. */
@@ -77,7 +82,9 @@ export function graphOf(session: Session, facts: GraphFacts): DecoderGraph {
   const traits = facts.traits(pairs.some(({ past }) => typeof past.dims.at(-1) === "string"));
   const caches = pairs.map(({ past, present }): Cache => {
     const [sized = past] = withSizes([past], traits.widths);
-    return { past: sized, present, kind: kindOf(sized, room) };
+    const window = traits.windows.get(past.name);
+    if (window === undefined) return { past: sized, present, kind: kindOf(sized, room) };
+    return { past: sized, present, kind: "window", window: windowFor(window, session.provider) };
   });
   const cached = new Set(caches.map(({ past }) => past.name));
   const own = inputs
@@ -96,6 +103,8 @@ export function graphOf(session: Session, facts: GraphFacts): DecoderGraph {
   // hides what comes later, of which one without caches and mask says nothing.
   const fits = align === "begin" || (roles.has("mask") && (roles.has("positions") || caches.length === 0));
   const hasState = caches.some(({ kind }) => kind === "state");
+  // Padding would push tokens out of a window.
+  const hasWindow = caches.some(({ kind }) => kind === "window");
   const isPaged = caches.some(({ kind }) => kind === "pages");
   return {
     session,
@@ -107,7 +116,7 @@ export function graphOf(session: Session, facts: GraphFacts): DecoderGraph {
     align,
     isSingle: traits.mixesRows || (isFlat ? !isPaged : !fits || hasOneRow(inputs)),
     takesChunks: caches.length > 0 && !traits.mixesRows && !hasState,
-    takesPadding: !hasState,
+    takesPadding: !hasState && !hasWindow,
     step: fixed === 1 ? 1 : Infinity,
     fixedSequence: fixed,
     room: room ?? (caches.length === 0 ? fixed : null),

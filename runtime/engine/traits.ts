@@ -4,6 +4,7 @@ import type { Node } from "../../compiler/ir/node.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { nodesDeep } from "../../compiler/ir/walk.ts";
 import { openModel } from "../../compiler/onnx/open.ts";
+import { cacheWindowsIn } from "../../compiler/recognize/model/cache-windows.ts";
 import { headSizesIn } from "../../compiler/recognize/model/head-sizes.ts";
 
 /** What a graph's inputs do not tell, and its nodes do, of how rows may share a run. */
@@ -19,6 +20,8 @@ export interface Traits {
   readonly unread: ReadonlySet<string>;
   /** How wide caches are whose inputs leave it open, by symbol. */
   readonly widths: ReadonlyMap<string, number>;
+  /** Caches that hold a window of what came before and no more: its positions, by input. */
+  readonly windows: ReadonlyMap<string, number>;
 }
 
 /** Operand of GroupQueryAttention that holds a bias, such as a mask, to its scores. */
@@ -58,6 +61,7 @@ export function traitsOf(file: string, hasOpenWidth: boolean): Traits {
     mixesRows,
     unread: new Set(unread),
     widths: hasOpenWidth ? headSizesIn(model) : new Map(),
+    windows: cacheWindowsIn(model),
   };
 }
 

@@ -21,6 +21,8 @@ export interface FeedOptions {
   readonly vocabulary?: number;
   /** Sizes of symbolic dims that count neither rows nor tokens. */
   readonly symbols?: ReadonlyMap<string, number>;
+  /** Places of caches that hold a window of what came before, which the sizes of a case do not tell, by symbol. */
+  readonly rooms?: ReadonlyMap<string, number>;
 }
 
 /** A graph's inputs and outputs; a session is one. */
@@ -44,7 +46,7 @@ const SMALL_VOCABULARY = 32;
  */
 export function makeFeeds(signature: Signature, sizes: Case, options: FeedOptions = {}): Tensors {
   const vocabulary = options.vocabulary ?? vocabularyOf(signature) ?? SMALL_VOCABULARY;
-  const inputs = withSizes(signature.inputs, options.symbols);
+  const inputs = withSizes(withSizes(signature.inputs, options.symbols), options.rooms);
   const paged = PagedBatch.of(inputs, sizes);
   const feeds = new Map<string, HostTensor>();
   for (const port of inputs) {

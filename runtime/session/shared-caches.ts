@@ -42,7 +42,8 @@ export function ofBuffers(
   );
 }
 
-function resized({ dtype, dims, data }: HostTensor, length: number): HostTensor {
+/** A cache of another length: its first positions, and what is no number behind them. */
+export function resized({ dtype, dims, data }: HostTensor, length: number): HostTensor {
   const [rows = 0, heads = 0, old = 0, width = 0] = dims;
   const elements = zeros(dtype, rows * heads * length * width);
   // Lists of text are no caches.

@@ -12,6 +12,7 @@ import { ChosenLogits } from "./logits.ts";
 import { measureNoise } from "./noise.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Allowed, type Level, type LevelReport } from "./tally.ts";
+import { ofWindows } from "./windows.ts";
 
 /** How to compare two graphs. */
 export interface VerifyOptions extends FeedOptions, AdapterChoice, Where {
@@ -150,7 +151,8 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
     for (const asked of chosen.asked(want)) {
       const own = feeders[1].complete(new Map([...feeds, ...asked.feeds]), sizes);
       const got = await runCompiled(compiled, own, sizes, { level, room });
-      tally.add(sizes, asked.want, got, asked.isPart ? allowedOfPart : undefined);
+      const filled = (results: Tensors): Tensors => ofWindows(results, base, options.rooms, sizes);
+      tally.add(sizes, filled(asked.want), filled(got), asked.isPart ? allowedOfPart : undefined);
     }
   }
   return { provider: base.provider, tally, ran: cases.length - skipped.length, unfit, skipped };

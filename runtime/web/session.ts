@@ -178,7 +178,7 @@ export class ModelSession<Input extends string = string, Output extends string =
 
   #graph(): DecoderGraph {
     const { runner, facts } = this.#parts;
-    const { byLengths, mixesRows, unread, widths, isLoop } = facts;
+    const { byLengths, mixesRows, unread, widths, windows, isLoop } = facts;
     if (isLoop) throw unsupported("it is a loop that generates by itself", "a step", "a loop: call run()");
     return graphOf(runner, {
       adapters: this.#taken,
@@ -187,6 +187,7 @@ export class ModelSession<Input extends string = string, Output extends string =
         ...{ byLengths, mixesRows },
         unread: new Set(unread),
         widths: new Map(Object.entries(widths)),
+        windows: new Map(Object.entries(windows)),
       }),
     });
   }

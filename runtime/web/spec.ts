@@ -40,6 +40,8 @@ export interface RunFacts {
   readonly mixesRows: boolean;
   readonly unread: readonly string[];
   readonly widths: Readonly<Record<string, number>>;
+  /** Positions of caches that hold a window of what came before, by input. */
+  readonly windows: Readonly<Record<string, number>>;
   /** What is fed to inputs that a run leaves out. */
   readonly defaults: Readonly<Record<string, DefaultTensor>>;
   /** Whether it generates by itself, in one run. */

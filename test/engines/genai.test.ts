@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { openSession } from "../../runtime/session/session.ts";
 import { tensorFrom, type HostTensor } from "../../runtime/session/tensor.ts";
+import { WINDOW, windowed } from "../runtime/model/graphs.ts";
 import { graphOf } from "../runtime/oracle.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
@@ -53,6 +54,18 @@ async function packaged(model: string, tokenizer: string, ...flags: readonly str
 }
 
 describe("a package", () => {
+  it("says which layers keep a window alone, and that caches are written in place", async () => {
+    const own = fresh();
+    const known = { max_position_embeddings: 64, eos_token_id: 1, head_dim: 16 };
+    writeFileSync(path.join(own, "config.json"), JSON.stringify(known));
+    const { config } = await packaged(await compiled(await windowed(own), "--no-adapters"), own);
+    expect(config.model.decoder["sliding_window"]).toEqual({
+      ...{ window_size: WINDOW, layers: [0], cache_slack: 0 },
+      ...{ slide_key_value_cache: false, slide_inputs: false },
+    });
+    expect(config.search["past_present_share_buffer"]).toBe(true);
+  });
+
   it("says what graph and configuration say, and links the weights", async () => {
     const { folder, config } = await packaged(graphOf("dynamo"), austen);
     expect(config.model).toEqual({

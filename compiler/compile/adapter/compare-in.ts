@@ -8,7 +8,7 @@ import { isOutside, isPacked } from "../../sites/names.ts";
 import type { Hints } from "../../weights/read-adapter.ts";
 import type { AdapterFile, AdapterPart } from "../../weights/adapter-file.ts";
 import { compile, type CompileOptions } from "../compile.ts";
-import { headSizes } from "../verify/head-sizes.ts";
+import { cacheRooms, headSizes } from "../verify/head-sizes.ts";
 
 /** Sums of more numbers, of which the new ones are zeros, may be rounded in another order. */
 export const CHECK_TOLERANCE = 1e-5;
@@ -38,7 +38,7 @@ export async function compareIn(
       lowerPagedAttention: true,
       force,
     });
-    const symbols = headSizes(model);
+    const [symbols, rooms] = [headSizes(model), cacheRooms(model)];
     // Weights of the base that were trained along are the same in both.
     const bare = (file: AdapterFile): AdapterFile => ({
       ...file,
@@ -46,7 +46,9 @@ export async function compareIn(
       // Here all are beside the projections: what a part computes is the same there.
       parts: file.parts.map((part) => ({ ...part, replaces: false })),
     });
-    return await compareAdapters(graph, [bare(before), bare(after)], CHECK_TOLERANCE, { symbols, force });
+    return await compareAdapters(graph, [bare(before), bare(after)], CHECK_TOLERANCE, {
+      ...{ symbols, rooms, force },
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

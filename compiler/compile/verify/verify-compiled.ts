@@ -13,7 +13,7 @@ export type { QuantizedReport } from "./quantized.ts";
 import { checkBfloat16 } from "./bfloat16.ts";
 import { controlOf } from "./control.ts";
 import { convertedTo, roundingOf, writeComparable } from "./converted/converted.ts";
-import { headSizes } from "./head-sizes.ts";
+import { cacheRooms, headSizes } from "./head-sizes.ts";
 import { adviceOf, relationOf, type Relation } from "./relation.ts";
 import { quantizationOf, type QuantizedReport } from "./quantized.ts";
 import { readModelMetadata } from "../../weights/model-metadata.ts";
@@ -61,10 +61,11 @@ export interface VerifyCompiledReport extends Report {
 export async function verifyCompiled(
   base: string,
   compiled: string,
-  { notice, load, ...options }: VerifyCompiledOptions = {},
+  { notice, load, ...asked }: VerifyCompiledOptions = {},
 ): Promise<VerifyCompiledReport> {
   const { verify } = await import("../../../runtime/verify/verify.ts");
   for (const file of [base, compiled]) refuseLoop(file);
+  const options = { ...asked, rooms: asked.rooms ?? cacheRooms(base) };
   const note = checkBfloat16(base, options.provider ?? "cpu");
   if (note !== null) notice?.(note);
   checkStandard(base, compiled);

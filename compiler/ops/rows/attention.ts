@@ -44,7 +44,7 @@ export const attentionRows: readonly Row[] = [
     packs: true,
     packsFeatures: true,
     cache: cached,
-    mask: { ...always, lengths: 5 },
+    mask: { ...always, causal: { unless: "causal" }, lengths: 5 },
     sinks: 11,
     rotary: { attribute: "do_rotary", cos: 7, sin: 8 },
   }),

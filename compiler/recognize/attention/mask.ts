@@ -1,4 +1,6 @@
+import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
+import type { AttentionOp } from "../../ops/op.ts";
 import type { Anchor } from "./anchor.ts";
 import { scalarOf } from "../../ops/constant.ts";
 
@@ -45,11 +47,17 @@ function opMask({ node, op }: Anchor): Mask {
   const size = attribute === null ? -1 : (node.int(attribute) ?? -1);
   const window = size > 0 ? size : null;
   const source = operand === null ? null : node.input(operand);
-  const isCausal = causal === true || (causal !== null && (node.int(causal) ?? 0) !== 0);
+  const isCausal = isCausalBy(causal, node);
   const plain = { ...NONE, causal: isCausal, window };
   if (source !== null) return { ...plain, kind: "operand", source };
-  // One that is causal by definition may be given lengths.
-  return isCausal
-    ? { ...plain, kind: "causal", source: lengths === null ? null : node.input(lengths) }
-    : plain;
+  // Both may be given lengths, which hide the padding behind a row.
+  const padding = lengths === null ? null : node.input(lengths);
+  if (isCausal) return { ...plain, kind: "causal", source: padding };
+  return padding === null ? plain : { ...plain, kind: "operand", source: padding };
+}
+
+function isCausalBy(causal: AttentionOp["mask"]["causal"], node: Node): boolean {
+  if (causal === null || causal === true) return causal === true;
+  if (typeof causal === "string") return (node.int(causal) ?? 0) !== 0;
+  return (node.int(causal.unless) ?? 1) !== 0;
 }

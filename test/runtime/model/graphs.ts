@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import path from "node:path";
+import proto from "onnx-proto";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { tinyDecoder, writeModel } from "../../support/tiny-decoder.ts";
 
@@ -20,6 +22,29 @@ export const compiled =
     return output;
   };
 
+/** The window of a sample's first layer, in positions. */
+export const WINDOW = 4;
+
+/** The graph of a sample whose first layer sees a window, with a cache of that window as onnxruntime-genai 0.18 has it. */
+export const full = sample("families/gemma2-genai-fp32");
+export const windowed: Make = async (folder) => {
+  const { ModelProto } = proto.onnx;
+  const model = ModelProto.decode(readFileSync(await full()));
+  const attention = model.graph?.node?.find(({ opType }) => opType === "GroupQueryAttention");
+  const window = attention?.attribute?.find(({ name }) => name === "local_window_size");
+  if (Number(window?.i) !== WINDOW) throw new Error("the sample has another window");
+  attention?.attribute?.push({
+    name: "sliding_window_cache",
+    type: proto.onnx.AttributeProto.AttributeType.INT,
+    i: 1,
+  });
+  for (const { name, type } of [...(model.graph?.input ?? []), ...(model.graph?.output ?? [])]) {
+    const dim = type?.tensorType?.shape?.dim?.[2];
+    if (dim != null && /\.0\.(key|value)$/.test(name ?? "")) dim.dimParam = "past_sliding_length";
+  }
+  return writeModel(folder, "windowed.onnx", model);
+};
+
 /** Tokens that the shared caches have room for. */
 export const ROOM = 64;
 
@@ -36,6 +61,7 @@ export const graphs: Readonly<Record<string, Make>> = {
   }),
   "lengths, no positions": sample("families/llama2-genai-fp32"),
   "lengths in half precision": sample("families/llama2-genai-fp16"),
+  "a cache of a window": windowed,
   "caches written by indices": sample("families/llama2-mobius-static"),
   "a sliding window": sample("families/gemma2-dynamo"),
   "state of convolutions": sample("new-families/lfm2-transformers"),

@@ -11,6 +11,7 @@ const batched = [
   "shared caches",
   "pages",
   "lengths, no positions",
+  "a cache of a window",
   "caches written by indices",
 ];
 

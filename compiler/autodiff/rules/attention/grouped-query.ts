@@ -30,6 +30,7 @@ function refuses(node: Node): string | null {
   if (node.inputs.length > AT.sinks + 1) return "it reads a quantized cache, or norms of queries and keys";
   if (isRead(node, 3)) return "something reads its scores";
   if (node.input(AT.past) === null) return null;
+  if (node.int("sliding_window_cache") === 1) return "its cache holds a window alone";
   if (node.input(AT.bias) !== null) return "it has a past and a bias";
   return isRead(node, 1) || isRead(node, 2) ? "something reads the cache that it writes" : null;
 }

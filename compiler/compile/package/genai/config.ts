@@ -56,6 +56,7 @@ export function genaiConfig(decoder: GenaiDecoder, patterns: CachePatterns, know
           present_key_names: patterns.presentKey,
           present_value_names: patterns.presentValue,
         },
+        ...windowIn(decoder),
       },
       eos_token_id: eosIds.length === 1 ? eosIds[0] : eosIds,
       pad_token_id: pad ?? eosIds[0] ?? 0,
@@ -116,12 +117,24 @@ function inputsOf({ tokens, mask, positions }: GenaiDecoder, patterns: CachePatt
   };
 }
 
+/** Caches of a window, from which attention itself evicts. */
+function windowIn({ window }: GenaiDecoder): object {
+  if (window === null) return {};
+  const { size, layers } = window;
+  return {
+    sliding_window: {
+      ...{ window_size: size, layers, cache_slack: 0 },
+      ...{ slide_key_value_cache: false, slide_inputs: false },
+    },
+  };
+}
+
 function providerOptions(provider: Provider): readonly object[] {
   return provider === "cpu" ? [] : [{ [provider]: {} }];
 }
 
 /** Greedy, as tfc generates; who samples begins with what the model's makers chose. */
-function searchOf({ sharedLength }: GenaiDecoder, { settings, contextLength }: Known): object {
+function searchOf({ sharedLength, window }: GenaiDecoder, { settings, contextLength }: Known): object {
   const { topK, topP, repetitionPenalty } = settings.sampling;
   return {
     do_sample: false,
@@ -130,7 +143,8 @@ function searchOf({ sharedLength }: GenaiDecoder, { settings, contextLength }: K
     min_length: 0,
     num_beams: 1,
     num_return_sequences: 1,
-    past_present_share_buffer: sharedLength !== null,
+    // A window's cache is written in place, and the others of the graph then are too: their op takes either.
+    past_present_share_buffer: sharedLength !== null || window !== null,
     repetition_penalty: repetitionPenalty ?? 1,
     temperature: settings.temperature ?? 1,
     top_k: topK ?? 50,

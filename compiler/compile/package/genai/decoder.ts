@@ -5,6 +5,7 @@ import { sharedLength } from "../../../../runtime/session/shared-length.ts";
 import { isFloating } from "../../../../runtime/session/tensor.ts";
 import { inputError } from "../../../diagnostics/error.ts";
 import { LOOP_KEY } from "../../../ops/decode-loop.ts";
+import { cacheWindowsIn } from "../../../recognize/model/cache-windows.ts";
 import { refuseTraining } from "../../../ops/training.ts";
 import { slotOf } from "../../../ops/ports/cache-slots.ts";
 import type { GraphPort, PackagedModel } from "../graph.ts";
@@ -26,6 +27,8 @@ export interface GenaiDecoder {
   readonly caches: readonly LayerCache[];
   /** Positions of caches that are past and present in one; null where they grow. */
   readonly sharedLength: number | null;
+  /** Layers whose caches hold a window and no more; null where there are none. */
+  readonly window: { readonly size: number; readonly layers: readonly number[] } | null;
   /** What says whose logits are wanted, which genai cannot say. */
   readonly choosesLogits: GraphPort | null;
   /** Inputs of an adapter, which genai fills from an .onnx_adapter file. */
@@ -56,10 +59,10 @@ export function genaiDecoder(packaged: PackagedModel): GenaiDecoder {
     throw refused(file, "it has no input of token ids", "token ids [batch, sequence]", "none");
   checkTypes(file, mask ?? null, positions ?? null);
   const length = sharedLength(file);
+  const caches = layersOf(file, entries, outputs, length);
   return {
     ...{ tokens, mask: mask ?? null, positions: positions ?? null, logits: logitsOf(packaged, entries) },
-    caches: layersOf(file, entries, outputs, length),
-    sharedLength: length,
+    ...{ caches, sharedLength: length, window: windowOf(packaged, caches) },
     choosesLogits:
       [...others, ...defaults].find(({ role }) => role === "logitRows" || role === "logitCount") ?? null,
     ...{ leaves, memberIds },
@@ -171,6 +174,22 @@ function layersOf(
       return { layer, key, value };
     })
     .sort((a, b) => a.layer - b.layer);
+}
+
+/** @throws TfcError PACKAGE_REFUSED for windows of several sizes */
+function windowOf({ file, model }: PackagedModel, caches: readonly LayerCache[]): GenaiDecoder["window"] {
+  const windows = cacheWindowsIn(model);
+  const [size, ...others] = new Set(windows.values());
+  if (size === undefined) return null;
+  if (others.length > 0)
+    throw refused(
+      file,
+      "it knows one window",
+      "caches of one window, or of the whole sequence",
+      [size, ...others].join(", "),
+    );
+  const layers = caches.filter(({ key }) => windows.has(key.past.name)).map(({ layer }) => layer);
+  return { size, layers };
 }
 
 /** A cache grows along its third dimension, or has there what tfc says that shared ones have. */
