@@ -24,6 +24,8 @@ export interface RollupHooks {
 export interface RollupBundler extends Bundler {
   /** The folder of files, in the build's. */
   assets: string;
+  /** An expression of a file's URL, by what stands for the file's path in the output. */
+  urlOf: (path: string) => string;
   /** Has an entry's files put into the output. */
   readonly use: (entry: PlacedEntry) => void;
   readonly hooks: RollupHooks;
@@ -34,13 +36,15 @@ export function rollupHooks(state: BuildState): RollupBundler {
   const used = new Map<string, PlacedEntry>();
   const bundler: RollupBundler = {
     assets: "assets",
+    // Rollup makes a URL of it.
+    urlOf: (path) => path,
     use: (entry) => {
       used.set(entry.key, entry);
     },
     target: () => state.target,
     parts: (context, entry) => {
       bundler.use(entry);
-      return Promise.resolve(emitted(context, entry, bundler.assets));
+      return Promise.resolve(emitted(context, entry, bundler));
     },
     fail: (_, error) => {
       throw error;
@@ -73,7 +77,7 @@ export function rollupHooks(state: BuildState): RollupBundler {
 function emitted(
   context: LoadContext,
   entry: PlacedEntry,
-  assets: string,
+  { assets, urlOf }: RollupBundler,
 ): Omit<ModuleParts, "web" | "host"> {
   const emit = (path: string, source: string | Uint8Array): string =>
     context.emitFile?.({ type: "asset", fileName: posix.join(assets, path), source }) ?? "";
@@ -83,10 +87,11 @@ function emitted(
       .map(({ path }) => [path, emit(path, readFileSync(join(entry.folder, path)))] as const),
   );
   const graph = references.get(entry.graph);
-  if (graph !== undefined) return { url: `import.meta.ROLLUP_FILE_URL_${graph}` };
+  if (graph !== undefined) return { url: urlOf(`import.meta.ROLLUP_FILE_URL_${graph}`) };
   // A graph that no memory is to hold lies beside a list of the files.
   const list = emit(`${entry.graph}.files.json`, listOf(entry));
-  return { url: `new URL(${JSON.stringify(entry.graph)}, import.meta.ROLLUP_FILE_URL_${list}).href` };
+  const beside = urlOf(`import.meta.ROLLUP_FILE_URL_${list}`);
+  return { url: `new URL(${JSON.stringify(entry.graph)}, ${beside}).href` };
 }
 
 /** The files of an entry, as a small file. */

@@ -51,10 +51,7 @@ export function viteHooks(state: BuildState, rollup: RollupBundler): ViteBundler
     parts: (context, entry, target) => {
       if (config?.command !== "serve") {
         if (target === "node") return Promise.resolve(besideChunks(rollup, entry));
-        return rollup.parts(context, entry, target).then((parts) => {
-          // vite gives a path from its base.
-          return { ...parts, url: `new URL(${parts.url}, import.meta.url).href` };
-        });
+        return rollup.parts(context, entry, target);
       }
       if (target === "node")
         return Promise.resolve({ url: JSON.stringify(pathToFileURL(join(entry.folder, entry.graph)).href) });
@@ -76,6 +73,8 @@ export function viteHooks(state: BuildState, rollup: RollupBundler): ViteBundler
         config = resolved;
         state.root = resolved.root;
         rollup.assets = resolved.build.assetsDir;
+        // It gives a path from its base.
+        rollup.urlOf = (path) => `new URL(${path}, import.meta.url).href`;
         resolved.server.fs.allow.push(packageFolder);
       },
       configureServer: ({ middlewares }) => {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { temporaryFolder } from "../support/folder.ts";
 
@@ -40,6 +40,15 @@ export function writer(query = QUERY): string {
       `console.log(JSON.stringify({ ids, text, inputs: model.inputs.length, slots: model.adapters.length }));`,
     ].join("\n"),
   });
+}
+
+/** Makes the graph of an app larger than what goes through a bundler: what it says of itself is of 17 MiB. */
+export function enlarge(root: string): void {
+  const text = Buffer.alloc(17 * 2 ** 20, " ");
+  const length = [0, 7, 14, 21].map((shift) => ((text.length >> shift) & 127) | (shift < 21 ? 128 : 0));
+  // ModelProto.doc_string
+  appendFileSync(path.join(root, "model/dynamo/model.onnx"), Buffer.from([0x32, ...length]));
+  appendFileSync(path.join(root, "model/dynamo/model.onnx"), text);
 }
 
 /** What a build's process gave. */

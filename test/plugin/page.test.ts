@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { compile } from "../../compiler/index.ts";
 import { loadModel } from "../../runtime/index.ts";
-import { app, filesIn } from "./app.ts";
+import { app, enlarge, filesIn } from "./app.ts";
 import { noBrowser, noWebGpu, open, served } from "./served.ts";
 
 const samples = path.resolve(import.meta.dirname, "../../samples");
@@ -66,6 +66,14 @@ inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () =>
       expect(ids[0]).not.toEqual(ids[1]);
     },
   );
+
+  test("finds a graph that does not go through the bundler", async () => {
+    const root = pageApp();
+    enlarge(root);
+    const page = await open(await served(root, "built"));
+    expect(await written(page, "")).toHaveLength(40);
+    expect(filesIn(path.join(root, "out"))).toContainEqual(expect.stringMatching(/\.onnx\.files\.json$/));
+  });
 
   onWebGpu(
     `writes the same on WebGPU, with an adapter swapped live${why === null ? "" : ` (skipped: ${why})`}`,
