@@ -14,7 +14,10 @@ export function reportCommand(): Command {
   return new Command("report")
     .description("write a page that shows a model: layers, modules, adapters, what was not understood, sizes")
     .argument("<model>", "an .onnx file")
-    .argument("[base]", "the model that it was compiled from, to show what changed")
+    .argument(
+      "[base]",
+      "the model that it was compiled from, or another to compare it with, to show what changed",
+    )
     .option("-o, --output <file>", "the page (default: MODEL.report.html beside the model)")
     .option("--run <dir>", "the folder of a training run, for its curves (default: where the model lies)")
     .option("--json", "print one JSON object: what the page shows", false)

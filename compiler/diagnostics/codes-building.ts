@@ -1,6 +1,6 @@
-import { error } from "./row.ts";
+import { error, warning } from "./row.ts";
 
-/** Messages of the build step. */
+/** Messages of the build step, and of the report. */
 export const buildingCodes = {
   BUILD_INLINE_SIZE: error((p: { bytes: number; limit: number }) => ({
     what: "the compiled model is too large to be part of a module",
@@ -13,5 +13,9 @@ export const buildingCodes = {
     wanted: `a folder for ${p.files.join(", ")}`,
     found: p.found,
     fix: p.fix,
+  })),
+  REPORT_OTHER_BASE: warning((p: { wanted: string; found: string; difference: string }) => ({
+    what: `the model was compiled from base ${p.wanted}, and is compared with ${p.found}: ${p.difference}`,
+    fix: "give the base that it was compiled from; what changed is between these two files",
   })),
 } as const;

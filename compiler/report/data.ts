@@ -10,6 +10,8 @@ export interface ReportData {
   readonly file: string;
   /** The base's file, where one was given. */
   readonly base: string | null;
+  /** What the base is to the model; null without a base. */
+  readonly baseIs: BaseRelation | null;
   readonly summary: Summary;
   readonly layers: readonly LayerRow[];
   /** What stands in front of all layers, and behind: embedding, final norm, head. */
@@ -25,6 +27,12 @@ export interface ReportData {
   readonly placement: readonly ProviderPlacement[];
   readonly training: TrainingCurves | null;
 }
+
+/**
+ * What a base is to a model, as the model's record says: the one that it was compiled from, another, or nothing that
+ * the files tell.
+ */
+export type BaseRelation = "own" | "other" | "unknown";
 
 /** What is said of the model as a whole. */
 export interface Summary {

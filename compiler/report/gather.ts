@@ -21,6 +21,7 @@ import { totalOf } from "./weights.ts";
 export interface Gathered {
   readonly data: ReportData;
   readonly diagnostics: readonly Diagnostic[];
+  readonly decoder: OpenedDecoder;
 }
 
 /**
@@ -49,14 +50,14 @@ export function gather(file: string): Gathered {
     drawings: parts.drawings,
   };
   const data: ReportData = {
-    ...{ version: 1, file, base: null, ...shown },
+    ...{ version: 1, file, base: null, baseIs: null, ...shown },
     summary: summaryOf(decoder, inspected, parts, adapters),
     ops: opRows(shown, null),
     changes: [],
     placement: placementRows(placements, parts),
     training: null,
   };
-  return { data, diagnostics };
+  return { data, diagnostics, decoder };
 }
 
 function factsOf(decoder: OpenedDecoder): ReadonlyMap<object, Part["facts"]> {
@@ -83,9 +84,14 @@ function summaryOf(
     outputs: model.graph.outputs.map(({ name, type }) => ({ name: name ?? "", type: typeText(type) })),
     refusal: refusalOf(model, view),
     notes: notesOf(inspected),
-    warnings: diagnostics.map(({ code, what }) => `${code}: ${what}`),
+    warnings: diagnostics.map(warningText),
     adapters: totalsOf(model, adapters),
   };
+}
+
+/** A warning in one line, as the page has it. */
+export function warningText({ code, what }: Diagnostic): string {
+  return `${code}: ${what}`;
 }
 
 /** What `tfc inspect` says beside the numbers. */

@@ -6,9 +6,10 @@ import { sameFile } from "../compile/place-weights.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { OutputFiles } from "../onnx/output.ts";
+import { comparedWith } from "./base.ts";
 import { changesBetween, opRows } from "./changes.ts";
 import type { ReportData } from "./data.ts";
-import { gather } from "./gather.ts";
+import { gather, warningText } from "./gather.ts";
 import { pageOf } from "./html.ts";
 import { trainingOf } from "./training.ts";
 
@@ -16,7 +17,7 @@ import { trainingOf } from "./training.ts";
 export interface ReportOptions {
   /** An .onnx file. */
   readonly model: string;
-  /** The model that it was compiled from: the page then shows what changed. */
+  /** The model that it was compiled from, or another to compare it with: the page then shows what changed. */
   readonly base?: string;
   /** The page. Default: `model.report.html` beside `model.onnx`. */
   readonly output?: string;
@@ -96,14 +97,18 @@ export function reportData({ model, base, run }: ReportOptions): Pick<Written, "
   const training = trainingOf(model, run);
   if (base === undefined) return { data: { ...own.data, training }, diagnostics: own.diagnostics };
   const before = gather(base);
-  const data = {
+  const { relation, diagnostics } = comparedWith(before.decoder, own.decoder);
+  const { summary } = own.data;
+  const data: ReportData = {
     ...own.data,
     base,
+    baseIs: relation,
+    summary: { ...summary, warnings: [...summary.warnings, ...diagnostics.map(warningText)] },
     ops: opRows(own.data, before.data),
     changes: changesBetween(before.data, own.data),
     training,
   };
-  return { data, diagnostics: [...before.diagnostics, ...own.diagnostics] };
+  return { data, diagnostics: [...before.diagnostics, ...own.diagnostics, ...diagnostics] };
 }
 
 /** `out/model.onnx` → `out/model.report.html` */

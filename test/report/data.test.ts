@@ -1,8 +1,13 @@
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import proto from "onnx-proto";
-import { describe, expect, it } from "@jest/globals";
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import { compile } from "../../compiler/compile/compile.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
 import { reportData } from "../../compiler/report/report.ts";
+import { temporaryFolder } from "../support/folder.ts";
+import { tfcHere } from "../support/tfc.ts";
+import { initializerOf, tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
 const austen = "samples/models/austen-llama";
 
@@ -61,5 +66,44 @@ describe.each(samples)("%s", (file) => {
       expect(data.parts[part ?? -1]?.kind).toBe("layer");
       for (const module of modules) expect(module.part === null).toBe(module.miss !== null);
     }
+  });
+});
+
+describe("a base", () => {
+  const folder = temporaryFolder();
+  const own = writeModel(folder, "own.onnx", tinyDecoder());
+  const changed = tinyDecoder();
+  const weight = initializerOf(changed, "o_proj");
+  weight.rawData = new Uint8Array(Float32Array.from({ length: 64 }, (_, i) => Math.cos(i)).buffer);
+  const other = writeModel(folder, "other.onnx", changed);
+  const [compiled, bare] = ["compiled.onnx", "bare.onnx"].map((name) => path.join(folder, name)) as [
+    string,
+    string,
+  ];
+  beforeAll(async () => {
+    await compile({ input: own, output: compiled, adapter: "lora" });
+    await compile({ input: own, output: bare, adapters: false });
+  });
+  const against = (model: string, base: string) => {
+    const { data, diagnostics } = reportData({ model, base });
+    const codes = diagnostics.map(({ code }) => code).filter((code) => code === "REPORT_OTHER_BASE");
+    return { is: data.baseIs, codes, shown: data.summary.warnings.join(" ") };
+  };
+
+  it("is the model's own by its weights", () => {
+    expect(against(compiled, own)).toMatchObject({ is: "own", codes: [] });
+  });
+
+  it("is another one where a weight differs, which is said", async () => {
+    const { is, codes, shown } = against(compiled, other);
+    expect({ is, codes }).toEqual({ is: "other", codes: ["REPORT_OTHER_BASE"] });
+    expect(shown).toMatch(/REPORT_OTHER_BASE: .*0\.o_proj has \S+ where \S+ was/);
+    const { status, stderr } = await tfcHere("report", compiled, other, "-o", path.join(folder, "page.html"));
+    expect({ status, said: stderr.includes("warning REPORT_OTHER_BASE") }).toEqual({ status: 0, said: true });
+  });
+
+  it("is nothing known where the model recorded none, or the base was compiled, too", () => {
+    for (const base of [own, other]) expect(against(bare, base)).toMatchObject({ is: "unknown", codes: [] });
+    expect(against(compiled, compiled)).toMatchObject({ is: "unknown", codes: [] });
   });
 });

@@ -15,7 +15,7 @@ import { Viewer } from "./viewer.tsx";
 export function Page({ model }: { readonly model: Model }) {
   const finder = useMemo(() => new Finder(model), [model]);
   const [place, unknown] = usePlace(model, finder);
-  const { file, base } = model.data;
+  const { file, base, baseIs } = model.data;
   const shared = useMemo(() => ({ model, finder, place }), [model, finder, place]);
   useWholePrint();
   return (
@@ -26,7 +26,11 @@ export function Page({ model }: { readonly model: Model }) {
       <header>
         <div class="title">
           <h1>{file.split(/[\\/]/).slice(-2).join("/")}</h1>
-          {base === null ? null : <p class="muted">compiled from {base}</p>}
+          {base === null ? null : (
+            <p class="muted">
+              {baseIs === "own" ? "compiled from" : "compared with"} {base}
+            </p>
+          )}
         </div>
         <Search />
       </header>
