@@ -81,7 +81,7 @@ export const trainerCodes = {
   TRAIN_RESUME_NOTHING: error(() => ({
     what: "there is no run in this folder that could go on",
     wanted: "the `out` of a run",
-    found: "neither checkpoints nor metrics",
+    found: "nothing that a run leaves",
     fix: "correct `out`, or leave out `resume`",
   })),
   TRAIN_RESUME_FIRST: note(() => ({
@@ -97,7 +97,10 @@ export const trainerCodes = {
     what: "this is no checkpoint of the run",
     wanted: "parameters, their moments and where the run was",
     found: p.found,
-    fix: "remove the file to go on from the checkpoint before it",
+    fix: "remove the file: `resume` then goes on from a checkpoint before it, or begins at the first step",
+  })),
+  TRAIN_CHECKPOINT_SKIPPED: warning((p: { file: string; found: string; step: number }) => ({
+    what: `${p.file} is no whole checkpoint (${p.found}): the run goes on from step ${p.step}, the one before it`,
   })),
   TRAIN_STATE: error((p: { found: string }) => ({
     what: "AdamW's state is not that of the adapter, nor of a smaller one that it was grown from",

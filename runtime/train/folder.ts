@@ -22,7 +22,10 @@ export class RunFolder {
     [this.#out, this.checkpoints, this.#isNew] = [out, new CheckpointFolder(out), !existsSync(out)];
     this.#hadModel = existsSync(this.model);
     const found = [this.metrics, this.checkpoints.folder].filter((one) => existsSync(one));
-    if (isResumed && found.length === 0) throw inputError("TRAIN_RESUME_NOTHING", { file: out }, {});
+    // A run that was killed before its first step leaves what it was being prepared with.
+    const prepared = [this.#lockFile, this.tokens, this.model].some((one) => existsSync(one));
+    if (isResumed && found.length === 0 && !prepared)
+      throw inputError("TRAIN_RESUME_NOTHING", { file: out }, {});
     const [first] = found;
     if (!isResumed && first !== undefined)
       throw inputError("TRAIN_OUT_USED", { file: out }, { found: path.basename(first) });

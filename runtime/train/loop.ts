@@ -235,7 +235,7 @@ export class TrainLoop {
       await writeCheckpoint(file, { ...text, tensors: state.saved }, said);
     });
     this.#saved = file;
-    folder.checkpoints.keepLast(options.keep);
+    folder.checkpoints.keepLast(options.keep, step);
     options.onEvent?.({ kind: "saved", file, step });
   }
 }

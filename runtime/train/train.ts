@@ -3,8 +3,9 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Provider } from "../session/devices.ts";
-import { checkParameters, readCheckpoint, type Checkpoint } from "./checkpoint/file.ts";
+import { checkParameters, readCheckpoint } from "./checkpoint/file.ts";
 import { checkpointAt, grownMoments } from "./checkpoint/grown.ts";
+import { lastCheckpoint, type FoundCheckpoint } from "./checkpoint/last.ts";
 import type { RunProgress, RunSettings } from "./checkpoint/progress.ts";
 import { checkSameSettings } from "./checkpoint/same-settings.ts";
 import { datasetOf, type Dataset } from "./data/dataset.ts";
@@ -196,19 +197,11 @@ async function readData(
 }
 
 /** The last checkpoint of a run that goes on; null where it begins. */
-function checkpointIn(
-  folder: RunFolder,
-  { resume, out }: FullOptions,
-  sink: Sink,
-): { readonly file: string; readonly checkpoint: Checkpoint } | null {
+function checkpointIn(folder: RunFolder, { resume, out }: FullOptions, sink: Sink): FoundCheckpoint | null {
   if (resume !== true) return null;
-  const step = folder.checkpoints.steps().at(-1);
-  if (step === undefined) {
-    sink.report("TRAIN_RESUME_FIRST", { file: out }, {});
-    return null;
-  }
-  const file = folder.checkpoints.fileOf(step);
-  return { file, checkpoint: readCheckpoint(file) };
+  const found = lastCheckpoint(folder.checkpoints, sink);
+  if (found === null) sink.report("TRAIN_RESUME_FIRST", { file: out }, {});
+  return found;
 }
 
 async function openSessions(

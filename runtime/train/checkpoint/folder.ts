@@ -25,8 +25,9 @@ export class CheckpointFolder {
       .sort((a, b) => a - b);
   }
 
-  /** Removes all but the last ones. */
-  keepLast(count: number): void {
-    for (const step of this.steps().slice(0, -count)) rmSync(this.fileOf(step), { force: true });
+  /** Removes all but the last ones up to a step. What lies behind it was skipped as no whole checkpoint. */
+  keepLast(count: number, upTo: number): void {
+    const steps = this.steps().filter((step) => step <= upTo);
+    for (const step of steps.slice(0, -count)) rmSync(this.fileOf(step), { force: true });
   }
 }

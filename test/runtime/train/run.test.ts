@@ -4,61 +4,11 @@ import { describe, expect, it } from "@jest/globals";
 import { Sink } from "../../../compiler/diagnostics/sink.ts";
 import { newToken } from "../../../compiler/onnx/output/owner.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
-import type {
-  TrainEvent,
-  TrainingOptions,
-  TrainingReport,
-  TrainSource,
-} from "../../../runtime/train/options.ts";
-import { trainModel } from "../../../runtime/train/train.ts";
-import { filesIn, temporaryFolder } from "../../support/folder.ts";
-import { jsonl, tokenizerFolder } from "./texts.ts";
+import type { TrainEvent, TrainingOptions } from "../../../runtime/train/options.ts";
+import { filesIn } from "../../support/folder.ts";
+import { jsonl } from "./texts.ts";
 import { tinyTrainingGraph } from "./tiny-graph.ts";
-
-const folder = temporaryFolder();
-const tokenizer = tokenizerFolder(folder);
-let count = 0;
-const named = (what: string): string => path.join(folder, `${count++}${what}`);
-
-const texts = Array.from({ length: 60 }, (_, i) => ({
-  text: `Emma is ${i} and handsome, clever, and rich.`,
-}));
-const data = jsonl(named(".jsonl"), texts);
-const graph = await tinyTrainingGraph(named(""));
-const common = { data: [data], tokenizer, length: 32, batch: 4, learningRate: 0.05 } as const;
-
-async function train(
-  options: Partial<TrainingOptions> = {},
-  of = graph,
-  sink = new Sink(),
-): Promise<TrainingReport> {
-  const source: TrainSource = {
-    model: { file: of, folder: path.dirname(of) },
-    graphs: async () => Promise.resolve({ train: of, loss: null }),
-    settings: {},
-  };
-  return trainModel(source, { ...common, out: named(".run"), ...options }, sink);
-}
-
-type Line = Readonly<Record<string, number | null>>;
-
-/** What was written of each step and evaluation, without times. */
-function linesOf({ files }: TrainingReport): readonly Line[] {
-  const lines = readFileSync(files.metrics, "utf8").trimEnd().split("\n");
-  return lines.map((line) => ({ ...(JSON.parse(line) as Line), tokens_per_second: 0 }));
-}
-
-const lossesOf = (report: TrainingReport): number[] =>
-  linesOf(report).flatMap(({ loss }) => (typeof loss === "number" ? [loss] : []));
-
-/** Ends a run behind a step. */
-function endedAt(step: number): Pick<TrainingOptions, "signal" | "onEvent"> {
-  const controller = new AbortController();
-  const onEvent = (event: TrainEvent): void => {
-    if (event.kind === "step" && event.metrics.step === step) controller.abort(new Error("enough"));
-  };
-  return { signal: controller.signal, onEvent };
-}
+import { graph, linesOf, lossesOf, named, texts, tokenizer, train } from "./tiny-run.ts";
 
 describe("a run", () => {
   it("learns, evaluates what was held back, and says so in its files", async () => {
@@ -174,75 +124,6 @@ describe("half precision", () => {
     const losses = lossesOf(half);
     expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
     expect(lossesOf(full)).toHaveLength(12);
-  });
-});
-
-describe("going on", () => {
-  it.each([4, 9, 17])("behind step %d gives the same run, bit for bit", async (step) => {
-    const whole = await train({ epochs: 3, saveEvery: 5, evalEvery: 4 });
-    const out = named(".run");
-    const part = await train({ out, epochs: 3, saveEvery: 5, evalEvery: 4, ...endedAt(step) });
-    expect(part).toMatchObject({ interrupted: true, step });
-    expect(part.files.checkpoint).toMatch(new RegExp(`step-0000${String(step).padStart(2, "0")}`));
-    const rest = await train({ out, epochs: 3, saveEvery: 5, evalEvery: 4, resume: true });
-    expect(rest).toMatchObject({ interrupted: false, step: 24 });
-    expect(linesOf(rest)).toEqual(linesOf(whole));
-    for (const name of ["adapter", "best"] as const)
-      expect(readFileSync(rest.files[name] ?? "").equals(readFileSync(whole.files[name] ?? ""))).toBe(true);
-  });
-
-  it("takes steps back that no checkpoint knows of, and a line that was not written to its end", async () => {
-    const whole = await train({ epochs: 2, saveEvery: 5 });
-    const out = named(".run");
-    await train({ out, epochs: 2, saveEvery: 5, ...endedAt(8) });
-    rmSync(path.join(out, "checkpoints/step-000008.safetensors"));
-    const metrics = path.join(out, "metrics.jsonl");
-    writeFileSync(metrics, `${readFileSync(metrics, "utf8")}{"step":9,"lo`);
-    expect(linesOf(await train({ out, epochs: 2, saveEvery: 5, resume: true }))).toEqual(linesOf(whole));
-  });
-
-  it("is of a run that has ended nothing but its end", async () => {
-    const out = named(".run");
-    const whole = await train({ out, steps: 5 });
-    const again = await train({ out, steps: 5, resume: true });
-    expect(linesOf(again)).toEqual(linesOf(whole));
-  });
-
-  it("begins again, and says so, where there is no checkpoint yet", async () => {
-    const out = named(".run");
-    await train({ out, steps: 4, ...endedAt(1) });
-    rmSync(path.join(out, "checkpoints"), { recursive: true });
-    const sink = new Sink();
-    const report = await train({ out, steps: 4, resume: true }, graph, sink);
-    expect(sink.diagnostics.map(({ code }) => code)).toEqual(["TRAIN_RESUME_FIRST"]);
-    expect(linesOf(report)).toEqual(linesOf(await train({ steps: 4 })));
-  });
-
-  it("is refused with other settings, each by its name", async () => {
-    const out = named(".run");
-    await train({ out, steps: 3, seed: 2 });
-    const other = train({ out, steps: 4, seed: 2, learningRate: 0.1, packing: "pad", resume: true });
-    await expect(other).rejects.toThrow(
-      /TRAIN_SETTINGS: .*\n {2}wanted `steps` 3, `packing` pack, `learningRate` 0.05, found `steps` 4, `packing` pad, `learningRate` 0.1/,
-    );
-    const moreData = train({ out, steps: 3, seed: 2, data: [data, data], resume: true });
-    await expect(moreData).rejects.toThrow(/TRAIN_SETTINGS: .*\n {2}wanted `data` sha256/);
-    const otherGraph = await tinyTrainingGraph(named(""), { accumulate: true });
-    await expect(train({ out, steps: 3, seed: 2, resume: true }, otherGraph)).rejects.toThrow(
-      /wanted `model` sha256/,
-    );
-    // Where and how often it is saved changes nothing that is computed.
-    await train({ out, steps: 3, seed: 2, resume: true, saveEvery: 1, evalEvery: 1, threads: 1 });
-  });
-
-  it("is refused of a checkpoint that is none", async () => {
-    const out = named(".run");
-    await train({ out, steps: 2, keep: 1 });
-    writeFileSync(
-      path.join(out, "checkpoints/step-000002.safetensors"),
-      readFileSync(path.join(out, "adapter.safetensors")),
-    );
-    await expect(train({ out, steps: 2, resume: true })).rejects.toThrow(/TRAIN_CHECKPOINT_INVALID/);
   });
 });
 
