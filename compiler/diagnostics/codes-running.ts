@@ -1,3 +1,4 @@
+import { meantText } from "./closest.ts";
 import { error, note } from "./row.ts";
 
 /** Messages about running graphs. */
@@ -36,7 +37,7 @@ export const runningCodes = {
     what: `the graph has no input ${JSON.stringify(p.name)}`,
     wanted: `one of ${p.known.join(", ")}`,
     found: JSON.stringify(p.name),
-    fix: "leave it out, or correct its name",
+    fix: `leave it out, or correct its name${meantText(p.name, p.known)}`,
   })),
   INPUT_INVALID: error((p: { wanted: string; found: string }) => ({
     what: "a value given to the graph is not a tensor",

@@ -1,4 +1,5 @@
 import { diagnosticText, type Diagnostic, type Place } from "../diagnostics/diagnostic.ts";
+import type { ImportPlace } from "./importer.ts";
 import { TfcError } from "../diagnostics/error.ts";
 
 /** An error as bundlers show it: the message, and the file that is at fault. */
@@ -8,29 +9,35 @@ export interface BuildError extends Error {
   readonly id: string;
   /** Where in the file, of one that has lines. */
   readonly loc?: { readonly file: string; readonly line: number; readonly column: number };
+  /** The lines that are meant. */
+  readonly frame?: string;
 }
 
 /**
  * An error of the compiler as bundlers show it; any other stays what it is.
  *
  * @param model what the import asked for
+ * @param place where the import stands, where that is known
  */
-export function buildError(error: unknown, model: string): unknown {
+export function buildError(error: unknown, model: string, place: ImportPlace | null): unknown {
   if (!(error instanceof TfcError)) return error;
-  const said = error.diagnostics.map(inQueryWords);
+  // Errors of options are about no file: the model tells imports apart.
+  const said = error.diagnostics.map((d) => inQueryWords({ ...d, place: { file: model, ...d.place } }));
   const [first] = said;
   if (first === undefined) return error;
   const made = new Error(said.map((d) => diagnosticText(d)).join("\n"));
   // What called the compiler is of no interest to who wrote the import.
   made.stack = "";
-  const id = first.place.file ?? model;
-  const loc = positionOf(first.place, id);
+  const own = first.place.file ?? model;
+  const inConfig = positionOf(first.place, own);
+  const at = inConfig ?? place;
   return Object.assign(made, {
     name: "TfcError",
     plugin: "tfc",
     pluginCode: first.code,
-    id,
-    ...(loc === null ? {} : { loc }),
+    id: at?.file ?? own,
+    ...(at === null ? {} : { loc: { file: at.file, line: at.line, column: at.column } }),
+    ...(inConfig === null && place !== null ? { frame: place.frame } : {}),
   }) satisfies BuildError;
 }
 

@@ -9,6 +9,8 @@ export interface ImportRequest {
   readonly query: string;
   /** As it stands in the code. */
   readonly specifier: string;
+  /** The file that imports it; null where it is an entry. */
+  readonly importer: string | null;
 }
 
 /** What ids of modules that the plugin makes begin with; bundlers leave ids with \0 to who made them. */

@@ -91,6 +91,6 @@ async function loaded(
       host: hostModule(target, entry.facts.metadata[LOWERED_KEY]),
     });
   } catch (error) {
-    return bundler.fail(context, state.explained(error, request.model));
+    return bundler.fail(context, state.explained(error, request.model, request));
   }
 }

@@ -4,6 +4,7 @@ import { dirname, isAbsolute, join, resolve } from "node:path";
 import { buildError } from "./build-error.ts";
 import { Cache, type Found } from "./cache.ts";
 import { divided, idOf, type ImportRequest } from "./import-id.ts";
+import { importPlace } from "./importer.ts";
 import type { PlacedEntry } from "./entry.ts";
 import type { PluginOptions, Target } from "./options.ts";
 import { ownVersion } from "./paths.ts";
@@ -43,7 +44,8 @@ export class BuildState {
     find: (path: string) => Promise<string | null>,
   ): Promise<string> {
     const [path, query] = divided(specifier);
-    const request = { model: await this.#model(path, importer, find), query, specifier };
+    const model = await this.#model(path, importer, find);
+    const request = { model, query, specifier, importer: importer?.replace(/[?#].*$/, "") ?? null };
     const id = idOf(request);
     this.#requests.set(id, request);
     return id;
@@ -68,13 +70,13 @@ export class BuildState {
     try {
       return await this.#cache.get(request);
     } catch (error) {
-      throw this.explained(error, request.model);
+      throw this.explained(error, request.model, request);
     }
   }
 
-  /** An error as the bundler shows it. */
-  explained(error: unknown, model: string): unknown {
-    return buildError(error, model);
+  /** An error as the bundler shows it. @param request the import that it is about, where it is about one */
+  explained(error: unknown, model: string, request?: ImportRequest): unknown {
+    return buildError(error, model, request === undefined ? null : importPlace(request));
   }
 
   async #model(

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import type { Compiler } from "webpack";
 import { inputError } from "../diagnostics/error.ts";
+import type { BuildError } from "./build-error.ts";
 import type { Bundler } from "./bundler.ts";
 import { ENTRY_FILE, type Entry, type PlacedEntry } from "./entry.ts";
 import { isLarge, placeFile } from "./place.ts";
@@ -19,15 +20,17 @@ export interface WebpackBundler extends Bundler {
 /** webpack and rspack: small files are their assets, named as graphs refer to them; large ones are put beside those. */
 export function webpackBundler(state: BuildState): WebpackBundler {
   let platform: Compiler["platform"] | undefined;
+  let isRspack = false;
   return {
     target: () => (platform?.node === true ? "node" : platform?.web === true ? "browser" : null),
     parts: (_, entry) => Promise.resolve(assetsOf(entry)),
     fail: (_, error) => {
-      throw error;
+      throw isRspack ? withPlace(error) : error;
     },
     apply: (given) => {
       const compiler = given as Compiler;
       state.root = compiler.context;
+      isRspack = "rspack" in compiler;
       // It is set when the compiler has been set up.
       compiler.hooks.initialize.tap("tfc", () => {
         platform = compiler.platform;
@@ -48,6 +51,14 @@ export function webpackBundler(state: BuildState): WebpackBundler {
       });
     },
   };
+}
+
+/** An error that says where the import stands: of rspack, which names its file alone. */
+function withPlace(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { loc } = error as Partial<BuildError>;
+  if (loc !== undefined) error.message += `\n  in ${loc.file}:${loc.line}:${loc.column + 1}`;
+  return error;
 }
 
 /** Expressions that make small files assets. */

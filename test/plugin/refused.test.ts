@@ -12,6 +12,8 @@ test.each(bundlers)(
     expect(status).not.toBe(0);
     expect(output).toContain("error FILE_NOT_FOUND");
     expect(output).toContain(path.join(root, "model/gone.onnx"));
+    // Where the import stands, as each bundler writes it.
+    expect(output).toMatch(/main\.js['" ]*(:|, line: | )1/);
     expect(filesIn(root).filter((name) => name.startsWith("out/"))).toEqual([]);
   },
 );
