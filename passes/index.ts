@@ -6,6 +6,7 @@ import { differentiate } from "./train/differentiate.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
+import { groupExperts } from "./train/group-experts.ts";
 import { hoistShapes } from "./lower/hoist-shapes.ts";
 import { lastLogits } from "./lower/last-logits.ts";
 import { lowerAttention } from "./lower/lower-attention.ts";
@@ -44,6 +45,7 @@ export const passes: readonly Pass[] = [
   lowerSkipNorms,
   hoistShapes,
   lastLogits,
+  groupExperts,
   trainBase,
   outlineAttention,
   outlineMlp,
@@ -66,6 +68,7 @@ export {
   differentiate,
   dropInputs,
   foldConditions,
+  groupExperts,
   hoistShapes,
   inlineFunctions,
   injectAdapters,

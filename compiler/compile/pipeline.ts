@@ -98,6 +98,7 @@ const rows: Readonly<Record<string, Row>> = {
     options: ({ lastLogits, decodeLoop }) =>
       decodeLoop ? { by: "last" } : lastLogits === null ? {} : { by: lastLogits },
   },
+  "group-experts": { part: "behind", ...training },
   "train-base": {
     part: "behind",
     when: ({ train }) => (train?.base ?? null) !== null,

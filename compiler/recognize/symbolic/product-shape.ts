@@ -29,6 +29,11 @@ export function productShape(
       ? null
       : from.with(-1, Polynomial.of(width));
   }
+  if (node.op === "Gemm") {
+    const rows = shapeOf(node.input(0))?.at(node.int("transA") === 1 ? 1 : 0);
+    const columns = shapeOf(node.input(1))?.at(node.int("transB") === 1 ? 0 : 1);
+    return rows === undefined || columns === undefined ? null : [rows, columns];
+  }
   const places = operands.get(node.op);
   if (places === undefined) return undefined;
   const [a, b] = places.map((i) => shapeOf(node.input(i)));

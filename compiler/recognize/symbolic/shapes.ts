@@ -110,6 +110,8 @@ export class Shapes {
         return this.#repeated(node);
       case "Conv":
         return this.#convolved(node);
+      case "TopK":
+        return this.#best(node);
       case "ScatterND":
         return this.of(node.input(0));
       default:
@@ -292,6 +294,11 @@ export class Shapes {
     const [from, repeats] = [this.of(node.input(0)), this.vector(node.input(1))];
     if (from === null || repeats?.length !== from.length) return null;
     return from.map((size, axis) => size.times(repeats[axis] ?? Polynomial.ONE));
+  }
+
+  #best(node: Node): Sizes | null {
+    const [from, count] = [this.of(node.input(0)), this.vector(node.input(1))?.[0]];
+    return from === null || count === undefined ? null : from.with(axisOf(node, from.length, -1), count);
   }
 
   /** Of step one, with padding that is stated. */
