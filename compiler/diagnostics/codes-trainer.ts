@@ -93,14 +93,24 @@ export const trainerCodes = {
     found: p.found,
     fix: "give the same again, or begin a run in another `out`",
   })),
-  TRAIN_CHECKPOINT_INVALID: error((p: { found: string }) => ({
-    what: "this is no checkpoint of the run",
-    wanted: "parameters, their moments and where the run was",
+  TRAIN_CHECKPOINT_INVALID: error(
+    (p: { found: string; whole?: { readonly folder: string; readonly of: number } }) => ({
+      what:
+        p.whole === undefined
+          ? "this is no checkpoint of the run"
+          : `none of the run's checkpoints is whole (there are ${p.whole.of}): it cannot go on`,
+      wanted: "parameters, their moments and where the run was",
+      found: p.found,
+      fix:
+        p.whole === undefined
+          ? "remove the file to take the checkpoint before it"
+          : `remove ${p.whole.folder}: with \`resume\` the run then begins again at the first step`,
+    }),
+  ),
+  TRAIN_CHECKPOINT_DAMAGED: warning((p: { found: string; step: number }) => ({
+    what: `a checkpoint is damaged: the run goes on from the one before it, of step ${p.step}`,
+    wanted: "the file as it was written",
     found: p.found,
-    fix: "remove the file: `resume` then goes on from a checkpoint before it, or begins at the first step",
-  })),
-  TRAIN_CHECKPOINT_SKIPPED: warning((p: { file: string; found: string; step: number }) => ({
-    what: `${p.file} is no whole checkpoint (${p.found}): the run goes on from step ${p.step}, the one before it`,
   })),
   TRAIN_STATE: error((p: { found: string }) => ({
     what: "AdamW's state is not that of the adapter, nor of a smaller one that it was grown from",

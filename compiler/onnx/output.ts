@@ -1,13 +1,4 @@
-import {
-  linkSync,
-  mkdirSync,
-  existsSync,
-  realpathSync,
-  rmdirSync,
-  rmSync,
-  statfsSync,
-  statSync,
-} from "node:fs";
+import { linkSync, existsSync, realpathSync, rmdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { putInPlace, StepFailure, type Staged } from "./output/commit.ts";
@@ -20,6 +11,7 @@ import {
   syncFolder,
   type Progress,
 } from "./output/copy.ts";
+import { makeFolder } from "./output/folders.ts";
 import { forget, remember } from "./output/interrupt.ts";
 import { OutputLock } from "./output/lock.ts";
 import { removeStale, temporaryFor } from "./output/temporary.ts";
@@ -65,7 +57,7 @@ export class OutputFiles {
     checkFileName(file);
     const target = resolve(file);
     naming(file, "", () => {
-      this.#makeFolder(dirname(target));
+      makeFolder(dirname(target), (made) => this.#madeFolders.push(made));
       checkTarget(target);
       removeStale(target, this.#leader);
       checkSpace(file, bytes);
@@ -243,27 +235,6 @@ export class OutputFiles {
     // Who commits learns of its failure; until then nobody does, which Node would take for a mistake.
     sync.catch(() => undefined);
     this.#syncs.push(sync);
-  }
-
-  /**
-   * Makes a folder and those it lies in. One by one: `mkdirSync` with `recursive` never returns where the system says
-   * ENOENT below a folder that is there, as /proc does.
-   */
-  #makeFolder(folder: string): void {
-    const missing: string[] = [];
-    for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at);
-    for (const one of missing) {
-      try {
-        mkdirSync(one);
-      } catch (cause) {
-        // Made by another writer meanwhile.
-        if (!isSystemError(cause) || cause.code !== "EEXIST") throw cause;
-        continue;
-      }
-      this.#madeFolders.push(one);
-    }
-    if (statSync(folder).isDirectory()) return;
-    throw inputError("FILE_NOT_WRITABLE", { file: folder }, { file: folder, why: `${folder} is no folder` });
   }
 }
 

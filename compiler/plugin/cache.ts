@@ -1,13 +1,6 @@
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeFolder } from "../onnx/output/folders.ts";
 import { configFile } from "./config-file.ts";
 import { openEntry, type PlacedEntry } from "./entry.ts";
 import { isSame, type Dependency } from "./identity.ts";
@@ -87,7 +80,7 @@ export class Cache {
 
   /** A folder of one's own to make an entry in; those of builds that were killed are taken away. */
   workplace(): string {
-    mkdirSync(this.#folder, { recursive: true });
+    makeFolder(this.#folder);
     removeLeft(this.#folder);
     return mkdtempSync(join(this.#folder, `.making-${process.pid}-`));
   }
@@ -121,7 +114,7 @@ export class Cache {
 
   #remember(index: string, { entry, ...known }: Found): void {
     const text = JSON.stringify({ key: entry.key, ...known } satisfies Known);
-    mkdirSync(join(this.#folder, "imports"), { recursive: true });
+    makeFolder(join(this.#folder, "imports"));
     const temporary = `${index}.${process.pid}`;
     writeFileSync(temporary, text);
     renameSync(temporary, index);

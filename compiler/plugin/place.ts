@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { cloneFile, copyFile } from "../onnx/output/copy.ts";
+import { makeFolder } from "../onnx/output/folders.ts";
 import type { EntryFile, PlacedEntry } from "./entry.ts";
 
 /** Bytes up to which a file goes through the bundler; larger ones are put beside its files without being read. */
@@ -19,7 +20,7 @@ export function isLarge({ size }: EntryFile): boolean {
 export function placeFile(entry: PlacedEntry, { path }: EntryFile, folder: string): void {
   const [from, to] = [join(entry.folder, path), join(folder, path)];
   if (isCopy(from, to)) return;
-  mkdirSync(dirname(to), { recursive: true });
+  makeFolder(dirname(to));
   const temporary = `${to}.${process.pid}.tmp`;
   rmSync(temporary, { force: true });
   try {

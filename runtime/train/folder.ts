@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { inputError } from "../../compiler/diagnostics/error.ts";
+import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
+import { makeFolder } from "../../compiler/onnx/output/folders.ts";
 import { isRunning, newToken, parseToken } from "../../compiler/onnx/output/owner.ts";
 import { CheckpointFolder } from "./checkpoint/folder.ts";
 
@@ -29,7 +30,9 @@ export class RunFolder {
     const [first] = found;
     if (!isResumed && first !== undefined)
       throw inputError("TRAIN_OUT_USED", { file: out }, { found: path.basename(first) });
-    writing(out, () => mkdirSync(out, { recursive: true }));
+    writing(out, () => {
+      makeFolder(out);
+    });
     this.#lock();
   }
 
@@ -81,6 +84,7 @@ function writing(file: string, act: () => void): void {
   try {
     act();
   } catch (cause) {
+    if (cause instanceof TfcError) throw cause;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw inputError("FILE_NOT_WRITABLE", { file }, { file, why }, cause);
   }

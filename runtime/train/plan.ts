@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { importModel } from "../../compiler/onnx/import.ts";
@@ -7,6 +6,7 @@ import type { ModelConfig } from "../generate/model-config.ts";
 import type { RunSettings } from "./checkpoint/progress.ts";
 import type { Dataset } from "./data/dataset.ts";
 import { trainingDefaults, type TrainingOptions } from "./options.ts";
+import { sampledDigest } from "./sampled-digest.ts";
 import type { RateOptions } from "./schedule.ts";
 
 /** Options with their defaults. */
@@ -70,19 +70,19 @@ export function sequencesOfStep(
  *
  * @param model what the run is of: the base of its graph, or the graph itself
  */
-export async function settingsOf(
+export function settingsOf(
   model: string,
   graph: string,
   options: FullOptions,
   { digest, packing }: Dataset,
   { length, others }: { readonly length: number; readonly others: RunSettings },
-): Promise<RunSettings> {
+): RunSettings {
   const { epochs = trainingDefaults.epochs, steps = null, batch, accumulate } = options;
   const { learningRate, schedule, warmup, weightDecay, clip, evalSplit, seed } = options;
   return {
     ...others,
-    model: `sha256 ${(await digestOfModel(model)).slice(0, 16)}`,
-    graph: `sha256 ${(await digestOf(graph)).slice(0, 16)}`,
+    model: `sha256 ${digestOfModel(model).slice(0, 16)}`,
+    graph: `sha256 ${sampledDigest(graph).slice(0, 16)}`,
     data: `sha256 ${digest.slice(0, 16)}`,
     epochs: steps === null ? epochs : null,
     ...{ steps, batch, accumulate, length, packing, learningRate, schedule, warmup, weightDecay, clip },
@@ -90,20 +90,12 @@ export async function settingsOf(
   };
 }
 
-/** SHA-256 of a file, in hexadecimal. */
-export async function digestOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  const chunks: AsyncIterable<Uint8Array> = createReadStream(file);
-  for await (const chunk of chunks) hash.update(chunk);
-  return hash.digest("hex");
-}
-
-/** SHA-256 of a model: of its graph and of the files that hold its weights, wherever they lie. */
-async function digestOfModel(file: string): Promise<string> {
+/** A digest of a model: of its graph and of the files that hold its weights, wherever they lie. */
+function digestOfModel(file: string): string {
   const weights = [...importModel(file).stamps.keys()].filter((one) => !isSamePath(one, file));
   // Two files of the same bytes are two all the same: their order is the graph's.
-  const hash = createHash("sha256").update(await digestOf(file));
-  for (const one of weights) hash.update(await digestOf(one));
+  const hash = createHash("sha256");
+  for (const one of [file, ...weights]) hash.update(sampledDigest(one));
   return hash.digest("hex");
 }
 

@@ -3,11 +3,10 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Provider } from "../session/devices.ts";
-import { checkParameters, readCheckpoint } from "./checkpoint/file.ts";
+import { readCheckpoint } from "./checkpoint/file.ts";
 import { checkpointAt, grownMoments } from "./checkpoint/grown.ts";
-import { lastCheckpoint, type FoundCheckpoint } from "./checkpoint/last.ts";
+import { lastWhole, type Found } from "./checkpoint/last-whole.ts";
 import type { RunProgress, RunSettings } from "./checkpoint/progress.ts";
-import { checkSameSettings } from "./checkpoint/same-settings.ts";
 import { datasetOf, type Dataset } from "./data/dataset.ts";
 import { exampleReader, type ExampleReader } from "./data/example.ts";
 import { prepareData } from "./data/prepare.ts";
@@ -19,11 +18,12 @@ import { openTraining, trainingOf, type TrainingSession } from "./graph.ts";
 import { firstProgress, TrainLoop, type RunContext } from "./loop.ts";
 import { MetricsFile } from "./metrics.ts";
 import type { TrainGraphs, TrainingOptions, TrainingReport, TrainSource } from "./options.ts";
-import { digestOf, lengthOf, planOf, settingsOf, withDefaults, type FullOptions } from "./plan.ts";
+import { lengthOf, planOf, settingsOf, withDefaults, type FullOptions } from "./plan.ts";
 import { RunPage } from "./page/run-page.ts";
 import { reportOf } from "./report.ts";
 import { trainedAdapter, writeTrained } from "./result.ts";
 import type { Tensors } from "../session/tensor.ts";
+import { sampledDigest } from "./sampled-digest.ts";
 import { TrainState } from "./state.ts";
 
 /**
@@ -76,17 +76,15 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const graph = graphs.train;
   const dataset = await readData(folder, asked);
   closing.add(dataset.close);
-  const others = { ...source.settings, ...(await settingsOfState(options)) };
-  const settings = await settingsOf(source.model.file, graph, options, dataset, { length, others });
-  const from = checkpointIn(folder, options, sink);
-  if (from !== null) checkSameSettings(from.file, from.checkpoint.settings, settings);
+  const others = { ...source.settings, ...settingsOfState(options) };
+  const settings = settingsOf(source.model.file, graph, options, dataset, { length, others });
+  const from = checkpointIn(folder, { graph, options, settings }, sink);
   options.signal?.throwIfAborted();
   options.onEvent?.({ kind: "loading" });
   // What is not evaluated takes no memory.
   const evaluated = dataset.examples.evaluation === 0 ? { ...graphs, loss: null } : graphs;
   const { train, loss } = await openSessions(evaluated, options, closing);
   const { training } = train;
-  if (from !== null) checkParameters(from.file, from.checkpoint, training);
   const begun = from === null ? beginningOf(graph, training, options) : null;
   const values = begun?.values ?? from?.checkpoint.tensors ?? new Map();
   // What could not be written at the end is said now.
@@ -121,9 +119,9 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
 }
 
 /** What a run must have been begun with to be resumed: the state that it took over. */
-async function settingsOfState({ state }: FullOptions): Promise<RunSettings> {
+function settingsOfState({ state }: FullOptions): RunSettings {
   if (state === undefined) return {};
-  return { state: `sha256 ${(await digestOf(checkpointAt(state))).slice(0, 16)}` };
+  return { state: `sha256 ${sampledDigest(checkpointAt(state)).slice(0, 16)}` };
 }
 
 /**
@@ -196,10 +194,15 @@ async function readData(
   }
 }
 
-/** The last checkpoint of a run that goes on; null where it begins. */
-function checkpointIn(folder: RunFolder, { resume, out }: FullOptions, sink: Sink): FoundCheckpoint | null {
+/** The last whole checkpoint of a run that goes on; null where it begins. */
+function checkpointIn(
+  folder: RunFolder,
+  run: { readonly graph: string; readonly options: FullOptions; readonly settings: RunSettings },
+  sink: Sink,
+): Found | null {
+  const { resume, out } = run.options;
   if (resume !== true) return null;
-  const found = lastCheckpoint(folder.checkpoints, sink);
+  const found = lastWhole(folder.checkpoints, trainingOf(run.graph, "update"), run.settings, sink);
   if (found === null) sink.report("TRAIN_RESUME_FIRST", { file: out }, {});
   return found;
 }

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { inputError, type TfcError } from "../../../compiler/diagnostics/error.ts";
 import { CHECKPOINT_KEY, parameterPorts, type Training } from "../../../compiler/ops/training.ts";
 import { OutputFiles } from "../../../compiler/onnx/output.ts";
@@ -24,7 +25,8 @@ export async function writeCheckpoint(
   adapter: ReadonlyMap<string, string>,
 ): Promise<void> {
   const entries = [...tensors].map(([name, { dims }]) => ({ name, dtype: "float" as const, shape: dims }));
-  const layout = layoutSafetensors(entries, new Map([...adapter, [CHECKPOINT_KEY, JSON.stringify(text)]]));
+  const said = JSON.stringify({ ...text, crc32: checksumOf(tensors) });
+  const layout = layoutSafetensors(entries, new Map([...adapter, [CHECKPOINT_KEY, said]]));
   const files = new OutputFiles(file);
   try {
     files.prepare(file, layout.size);
@@ -48,7 +50,17 @@ export function readCheckpoint(file: string): Checkpoint {
     if (dtype !== "float") throw invalid(file, `a tensor of ${dtype}`, name);
     return [name, { dtype, dims, data: elementsFrom("float", tensor.bytes()) }];
   });
-  return { ...text, tensors: new Map(read) };
+  const { crc32: wanted, ...said } = text;
+  const checkpoint = { ...said, tensors: new Map(read) };
+  if (wanted !== undefined && wanted !== checksumOf(checkpoint.tensors))
+    throw invalid(file, "tensors whose checksum is another than when they were written");
+  return checkpoint;
+}
+
+/** CRC-32 over the bytes of all tensors, by their names in order. */
+function checksumOf(tensors: Tensors): number {
+  const names = [...tensors.keys()].sort();
+  return names.reduce((sum, name) => crc32(bytesOf(tensors.get(name)), sum), 0);
 }
 
 /** Says of a file that it is no checkpoint of a run. */

@@ -25,9 +25,13 @@ export class CheckpointFolder {
       .sort((a, b) => a - b);
   }
 
-  /** Removes all but the last ones up to a step. What lies behind it was skipped as no whole checkpoint. */
-  keepLast(count: number, upTo: number): void {
-    const steps = this.steps().filter((step) => step <= upTo);
-    for (const step of steps.slice(0, -count)) rmSync(this.fileOf(step), { force: true });
+  /**
+   * Removes all but the last ones up to a step that was just saved, and those behind it: steps that a run took back, as
+   * it could not go on from them.
+   */
+  keepLast(count: number, saved: number): void {
+    const kept = this.steps().filter((step) => step <= saved);
+    const last = new Set(kept.slice(-count));
+    for (const step of this.steps()) if (!last.has(step)) rmSync(this.fileOf(step), { force: true });
   }
 }

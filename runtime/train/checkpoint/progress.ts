@@ -31,6 +31,8 @@ export interface CheckpointText {
   readonly version: 1;
   readonly progress: RunProgress;
   readonly settings: RunSettings;
+  /** Of the tensors' bytes; files of older versions have none. */
+  readonly crc32?: number;
 }
 
 /** Reads what a checkpoint says; null for what is none. */
@@ -43,8 +45,9 @@ export function parseCheckpoint(text: string | undefined): CheckpointText | null
   const { lossScale, best } = progress;
   const counts = ["step", "updates", "epoch", "sequences"].map((name) => progress[name]);
   const isBest = best === null || (isObject(best) && isCount(best["step"]) && isNumber(best["loss"]));
+  const isSum = value["crc32"] === undefined || isCount(value["crc32"]);
   const isScale = isObject(lossScale) && isNumber(lossScale["value"]) && isCount(lossScale["good"]);
-  return counts.every(isCount) && isBest && isScale ? (value as unknown as CheckpointText) : null;
+  return counts.every(isCount) && isSum && isBest && isScale ? (value as unknown as CheckpointText) : null;
 }
 
 function parsed(text: string): unknown {

@@ -8,7 +8,7 @@ import type { TrainEvent, TrainingOptions } from "../../../runtime/train/options
 import { filesIn } from "../../support/folder.ts";
 import { jsonl } from "./texts.ts";
 import { tinyTrainingGraph } from "./tiny-graph.ts";
-import { graph, linesOf, lossesOf, named, texts, tokenizer, train } from "./tiny-run.ts";
+import { folder, graph, linesOf, lossesOf, named, texts, tokenizer, train } from "./tiny-run.ts";
 
 describe("a run", () => {
   it("learns, evaluates what was held back, and says so in its files", async () => {
@@ -150,6 +150,14 @@ describe("a folder", () => {
     await expect(train({ out, steps: 1, resume: true })).rejects.toThrow(/TRAIN_OUT_BUSY.*\n.*found process/);
     writeFileSync(path.join(out, ".running"), newToken().replace(`-${process.pid}-`, "-999999999-"));
     await train({ out, steps: 1, resume: true });
+  });
+
+  it("is refused where it cannot be made", async () => {
+    writeFileSync(path.join(folder, "no-folder"), "");
+    const out = path.join(folder, "no-folder/run");
+    await expect(train({ out })).rejects.toThrow(/FILE_NOT_WRITABLE/);
+    const nowhere = "/proc/none/run";
+    if (existsSync("/proc")) await expect(train({ out: nowhere })).rejects.toThrow(/FILE_NOT_WRITABLE/);
   });
 
   it("is not left behind where nothing was trained", async () => {
