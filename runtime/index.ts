@@ -1,5 +1,5 @@
 /** Running compiled graphs: sessions, adapters, verification, text. */
-export { adapterFeeds, noAdapter, type AdapterGraph } from "./adapters/feeds.ts";
+export { adapterFeeds, noAdapter, type AdapterGraph, type LeastSize } from "./adapters/feeds.ts";
 export type { Lease } from "./adapters/lease.ts";
 export { adapterInterface, type AdapterInterface, type AdapterPort } from "./adapters/ports.ts";
 export type { BaseKnown, ReadOptions } from "./adapters/read.ts";

@@ -5,7 +5,7 @@ import type { Port, Tensors } from "../session/tensor.ts";
 import { filled } from "./fill.ts";
 import { adapterInterface } from "./ports.ts";
 
-export { noAdapter } from "./fill.ts";
+export { noAdapter, type LeastSize } from "./fill.ts";
 
 /** A graph that adapters are read for; a session is one. */
 export interface AdapterGraph {

@@ -21,7 +21,11 @@ import type { AdapterInterface, AdapterPort } from "./interface.ts";
 /** The size of what stands for no adapter: 0, or 1, of zeros, where a provider takes no tensor without elements. */
 export type LeastSize = 0 | 1;
 
-/** Feeds of a graph with adapters as inputs that stand for no adapter: of the least size, so that the base model runs. */
+/**
+ * Feeds of a graph with adapters as inputs that stand for no adapter: of the least size, so that the base model runs.
+ *
+ * @param least 1 where the graph runs on WebGPU, which takes no tensor without elements
+ */
 export function noAdapter({ ports }: AdapterInterface, least: LeastSize = 0): Tensors {
   return new Map(ports.map((port) => [port.port.name, emptyPort(port, ports, least)]));
 }
