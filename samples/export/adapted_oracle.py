@@ -19,6 +19,8 @@ from transformers.cache_utils import DynamicCache
 HEADS, RANK = 4, 4
 # Cases of the oracle, and how many of their steps are recorded.
 CASES = {"elinor": 1, "decode": 4, "padded_batch": 2}
+# Of how many positions `last_positions` keeps the logits.
+LAST = 7
 
 
 def adapt(model: LlamaForCausalLM, leaves: dict[str, torch.Tensor]) -> None:
@@ -54,6 +56,14 @@ def record(model: LlamaForCausalLM, oracle: dict[str, torch.Tensor]) -> dict[str
             name = f"{case}.{step}.logits"
             logits[name] = model(**inputs, past_key_values=cache, use_cache=True).logits
     return logits
+
+
+def last_positions(logits: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The logits at the last positions, `[batch, at most LAST, vocabulary]`: a file of them is half as large.
+
+    Padding is on the left, so that a padded row's tokens are among them.
+    """
+    return {name: values[:, -LAST:].contiguous() for name, values in logits.items()}
 
 
 def main() -> None:

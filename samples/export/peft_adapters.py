@@ -5,8 +5,8 @@
 Every adapter gets a folder with `adapter_config.json` and `adapter_model.safetensors`, as `save_pretrained` writes
 them, with seeded random weights; its model card is left out. `logits.safetensors` beside them holds the logits of the
 model that `PeftModel.from_pretrained` makes of the folder: `{case}.{step}.logits`, for the inputs of that name in the
-sample model's `oracle.safetensors`. The folder `dora` has none: what DoRA computes is recorded
-for smaller models, by peft_variants.py.
+sample model's `oracle.safetensors`, at its last 7 positions where nothing takes more. The folder `dora` has none: what
+DoRA computes is recorded for smaller models, by peft_variants.py.
 
 There is no folder with `fan_in_fan_out`. The flag says that the base layer keeps its weight as `[in, out]`, as
 transformers' Conv1D does. Over `nn.Linear`, which every Llama has, PEFT 0.21 warns, sets the flag to false in the
@@ -22,7 +22,7 @@ import math
 from pathlib import Path
 
 import torch
-from adapted_oracle import record
+from adapted_oracle import last_positions, record
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
@@ -68,6 +68,8 @@ ADAPTERS = {
     },
 }
 UNRECORDED = {"dora"}
+# Whose logits tests hand to `tfc verify` as a user has them, or put together by rows: at all positions.
+WHOLE = {"plain", "patterns", "some-layers"}
 
 
 @torch.no_grad()
@@ -123,7 +125,8 @@ def main() -> None:
             assert torch.isfinite(values).all()
             change = (values - oracle[tensor]).abs().max().item()
             print(f"{name}: {tensor} change by up to {change:.1f}")
-        save_file(logits, folder / "logits.safetensors")
+        kept = logits if name in WHOLE else last_positions(logits)
+        save_file(kept, folder / "logits.safetensors")
 
 
 if __name__ == "__main__":

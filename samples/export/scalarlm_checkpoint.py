@@ -11,7 +11,8 @@ Writes, with seeded random weights:
 - `with-mlp-and-head.pt`: as `checkpoint_10.pt`, and a weight inside a wrapped MLP (`mlp.layer.`), the embedding and
   the head. Its logits are in `logits_with_mlp_and_head.safetensors`.
 
-Logits are named `{case}.{step}.logits`, for the inputs of that name in the sample model's `oracle.safetensors`.
+Logits are named `{case}.{step}.logits`, for the inputs of that name in the sample model's `oracle.safetensors`, at their
+last 7 positions.
 
 A checkpoint has model_state_dict, optimizer_state_dict, scheduler_state_dict, step, epoch and metadata, which is empty
 but for LoRA. Later trainers add nan_steps, data_cursor, rng_state and cuda_rng_state: all but `checkpoint_2.pt` have
@@ -24,7 +25,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from adapted_oracle import record
+from adapted_oracle import last_positions, record
 from adapter_oracle import random_leaves, scalarlm_adapter
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
@@ -109,7 +110,7 @@ def checkpoint(generator: torch.Generator, state: Tensors, step: int) -> dict:
 
 
 def logits_of(model_folder: Path, file: Path) -> Tensors:
-    """The logits of the sample model with what a checkpoint holds."""
+    """The logits of the sample model with what a checkpoint holds, at the last positions."""
     state = torch.load(file, weights_only=True)["model_state_dict"]
     model = adapted_model(model_folder)
     unexpected = model.load_state_dict(state, strict=False).unexpected_keys
@@ -121,7 +122,7 @@ def logits_of(model_folder: Path, file: Path) -> Tensors:
         assert torch.isfinite(values).all()
         change = (values - oracle[tensor]).abs().max().item()
         print(f"{file.name}: {tensor} change by up to {change:.1f}")
-    return logits
+    return last_positions(logits)
 
 
 def main() -> None:

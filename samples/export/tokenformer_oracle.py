@@ -11,7 +11,7 @@ and random: nothing was trained.
 `state_dict.pt` the same tensors under those of the public TokenFormer code's modules, below `transformer.layers.{i}.`.
 (That code's own files number the stages of its pipeline instead: `sequential.{i + 2}.attention.query.…`.) Neither
 holds the embedding, which is the head too. `logits.safetensors` holds `{case}.{step}.logits`, for the inputs of that
-name in the sample model's `oracle.safetensors`.
+name in the sample model's `oracle.safetensors`, at their last 7 positions.
 
 At padding on the left PyTorch's attention gives o_proj rows of zeros. Without the guard in `pattention_oracle.py` they
 would become NaN, and spread.
@@ -21,7 +21,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from adapted_oracle import record
+from adapted_oracle import last_positions, record
 from pattention_oracle import pattention, random_tokens, usual_tau
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
@@ -98,7 +98,7 @@ def main() -> None:
         assert torch.isfinite(values).all()
         change = (values - oracle[tensor]).abs().max().item()
         print(f"{tensor}: {list(values.shape)}, change by up to {change:.1f}, std {values.std():.2f}")
-    save_file(logits, args.out / "logits.safetensors")
+    save_file(last_positions(logits), args.out / "logits.safetensors")
 
 
 if __name__ == "__main__":

@@ -67,16 +67,21 @@ export function nextCache(session: Session, results: Tensors): Tensors {
   );
 }
 
-/** The largest difference of two logits, over the tokens that are attended: at padding PyTorch's own logits mean nothing. */
+/**
+ * The largest difference of two logits, over the tokens that are attended: at padding PyTorch's own logits mean nothing.
+ * Where fewer are wanted than there are they are those at the last positions.
+ */
 export function largestDifference(got: HostTensor | undefined, want: HostTensor, mask: HostTensor): number {
   const [batch = 0, sequence = 0, width = 0] = want.dims;
   const total = mask.dims[1] ?? 0;
-  let most = got === undefined ? Infinity : 0;
+  const skipped = (got?.dims[1] ?? 0) - sequence;
+  let most = skipped < 0 ? Infinity : 0;
   for (let i = 0; i < batch * sequence; i++) {
     const at = Math.floor(i / sequence) * total + (total - sequence) + (i % sequence);
     if (Number(mask.data[at]) === 0) continue;
+    const shift = (Math.floor(i / sequence) + 1) * skipped * width;
     for (let j = i * width; j < (i + 1) * width; j++) {
-      most = Math.max(most, Math.abs(Number(want.data[j]) - Number(got?.data[j])));
+      most = Math.max(most, Math.abs(Number(want.data[j]) - Number(got?.data[j + shift])));
     }
   }
   return most;
