@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { RunSettings } from "../../../runtime/train/checkpoint/progress.ts";
 import type { TrainGraphs } from "../../../runtime/train/options.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sink } from "../../diagnostics/sink.ts";
 import { compile } from "../compile.ts";
 import type { CompileOptions } from "../options.ts";
@@ -57,14 +58,21 @@ export async function compileForTraining(
   };
   const loss = await compile({ ...common, output: graphs.loss, train: { ...forward, emit: "loss" } });
   const update = await compile({ ...common, output: graphs.train, train: { ...train, emit: "update" } });
-  for (const diagnostic of [...update.diagnostics, ...loss.diagnostics]) {
-    const isTold = sink.diagnostics.some(
-      ({ code, what }) => code === diagnostic.code && what === diagnostic.what,
-    );
-    // The links are those of a run's own folder, which its report names.
-    if (!isTold && diagnostic.code !== "WEIGHTS_HARD_LINKED") sink.diagnostics.push(diagnostic);
-  }
+  tell([...update.diagnostics, ...loss.diagnostics], sink);
   return graphs;
+}
+
+/** Hands on what two graphs of one base were told, once. */
+function tell(diagnostics: readonly Diagnostic[], sink: Sink): void {
+  for (const diagnostic of diagnostics) {
+    const isLinks = diagnostic.code === "WEIGHTS_HARD_LINKED";
+    const isTold = sink.diagnostics.some(
+      ({ code, what }) => code === diagnostic.code && (isLinks || what === diagnostic.what),
+    );
+    // A run's graphs are in a folder of their own, wherever the run is.
+    const own = isLinks ? { ...diagnostic, fix: "where that matters, give `weights: copy`" } : diagnostic;
+    if (!isTold) sink.diagnostics.push(own);
+  }
 }
 
 /** Whether something of what is trained begins with random numbers. */
