@@ -15,6 +15,15 @@ export const runningCodes = {
     found: p.why,
     fix: "see the message above; `tfc dump` shows the graph",
   })),
+  RUNTIME_NO_KERNEL: error((p: { op: string; opset: number; provider: string; type: string | null }) => ({
+    what: `onnxruntime has no kernel on ${p.provider} for an op of this graph`,
+    wanted: `ops that it runs there${p.type === null ? "" : `: few take ${p.type}`}`,
+    found: `${p.op} of opset ${p.opset}, in types that none takes`,
+    fix:
+      p.type === "bfloat16"
+        ? "run it with `device` cuda, or take the model in float32 or float16"
+        : "run it on another `device`, or export the model otherwise; `tfc dump` shows the graph",
+  })),
   FUNCTIONS_TOO_LARGE: error((p: { nodes: number; most: number }) => ({
     what: "the model's functions call each other too often to be run: onnxruntime writes out each call",
     wanted: `at most ${p.most} nodes once they are`,

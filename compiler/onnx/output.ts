@@ -266,7 +266,7 @@ function checkTarget(file: string): void {
 }
 
 const SPACE =
-  "free that much on the disk, choose another -o, or --weights link, which copies no weights on one disk";
+  "free that much on the disk, or choose an `output` on another; on the base's own disk `weights: link` copies no weights";
 
 /** Bytes to four digits. */
 function sizeText(bytes: number): string {

@@ -92,7 +92,7 @@ async function create(ort: Ort, file: string, provider: Provider, options: Sessi
     });
   } catch (cause) {
     if (isProviderFailure(cause)) throw providerError(provider, cause);
-    throw modelRefused(file, cause, options.optimizations);
+    throw modelRefused(file, cause, provider, options.optimizations);
   }
   const defaults = required?.defaults ?? new Map<string, HostTensor>();
   return opened({ ort, session, file, provider, defaults, optimizations: options.optimizations ?? "all" });

@@ -86,6 +86,28 @@ describe("openSession", () => {
     );
   });
 
+  it("says which op has no kernel for bfloat16 on the CPU, and what to do", async () => {
+    const file = graphFile("no-kernel.onnx", {
+      inputs: { x: [FLOAT, [1]] },
+      outputs: { y: [FLOAT, [1]] },
+      nodes: [
+        { op: "Cast", in: ["x"], out: ["a"], ints: { to: BFLOAT } },
+        { op: "Mul", in: ["a", "a"], out: ["b"] },
+        { op: "Cast", in: ["b"], out: ["y"], ints: { to: FLOAT } },
+      ],
+    });
+    await expect(openSession(file)).rejects.toMatchObject({
+      code: "RUNTIME_NO_KERNEL",
+      diagnostics: [
+        {
+          place: { file },
+          wanted: "ops that it runs there: few take bfloat16",
+          found: "Mul of opset 14, in types that none takes",
+        },
+      ],
+    });
+  });
+
   it("says what onnxruntime found wrong with a run", async () => {
     const file = scaled("run.onnx", 2);
     const session = await openSession(file);
