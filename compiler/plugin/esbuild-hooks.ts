@@ -4,9 +4,11 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { BuildOptions, OnEndResult, OutputFile, PluginBuild, BuildResult } from "esbuild";
 import type { Bundler } from "./bundler.ts";
 import type { PlacedEntry } from "./entry.ts";
-import { IN_MEMORY, isLarge, placeFile } from "./place.ts";
+import { digestOf } from "./import-id.ts";
+import { IN_MEMORY, isLarge, placeCopy, placeFile } from "./place.ts";
 import { listOf, refuseLarge } from "./rollup-hooks.ts";
 import type { BuildState } from "./state.ts";
+import { soughtWebAssembly } from "./web-assembly.ts";
 
 /** Imports of files that are to be copied as they are. */
 const FILE = "tfc-file:";
@@ -89,6 +91,8 @@ function placed(
 ): OnEndResult | undefined {
   try {
     for (const [file, { inputs }] of Object.entries(result.metafile?.outputs ?? {})) {
+      const modules = Object.keys(inputs).map((input) => resolve(state.root, input));
+      placeWebAssembly(resolve(state.root, file), modules, result);
       const [from] = Object.keys(inputs).filter((input) => input.startsWith("tfc-file:"));
       const entry = from === undefined ? undefined : used.get(from.slice(FILE.length));
       if (entry === undefined || !isAnchor(file, entry)) continue;
@@ -115,18 +119,31 @@ function othersOf(entry: PlacedEntry): PlacedEntry["files"] {
 /** Gives files to who asked for them in memory. @throws TfcError BUILD_CANNOT_EMIT */
 function hand(entry: PlacedEntry, folder: string, result: BuildResult, state: BuildState): void {
   refuseLarge([entry], state);
-  for (const { path, check } of othersOf(entry)) {
-    const contents = new Uint8Array(readFileSync(join(entry.folder, path)));
-    const file: OutputFile = {
-      path: join(folder, path),
-      contents,
-      hash: check,
-      get text() {
-        return new TextDecoder().decode(contents);
-      },
-    };
-    result.outputFiles?.push(file);
+  for (const { path, check } of othersOf(entry))
+    result.outputFiles?.push(outputFile(join(folder, path), readFileSync(join(entry.folder, path)), check));
+}
+
+/** Puts WebAssembly beside code that looks for it there; gives it to who asked for files in memory. */
+function placeWebAssembly(file: string, modules: readonly string[], { outputFiles }: BuildResult): void {
+  const code = (): string =>
+    outputFiles?.find(({ path }) => path === file)?.text ?? readFileSync(file, "utf8");
+  for (const { from, to } of soughtWebAssembly({ file, code, modules })) {
+    if (outputFiles === undefined) placeCopy(from, to);
+    else if (!outputFiles.some(({ path }) => path === to)) {
+      const contents = readFileSync(from);
+      outputFiles.push(outputFile(to, contents, digestOf(contents)));
+    }
   }
+}
+
+function outputFile(path: string, content: Uint8Array, hash: string): OutputFile {
+  const contents = new Uint8Array(content);
+  return {
+    ...{ path, contents, hash },
+    get text() {
+      return new TextDecoder().decode(contents);
+    },
+  };
 }
 
 /** An expression of where a module is, by the format of the output. */

@@ -16,7 +16,8 @@ const LIMIT = 32 * 2 ** 20;
 export function inlineParts(entry: PlacedEntry, target: Target | null): Omit<ModuleParts, "web" | "host"> {
   if (target !== "browser") {
     const fix = "leave out `inline`, or build for browsers: `target: browser`";
-    throw inputError("OPTION_CONFLICT", {}, { option: "inline", other: "a build for Node", fix });
+    const other = target === null ? "a build that does not say where it runs" : "a build for Node";
+    throw inputError("OPTION_CONFLICT", {}, { option: "inline", other, fix });
   }
   const bytes = entry.files.reduce((sum, { size }) => sum + size, 0);
   if (bytes > LIMIT) throw inputError("BUILD_INLINE_SIZE", { file: entry.name }, { bytes, limit: LIMIT });

@@ -19,7 +19,11 @@ export function isLarge({ size }: EntryFile): boolean {
  */
 export function placeFile(entry: PlacedEntry, { path }: EntryFile, folder: string): void {
   const [from, to] = [join(entry.folder, path), join(folder, path)];
-  if (isCopy(from, to)) return;
+  if (!isCopy(from, to)) placeCopy(from, to);
+}
+
+/** Puts a copy of a file in a place, whole or not at all. */
+export function placeCopy(from: string, to: string): void {
   makeFolder(dirname(to));
   const temporary = `${to}.${process.pid}.tmp`;
   rmSync(temporary, { force: true });

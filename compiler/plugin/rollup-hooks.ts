@@ -6,6 +6,7 @@ import type { EntryFile, PlacedEntry } from "./entry.ts";
 import type { ModuleParts } from "./module-text.ts";
 import { isLarge, placeFile } from "./place.ts";
 import type { BuildState } from "./state.ts";
+import { soughtWebAssembly, type SoughtFile } from "./web-assembly.ts";
 
 /** What is used of a rollup's options of one output. */
 export interface OutputOptions {
@@ -13,9 +14,19 @@ export interface OutputOptions {
   readonly file?: string | undefined;
 }
 
+/** What is used of a file that rollup is about to write. */
+export type OutputPart =
+  | { readonly type: "chunk"; readonly code: string; readonly moduleIds: readonly string[] }
+  | { readonly type: "asset" };
+
 /** Hooks of rollup and its kin. */
 export interface RollupHooks {
-  readonly generateBundle: (options: OutputOptions, bundle: unknown, isWrite: boolean) => void;
+  readonly generateBundle: (
+    this: LoadContext,
+    options: OutputOptions,
+    bundle: Readonly<Record<string, OutputPart>>,
+    isWrite: boolean,
+  ) => void;
   readonly writeBundle: (options: OutputOptions) => void;
   readonly options: (options: object) => null;
 }
@@ -56,8 +67,10 @@ export function rollupHooks(state: BuildState): RollupBundler {
         if (platform === "node" || platform === "browser") state.target = platform;
         return null;
       },
-      generateBundle: (_, __, isWrite) => {
+      generateBundle(_, bundle, isWrite) {
         if (!isWrite) refuseLarge([...used.values()], state);
+        for (const { from, to } of soughtIn(bundle))
+          this.emitFile?.({ type: "asset", fileName: to.replaceAll("\\", "/"), source: readFileSync(from) });
       },
       writeBundle: ({ dir, file }) => {
         const folder = dir ?? (file === undefined ? state.root : dirname(file));
@@ -71,6 +84,12 @@ export function rollupHooks(state: BuildState): RollupBundler {
     },
   };
   return bundler;
+}
+
+function soughtIn(bundle: Readonly<Record<string, OutputPart>>): readonly SoughtFile[] {
+  return Object.entries(bundle).flatMap(([file, part]) =>
+    part.type === "chunk" ? soughtWebAssembly({ file, code: () => part.code, modules: part.moduleIds }) : [],
+  );
 }
 
 /** Has small files emitted under their own names: what refers to others beside it stays true. */

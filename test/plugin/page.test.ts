@@ -4,7 +4,7 @@ import path from "node:path";
 import type { Page } from "playwright-core";
 import { compile } from "../../compiler/index.ts";
 import { loadModel } from "../../runtime/index.ts";
-import { app, enlarge, filesIn } from "./app.ts";
+import { app, build, enlarge, filesIn } from "./app.ts";
 import { noBrowser, noWebGpu, open, served } from "./served.ts";
 
 const samples = path.resolve(import.meta.dirname, "../../samples");
@@ -64,6 +64,29 @@ inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () =>
       for (const adapter of ["", "trained", ""]) ids.push(await written(page, adapter));
       expect(ids).toEqual(await wanted(root));
       expect(ids[0]).not.toEqual(ids[1]);
+    },
+  );
+
+  test.each(["esbuild", "rolldown", "webpack"] as const)(
+    "that %s builds has its model inline, and the WebAssembly that runs it beside",
+    async (bundler) => {
+      const root = pageApp(`${QUERY}&inline&for=cpu`);
+      // Imports with ?url are vite's.
+      const main = readFileSync(path.join(root, "main.js"), "utf8");
+      writeFileSync(
+        path.join(root, "main.js"),
+        main.replace(/^import trained .*$/m, 'const trained = "adapters.safetensors";'),
+      );
+      expect(build(bundler, root, { target: "browser" })).toMatchObject({ status: 0 });
+      const out = path.join(root, "out");
+      copyFileSync(path.join(root, "index.html"), path.join(out, "index.html"));
+      copyFileSync(trained, path.join(out, "adapters.safetensors"));
+      const ids: (readonly number[])[] = [];
+      const page = await open(await served(root, "placed"));
+      for (const adapter of ["", "trained", ""]) ids.push(await written(page, adapter));
+      expect(ids).toEqual(await wanted(root));
+      expect(filesIn(out).filter((file) => file.includes(".onnx"))).toEqual([]);
+      expect(filesIn(out).filter((file) => file.endsWith(".wasm"))).toHaveLength(1);
     },
   );
 

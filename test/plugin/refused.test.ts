@@ -1,5 +1,5 @@
 import { expect, test } from "@jest/globals";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { compile } from "../../compiler/index.ts";
 import { app, build, bundlers, filesIn, run, writer, type BundlerName } from "./app.ts";
@@ -34,6 +34,19 @@ test.each([
   for (const text of said) expect(output).toContain(text);
   expect(output).not.toContain("`");
   expect(output).not.toMatch(/--(rank|kv|adapter)/);
+});
+
+test("a model that is too large to be part of a module is refused, also where the compiled one is there", () => {
+  const root = writer("?tfc&no-adapters&inline");
+  // The same weights, with room behind them.
+  truncateSync(path.join(root, "model/dynamo/model.onnx.data"), 40 * 2 ** 20);
+  for (const bundler of ["esbuild", "rolldown"] as const) {
+    const { status, output } = build(bundler, root, { target: "browser" });
+    expect(status).not.toBe(0);
+    expect(output).toContain("BUILD_INLINE_SIZE");
+    expect(output).toContain(`at most ${32 * 2 ** 20} bytes`);
+  }
+  expect(existsSync(path.join(root, "out"))).toBe(false);
 });
 
 test("an option that the plugin has not is an error", () => {
@@ -92,10 +105,9 @@ test("a graph whose inputs have defaults takes what they are fed", async () => {
   await Promise.resolve();
 });
 
-test("weights of more than 16 MiB are copied beside the build, and a build that writes nothing refuses them", async () => {
+test("weights of more than 16 MiB are copied beside the build, and a build that writes nothing refuses them", () => {
   const root = writer("?tfc&no-adapters");
   // The same weights, with room behind them.
-  const { truncateSync } = await import("node:fs");
   truncateSync(path.join(root, "model/dynamo/model.onnx.data"), 20 * 2 ** 20);
   for (const bundler of bundlers) {
     const out = path.join(root, bundler);

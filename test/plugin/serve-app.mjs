@@ -1,5 +1,6 @@
 /**
- * Serves an app with vite until it is killed: `node serve-app.mjs '{"root": …, "mode": "dev" | "built"}'`. Prints where.
+ * Serves an app with vite until it is killed: `node serve-app.mjs '{"root": …, "mode": "dev" | "built" | "placed"}'`.
+ * Prints where. What is "placed" was built before, into the folder `out`.
  */
 import { join } from "node:path";
 import tfc from "@tokenformer/tfc/vite";
@@ -18,7 +19,8 @@ if (mode === "dev") {
   console.log(server.resolvedUrls?.local[0]);
 } else {
   const outDir = join(root, "out");
-  await build({ ...common, plugins: [tfc(plugin)], build: { outDir, emptyOutDir: true } });
+  if (mode === "built")
+    await build({ ...common, plugins: [tfc(plugin)], build: { outDir, emptyOutDir: true } });
   const server = await preview({ ...common, build: { outDir }, preview: { port: 0, host: "127.0.0.1" } });
   console.log(server.resolvedUrls?.local[0]);
 }

@@ -21,8 +21,12 @@ afterAll(async () => {
   for (const child of children) child.kill();
 });
 
-/** Serves an app, as built or in development. @returns where it is */
-export async function served(root: string, mode: "dev" | "built", plugin: object = {}): Promise<string> {
+/** Serves an app, in development, as vite builds it, or as another built it before. @returns where it is */
+export async function served(
+  root: string,
+  mode: "dev" | "built" | "placed",
+  plugin: object = {},
+): Promise<string> {
   const settings = JSON.stringify({ root, mode, plugin });
   const child = spawn(process.execPath, [path.join(import.meta.dirname, "serve-app.mjs"), settings], {
     stdio: ["ignore", "pipe", "inherit"],
