@@ -1,36 +1,35 @@
-const HALF = 0xffff;
-/** Counts of upper, and then of lower halves of bits. */
-const counts = new Uint32Array(HALF + 1);
+/** Bits that are counted at once, in three rounds. */
+const ROUNDS = [
+  { shift: 21, mask: 0x7ff },
+  { shift: 10, mask: 0x7ff },
+  { shift: 0, mask: 0x3ff },
+] as const;
+const counts = new Uint32Array(0x800);
 
 /**
- * The k-th largest of the first `count` scores, as if they were sorted: found by counting first the upper and then the
- * lower halves of their bits, which takes the same time for any scores.
+ * The k-th largest of the first `count` scores, as if they were sorted: found by counting the upper bits of all, then
+ * the next ones of those that have the k-th's upper bits, which takes the same time for any scores.
  *
  * @param scores none is NaN
  * @param k from 1 to `count`
  */
 export function kthLargest(scores: Float32Array, count: number, k: number): number {
   const bits = new Int32Array(scores.buffer, scores.byteOffset, count);
-  counts.fill(0);
-  for (let i = 0; i < count; i++) tally(ordered(bits[i] ?? 0) >>> 16);
-  const upper = reach(k);
-  counts.fill(0);
-  for (let i = 0; i < count; i++) {
-    const key = ordered(bits[i] ?? 0);
-    if (key >>> 16 === upper.half) tally(key & HALF);
+  let [key, known, left] = [0, 0, k];
+  for (const { shift, mask } of ROUNDS) {
+    counts.fill(0);
+    for (let i = 0; i < count; i++) {
+      const one = ordered(bits[i] ?? 0);
+      if ((one & known) !== key) continue;
+      const digit = (one >>> shift) & mask;
+      counts[digit] = (counts[digit] ?? 0) + 1;
+    }
+    let digit: number = mask;
+    for (; digit > 0 && (counts[digit] ?? 0) < left; digit--) left -= counts[digit] ?? 0;
+    key |= digit << shift;
+    known |= mask << shift;
   }
-  return floatOf((upper.half << 16) | reach(k - upper.above).half);
-}
-
-function tally(half: number): void {
-  counts[half] = (counts[half] ?? 0) + 1;
-}
-
-/** Where the k-th from the top is, and how many lie above that half. */
-function reach(k: number): { readonly half: number; readonly above: number } {
-  let [half, above] = [HALF, 0];
-  for (; half > 0 && above + (counts[half] ?? 0) < k; half--) above += counts[half] ?? 0;
-  return { half, above };
+  return floatOf(key);
 }
 
 /** Bits whose order as unsigned integers is that of the numbers: those of negative ones are turned over. */

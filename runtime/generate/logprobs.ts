@@ -1,4 +1,4 @@
-import { weigh } from "./weight.ts";
+import { BINS, weigh } from "./weight.ts";
 
 /** Log-probabilities at one place, under the model itself: before temperature, penalties and filters. */
 export interface Logprobs {
@@ -17,7 +17,7 @@ export function logprobs(logits: Float32Array, id: number, count: number): Logpr
   const ids = likeliest(logits, Math.max(count, 1));
   const max = logits[ids[0] ?? 0] ?? 0;
   if (scratch.length < logits.length) scratch = new Float64Array(logits.length);
-  const normalizer = max + Math.log(weigh(logits, logits.length, max, scratch));
+  const normalizer = max + Math.log(weigh(logits, logits.length, max, scratch, bins));
   const logprob = (token: number): number => (logits[token] ?? -Infinity) - normalizer;
   return {
     logprob: logprob(id),
@@ -26,6 +26,7 @@ export function logprobs(logits: Float32Array, id: number, count: number): Logpr
 }
 
 let scratch = new Float64Array(0);
+const bins = new Float64Array(BINS);
 
 /** Ids of the largest logits: few, so that each new one finds its place among those before it. */
 function likeliest(logits: Float32Array, count: number): number[] {
