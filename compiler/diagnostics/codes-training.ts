@@ -1,5 +1,13 @@
 import { error, warning } from "./row.ts";
 
+/** More names than these say nothing more. */
+const MOST_NAMES = 20;
+
+function listed(names: readonly string[]): string {
+  const rest = names.length - MOST_NAMES;
+  return [...names.slice(0, MOST_NAMES), ...(rest > 0 ? [`and ${rest} more`] : [])].join(", ");
+}
+
 /** Messages about graphs that train. */
 export const trainingCodes = {
   // ---- training graphs
@@ -33,6 +41,18 @@ export const trainingCodes = {
     wanted: "a weight of floats that the graph uses as it is stored",
     found: p.why,
     fix: "leave it out of `base`, or compile a model whose weights are not quantized",
+  })),
+  TRAIN_BASE_LEFT_OUT: warning((p: { names: readonly string[]; elements: number }) => ({
+    what: `${p.names.length} weights of the base stay as they are, ${p.elements} numbers in all`,
+    wanted: "weights that `base` stands for, in a form that is known",
+    found: listed(p.names),
+    fix: "to train them, export the model in another way, such as transformers' own exporter; to leave them is safe",
+  })),
+  TRAIN_BASE_PARTIAL: error((p: { names: readonly string[] }) => ({
+    what: `${p.names.length} weights of the base would keep the numbers that they were trained to`,
+    wanted: "a model whose weights all begin at random",
+    found: listed(p.names),
+    fix: "export the model in another way, or leave out `fromScratch`",
   })),
   ALREADY_TRAINING: error((p: { cannot: string }) => ({
     what: `this graph is a training step, and ${p.cannot}`,

@@ -47,6 +47,11 @@ export const baseWords: Option<BaseSelection> = {
   },
 };
 
+/** Whether a word for sites means MLPs, or projections that they have. */
+export function isOfMlp(site: Selector["site"]): boolean {
+  return site === PROJECTIONS || ["mlp", "gate_proj", "up_proj", "down_proj"].includes(site);
+}
+
 function selectorOf(word: string, flag: string): Selector {
   const [site] = word.split("@");
   if (![...own].some((kind) => kind === site)) throw unknownWord(flag, word);

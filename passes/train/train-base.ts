@@ -1,5 +1,6 @@
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
+import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
@@ -11,6 +12,7 @@ import { absences, Parameters, type ParameterPlace } from "../../compiler/recogn
 import { isGemma } from "../../compiler/recognize/norm/style.ts";
 import type { Selector } from "../../compiler/sites/selector.ts";
 import { isTiedCopy } from "../adapt/_tied.ts";
+import { leftOut } from "./_left-out.ts";
 import { baseNames } from "./_base-names.ts";
 import { BaseParameters, type Reading } from "./_base-parameters.ts";
 import { baseWords, type BaseSelection } from "./_base-words.ts";
@@ -38,6 +40,8 @@ const HEAD = "lm_head.weight";
  * transposed copy, are one parameter.
  *
  * Refuses by name what is quantized, and what the graph computes on before it is used; and words that choose nothing.
+ * Names in a warning the weights that words stand for and that stay as they are, and refuses to begin at random without
+ * them.
  */
 export const trainBase: Pass<TrainBaseOptions, NodeVisitor> = {
   name: "train-base",
@@ -51,13 +55,14 @@ export const trainBase: Pass<TrainBaseOptions, NodeVisitor> = {
   stats: ["weights", "parameters"],
   requires: [],
   walk: nodesIn(),
-  visitor: ({ model, options, rewriter, analysis, count }) => ({
+  visitor: ({ model, options, rewriter, sink, analysis, count }) => ({
     model: {
       exit: () => {
         const [first] = model.graph.nodes;
         const view = analysis(viewDecoder);
         const readings = readingsOf(model, view, options);
         if (first === undefined || readings.length === 0) return;
+        reportLeftOut(model, view, readings, options, sink);
         const neutralNorm = isGemma(model, view.hiddenSize) ? 0 : 1;
         const fresh = options.fresh ? ({ seed: options.seed, neutralNorm } as const) : null;
         const parameters = new BaseParameters(model, rewriter, first, fresh);
@@ -94,6 +99,26 @@ function readingsOf(
       throw inputError("TRAIN_BASE_NONE", { ...placeOf(model), pass: "train-base" }, { word });
   const all = [...found].flatMap(([name, places]) => places.map((place) => ({ name, place })));
   return withTied(model, view, parameters, withLookups(model, view, all));
+}
+
+/**
+ * Says which weights stay as they are although words stand for them.
+ *
+ * @throws TfcError TRAIN_BASE_PARTIAL where all were to begin at random
+ */
+function reportLeftOut(
+  model: Model,
+  view: DecoderView,
+  readings: readonly Reading[],
+  { weights, except, fresh }: TrainBaseOptions,
+  sink: Sink,
+): void {
+  const trained = new Set(readings.map(({ place }) => place.weight.root));
+  const { names, elements } = leftOut(model, view, weights, trained, except);
+  if (names.length === 0) return;
+  const place = { ...placeOf(model), pass: "train-base" };
+  if (fresh) throw inputError("TRAIN_BASE_PARTIAL", place, { names });
+  sink.report("TRAIN_BASE_LEFT_OUT", place, { names, elements });
 }
 
 /** Other lookups of the embeddings read what the first does. */

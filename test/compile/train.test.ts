@@ -191,3 +191,35 @@ it.each<[Partial<CompileOptions>, string, string]>([
   const refused = compile({ input, output: path.join(folder, "no.onnx"), train: {}, ...options });
   await expect(refused).rejects.toThrow(code);
 });
+
+describe("weights that words stand for and that nothing is known to train", () => {
+  const mixed = "samples/models/new-families/lfm2-transformers/model.onnx";
+  const sinks = "samples/models/new-families/gpt-oss-genai-fp32/model.onnx";
+
+  it("are named and counted", async () => {
+    const { report } = await trained({ adapters: false, train: { base: "all", emit: "grads" } }, mixed);
+    const [said, ...more] = report.diagnostics.filter(({ code }) => code === "TRAIN_BASE_LEFT_OUT");
+    expect(more).toEqual([]);
+    // A norm by a name of its own, and the projections and the kernel of a convolution: 32 + 32 * 96 + 32 * 3 + 32 * 32.
+    expect(said?.what).toBe("4 weights of the base stay as they are, 4224 numbers in all");
+    expect(said?.found).toBe("model.layers.0.operator_norm.weight, val_102, unsqueeze_11, val_138");
+  });
+
+  it("are not the tables of rotary ops", async () => {
+    const { report } = await trained({ adapters: false, train: { base: "all", emit: "grads" } }, sinks);
+    const [said] = report.diagnostics.filter(({ code }) => code === "TRAIN_BASE_LEFT_OUT");
+    expect(said?.found).toContain("model.layers.1.attn.sinks");
+    expect(said?.found).not.toMatch(/cos|sin_/);
+  });
+
+  it("are not what is replaced", async () => {
+    const replace = [{ sites: "projections", settings: { tokens: 8 } }];
+    const { report } = await trained({ replace, train: { base: "all", fromScratch: true } });
+    expect(report.diagnostics.map(({ code }) => code)).not.toContain("TRAIN_BASE_LEFT_OUT");
+  });
+
+  it("keep a model from beginning at random", async () => {
+    const from = trained({ adapters: false, train: { base: "all", fromScratch: true } }, mixed);
+    await expect(from).rejects.toThrow("TRAIN_BASE_PARTIAL");
+  });
+});
