@@ -1,5 +1,6 @@
 // Rewrites what golden tests expect, and prints what changed: `npm run test:update -- [filter]`.
-// The filter is a part of the names of cases and dumps: outline-mlp, outline-mlp/match, dynamo.
+// The filter is a part of the names of cases and samples: outline-mlp, outline-mlp/match, dynamo. What the matchers of
+// compiler/testing hold is written by the runner's own -u, the rest where TFC_UPDATE says so.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,10 +25,14 @@ const jest = [
 const names =
   filter === undefined ? [] : ["--testNamePattern", filter.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")];
 const tests = ["test/passes/cases", "test/models/golden", "test/bindings/write"];
-const { status } = spawnSync(process.execPath, [...jest, "--silent", ...names, ...tests], {
-  stdio: ["ignore", "inherit", "inherit"],
-  env: { ...process.env, TFC_UPDATE: "1" },
-});
+const { status } = spawnSync(
+  process.execPath,
+  [...jest, "--silent", "--updateSnapshot", ...names, ...tests],
+  {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, TFC_UPDATE: "1" },
+  },
+);
 const after = goldenFiles();
 
 const changed = [...after].filter(([file, text]) => before.get(file) !== text);

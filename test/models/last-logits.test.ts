@@ -6,8 +6,8 @@ import * as ort from "onnxruntime-node";
 import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
 import { headSizes } from "../../compiler/compile/verify/head-sizes.ts";
-import { verifyCompiled } from "../../compiler/compile/verify/verify-compiled.ts";
 import { checkModelFile } from "../../compiler/onnx/check/check.ts";
+import "../../compiler/testing/jest.ts";
 import { loadModel } from "../../runtime/model/load.ts";
 import type { Case } from "../../runtime/session/dims.ts";
 import { makeFeeds } from "../../runtime/session/feeds.ts";
@@ -123,8 +123,7 @@ describe("logits of the last positions", () => {
     ] as const) {
       const file = all.find((one) => one.name.endsWith(name))?.file ?? "";
       const own = await compiled(file, `adapted-${name}`, { ...options, lastLogits: true });
-      const report = await verifyCompiled(file, own);
-      expect(report.same).toBe(true);
+      await expect(own).toComputeLike(file);
     }
   });
 
@@ -197,16 +196,14 @@ describe("logits of listed positions", () => {
     expect(inspect(own).inputs.map(({ name, type }) => `${name} ${type}`)).toContain(
       "logits_indices int64[num_logits]",
     );
-    const report = await verifyCompiled(whole, own);
-    expect(report.same).toBe(true);
+    await expect(own).toComputeLike(whole);
     const load = ["test/models/adapted/peft/flat-head"];
     const bank = { lowerPagedAttention: true, adapters: true, residence: "bank", load } as const;
     const [a, b] = [
       await compiled(paged, "bank-whole", bank),
       await compiled(paged, "bank", { ...bank, lastLogits: "rows" }),
     ];
-    const banks = await verifyCompiled(a, b, { adapterIds: [0, -1, 0] });
-    expect(banks.same).toBe(true);
+    await expect(b).toComputeLike(a, { adapterIds: [0, -1, 0] });
   });
 
   it("are refused where a graph chooses already", async () => {

@@ -1,18 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { compile } from "../../compiler/compile/compile.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
-import { verifyCompiled } from "../../compiler/compile/verify/verify-compiled.ts";
+import "../../compiler/testing/jest.ts";
+import { temporaryFolder } from "../support/folder.ts";
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "tfc-webgpu-"));
-});
-afterAll(() => {
-  rmSync(folder, { recursive: true });
-});
+const folder = temporaryFolder();
 
 const written = [
   "families/llama2-dynamo",
@@ -32,6 +25,6 @@ describe("a graph lowered for WebGPU", () => {
     const norms = placement?.nodes.filter(({ op }) => op.endsWith("Normalization")) ?? [];
     expect(norms.length).toBeGreaterThan(2);
     expect(norms.filter(({ provider }) => provider !== "webgpu")).toEqual([]);
-    expect((await verifyCompiled(input, output)).same).toBe(true);
+    await expect(output).toComputeLike(input);
   });
 });

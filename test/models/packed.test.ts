@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { compile, type CompileOptions, type CompileReport } from "../../compiler/compile/compile.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
-import { verifyCompiled } from "../../compiler/compile/verify/verify-compiled.ts";
 import { checkModelFile } from "../../compiler/onnx/check/check.ts";
 import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.ts";
 import { headSizes } from "../../compiler/compile/verify/head-sizes.ts";
 import { makeFeeds } from "../../runtime/session/feeds.ts";
 import { openSession } from "../../runtime/session/session.ts";
 import { compare } from "../../runtime/verify/compare.ts";
+import "../../compiler/testing/jest.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { newFamilies, samples } from "./samples.ts";
 
@@ -50,13 +50,6 @@ async function expectEqual(base: string, output: string): Promise<void> {
   }
 }
 
-/** Says that a graph computes what its base does; how is checked by the command's own comparison. */
-async function expectSame(base: string, output: string, load?: string): Promise<void> {
-  if (checkModelFile(base).length === 0) expect(checkModelFile(output)).toEqual([]);
-  const report = await verifyCompiled(base, output, load === undefined ? {} : { load });
-  expect([base, report.same, report.difference]).toEqual([base, true, null]);
-}
-
 describe("packed projections", () => {
   it.each(all)("compute what those of $name do", async ({ name, file }) => {
     const report = await packed(file);
@@ -74,7 +67,7 @@ describe("packed projections", () => {
       const file = `samples/models/families/${name}/model.onnx`;
       const { output, packed: count } = await packed(file, { for: "cpu" });
       expect(count).toBeGreaterThan(0);
-      await expectSame(file, output);
+      await expect(output).toComputeLike(file);
     },
   );
 
@@ -88,7 +81,7 @@ describe("packed projections", () => {
   ])("are right with %p", async (options) => {
     const { output, packed: count } = await packed(austen, options);
     expect(count).toBe(12);
-    await expectSame(austen, output);
+    await expect(output).toComputeLike(austen);
   });
 
   it("are seen as packed", async () => {
@@ -125,7 +118,7 @@ describe("adapters beside packed projections", () => {
   it.each(["patterns", "saved-modules", "dora"])("of peft/%s add what they add", async (name) => {
     const load = `samples/models/peft/${name}`;
     const { output } = await packed(austen, { load: [load], adapters: true, force: false });
-    await expectSame(austen, output, load);
+    await expect(output).toComputeLike(austen, { load });
   });
 
   it.each<Partial<CompileOptions>>([
@@ -135,14 +128,14 @@ describe("adapters beside packed projections", () => {
   ])("begin by adding nothing: %p", async (options) => {
     const { output, adapters } = await packed(austen, { adapters: true, ...options });
     expect(adapters).toBeGreaterThan(0);
-    await expectSame(austen, output);
+    await expect(output).toComputeLike(austen);
   });
 
   it("are refused by the fingerprint of another base, and taken by their own", async () => {
     const own = await packed(austen, { adapters: true, weights: "copy" });
     const file = own.output.replace(".onnx", ".adapters.safetensors");
     const loaded = await packed(austen, { adapters: true, load: [file] });
-    await expectSame(austen, loaded.output, file);
+    await expect(loaded.output).toComputeLike(austen, { load: file });
     const llama = "samples/models/families/llama2-dynamo/model.onnx";
     await expect(packed(llama, { adapters: true, load: [file] })).rejects.toMatchObject({
       code: "BASE_MISMATCH",
