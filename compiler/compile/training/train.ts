@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { TrainEvent, TrainingOptions, TrainingReport } from "../../../runtime/train/options.ts";
 import { inputError } from "../../diagnostics/error.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -122,7 +123,17 @@ async function trainWith(where: string, options: TrainModelOptions, sink: Sink):
     graphs: async (folder: string, isKept: boolean) =>
       isKept ? graphsIn(folder) : compileForTraining(file, folder, compiled, seed, sink),
   };
-  return trainModel(source, options, sink);
+  return trainModel(source, options, sink).catch((cause: unknown) => {
+    forgetGoneLinks(sink);
+    throw cause;
+  });
+}
+
+/** Takes back what was said of links where they are gone: a run that has not begun takes its graphs along. */
+function forgetGoneLinks({ diagnostics }: Sink): void {
+  const isTrue = ({ code, place: { file } }: Diagnostic): boolean =>
+    code !== "WEIGHTS_HARD_LINKED" || file === undefined || existsSync(file);
+  diagnostics.splice(0, Infinity, ...diagnostics.filter(isTrue));
 }
 
 /**

@@ -95,6 +95,13 @@ describe(".csv", () => {
     await expect(rowsOf(file)).rejects.toThrow(/TRAIN_DATA_LINE.*\n {2}at line 3\n/);
   });
 
+  it("names the row that opens a quote which nothing closes", async () => {
+    const file = written(".csv", 'text\n"a"\n"b\nc\n');
+    await expect(rowsOf(file)).rejects.toThrow(
+      /TRAIN_DATA_LINE.*\n {2}at line 3\n.*found a quote that nothing closes/,
+    );
+  });
+
   it("names a line that is not UTF-8", async () => {
     const file = written(".csv", Buffer.from("text\na\nb\xe9\n", "latin1"));
     await expect(rowsOf(file)).rejects.toThrow(/TRAIN_DATA_LINE.*\n {2}at line 3\n.*not UTF-8/);
