@@ -50,6 +50,9 @@ export const tfcPlugin: UnpluginInstance<PluginOptions | undefined, false> = cre
           });
         },
       },
+      buildStart() {
+        state.types?.clean();
+      },
       load: {
         filter: { id: ID },
         handler(id) {
@@ -80,7 +83,7 @@ async function loaded(
     const found = await state.compiled(request);
     const { entry, dependencies } = found;
     for (const { path } of dependencies) if (bundler.watches?.(path) !== false) context.addWatchFile(path);
-    state.typed(request, entry);
+    await state.types?.add(request, entry.description);
     const target: Target | null = found.target ?? state.options.target ?? bundler.target(context);
     const parts: Omit<ModuleParts, "web" | "host"> = found.isInline
       ? inlineParts(entry, target)

@@ -5,7 +5,6 @@ import { buildError } from "./build-error.ts";
 import { Cache, type Found } from "./cache.ts";
 import { divided, idOf, type ImportRequest } from "./import-id.ts";
 import { importPlace } from "./importer.ts";
-import type { PlacedEntry } from "./entry.ts";
 import type { PluginOptions, Target } from "./options.ts";
 import { ownVersion } from "./paths.ts";
 import { TypesFile } from "./types-file.ts";
@@ -58,10 +57,10 @@ export class BuildState {
     return request;
   }
 
-  /** Writes the types of an import down for editors. */
-  typed({ specifier }: ImportRequest, entry: PlacedEntry): void {
+  /** Where types are written down for editors; null where nobody wants them. */
+  get types(): TypesFile | null {
     const { types = "tfc-env.d.ts" } = this.options;
-    if (types !== false) (this.#types ??= new TypesFile(resolve(this.root, types))).add(specifier, entry);
+    return types === false ? null : (this.#types ??= new TypesFile(resolve(this.root, types)));
   }
 
   /** The compiled model. @throws BuildError */

@@ -32,6 +32,38 @@ export interface ModelFacts {
   readonly adapters: readonly { readonly slot: string }[];
 }
 
+/** What modules show of a graph whose names a build has written down as types. */
+export interface NamedFacts<Input extends string, Output extends string, Slot extends string> {
+  readonly inputs: readonly (NamedPort<Input> & { readonly isOptional: boolean; readonly role: string })[];
+  readonly outputs: readonly NamedPort<Output>[];
+  readonly adapters: readonly {
+    readonly slot: Slot;
+    readonly kind: string;
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly tensors: readonly NamedTensor[];
+  }[];
+}
+
+/** An input or output. */
+export interface NamedPort<Name extends string> {
+  readonly name: Name;
+  /** The element type in ONNX's words; null for what is no tensor. */
+  readonly type: string | null;
+  /** Sizes, and names of those that a run decides; null where the graph says nothing of the rank. */
+  readonly dims: readonly (number | string)[] | null;
+}
+
+/** A tensor of an adapter. */
+export interface NamedTensor {
+  readonly name: string;
+  /** Its name below the slot. */
+  readonly part: string;
+  readonly type: string;
+  readonly shape: readonly (number | string)[];
+  readonly isInput: boolean;
+  readonly isCoefficient: boolean;
+}
+
 /** What running needs to know of a graph that its inputs and outputs do not tell. */
 export interface RunFacts {
   /** What it says of itself, as far as tfc wrote it. */

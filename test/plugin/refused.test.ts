@@ -79,7 +79,7 @@ test("two imports of one model with other options both work, and a configuration
   // Editors find what each import gives.
   const types = readFileSync(path.join(root, "tfc-env.d.ts"), "utf8");
   expect(types).toContain('declare module "*/model/dynamo/model.onnx?tfc" {');
-  expect(types).toContain('readonly "name": "input_ids"');
+  expect(types).toContain("readonly input_ids: Int64;");
 });
 
 test("a graph whose inputs have defaults takes what they are fed", async () => {
