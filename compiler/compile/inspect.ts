@@ -23,6 +23,7 @@ import { trainingIn } from "../ops/training.ts";
 import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
+import { countParameters } from "./count-parameters.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import { placementRecord } from "./placement.ts";
 import type {
@@ -78,8 +79,6 @@ const checks: Checks<InspectOptions> = { for: oneOf(providers) };
 /** What is understood of a model: its layers, attention and MLP of each, and what was missed. */
 export function inspection({ model, view, style, exporter }: OpenedDecoder): InspectedModel {
   const [attention, mlp] = [counts(view, "attention"), counts(view, "mlp")];
-  let parameters = 0;
-  for (const value of model.graph.initializers) parameters += value.constant?.size ?? 0;
   return {
     style,
     exporter,
@@ -88,7 +87,7 @@ export function inspection({ model, view, style, exporter }: OpenedDecoder): Ins
     matched: { attention: attention.matched, mlp: mlp.matched },
     seen: { attention: attention.seen, mlp: mlp.seen },
     misses: view.misses.map((m) => ({ code: m.code, at: placeText(m.at), wanted: m.want, got: m.got })),
-    parameters,
+    parameters: countParameters(model.graph),
     inputs: inputsOf(model),
     ...unseenIn(model, view),
     ...(view.mixers.length === 0 ? {} : { others: view.mixers.map(mixerRecord) }),

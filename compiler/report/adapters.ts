@@ -1,5 +1,7 @@
 import type { AdapterDescription } from "../adapters/description.ts";
 import { adapterKinds, allLeavesOf } from "../adapters/index.ts";
+import { adaptersIn as describedAdapters, replacedIn } from "../bindings/adapters.ts";
+import { parametersIn } from "../compile/count-parameters.ts";
 import { byteSize } from "../ir/dtype.ts";
 import type { Model } from "../ir/model.ts";
 import { asTensor } from "../ir/type.ts";
@@ -33,11 +35,20 @@ function listOf(
 
 /** Of an input the numbers that it takes, where its sizes are fixed. */
 function amountOf({ constant, type }: Value): Amount {
-  if (constant !== undefined) return { parameters: constant.size, bytes: bytesOf(constant) };
+  if (constant !== undefined) return { parameters: parametersIn(constant), bytes: bytesOf(constant) };
   const tensor = asTensor(type);
   const sizes = (tensor?.shape ?? [null]).map((dim) => (typeof dim === "number" ? dim : 0));
   const parameters = sizes.reduce((product, size) => product * size, 1);
   return { parameters, bytes: tensor === null ? 0 : (byteSize(tensor.dtype, parameters) ?? 0) };
+}
+
+/** The weights of adapters that are inputs of the graph. */
+export function fedIn(model: Model): ReadonlySet<Value> {
+  const all = [...describedAdapters(model).adapters, ...replacedIn(model)];
+  const names = new Set(all.flatMap(({ tensors }) => tensors.map(({ name }) => name)));
+  return new Set(
+    model.graph.inputs.filter(({ name, constant }) => constant === undefined && names.has(name ?? "")),
+  );
 }
 
 /** `rank 8, alpha 16` */

@@ -17,10 +17,16 @@ export function changesBetween(base: Side, model: Side): readonly Change[] {
     const change = changeOf(before.get(keyOf(place)), base, module, model);
     const { bytes, ...what } = change;
     // A scalar that all layers share is the first one's: a few bytes are no other change.
-    const key = JSON.stringify([module.label, layer === null, what, bytes.map((n) => Math.round(n / 256))]);
+    const key = JSON.stringify([
+      module.kind,
+      module.label,
+      layer === null,
+      what,
+      bytes.map((n) => Math.round(n / 256)),
+    ]);
     const known = changes.get(key);
     const layers = [...(known?.layers ?? []), ...(layer === null ? [] : [layer])];
-    changes.set(key, { module: module.label, ...change, layers });
+    changes.set(key, { module: module.label, kind: module.kind, ...change, layers });
   }
   return [...changes.values()];
 }
@@ -43,7 +49,7 @@ function changeOf(
   base: Side,
   now: Module,
   model: Side,
-): Omit<Change, "module" | "layers"> {
+): Omit<Change, "module" | "kind" | "layers"> {
   const [before, after] = [partOf(old, base), partOf(now, model)];
   const [was, is] = [opsOf(before, base.drawings), opsOf(after, model.drawings)];
   const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];

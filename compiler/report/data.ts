@@ -39,9 +39,9 @@ export interface Summary {
   readonly style: string;
   readonly exporter: string;
   readonly hiddenSize: number | null;
-  /** Elements of all initializers, as `tfc inspect` counts them. */
+  /** Of all initializers, as `tfc inspect` counts them. */
   readonly parameters: number;
-  /** Bytes that they take as they are stored. */
+  /** Bytes of all initializers as they are stored. */
   readonly bytes: number;
   readonly matched: BlockNumbers;
   readonly seen: BlockNumbers;
@@ -191,6 +191,8 @@ export interface DrawnNode {
   readonly out: readonly number[];
   /** `axis = -1` */
   readonly attributes?: string;
+  /** The projections that it is, as Hugging Face calls them; of a packed product several. */
+  readonly roles?: readonly string[];
   /** What it is, where it is a part. */
   readonly kind?: PartKind;
   /** Which of the part's `opens` it opens: what it is or calls, or the graphs that it holds. */
@@ -206,8 +208,8 @@ export interface DrawnNode {
 export interface DrawnValue {
   /** `float[batch,sequence,128]` */
   readonly type?: string;
-  /** What it is, where no node of the drawing makes it. */
-  readonly kind?: "input" | "weight" | "constant";
+  /** What it is, where no node of the drawing makes it; `fed` is a weight of an adapter that is an input of the graph. */
+  readonly kind?: "input" | "weight" | "constant" | "fed";
   /** `{1.0}` of a constant. */
   readonly text?: string;
   /** Whether it comes from outside and is a size that is computed there. */
@@ -227,6 +229,7 @@ export interface OpRow {
 export interface Change {
   /** `mlp`, `self_attn` */
   readonly module: string;
+  readonly kind: PartKind;
   /** Null for what is outside of the layers. */
   readonly layers: readonly number[];
   /** The function that calls it now, where it had none. */
@@ -247,7 +250,12 @@ export interface ProviderPlacement {
   /** What is elsewhere: by op and reason. */
   readonly reasons: readonly { readonly op: string; readonly reason: string; readonly count: number }[];
   /** By what modules are called, those of all layers together. */
-  readonly modules: readonly { readonly label: string; readonly on: number; readonly off: number }[];
+  readonly modules: readonly {
+    readonly label: string;
+    readonly kind: PartKind;
+    readonly on: number;
+    readonly off: number;
+  }[];
 }
 
 export interface Curve {

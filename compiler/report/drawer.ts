@@ -7,6 +7,7 @@ import { attributeText } from "../text/print-attribute.ts";
 import { contentText } from "../text/print-tensor.ts";
 import type { DrawnNode, DrawnValue, Drawing, PartKind } from "./data.ts";
 import type { Quiet } from "./quiet.ts";
+import type { Roles } from "./roles.ts";
 
 /** What a drawing is made of: a node, or several that are a part of their own. */
 export interface Item {
@@ -32,6 +33,15 @@ export type Off = Readonly<Partial<Record<string, string>>>;
 /** What a call gives for the formal inputs of a function. */
 export type Actuals = ReadonlyMap<Value, Value | null>;
 
+/** What is known of the nodes and values that are drawn. */
+export interface Known {
+  readonly quiet: Quiet;
+  readonly off: ReadonlyMap<Node, Off>;
+  readonly roles: Roles;
+  /** Weights of adapters that are inputs of the graph. */
+  readonly fed: ReadonlySet<Value>;
+}
+
 /** Elements up to which a constant is shown by its values. */
 const SHOWN = 8;
 /** Characters of attributes that are shown. */
@@ -40,22 +50,20 @@ const LONGEST = 160;
 /** Makes drawings, equal ones once. */
 export class Drawer {
   readonly drawings: Drawing[] = [];
-  readonly #known = new Map<string, number>();
-  readonly #quiet: Quiet;
-  readonly #off: ReadonlyMap<Node, Off>;
+  readonly #indices = new Map<string, number>();
+  readonly #known: Known;
   readonly #opsOf: (part: number) => Readonly<Record<string, number>>;
   readonly #drawingOf: (part: number) => number;
 
-  /** @param partOf gives the drawing of a part that was made before, or -1 of one that is being made */
-  constructor(quiet: Quiet, off: ReadonlyMap<Node, Off>, drawingOf: (part: number) => number) {
-    this.#quiet = quiet;
-    this.#off = off;
+  /** @param drawingOf gives the drawing of a part that was made before, or -1 of one that is being made */
+  constructor(known: Known, drawingOf: (part: number) => number) {
+    this.#known = known;
     this.#drawingOf = drawingOf;
     this.#opsOf = (part) => this.drawings[drawingOf(part)]?.ops ?? {};
   }
 
   draw(items: readonly Item[], actuals: Actuals = new Map()): Drawn {
-    const sheet = new Sheet(items, actuals, this.#quiet);
+    const sheet = new Sheet(items, actuals, this.#known);
     const opens: number[] = [];
     const nodes: DrawnNode[] = [];
     const names: string[] = [];
@@ -76,14 +84,16 @@ export class Drawer {
   }
 
   #node(node: Node, sheet: Sheet): DrawnNode {
-    const off = this.#off.get(node);
+    const { quiet, off: allOff, roles } = this.#known;
+    const [off, own] = [allOff.get(node), roles.get(node)];
     const attributes = attributesOf(node);
     return {
       op: node.op,
       in: node.inputs.map((value) => (value === null ? -1 : sheet.indexOf(value))),
       out: node.outputs.map((value) => sheet.indexOf(value)),
       ...(attributes === "" ? {} : { attributes }),
-      ...(this.#quiet.has(node) ? { quiet: true } : {}),
+      ...(own === undefined ? {} : { roles: own }),
+      ...(quiet.has(node) ? { quiet: true } : {}),
       ...(off === undefined ? {} : { off }),
     };
   }
@@ -105,8 +115,8 @@ export class Drawer {
 
   #share(drawing: Drawing): number {
     const key = JSON.stringify(drawing);
-    const index = this.#known.get(key) ?? this.drawings.push(drawing) - 1;
-    this.#known.set(key, index);
+    const index = this.#indices.get(key) ?? this.drawings.push(drawing) - 1;
+    this.#indices.set(key, index);
     return index;
   }
 }
@@ -118,10 +128,10 @@ class Sheet {
   readonly #indices = new Map<Value, number>();
   readonly #inside = new Set<Node>();
   readonly #actuals: Actuals;
-  readonly #quiet: Quiet;
+  readonly #known: Known;
 
-  constructor(items: readonly Item[], actuals: Actuals, quiet: Quiet) {
-    [this.#actuals, this.#quiet] = [actuals, quiet];
+  constructor(items: readonly Item[], actuals: Actuals, known: Known) {
+    [this.#actuals, this.#known] = [actuals, known];
     for (const { nodes } of items) for (const node of nodes) addDeep(node, this.#inside);
   }
 
@@ -142,7 +152,7 @@ class Sheet {
     for (const node of nodes) {
       for (const value of readsOf(node)) {
         const isOwn = value.producer !== null && members.has(value.producer);
-        if (!isOwn && !isWeight(value)) read.add(value);
+        if (!isOwn && !isWeight(value) && !this.#known.fed.has(value)) read.add(value);
       }
       for (const value of node.outputs) if (isReadOutside(value, members)) made.add(value);
     }
@@ -154,8 +164,9 @@ class Sheet {
     const isMade = value.producer !== null && this.#inside.has(value.producer) && tensor === undefined;
     const type = tensor === undefined ? actual.type : tensorType(tensor.dtype, tensor.shape);
     const text = tensor !== undefined && tensor.size <= SHOWN ? contentOf(tensor) : "";
-    const kind = tensor === undefined ? "input" : text === "" ? "weight" : "constant";
-    const isSize = !isMade && actual.producer !== null && this.#quiet.has(actual.producer);
+    const given = this.#known.fed.has(actual) ? "fed" : "input";
+    const kind = tensor === undefined ? given : text === "" ? "weight" : "constant";
+    const isSize = !isMade && actual.producer !== null && this.#known.quiet.has(actual.producer);
     return {
       ...(type === undefined ? {} : { type: typeText(type) }),
       ...(isMade ? {} : { kind }),

@@ -8,7 +8,7 @@ import { typeText } from "../ir/type.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
 import { fingerprintName } from "../weights/fingerprint.ts";
-import { adaptersOf, totalsOf } from "./adapters.ts";
+import { adaptersOf, fedIn, totalsOf } from "./adapters.ts";
 import { boxesOf } from "./boxes.ts";
 import { opRows } from "./changes.ts";
 import type { Adapter, Part, ReportData, Summary } from "./data.ts";
@@ -41,6 +41,7 @@ export function gather(file: string): Gathered {
     ...{ model, view, boxes, isTraining: inspected.training !== undefined },
     facts: factsOf(decoder),
     off: offOf(placements),
+    fed: fedIn(model),
   });
   const adapters = adaptersOf(model);
   const shown = {

@@ -10,6 +10,7 @@ import { Drawer, nameOf, type Actuals, type Drawn, type Item, type Off } from ".
 import { groupsIn, type Group } from "./groups.ts";
 import { encodeNames } from "./names.ts";
 import { Quiet } from "./quiet.ts";
+import { rolesOf } from "./roles.ts";
 import { added, NOTHING, Weights, type Amount } from "./weights.ts";
 
 /** What parts are made of. */
@@ -21,6 +22,8 @@ export interface Material {
   /** What recognition says of a block, by its answer. */
   readonly facts: ReadonlyMap<object, Part["facts"]>;
   readonly off: ReadonlyMap<Node, Off>;
+  /** Weights of adapters that are inputs of the graph. */
+  readonly fed: ReadonlySet<Value>;
 }
 
 /** The parts of a model, and where its boxes and nodes are among them. */
@@ -55,10 +58,11 @@ class Builder {
   readonly #ofLayer = new Map<Graph, Map<string, number>>();
 
   constructor(material: Material) {
-    const { model, off, boxes } = material;
+    const { model, view, off, fed, boxes } = material;
     this.#material = material;
     this.#weights = new Weights(model);
-    this.#drawer = new Drawer(new Quiet(model), off, (part) => this.#parts[part]?.drawing ?? -1);
+    const known = { quiet: new Quiet(model), roles: rolesOf(model, view), off, fed };
+    this.#drawer = new Drawer(known, (part) => this.#parts[part]?.drawing ?? -1);
     for (const box of boxes) this.#boxes.set(box.graph, [...(this.#boxes.get(box.graph) ?? []), box]);
   }
 

@@ -4,7 +4,7 @@ import { ONNXRUNTIME_VERSION } from "../ops/kernels/kernels-data.ts";
 import type { FlatNode } from "../ops/placement/flat.ts";
 import { placementOf, type Placement } from "../ops/placement/placement.ts";
 import { providers, type Provider } from "../ops/providers.ts";
-import type { Part, ProviderPlacement } from "./data.ts";
+import type { Part, PartKind, ProviderPlacement } from "./data.ts";
 import type { Off } from "./drawer.ts";
 import type { Parts } from "./parts.ts";
 
@@ -39,17 +39,19 @@ export function offOf(placements: Placements): ReadonlyMap<Node, Off> {
 export function placementRows(placements: Placements, parts: Parts): readonly ProviderPlacement[] {
   const byName = new Map(parts.parts.map((part) => [part.name, part]));
   return [...placements].map(([provider, { nodes, copies }]) => {
-    const modules = new Map<string, { label: string; on: number; off: number }>();
+    const modules = new Map<string, { label: string; kind: PartKind; on: number; off: number }>();
     const reasons = new Map<string, { op: string; reason: string; count: number }>();
     for (const { node, reason } of nodes) {
-      const label = labelOf(partAt(node, parts, byName));
-      const row = modules.get(label) ?? { label, on: 0, off: 0 };
-      modules.set(label, row);
+      const part = partAt(node, parts, byName);
+      const [label, kind] = [labelOf(part), part?.kind ?? "graph"];
+      const key = kind === "experts" ? `${label} of experts` : label;
+      const row = modules.get(key) ?? { label, kind, on: 0, off: 0 };
+      modules.set(key, row);
       row[reason === null ? "on" : "off"]++;
       if (reason === null) continue;
-      const key = `${node.op} ${reason}`;
-      const one = reasons.get(key) ?? { op: node.op, reason, count: 0 };
-      reasons.set(key, one);
+      const why = `${node.op} ${reason}`;
+      const one = reasons.get(why) ?? { op: node.op, reason, count: 0 };
+      reasons.set(why, one);
       one.count++;
     }
     const off = nodes.filter(({ reason }) => reason !== null).length;

@@ -1,3 +1,4 @@
+import { parametersIn } from "../compile/count-parameters.ts";
 import { byteSize } from "../ir/dtype.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
@@ -5,7 +6,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { Value } from "../ir/value.ts";
 import { readsOf } from "../ir/walk.ts";
 
-/** How much weights are: elements, and bytes as they are stored. */
+/** How much weights are: parameters, and bytes as they are stored, those of other constants included. */
 export interface Amount {
   readonly parameters: number;
   readonly bytes: number;
@@ -26,7 +27,7 @@ export function bytesOf({ dtype, size, storage }: Tensor): number {
 
 function amountOf(value: Value): Amount {
   const { constant } = value;
-  return constant === undefined ? NOTHING : { parameters: constant.size, bytes: bytesOf(constant) };
+  return constant === undefined ? NOTHING : { parameters: parametersIn(constant), bytes: bytesOf(constant) };
 }
 
 /** All initializers of the main graph, as `tfc inspect` counts them. */
@@ -52,9 +53,8 @@ export class Weights {
         if (!this.#initializers.has(value) || met.has(value)) continue;
         met.add(value);
         const amount = amountOf(value);
-        // Scalars that several read, such as an epsilon, are not what is meant by shared weights.
         if (!this.#owned.has(value)) own = added(own, amount);
-        else if (amount.parameters > 1) shared += amount.parameters;
+        else shared += amount.parameters;
         this.#owned.add(value);
       }
     }

@@ -93,7 +93,7 @@ describe("tfc inspect", () => {
       matched: { attention: 1, mlp: 1 },
       seen: { attention: 1, mlp: 1 },
       misses: [],
-      parameters: 16 * 8 + 4 * 64 + 3 * 96 + 128 + 4 + 3 + 3,
+      parameters: 16 * 8 + 4 * 64 + 3 * 96 + 128,
       inputs: [{ name: "input_ids", type: "int64[batch,sequence]" }],
     });
     expect(Object.keys(report)).toEqual([
@@ -130,7 +130,7 @@ describe("tfc inspect", () => {
   it("prints a page of text without --json", () => {
     const { status, stdout } = tfc(["inspect", "model.onnx"], folder);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^style {8}unknown, written by by hand\nhidden size {2}8\nparameters {3}810\n/);
+    expect(stdout).toMatch(/^style {8}unknown, written by by hand\nhidden size {2}8\nparameters {3}800\n/);
     expect(stdout).toContain("\ninputs       input_ids  int64[batch,sequence]\n");
     expect(stdout).toContain("attention    1 of 1 understood");
     expect(stdout).toContain("2 heads, 2 kv heads of 4, scale 0.5");

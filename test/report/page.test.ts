@@ -113,6 +113,62 @@ inBrowser(`a page in Chromium${why}`, () => {
     await page.locator(`.graph > svg:not([viewBox="${before ?? ""}"])`).waitFor();
   });
 
+  it("finds projections by what they are called, whatever the exporter calls their nodes", async () => {
+    await open();
+    await page.fill("#search", "layers.3 down_proj");
+    await page.locator(".found li", { hasText: "MatMul, down_proj in model.layers.3.mlp" }).click();
+    await isAt("model.layers.3.mlp");
+    expect(await page.textContent(".details")).toContain("float[352,128]");
+    await open("#model.layers.1.self_attn.k_proj");
+    await isAt("model.layers.1.self_attn");
+    expect(await page.textContent(".details")).toMatch(/MatMul.*projection ?k_proj.*float\[128,64\]/);
+  });
+
+  it("draws what adapters are fed at their call, and not as inputs of the layer", async () => {
+    const output = path.join(folder, "fed", "model.onnx");
+    await compile({ input: austen, output, adapter: "lora", sites: "q_proj,mlp", residence: "inputs" });
+    await page.goto(pathToFileURL((await report({ model: output })).output).href);
+    await page.waitForSelector(".graph .node");
+    const ports = await page.locator(".graph .port .title").allTextContents();
+    expect(ports.length).toBeGreaterThan(3);
+    expect(ports.filter((text) => /lora|scaling/.test(text))).toEqual([]);
+    expect(await page.textContent(".ports")).toContain("model.layers.0–5.mlp.lora_A.weight");
+    const [shown = 0, whole = 1] = await page.evaluate<number[]>(
+      "(() => { const svg = document.querySelector('.graph > svg'); return [svg.viewBox.baseVal.width, svg.getBBox().width]; })()",
+    );
+    expect(shown).toBeGreaterThanOrEqual(whole);
+  });
+
+  it("prints on white paper, all of it, also where the screen is dark", async () => {
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    await page.setViewportSize({ width: 700, height: 900 });
+    await open();
+    expect(await page.evaluate<string>("getComputedStyle(document.body).backgroundColor")).toBe(
+      "rgb(255, 255, 255)",
+    );
+    const cut = await page.evaluate<string[]>(
+      `[...document.querySelectorAll(".scroll, .tower")]
+        .filter((one) => one.scrollWidth > one.clientWidth + 1 || getComputedStyle(one).overflowX !== "visible")
+        .map((one) => one.getAttribute("aria-label"))`,
+    );
+    expect(cut).toEqual([]);
+    await page.emulateMedia({ media: null, colorScheme: null });
+    await page.setViewportSize({ width: 1280, height: 900 });
+  });
+
+  it("breaks names behind their words on a telephone", async () => {
+    await page.setViewportSize({ width: 400, height: 900 });
+    await open();
+    const cell = page.locator("section[aria-labelledby=sizes] th", { hasText: "post_attention" });
+    expect((await cell.boundingBox())?.width).toBeGreaterThan(60);
+    expect((await cell.boundingBox())?.height).toBeLessThan(80);
+    const beyond = await page.evaluate<number>(
+      "(() => { const one = document.querySelector('section[aria-labelledby=sizes] .scroll'); return one.scrollWidth - one.clientWidth; })()",
+    );
+    expect(beyond).toBeLessThanOrEqual(0);
+    await page.setViewportSize({ width: 1280, height: 900 });
+  });
+
   it("shows what changed, with the numbers of the files", async () => {
     await open();
     const changes = await page.textContent("section[aria-labelledby=changes]");

@@ -1,7 +1,7 @@
 import type { Module, Part } from "../data.ts";
 import { hrefOf, useShared } from "./context.ts";
 import { adaptersIn } from "./inside.ts";
-import { lastName } from "./model.ts";
+import { labelOfModule, lastName } from "./model.ts";
 import { byteText, grouped } from "./numbers.ts";
 
 /** Where a part stands: the way to it from the main graph. */
@@ -30,12 +30,12 @@ function shortName(name: string): string {
 }
 
 /** Why a block was not understood. */
-export function MissNote({ module: { miss, label } }: { readonly module: Module }) {
+export function MissNote({ module: { miss, kind, label } }: { readonly module: Module }) {
   if (miss === null) return null;
   return (
     <div class="miss" role="note">
       <p>
-        <strong>{label} was not understood</strong> <code>{miss.code}</code>
+        <strong>Not understood: {labelOfModule(kind, label)}</strong> <code>{miss.code}</code>
       </p>
       <dl>
         <dt>at</dt>

@@ -14,6 +14,8 @@ export interface Found extends Place {
   readonly what: string;
   /** The name of the part it is in. */
   readonly where: string;
+  /** The names of the projections that it is: `model.layers.0.self_attn.q_proj`. */
+  readonly sites: readonly string[];
 }
 
 /** Results of a search that are shown. */
@@ -51,15 +53,15 @@ export class Finder {
     return this.#counts.get(name) === 1 ? name : `${own}/${name}`;
   }
 
-  /** What has all words of a text in its name, shortest names first. */
+  /** What has all words of a text in its name, op or projections, shortest names first. */
   search(text: string): { readonly found: readonly Found[]; readonly total: number } {
     const words = text
       .toLowerCase()
       .split(/\s+/)
       .filter((word) => word !== "");
     if (words.length === 0) return { found: [], total: 0 };
-    const hits = this.#everything().filter(({ name, what }) => {
-      const low = `${name} ${what}`.toLowerCase();
+    const hits = this.#everything().filter(({ name, what, sites }) => {
+      const low = `${name} ${what} ${sites.join(" ")}`.toLowerCase();
       return words.every((word) => low.includes(word));
     });
     const rank = ({ node, name }: Found): number => (node === null ? 0 : 1000) + name.length;
@@ -86,6 +88,9 @@ export class Finder {
     for (const { name, part, node } of this.#everything()) {
       if (!first.has(name)) first.set(name, { part, node });
     }
+    // A projection is found by its own name, too, where nothing else has it.
+    for (const { sites, part, node } of this.#everything())
+      for (const site of sites) if (!first.has(site)) first.set(site, { part, node });
     this.#first = first;
     return first;
   }
@@ -96,7 +101,7 @@ export class Finder {
     const { parts } = this.#model.data;
     const found: Found[] = parts.map(({ name, kind }, part) => ({
       ...{ name, part, node: null, what: kind },
-      where: "",
+      ...{ where: "", sites: [] },
     }));
     // A function stands behind its calls, whose names are those of the weights that are given.
     const order = parts.map((_, i) => i).toSorted((a, b) => rankOf(parts[a]?.kind) - rankOf(parts[b]?.kind));
@@ -105,16 +110,24 @@ export class Finder {
       const drawing = this.#model.data.drawings[parts[part]?.drawing ?? -1];
       const names = this.#model.names(part);
       const where = parts[part]?.name ?? "";
-      drawing?.nodes.forEach(({ op, kind }, node) => {
+      drawing?.nodes.forEach(({ op, kind, roles = [] }, node) => {
         const name = names.nodes[node] ?? "";
-        if (kind === undefined) found.push({ name, part, node, what: op, where });
+        const sites = roles.map((role) => `${where}.${role}`);
+        if (kind === undefined) found.push({ name, part, node, what: op, where, sites });
         this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
       });
       const known = new Set(names.nodes);
       drawing?.values.forEach(({ kind }, value) => {
         const name = names.values[value] ?? "";
         if (known.has(name)) return;
-        values.push({ name, part, node: this.#nodeOf(part, value), what: kind ?? "value", where });
+        values.push({
+          name,
+          part,
+          node: this.#nodeOf(part, value),
+          what: kind === "fed" ? "fed at run time" : (kind ?? "value"),
+          where,
+          sites: [],
+        });
       });
     }
     this.#all = [...found, ...values];

@@ -12,13 +12,15 @@ export interface Frame {
 const ASSUMED = 760;
 /** Height of the picture's window, in pixels, at most. */
 const TALLEST = 620;
-/** A picture is shrunk to this and no further: its text is to be read. */
-const SMALLEST = 0.7;
+/** A picture is shrunk to this and no further, so that its text can be read; on a telephone, which is held closer and zoomed, further. */
+const [SMALLEST, SMALLEST_NARROW] = [0.6, 0.34];
+/** Pixels below which a picture's window is narrow. */
+const NARROW = 560;
 
 /** At its own size where it fits in width, else shrunk as far as it can be read; from the top, around the middle. */
 export function startOf({ width, height }: Picture, pixels: number | undefined): Frame {
   const wide = pixels ?? ASSUMED;
-  const shown = Math.min(Math.max(width, wide), wide / SMALLEST);
+  const shown = Math.min(Math.max(width, wide), wide / (wide < NARROW ? SMALLEST_NARROW : SMALLEST));
   const tall = Math.min(height, (TALLEST * shown) / wide);
   return { x: (width - shown) / 2, y: 0, width: shown, height: Math.max(tall, 80) };
 }

@@ -18,7 +18,7 @@ export interface LaidBox {
 
 export interface BoxLine {
   readonly text: string;
-  readonly kind: "weight" | "type" | "text";
+  readonly kind: "role" | "weight" | "type" | "text";
 }
 
 export interface LaidEdge {
@@ -97,11 +97,11 @@ function nodeBox(node: PartNode, sheet: Sheet): Unplaced {
   return sized(`n${node.index}`, titleOf(node), linesOf(node, sheet), { node, value: null });
 }
 
-/** Weights and constants that it reads, and the type of what it makes. */
+/** What it projects, the weights and constants that it reads, and the type of what it makes. */
 function linesOf(node: PartNode, { values, part }: Sheet): readonly BoxLine[] {
   const read = node.in
     .flatMap((i) => values[i] ?? [])
-    .filter(({ kind }) => kind === "weight" || kind === "constant");
+    .filter(({ kind }) => kind === "weight" || kind === "constant" || kind === "fed");
   const weights = read.map((value): BoxLine => ({ text: weightText(value), kind: "weight" }));
   const more = weights.length - MOST_WEIGHTS;
   const first =
@@ -109,7 +109,13 @@ function linesOf(node: PartNode, { values, part }: Sheet): readonly BoxLine[] {
       ? [...weights.slice(0, MOST_WEIGHTS), { text: `… ${more} more`, kind: "weight" } as const]
       : weights;
   const type = hasTypes(part) ? values[node.out[0] ?? -1]?.type : undefined;
-  return [...first, ...(type === undefined ? [] : [{ text: shortened(type, PORT), kind: "type" } as const])];
+  const roles: BoxLine[] =
+    node.roles === undefined ? [] : [{ text: shortened(node.roles.join(" ")), kind: "role" }];
+  return [
+    ...roles,
+    ...first,
+    ...(type === undefined ? [] : [{ text: shortened(type, PORT), kind: "type" } as const]),
+  ];
 }
 
 function weightText({ name, type, text, kind }: PartValue): string {

@@ -1,4 +1,4 @@
-import type { DrawnNode, DrawnValue, Drawing, Part, ReportData } from "../data.ts";
+import type { DrawnNode, DrawnValue, Drawing, Part, PartKind, ReportData } from "../data.ts";
 import { namesOf, type NameLists } from "./names.ts";
 
 /** A node of a part, with its name. */
@@ -87,6 +87,11 @@ export class Model {
 /** What a node is called on the page: its op, or the last part of a module's name. */
 export function titleOf(node: PartNode): string {
   return node.op === "" ? lastName(node.name) : node.op.replace("tfc::", "tfc.");
+}
+
+/** What a module is called in a table or the picture: where it mixes experts, by that. */
+export function labelOfModule(kind: PartKind | "rest", label: string): string {
+  return kind === "experts" ? label.replace(/^(?:mlp|moe)(?=_\d+$|$)/, "experts") : label;
 }
 
 /** `self_attn` of `model.layers.0.self_attn` */

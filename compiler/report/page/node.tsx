@@ -28,6 +28,7 @@ export function NodeDetails({ sheet, node }: { readonly sheet: Sheet; readonly n
       </h4>
       <dl>
         {node.attributes === undefined ? null : <Fact label="attributes">{node.attributes}</Fact>}
+        {node.roles === undefined ? null : <Fact label="projection">{node.roles.join(", ")}</Fact>}
         <Fact label="reads">
           <Values sheet={sheet} indices={node.in} />
         </Fact>
@@ -87,7 +88,7 @@ function ValueText({ sheet, value }: { readonly sheet: Sheet; readonly value: Pa
     <>
       {link === null ? <code>{name}</code> : <a href={hrefOf(link)}>{name}</a>}{" "}
       <span class="muted">
-        {type} {text} {kind === "weight" ? "weight" : ""}
+        {type} {text} {kind === "weight" ? "weight" : kind === "fed" ? "fed at run time" : ""}
       </span>
     </>
   );
@@ -138,7 +139,10 @@ function NodeRows({ sheet, chosen }: { readonly sheet: Sheet; readonly chosen: n
             <th scope="row">
               <a href={hrefOf(link)}>{node.name}</a>
             </th>
-            <td>{node.kind ?? titleOf(node)}</td>
+            <td>
+              {node.kind ?? titleOf(node)}
+              {node.roles === undefined ? null : <small>{node.roles.join(", ")}</small>}
+            </td>
             <td>{namesOf(sheet, node.in)}</td>
             <td>{namesOf(sheet, node.out)}</td>
           </tr>

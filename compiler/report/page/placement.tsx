@@ -1,8 +1,10 @@
 import type { ProviderPlacement } from "../data.ts";
 import { Bar } from "./bar.tsx";
 import { useShared } from "./context.ts";
+import { labelOfModule } from "./model.ts";
 import { reasonNames } from "./node.tsx";
 import { grouped } from "./numbers.ts";
+import { Name } from "./name.tsx";
 import { Scroll } from "./scroll.tsx";
 
 const names: Readonly<Record<string, string>> = { cpu: "CPU", cuda: "CUDA", webgpu: "WebGPU" };
@@ -10,7 +12,7 @@ const names: Readonly<Record<string, string>> = { cpu: "CPU", cuda: "CUDA", webg
 /** Where the nodes run, by provider and module. */
 export function Placement() {
   const { placement } = useShared().model.data;
-  const labels = [...new Set(placement.flatMap(({ modules }) => modules.map(({ label }) => label)))];
+  const labels = [...new Set(placement.flatMap(({ modules }) => modules.map(labelIn)))];
   return (
     <section aria-labelledby="placement">
       <h2 id="placement">Where it runs</h2>
@@ -37,10 +39,14 @@ export function Placement() {
               <tbody>
                 {labels.map((label) => (
                   <tr key={label}>
-                    <th scope="row">{label}</th>
+                    <th scope="row">
+                      <Name text={label} />
+                    </th>
                     {placement.map((one) => (
                       <td key={one.provider}>
-                        <Share {...(one.modules.find((row) => row.label === label) ?? { on: 0, off: 0 })} />
+                        <Share
+                          {...(one.modules.find((row) => labelIn(row) === label) ?? { on: 0, off: 0 })}
+                        />
                       </td>
                     ))}
                   </tr>
@@ -65,6 +71,10 @@ export function Placement() {
       )}
     </section>
   );
+}
+
+function labelIn({ kind, label }: ProviderPlacement["modules"][number]): string {
+  return labelOfModule(kind, label);
 }
 
 function Share({ on, off }: { readonly on: number; readonly off: number }) {

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { goTo, useShared } from "./context.ts";
 import type { Found } from "./finder.ts";
+import { lastName } from "./model.ts";
 import { grouped } from "./numbers.ts";
 
 /** Search by name over modules, nodes, values and weights. */
@@ -81,14 +82,14 @@ function Results({ found, total, at, isOpen, onGo }: ResultsProps) {
     <div class="found" hidden={!isOpen}>
       <p role="status">{total === 0 ? "nothing has this name" : `${grouped(total)} found${more}`}</p>
       <ul id="found" role="listbox" aria-label="Found">
-        {found.map(({ name, what, where }, i) => (
+        {found.map(({ name, what, where, sites }, i) => (
           <li
             {...{ key: i, id: `found-${i}`, role: "option", "aria-selected": i === at }}
             onClick={() => onGo(i)}
           >
             <span class="name">{name}</span>{" "}
             <span class="muted">
-              {what}
+              {[what, ...sites.map(lastName)].join(", ")}
               {where === "" ? "" : ` in ${where}`}
             </span>
           </li>

@@ -1,7 +1,9 @@
 import type { Part, PartKind, ReportData } from "../data.ts";
 import { Bar } from "./bar.tsx";
 import { useShared } from "./context.ts";
+import { labelOfModule } from "./model.ts";
 import { byteText, grouped, percent, rangesText } from "./numbers.ts";
+import { Name } from "./name.tsx";
 import { Scroll } from "./scroll.tsx";
 
 interface SizeRow {
@@ -17,7 +19,6 @@ export function Sizes() {
   const { data } = useShared().model;
   const { summary } = data;
   const rows = rowsOf(data);
-  const most = Math.max(...rows.map(({ bytes }) => bytes), 1);
   return (
     <section aria-labelledby="sizes">
       <h2 id="sizes">Parameters and bytes</h2>
@@ -39,12 +40,18 @@ export function Sizes() {
           <tbody>
             {rows.map(({ label, kind, layers, parameters, bytes }) => (
               <tr key={`${label} ${layers.length}`}>
-                <th scope="row">{label}</th>
+                <th scope="row">
+                  <Name text={label} />
+                </th>
                 <td>{rangesText(layers)}</td>
                 <td class="number">{grouped(parameters)}</td>
                 <td class="number">{byteText(bytes)}</td>
                 <td>
-                  <Bar share={bytes / most} look={kind} text={percent(bytes, summary.bytes)} />
+                  <Bar
+                    share={bytes / Math.max(summary.bytes, 1)}
+                    look={kind}
+                    text={percent(bytes, summary.bytes)}
+                  />
                 </td>
               </tr>
             ))}
@@ -87,10 +94,10 @@ function rowsOf({ layers, summary, parts }: ReportData): readonly SizeRow[] {
     parameters: summary.parameters - listed.reduce((sum, { parameters }) => sum + parameters, 0),
     bytes: summary.bytes - listed.reduce((sum, { bytes }) => sum + bytes, 0),
   };
-  return [...listed, rest].filter(({ parameters }) => parameters > 0);
+  return [...listed, rest].filter(({ bytes }) => bytes > 0);
 }
 
 /** What a module is called in every layer. */
-function labelOf({ name }: Part): string {
-  return name.replace(/^.*\.layers\.\d+\./, "").replace(/ \(\d+\)$/, "");
+function labelOf({ name, kind }: Part): string {
+  return labelOfModule(kind, name.replace(/^.*\.layers\.\d+\./, "").replace(/ \(\d+\)$/, ""));
 }

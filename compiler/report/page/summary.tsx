@@ -1,5 +1,5 @@
-import type { Summary } from "../data.ts";
-import { byteText, grouped, percent, shortNumber } from "./numbers.ts";
+import type { LayerRow, Summary } from "../data.ts";
+import { byteText, grouped, percent, rangesText, shortNumber } from "./numbers.ts";
 import { useShared } from "./context.ts";
 import { Scroll } from "./scroll.tsx";
 
@@ -12,7 +12,7 @@ export function Overview() {
     <section class="overview" aria-label="Overview">
       {refusal === null ? null : (
         <p class="miss" role="note">
-          <strong>No Llama-family decoder.</strong> {refusal}. The graph is shown as it is.
+          <strong>No Llama-family decoder:</strong> {refusal}. The graph is shown as it is.
         </p>
       )}
       <dl class="tiles">
@@ -20,7 +20,7 @@ export function Overview() {
         <Tile
           label="understood"
           value={`${matched.attention + matched.mlp} of ${seen.attention + seen.mlp}`}
-          more={`${matched.attention} of ${seen.attention} attention, ${matched.mlp} of ${seen.mlp} MLP`}
+          more={`${matched.attention} of ${seen.attention} attention, ${matched.mlp} of ${seen.mlp} ${mlpWord(layers)}`}
           isMissed={!isWhole || refusal !== null}
         />
         <Tile label="parameters" value={shortNumber(summary.parameters)} more={grouped(summary.parameters)} />
@@ -53,6 +53,13 @@ export function Overview() {
       ))}
     </section>
   );
+}
+
+/** What stands beside attention: MLPs, experts, or both. */
+function mlpWord(layers: readonly LayerRow[]): string {
+  const kinds = new Set(layers.flatMap(({ modules }) => modules.map(({ kind }) => kind)));
+  if (!kinds.has("experts")) return "MLP";
+  return kinds.has("mlp") ? "MLP or experts" : "experts";
 }
 
 function adapterText({ parameters, residence }: NonNullable<Summary["adapters"]>, all: number): string {
@@ -104,7 +111,7 @@ export function Ports() {
 function PortTable({ title, ports }: { readonly title: string; readonly ports: Summary["inputs"] }) {
   return (
     <Scroll label={title}>
-      <table>
+      <table class="ports">
         <caption>{title}</caption>
         <tbody>
           {alike(ports).map(({ names, type }, i) => (
@@ -121,17 +128,31 @@ function PortTable({ title, ports }: { readonly title: string; readonly ports: S
   );
 }
 
-/** Ports of one type whose names differ in a number alone, as of a cache, share a row. */
+/** Ports whose names and sizes differ in the number of a layer alone, as of a cache, share a row. */
 function alike(ports: Summary["inputs"]): readonly { readonly names: string; readonly type: string }[] {
-  const rows = new Map<string, { first: string; last: string; type: string }>();
-  for (const { name, type } of ports) {
-    const key = `${name.replace(/\d+/, "#")} ${type}`;
-    const known = rows.get(key);
-    if (known === undefined) rows.set(key, { first: name, last: name, type });
-    else known.last = name;
+  const rows = new Map<
+    string,
+    { readonly names: string; readonly type: string; readonly layers: number[] }
+  >();
+  for (const port of ports) {
+    const [number] = NUMBER.exec(port.name) ?? [];
+    const row = { names: port.name, type: port.type, layers: [] as number[] };
+    if (number !== undefined) {
+      row.names = port.name.replace(NUMBER, LAYERS);
+      // A size has the module's name where each module has its own.
+      row.type = port.type.replaceAll(`layers.${number}.`, `layers.${LAYERS}.`);
+    }
+    const key = `${row.names} ${row.type}`;
+    const known = rows.get(key) ?? row;
+    rows.set(key, known);
+    if (number !== undefined) known.layers.push(Number(number));
   }
-  return [...rows.values()].map(({ first, last, type }) => ({
-    names: first === last ? first : `${first} … ${last}`,
-    type,
+  return [...rows.values()].map(({ names, type, layers }) => ({
+    names: names.replace(LAYERS, rangesText(layers)),
+    type: type.replaceAll(LAYERS, rangesText(layers)),
   }));
 }
+
+/** Stands for the number of a layer; no name has it. */
+const LAYERS = "\u0000";
+const NUMBER = /(?<=[._/])\d+(?=[._/])/;

@@ -1,7 +1,9 @@
 import type { Adapter, Change, LayerRow, OpRow } from "../data.ts";
 import { Bar } from "./bar.tsx";
 import { hrefOf, useShared } from "./context.ts";
+import { labelOfModule } from "./model.ts";
 import { byteText, grouped, rangesText } from "./numbers.ts";
+import { Name } from "./name.tsx";
 import { Scroll } from "./scroll.tsx";
 
 /** Where adapters stand: a row for each layer, a column for each site. */
@@ -107,9 +109,10 @@ export function Ops() {
   return (
     <section aria-labelledby="ops">
       <h2 id="ops">Ops{base === null ? "" : ", before and after"}</h2>
-      {summary.functions === 0 ? null : (
-        <p class="muted">Counted with functions written out, as onnxruntime sees them.</p>
-      )}
+      <p class="muted">
+        {summary.functions === 0 ? "" : "Counted with functions written out, as onnxruntime sees them. "}
+        The longest bar is the most frequent op.
+      </p>
       <div class="columns">
         <OpTable label="Ops" ops={ops.slice(0, half)} />
         {half === ops.length ? null : <OpTable label="More ops" ops={ops.slice(half)} />}
@@ -123,7 +126,7 @@ function OpTable({ label, ops }: { readonly label: string; readonly ops: readonl
   const most = Math.max(...all.map(({ model, base: before }) => Math.max(model, before ?? 0)), 1);
   return (
     <Scroll label={label}>
-      <table class="ops">
+      <table class={base === null ? "ops" : "ops compared"}>
         <thead>
           <tr>
             <th scope="col">op</th>
@@ -135,7 +138,7 @@ function OpTable({ label, ops }: { readonly label: string; readonly ops: readonl
             <th scope="col" class="number">
               {base === null ? "nodes" : "after"}
             </th>
-            <th scope="col">{base === null ? "share" : "difference"}</th>
+            <th scope="col">{base === null ? "of the most frequent" : "difference"}</th>
           </tr>
         </thead>
         <tbody>
@@ -196,11 +199,13 @@ export function Changes() {
 }
 
 function ChangeRow({ change }: { readonly change: Change }) {
-  const { module, layers, outlined, adapters, ops, bytes } = change;
+  const { module, kind, layers, outlined, adapters, ops, bytes } = change;
   const [before, after] = bytes.map(byteText);
   return (
     <tr>
-      <th scope="row">{module}</th>
+      <th scope="row">
+        <Name text={labelOfModule(kind, module)} />
+      </th>
       <td>{rangesText(layers)}</td>
       <td>
         {outlined === null ? null : <code>{outlined}</code>}{" "}

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { LayerRow, Module } from "../data.ts";
 import { hrefOf, useShared } from "./context.ts";
+import { labelOfModule } from "./model.ts";
 
 /** The decoder from the bottom of its input to its logits: a row for each layer, a box for each module. */
 export function Tower() {
@@ -92,10 +93,10 @@ function Cell({ module, path, layer }: CellProps) {
     <a
       class={["cell", kind, miss === null ? "" : "missed", isHere ? "here" : ""].join(" ")}
       href={hrefOf(name)}
-      title={`${label}: ${said}`}
+      title={`${labelOfModule(kind, label)}: ${said}`}
     >
       <span class="said">{layer}</span>
-      <span class="label">{kind === "norm" ? "norm" : kind === "experts" ? "experts" : label}</span>
+      <span class="label">{kind === "norm" ? "norm" : labelOfModule(kind, label)}</span>
       {miss === null ? null : <span class="why">not understood</span>}
       {adapters.length === 0 ? null : (
         <span class={isBoxed ? "tab beside" : "tab within"}>

@@ -18,7 +18,7 @@ const kindNames: Readonly<Record<Part["kind"], string>> = {
   norm: "norm",
   attention: "attention",
   mlp: "MLP",
-  experts: "mixture of experts",
+  experts: "experts",
   head: "head",
   adapter: "adapter",
   function: "function",
