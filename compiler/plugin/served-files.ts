@@ -1,6 +1,7 @@
 import { createReadStream, statSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
+import { pipeline } from "node:stream";
 import type { PlacedEntry } from "./entry.ts";
 
 /** What a server calls for each request; what is not for it goes on. */
@@ -49,21 +50,32 @@ function send(file: string, { headers, method }: IncomingMessage, response: Serv
     response.writeHead(404).end();
     return;
   }
-  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(headers.range ?? "") ?? [];
-  const start = Number(from ?? 0);
-  const end = to === undefined || to === "" ? size - 1 : Math.min(Number(to), size - 1);
-  if (from !== undefined && start > end) {
+  const asked = partOf(headers.range ?? "", size);
+  const { start, end } = asked ?? { start: 0, end: size - 1 };
+  if (asked !== null && start > end) {
     response.writeHead(416, { "Content-Range": `bytes */${size}` }).end();
     return;
   }
-  response.writeHead(from === undefined ? 200 : 206, {
+  response.writeHead(asked === null ? 200 : 206, {
     "Content-Type": file.endsWith(".json") ? "application/json" : "application/octet-stream",
     "Content-Length": end - start + 1,
     "Accept-Ranges": "bytes",
     // Names tell contents apart.
     "Cache-Control": "no-cache",
-    ...(from === undefined ? {} : { "Content-Range": `bytes ${start}-${end}/${size}` }),
+    ...(asked === null ? {} : { "Content-Range": `bytes ${start}-${end}/${size}` }),
   });
   if (method === "HEAD") response.end();
-  else createReadStream(file, { start, end }).pipe(response);
+  // A page that is loaded again goes away in the midst of a file, which then is closed.
+  else pipeline(createReadStream(file, asked ?? {}), response, () => undefined);
+}
+
+/** The part of a file that a header asks for: `bytes=0-99`, `bytes=100-` or the last, `bytes=-100`; null for all of it. */
+function partOf(range: string, size: number): { readonly start: number; readonly end: number } | null {
+  const [, from, to] = /^bytes=(\d*)-(\d*)$/.exec(range) ?? [];
+  if (from === undefined || to === undefined || from + to === "") return null;
+  if (from === "") return { start: Math.max(size - Number(to), 0), end: Number(to) > 0 ? size - 1 : -1 };
+  const start = Number(from);
+  if (to === "") return { start, end: size - 1 };
+  // One that ends before it begins is none: all is given.
+  return Number(to) < start ? null : { start, end: Math.min(Number(to), size - 1) };
 }
