@@ -23,7 +23,7 @@ export function addTraining(command: Command): void {
     )
     .option(
       "--train-base <list>",
-      "with --train, weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, all, or sites",
+      "with --train, weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, router, experts, all, or sites",
     )
     .option("--from-scratch", FROM_SCRATCH_HELP)
     .option("--dropout <share>", `with --train, ${DROPOUT_HELP}`)
@@ -34,7 +34,7 @@ export function addTraining(command: Command): void {
 
 /** Words for weights of the base that can be trained. */
 export const trainableWords: readonly string[] = [
-  ...["norms", "embed_tokens", "lm_head", "biases", "all"],
+  ...["norms", "embed_tokens", "lm_head", "biases", "router", "experts", "all"],
   ...blockKinds,
   PROJECTIONS,
   ...projectionKinds,

@@ -168,7 +168,7 @@ function withBase(command: Command): Command {
     .option("--force", "take an adapter that belongs to another base", false)
     .option(
       "--train-base <list>",
-      "weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, all, or sites",
+      "weights of the base that are trained, too: norms, embed_tokens, lm_head, biases, router, experts, all, or sites",
     )
     .option("--from-scratch", FROM_SCRATCH_HELP)
     .option(

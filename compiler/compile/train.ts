@@ -10,7 +10,7 @@ export interface TrainOptions {
   readonly emit?: Emit;
   /** What the forward keeps for the backward: everything, what is dear to compute again, or little. Default: by the model's sizes. */
   readonly memory?: Memory;
-  /** Weights of the base that are trained, too: `norms,embed_tokens,lm_head,q_proj,mlp@0-3,biases` or `all`. Default: none. */
+  /** Weights of the base that are trained, too: `norms,embed_tokens,lm_head,q_proj,mlp@0-3,biases,router,experts` or `all`. Default: none. */
   readonly base?: string;
   /** Has these weights begin as random numbers, as those of a model that nobody has trained. Default false. */
   readonly fromScratch?: boolean;

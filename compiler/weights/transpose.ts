@@ -16,9 +16,21 @@ export function transposed(bytes: Uint8Array, rows: number, columns: number, siz
   return result;
 }
 
+/** A matrix, or each matrix of a stack, turned. @param shape `[…, rows, columns]`, as it is in `bytes` */
+export function turnedLast(bytes: Uint8Array, shape: readonly number[], size: number): Uint8Array {
+  const [rows = 0, columns = 0] = shape.slice(-2);
+  const length = rows * columns * size;
+  if (bytes.length === length) return transposed(bytes, rows, columns, size);
+  const result = new Uint8Array(bytes.length);
+  for (let at = 0; at < bytes.length; at += length)
+    result.set(transposed(bytes.subarray(at, at + length), rows, columns, size), at);
+  return result;
+}
+
 /** Views that move whole elements, whatever they mean. */
 function elementsOf(bytes: Uint8Array, size: number): Uint16Array | Uint32Array | Float64Array {
-  const even = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  // A copy: `slice` of a Buffer is a view.
+  const even = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   const count = even.byteLength / size;
   if (size === 2) return new Uint16Array(even.buffer, even.byteOffset, count);
   return size === 4

@@ -2,7 +2,7 @@ import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import type { Tensor } from "../../compiler/ir/tensor.ts";
 import type { ParameterPlace } from "../../compiler/recognize/model/parameters.ts";
 import { convert } from "../../compiler/weights/convert.ts";
-import { transposed } from "../../compiler/weights/transpose.ts";
+import { turnedLast } from "../../compiler/weights/transpose.ts";
 
 /** A parameter as Hugging Face lays it out, `[out, in]` or `[features]`, with its place. */
 export interface Overriding {
@@ -16,9 +16,10 @@ export type StoredMatrix = Pick<ParameterPlace, "shape" | "dtype" | "weight" | "
 
 /** The shape of what the reader reads: of a packed projection all its parts. */
 export function readShape({ shape, packed, isInFirst }: ParameterPlace): readonly number[] {
-  const [rows = 0, columns] = packed === null ? shape : [packed.of, ...shape.slice(1)];
+  const whole = packed === null ? shape : [packed.of, ...shape.slice(1)];
+  const [rows = 0, columns] = whole.slice(-2);
   if (columns === undefined) return [rows];
-  return isInFirst ? [columns, rows] : [rows, columns];
+  return isInFirst ? [...whole.slice(0, -2), columns, rows] : whole;
 }
 
 /** The bytes of what a node reads when some of it is replaced; what is not stays the base's. */
@@ -28,9 +29,8 @@ export function overriddenBytes(parts: readonly Overriding[]): Uint8Array {
   const { place } = first;
   const size = byteSize(place.dtype, 1) ?? 0;
   const whole = place.packed === null ? first.bytes() : packedBytes(parts, place, size);
-  const [rows = 0, columns] =
-    place.packed === null ? place.shape : [place.packed.of, ...place.shape.slice(1)];
-  return columns !== undefined && place.isInFirst ? transposed(whole, rows, columns, size) : whole;
+  const shape = place.packed === null ? place.shape : [place.packed.of, ...place.shape.slice(1)];
+  return shape.length > 1 && place.isInFirst ? turnedLast(whole, shape, size) : whole;
 }
 
 /** All parts `[of, in]`, those given over those of the base. */
@@ -60,11 +60,10 @@ function outFirst({
   const tensor = weight.root.constant;
   if (tensor === undefined) throw new Error("a weight without a tensor");
   const bytes = typed(tensor, dtype);
-  const [rows = 0, columns] = tensor.shape;
   // The stored matrix is the reader's, or its transpose.
   const isStoredInFirst = isInFirst !== weight.transposed;
-  return columns !== undefined && isStoredInFirst
-    ? transposed(bytes, rows, columns, byteSize(dtype, 1) ?? 0)
+  return tensor.shape.length > 1 && isStoredInFirst
+    ? turnedLast(bytes, tensor.shape, byteSize(dtype, 1) ?? 0)
     : bytes;
 }
 

@@ -3,6 +3,7 @@ import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import { moduleOf, siteName } from "../../compiler/sites/names.ts";
 import { selects, type Selector } from "../../compiler/sites/selector.ts";
 import { projectionKinds, type ProjectionKind } from "../../compiler/sites/site.ts";
+import { mixtureNames } from "./_mixture-names.ts";
 import { ALL, type BaseSelection } from "./_base-words.ts";
 
 /** Norms of a layer that all families call alike. */
@@ -29,9 +30,10 @@ const sandwiches = [
 export function baseNames(
   model: Model,
   view: DecoderView,
-  { groups, selectors, isAll }: BaseSelection,
+  selection: BaseSelection,
   without: readonly Selector[],
 ): ReadonlyMap<string, readonly string[]> {
+  const { groups, selectors, isAll } = selection;
   const layers = [...new Set(view.layers.map(({ index }) => index))];
   const chosen = new Map<string, readonly string[]>();
   const both = (module: string): readonly string[] => [`${module}.weight`, `${module}.bias`];
@@ -64,6 +66,10 @@ export function baseNames(
     );
     chosen.set(selector.site, [...(chosen.get(selector.site) ?? []), ...names]);
   }
+  for (const [word, names] of mixtureNames(model, view, selection))
+    chosen.set(word, [...(chosen.get(word) ?? []), ...names]);
+  for (const word of ["router", "experts"] as const)
+    if (groups.has(word) && !chosen.has(word)) chosen.set(word, []);
   return isAll ? new Map([[ALL, [...new Set([...chosen.values()].flat())]]]) : chosen;
 }
 

@@ -47,9 +47,11 @@ export class BaseParameters {
     const { reader, index, isInFirst } = first.place;
     const value = first.place.packed === null ? this.#of(first) : this.#packed(readings, first.place);
     const old = reader.input(index);
-    const isTurned = isInFirst && first.place.shape.length === 2;
+    const axes = first.place.shape.map((_, i) => i);
+    const turned = [...axes.slice(0, -2), ...axes.slice(-2).reverse()];
+    const isTurned = isInFirst && axes.length > 1;
     const read = isTurned
-      ? this.#b.transpose(value, [1, 0], `${value.name ?? first.name}.transposed`)
+      ? this.#b.transpose(value, turned, `${value.name ?? first.name}.transposed`)
       : value;
     this.#rw.setInput(reader, index, read);
     dropIfUnread(this.#rw, [old]);

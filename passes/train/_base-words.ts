@@ -4,7 +4,7 @@ import { PROJECTIONS, siteList, type Selector } from "../../compiler/sites/selec
 import { blockKinds, projectionKinds } from "../../compiler/sites/site.ts";
 
 /** Words for weights of the base that are no site's alone. */
-const groups = ["norms", "embed_tokens", "lm_head", "biases"] as const;
+const groups = ["norms", "embed_tokens", "lm_head", "biases", "router", "experts"] as const;
 type Group = (typeof groups)[number];
 
 /** Stands for all weights that the graph has. */
@@ -47,9 +47,12 @@ export const baseWords: Option<BaseSelection> = {
   },
 };
 
+/** Projections of an MLP, or of an expert. */
+export const ofMlp = ["gate_proj", "up_proj", "down_proj"] as const;
+
 /** Whether a word for sites means MLPs, or projections that they have. */
 export function isOfMlp(site: Selector["site"]): boolean {
-  return site === PROJECTIONS || ["mlp", "gate_proj", "up_proj", "down_proj"].includes(site);
+  return site === PROJECTIONS || site === "mlp" || ofMlp.some((one) => one === site);
 }
 
 function selectorOf(word: string, flag: string): Selector {

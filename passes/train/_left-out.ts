@@ -6,6 +6,7 @@ import { blocksOf } from "../../compiler/recognize/layers.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
 import { embeddingNodes } from "../../compiler/recognize/model/embedding.ts";
+import { expertWeightsOf } from "../../compiler/recognize/moe/expert-weights.ts";
 import { weightsMet, weightsReadBy } from "../../compiler/recognize/model/weights-met.ts";
 import { selects, type Selector } from "../../compiler/sites/selector.ts";
 import { sizeOf } from "../../compiler/weights/weight.ts";
@@ -57,7 +58,7 @@ function mixturesOf(view: DecoderView, selectors: readonly Selector[]): Readonly
   const ofMlps = selectors.filter(({ site }) => isOfMlp(site));
   return new Set(
     view.layers.flatMap(({ index: layer, mlp }) => {
-      if (mlp?.kind !== "moe") return [];
+      if (mlp?.kind !== "moe" || expertWeightsOf(mlp) !== null) return [];
       return ofMlps.some((selector) => selects({ ...selector, site: "mlp" }, { site: "mlp", layer, copy: 0 }))
         ? mlp.region.nodes
         : [];

@@ -123,6 +123,13 @@ const cases: readonly (readonly [file: string, words: string, weights: number])[
   ["new-families/phi-dynamo/model.onnx", "norms,biases,lm_head", 0],
   ["new-families/olmo2-dynamo/model.onnx", "norms", 0],
   ["new-families/deepseek-v3-dynamo/model.onnx", "norms,attn", 0],
+  // Routers, and experts in stacks, each by itself, and shared ones with their gate.
+  ["new-families/qwen3-moe-dynamo/model.onnx", "all", 2 * (8 + 3) + 3],
+  ["new-families/qwen3-moe-torchscript/model.onnx", "router,experts", 2 * (1 + 4 * 3)],
+  ["new-families/mixtral-mobius/model.onnx", "mlp@1", 1 + 4 * 3],
+  ["new-families/mixtral-transformers/model.onnx", "experts", 2 * 2],
+  ["new-families/qwen2-moe-dynamo/model.onnx", "mlp", 2 * (2 + 2 + 3)],
+  ["new-families/deepseek-v2-transformers/model.onnx", "router,experts", 0],
 ];
 
 describe.each(cases)("%s: %s", (file, words, weights) => {

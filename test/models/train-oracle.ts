@@ -69,6 +69,9 @@ export const bitsOracle = read("train-oracle-bits.json") as Pick<SampleOracle, "
 /** Of embeddings and heads, see samples/export/outside_training_oracle.py. */
 export const outsideOracle = read("train-oracle-outside.json") as Pick<SampleOracle, "batch" | "kinds">;
 
+/** Of routers and experts, see samples/export/mixture_training_oracle.py. */
+export const mixtureOracle = read("train-oracle-mixtures.json") as Pick<SampleOracle, "batch" | "kinds">;
+
 /** A batch as a graph takes it. */
 export function feedsOf(batch: Batch): Tensors {
   return new Map(

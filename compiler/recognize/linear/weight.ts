@@ -120,6 +120,8 @@ function inputWeight(value: Value): Weight | null {
   const type = asTensor(value.type);
   if (!value.isInput || type?.shape === undefined || !isFloat(type.dtype)) return null;
   const shape = type.shape.filter((d) => typeof d === "number");
-  if (shape.length !== type.shape.length || shape.length < 1 || shape.length > 2) return null;
+  // Stacks of matrices are only what tfc itself has made inputs: of others they may be caches.
+  const most = value.initial === undefined ? 2 : 3;
+  if (shape.length !== type.shape.length || shape.length < 1 || shape.length > most) return null;
   return { root: value, shape, dtype: type.dtype, transposed: false, path: [] };
 }

@@ -10,6 +10,7 @@ import { has } from "../../ops/table.ts";
 import { embeddingNode } from "./embedding.ts";
 import { headOf } from "./head.ts";
 import { moduleOfMixture } from "./mixture.ts";
+import { expertWeightsOf, STACKS } from "../moe/expert-weights.ts";
 import { scoreBiasOf } from "../moe/score-bias.ts";
 import type { Linear } from "../linear/linear.ts";
 import { normsIn, placeOfNorm } from "../norm/named.ts";
@@ -105,6 +106,11 @@ export class Parameters {
     const [, routed] = /^model\.layers\.(\d+)\.mlp\.gate\.e_score_correction_bias$/.exec(name) ?? [];
     if (routed !== undefined)
       return (this.#layers.get(Number(routed)) ?? []).flatMap((one) => owned(one, [scoreBias(one.mlp)]));
+    const [, stacked, stack] = /^model\.layers\.(\d+)\.mlp\.(experts\.\w+_proj)$/.exec(name) ?? [];
+    if (stacked !== undefined)
+      return (this.#layers.get(Number(stacked)) ?? []).flatMap((one) =>
+        owned(one, [stackOf(one.mlp, stack)]),
+      );
     const [, layer, module = "", leaf] = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(name) ?? [];
     if (layer === undefined) return [];
     const layers = this.#layers.get(Number(layer)) ?? [];
@@ -162,7 +168,9 @@ function latentNorm({ attention }: Layer, module: string): Value | null {
 }
 
 function inLayer(layer: Layer, module: string, isBias: boolean): readonly (Reading | string)[] {
-  const inMixture = /^mlp\.((?:gate|router|shared_expert_gate|shared_experts?\..+))$/.exec(module)?.[1];
+  const inMixture = /^mlp\.((?:gate|router|shared_expert_gate|shared_experts?\..+|experts\.\d+\..+))$/.exec(
+    module,
+  )?.[1];
   if (inMixture !== undefined) return ofMixture(layer.mlp, inMixture, isBias);
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
   if (site === undefined) return [`${module} is not a weight that can be replaced`];
@@ -179,6 +187,17 @@ function ofMixture(mlp: Layer["mlp"], module: string, isBias: boolean): readonly
     return [isBias ? biasReading(found.linear, null) : linearReading(found.linear, null)];
   const site = projectionKinds.find((kind) => module.endsWith(`.${kind}`));
   return site === undefined ? [] : inBlock(found.mlp, site, isBias);
+}
+
+/** The weights of all experts in one tensor. */
+function stackOf(mlp: Layer["mlp"], module: string | undefined): Reading | string {
+  if (mlp?.kind !== "moe") return notMixed;
+  const weights = expertWeightsOf(mlp);
+  if (weights?.are !== "stacked") return "the graph shows no weights of all experts in one tensor";
+  const { reader, index, root, shape, isInFirst } = module === STACKS.down ? weights.down : weights.gateUp;
+  const weight = weightOf(root);
+  if (weight === null) return "its weight is not found";
+  return { reader, index, shape, dtype: weight.dtype, weight, isInFirst, packed: null };
 }
 
 /** What is added to a router's scores before it chooses. */

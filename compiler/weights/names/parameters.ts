@@ -166,21 +166,24 @@ function siteAt(module: string): SiteRef | null {
   return site === null || !Number.isSafeInteger(site.layer) ? null : site;
 }
 
-/** Weights of a mixture of experts that every token goes through: its router, and shared experts with their gate. */
+/** Weights of a mixture of experts: its router, shared experts with their gate, and experts each by itself. */
 const mixtureWeight =
-  /^layers\.(\d{1,9})\.(?:mlp|block_sparse_moe)\.((?:gate|router|shared_expert_gate|shared_experts?\.(?:gate|up|down)_proj)\.(?:weight|bias)|gate\.e_score_correction_bias)$/;
+  /^layers\.(\d{1,9})\.(?:mlp|block_sparse_moe)\.((?:gate|router|shared_expert_gate|(?:shared_experts?|experts\.\d{1,9})\.(?:gate|up|down)_proj)\.(?:weight|bias)|experts\.(?:gate_up|down)_proj|gate\.e_score_correction_bias)$/;
 
 /** Parameters in a layer: projections by themselves or packed, and norms, whatever a family calls them. */
 const layerWeight =
   /^layers\.(\d{1,9})\.((?:self_attn\.(?:(?:[qkvo]|qkv|q_[ab]|kv_b)_proj|kv_a_proj_with_mqa)|mlp\.(?:gate|up|down|gate_up)_proj|(?:self_attn\.)?\w*norm)\.(?:weight|bias))$/;
 
-/** What other families call the projections of Hugging Face's Llama: Phi, Falcon-H1 and LFM2. */
+/** What other families call the projections of Hugging Face's Llama: Phi, Falcon-H1, LFM2 and Mixtral. */
 const aliases: readonly (readonly [RegExp, string])[] = [
   [/\.self_attn\.(?:dense|out_proj)\./, ".self_attn.o_proj."],
   [/\.feed_forward\.w1\./, ".mlp.gate_proj."],
   [/\.feed_forward\.w2\./, ".mlp.down_proj."],
   [/\.feed_forward\.w3\./, ".mlp.up_proj."],
   [/\.feed_forward\./, ".mlp."],
+  [/(\.experts\.\d+)\.w1\./, "$1.gate_proj."],
+  [/(\.experts\.\d+)\.w2\./, "$1.down_proj."],
+  [/(\.experts\.\d+)\.w3\./, "$1.up_proj."],
   [/\.mlp\.fc1\./, ".mlp.up_proj."],
   [/\.mlp\.fc2\./, ".mlp.down_proj."],
 ];
@@ -201,7 +204,8 @@ function overrideOf(path: readonly string[]): Parameter | null {
   const [, mixture, inMixture = ""] = mixtureWeight.exec(ending) ?? [];
   if (mixture !== undefined) {
     const name = `model.layers.${Number(mixture)}.mlp.${inMixture}`;
-    return { is: "override", name, dims: name.endsWith(".weight") ? 2 : 1 };
+    const isStack = /\.experts\.\w+_proj$/.test(name);
+    return { is: "override", name, dims: isStack ? 3 : name.endsWith(".weight") ? 2 : 1 };
   }
   const [, layer, rest = ""] = layerWeight.exec(ending) ?? [];
   const name = layer === undefined ? modelWeights.get(ending) : `model.layers.${Number(layer)}.${rest}`;
@@ -217,8 +221,7 @@ const ofExpert = /^layers\.\d+\.(?:mlp|block_sparse_moe)\.experts\./;
 
 function describe(path: readonly string[]): string {
   const ending = path.join(".");
-  if (ofExpert.test(ending))
-    return "a weight of single experts: a router and shared experts are all that can be replaced in a mixture";
+  if (ofExpert.test(ending)) return "a weight of experts under a name that transformers does not give";
   if (/\blora_[AB]\b/.test(ending)) return "LoRA under a name that PEFT does not give";
   return "neither a leaf of an adapter kind nor a weight of a Llama";
 }

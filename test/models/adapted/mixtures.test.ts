@@ -56,18 +56,29 @@ describe("weights of single experts", () => {
   const mixture = "model.layers.0.mlp";
   const up = `${mixture}.experts.3.up_proj`;
 
-  it.each([
-    [
-      "a weight",
-      { ...scalarlmOf(mixture, { width: 32 }), [`${up}.weight`]: weight([24, 32]) },
-      "of single experts",
-    ],
-    ["LoRA", loraOf(up, { inFeatures: 32, outFeatures: 24 }), "adapters stand beside a whole mixture"],
-  ])("are refused by name: %s", async (_, weights, why) => {
+  it("have no LoRA: it is refused by name", async () => {
+    const weights = loraOf(up, { inFeatures: 32, outFeatures: 24 });
     const file = await writeWeights(path.join(folder, "expert.safetensors"), weights);
     const message = await refused(folder, "compile", exportOf("qwen3-moe", "torchscript"), "--load", file);
     expect(message).toContain("error ADAPTER_WEIGHT_UNKNOWN");
     expect(message).toContain(up);
+    expect(message).toContain("adapters stand beside a whole mixture");
+  });
+
+  it.each([
+    ["torchscript", `${up}.weight`, [24, 32], "ADAPTER_LEAF_SHAPE", "wanted [16,32]"],
+    ["torchscript", `${mixture}.experts.7.up_proj.weight`, [16, 32], "OVERRIDE_REFUSED", "no expert 7"],
+    ["torchscript", `${mixture}.experts.down_proj`, [4, 32, 16], "OVERRIDE_REFUSED", "in one tensor"],
+    ["dynamo", `${up}.weight`, [16, 32], "OVERRIDE_REFUSED", "no expert 3 by itself"],
+  ])("are refused by name where %s has no %s of %j: %s", async (exporter, name, shape, code, why) => {
+    const file = await writeWeights(path.join(folder, "weight.safetensors"), {
+      ...scalarlmOf(mixture, { width: 32 }),
+      [name]: weight(shape),
+    });
+    const args = ["--load", file, "-o", path.join(folder, "weight.onnx")];
+    const message = await refused(folder, "compile", exportOf("qwen3-moe", exporter), ...args);
+    expect(message).toContain(`error ${code}`);
+    expect(message).toContain(name);
     expect(message).toContain(why);
   });
 });
