@@ -15,6 +15,8 @@ const entries = new Map([
   ["@tokenformer/tfc", "compiler/index.ts"],
   ["@tokenformer/tfc/config", "compiler/config/index.ts"],
   ["@tokenformer/tfc/runtime", "runtime/index.ts"],
+  ["@tokenformer/tfc/jest", "compiler/testing/jest.ts"],
+  ["@tokenformer/tfc/vitest", "compiler/testing/vitest.ts"],
 ]);
 
 /** Names that have a heading. */
@@ -35,7 +37,8 @@ export async function apiPage() {
     [...sources.values()].flatMap((source) => [...source.getExportedDeclarations().values()].flat()),
   );
   onPage = new Set([...sources.values()].flatMap((source) => [...source.getExportedDeclarations().keys()]));
-  const parts = [...sources].map(([name, source]) => entryText(name, source, { exported, problems }));
+  const context = { exported, problems, shown: new Map() };
+  const parts = [...sources].map(([name, source]) => entryText(name, source, context));
   if (problems.length > 0) throw new Error([...new Set(problems)].join("\n"));
   const head = [
     "# API",
@@ -57,11 +60,27 @@ function anchor(heading) {
 }
 
 function entryText(name, source, context) {
-  const all = [...source.getExportedDeclarations()].map(([as, [declaration]]) => ({ as, declaration }));
+  const exported = [...source.getExportedDeclarations()].map(([as, [declaration]]) => ({ as, declaration }));
+  // What two entries export is under the first of them.
+  const all = exported.filter(({ declaration }) => !context.shown.has(declaration));
+  const others = exported.flatMap(({ declaration }) => context.shown.get(declaration) ?? []);
+  for (const { declaration } of all) context.shown.set(declaration, name);
+  const about = [
+    ...openingText(source.getFullText()),
+    ...[...new Set(others)].map(
+      (other) => `Exports of [${other}](#${anchor(other)}) are exports of this, too.`,
+    ),
+  ].flatMap((paragraph) => [paragraph, ""]);
   const isType = ({ declaration }) =>
     Node.isInterfaceDeclaration(declaration) || Node.isTypeAliasDeclaration(declaration);
   const sorted = [...all.filter((one) => !isType(one)), ...all.filter(isType)];
-  return [`## ${name}`, "", ...sorted.map((one) => declarationText(one, context))].join("\n");
+  return [`## ${name}`, "", ...about, ...sorted.map((one) => declarationText(one, context))].join("\n");
+}
+
+/** What the comment at the head of an entry says of all of it, where there is one. */
+function openingText(text) {
+  const [, comment] = /^\/\*\*((?:(?!\*\/)[\s\S])*)@packageDocumentation/.exec(text) ?? [];
+  return comment === undefined ? [] : [comment.replace(/^ *\* ?/gm, "").trim()];
 }
 
 function declarationText({ as, declaration }, context) {
@@ -259,7 +278,9 @@ function docOf(node) {
     returns: tags("returns").map((tag) => tag.text),
     throws: tags("throws").map((tag) => codes(tag.text.replace(/^TfcError\s*/, "").trim())),
     isInternal: tags("internal").length > 0,
-    examples: tags("example").map((tag) => tag.text),
+    examples: tags("example").map(({ text }) =>
+      text.trimStart().startsWith("```") ? text : code(text.trim()),
+    ),
   };
 }
 

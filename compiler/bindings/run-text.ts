@@ -24,7 +24,10 @@ type TypeOf<Name extends InputName> =
  *
  * @param fetch names of the outputs that are wanted, all by default
  * @param options of onnxruntime for this run
- * @throws TypeError or RangeError, before anything runs, of inputs that fit neither the graph nor each other
+ * @returns a promise, which is rejected before anything runs, with a TypeError, where an input is missing, is not
+ *   of this graph or session, or is no tensor of its type, and with a RangeError where its dimensions are not the
+ *   graph's or do not go together with another input's. What is not a tensor in the graph, and dimensions that are
+ *   no sums or products of known ones, are left to onnxruntime; so are names in \`fetch\`.
  */
 export async function run<Name extends OutputName = OutputName>(
   session: Session,
