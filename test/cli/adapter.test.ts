@@ -362,6 +362,9 @@ describe("tfc adapter", () => {
       "tfc adapter needs a command: ls, import, export, extract, diff",
     );
     expect(await refused(folder, "adapter", "rm", file)).toContain('tfc adapter has no command "rm"');
+    const listed = await refused(folder, "adapter", "list", file, "--check");
+    expect(listed).toContain('tfc adapter has no command "list"');
+    expect(listed).toContain("did you mean ls?");
     expect(await refused(folder, "adapter", "ls", file, "--wings")).toContain("unknown option '--wings'");
     expect(await refused(folder, "adapter", "ls")).toContain("missing required argument 'path'");
     const help = await tfcHere("adapter", "--help");
