@@ -178,7 +178,7 @@ describe("tfc help", () => {
       ["outline-mlp"],
       ["pass      outline-mlp", "runs      as ", "requires  nothing", "counters  ", "Before and after"],
     ],
-    [["quantize-weights"], ["options   settings", "block"]],
+    [["quantize-weights"], ["options   --quantize, --block, --symmetric", "block"]],
     [
       ["lora"],
       [
@@ -189,7 +189,7 @@ describe("tfc help", () => {
         "lora_A.weight  [rank, in]   small numbers",
       ],
     ],
-    [["SITE_EMPTY"], ["severity  error", 'no block was matched for the site "{site}"']],
+    [["SITE_EMPTY"], ["severity  error", 'no block was matched for the site "<site>"']],
     [["site_empty"], ["code      SITE_EMPTY"]],
     [["compile"], ["Usage: tfc compile [options] <model>"]],
     [["adapter", "ls"], ["Usage: tfc adapter ls [options] <path>"]],

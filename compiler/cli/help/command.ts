@@ -136,6 +136,7 @@ function kindText({ kind, summary, sites, leaves, options, page }: KindHelp): st
 }
 
 function codeText({ code, severity, what, wanted, found, fix }: CodeText): string {
+  const isTemplate = [what, wanted, found, fix].some((text) => text?.includes("{") === true);
   const entries: (readonly [string, string | undefined])[] = [
     ["code", code],
     ["severity", severity],
@@ -143,10 +144,18 @@ function codeText({ code, severity, what, wanted, found, fix }: CodeText): strin
     ["wanted", wanted],
     ["found", found],
     ["fix", fix],
+    ["", isTemplate ? "in <> is what each message names of its own case" : undefined],
   ];
   return rows(
     entries.flatMap(([label, text]) =>
-      text === undefined ? [] : [[label, wrapped(text.replaceAll("`", ""), widthOf() - 10)] as const],
+      text === undefined
+        ? []
+        : [
+            [
+              label,
+              wrapped(text.replaceAll("`", "").replaceAll(/\{(\w+)\}/g, "<$1>"), widthOf() - 10),
+            ] as const,
+          ],
     ),
   );
 }
@@ -154,8 +163,11 @@ function codeText({ code, severity, what, wanted, found, fix }: CodeText): strin
 function optionsText(options: readonly OptionHelp[]): string {
   if (options.length === 0) return "none";
   return options
-    .map(
-      ({ name, help, default: value }) => `${name}  ${help}${value === null ? "" : ` (default: ${value})`}`,
+    .map(({ name, flags, help, default: value }) =>
+      // What a flag is by default its command says: a pass may be left out without it.
+      flags === null
+        ? `${name}  ${help}${value === null ? "" : ` (default: ${value})`}`
+        : `${flags}  ${help}`,
     )
     .join("\n");
 }

@@ -6,10 +6,14 @@ import { adapterKinds, optionsOfKind } from "../../adapters/index.ts";
 import { valueText, type Option, type Schema } from "../../pass/options.ts";
 import { codeTexts, type CodeText } from "../../diagnostics/code-texts.ts";
 
+import { passFlags } from "./pass-flags.ts";
+
 /** An option, as help shows it. */
 export interface OptionHelp {
   readonly name: string;
   readonly help: string;
+  /** The flags of `tfc compile` that set it; null where none does, and of a kind. */
+  readonly flags: string | null;
   /** null where only code can give it. */
   readonly default: string | null;
 }
@@ -58,7 +62,7 @@ export function passHelp(name: string): PassHelp | null {
   return {
     ...{ pass: name, summary: pass.summary, place: place + 1, of: passes.length },
     requires: pass.requires.map((one) => one.name),
-    options: optionsHelp(pass.options),
+    options: optionsHelp(pass.options, passFlags[name]),
     counters: pass.stats,
     page: pageOf(`passes/${name}.md`),
   };
@@ -81,10 +85,13 @@ export function codeHelp(code: string): CodeText | null {
   return codeTexts().find((one) => one.code === code.toUpperCase()) ?? null;
 }
 
-function optionsHelp(options: Schema<object>): readonly OptionHelp[] {
+function optionsHelp(
+  options: Schema<object>,
+  flags: Readonly<Record<string, string>> = {},
+): readonly OptionHelp[] {
   const all: readonly (readonly [string, Option<unknown>])[] = Object.entries(options);
   return all.map(([name, option]) => ({
-    ...{ name, help: option.help },
+    ...{ name, help: option.help, flags: flags[name] ?? null },
     default: typeof option.default === "object" ? null : valueText(option.default),
   }));
 }
