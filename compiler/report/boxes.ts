@@ -4,12 +4,12 @@ import type { Graph } from "../ir/graph.ts";
 import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { graphsDeep } from "../ir/walk.ts";
-import type { DecoderView, Layer, Seen } from "../recognize/decoder.ts";
+import type { Block, DecoderView, Layer, Seen } from "../recognize/decoder.ts";
 import { embeddingNode } from "../recognize/model/embedding.ts";
 import { headOf } from "../recognize/model/head.ts";
 import { normsOf } from "../recognize/norm/places.ts";
 import { moduleOf } from "../sites/names.ts";
-import { TFC_DOMAIN } from "../sites/site.ts";
+import { TFC_DOMAIN, type Site } from "../sites/site.ts";
 import { blockText } from "./block-text.ts";
 import type { PartKind } from "./data.ts";
 
@@ -67,13 +67,18 @@ function addBlocks(layer: Layer, add: Add): void {
     if (block === null) continue;
     add({
       name: block.kind === "site" ? block.name : `${name}.${moduleOf(site, copy)}`,
-      kind: site === "attn" ? "attention" : block.kind === "moe" ? "experts" : "mlp",
+      kind: site === "attn" ? "attention" : isMixture(block) ? "experts" : "mlp",
       layer: index,
       nodes: block.kind === "site" ? [block.node] : block.region.nodes,
       text: blockText(block),
       answer: block,
     });
   }
+}
+
+/** Whether a block is a mixture of experts, or the call that one was outlined to. */
+function isMixture(block: Block | Site): boolean {
+  return block.kind === "site" ? /^Moe(_\d+)?$/.test(block.node.opType) : block.kind === "moe";
 }
 
 function addNorms(model: Model, view: DecoderView, add: Add): void {

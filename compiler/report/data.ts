@@ -191,7 +191,7 @@ export interface DrawnNode {
   readonly out: readonly number[];
   /** `axis = -1` */
   readonly attributes?: string;
-  /** The projections that it is, as Hugging Face calls them; of a packed product several. */
+  /** What it is for: the projections that it is, as Hugging Face calls them, of a packed product several; `scores`, `router`. */
   readonly roles?: readonly string[];
   /** What it is, where it is a part. */
   readonly kind?: PartKind;

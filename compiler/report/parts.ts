@@ -61,7 +61,7 @@ class Builder {
     const { model, view, off, fed, boxes } = material;
     this.#material = material;
     this.#weights = new Weights(model);
-    const known = { quiet: new Quiet(model), roles: rolesOf(model, view), off, fed };
+    const known = { quiet: new Quiet(model), roles: rolesOf(model, view, boxes), off, fed };
     this.#drawer = new Drawer(known, (part) => this.#parts[part]?.drawing ?? -1);
     for (const box of boxes) this.#boxes.set(box.graph, [...(this.#boxes.get(box.graph) ?? []), box]);
   }

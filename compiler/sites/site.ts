@@ -125,6 +125,7 @@ export interface InnerLinear extends LinearMark {
 const keys = {
   linear: "tfc.linear",
   linearInput: "tfc.linear_input",
+  role: "tfc.role",
   site: "tfc.site",
   layer: "tfc.layer",
   hiddenSize: "tfc.hidden_size",
@@ -211,6 +212,19 @@ export function linearsOf(func: Func): readonly InnerLinear[] {
     const reader = readers.get(mark.parts[0]?.site ?? "") ?? node;
     const output = node.output(0);
     return reader.input(0) === null || output === null ? [] : [{ ...mark, reader, output }];
+  });
+}
+
+/** The mark of a node in a function's body that nothing stands beside: what it is for, by names without spaces. */
+export function roleMark(names: readonly string[]): readonly [key: string, text: string] {
+  return [keys.role, names.join(" ")];
+}
+
+/** The nodes of a function's body that are marked with what they are for. */
+export function rolesMarkedIn(func: Func): readonly (readonly [node: Node, names: readonly string[]])[] {
+  return [...func.body.nodes].flatMap((node) => {
+    const text = node.meta.get(keys.role) ?? "";
+    return text === "" ? [] : [[node, text.split(" ")] as const];
   });
 }
 

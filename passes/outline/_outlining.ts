@@ -1,10 +1,11 @@
 import type { Node } from "../../compiler/ir/node.ts";
-import { linearMarks, type BlockKind } from "../../compiler/sites/site.ts";
+import { linearMarks, roleMark, type BlockKind } from "../../compiler/sites/site.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import type { Context } from "../../compiler/pass/pass.ts";
 import type { Block, Layer, Seen } from "../../compiler/recognize/decoder.ts";
 import type { Linear } from "../../compiler/recognize/linear/linear.ts";
 import { projectionsOf } from "../../compiler/recognize/linear/projections.ts";
+import { rolesIn } from "../../compiler/recognize/roles.ts";
 import { keepsRank } from "../../compiler/ops/rank.ts";
 import { missText } from "./_misses.ts";
 import { admitFunctions, moduleName } from "../_module.ts";
@@ -81,9 +82,12 @@ export class Outlining {
   }
 }
 
-/** Marks the projections of a block, for what is put beside them. */
+/** Marks the projections of a block, for what is put beside them; in a mixture, what its products are for. */
 function marksOf(block: Block): Marks {
   const marks = new Map<Node, ReadonlyMap<string, string>>();
+  // In a function a weight is an input, by which nobody tells a router from an expert any more.
+  if (block.kind === "moe")
+    for (const [node, names] of rolesIn(block)) marks.set(node, new Map([roleMark(names)]));
   for (const { linear, ...mark } of projectionsOf(block)) {
     const reader = readerOf(linear);
     const maker = linear.output.producer;

@@ -69,6 +69,56 @@ describe.each(samples)("%s", (file) => {
   });
 });
 
+/** Ops that multiply by weights, or one activation by another. */
+const multiplies =
+  /^(MatMul|Gemm|com\.microsoft::(MatMulNBits|MoE|QMoE|GroupQueryAttention|PagedAttention)|Attention)$/;
+
+/** What the products of the parts of some kinds are said to be for; a question mark where nothing is said. */
+function rolesIn(file: string, kinds: readonly string[]): readonly string[] {
+  const { parts, drawings } = reportData({ model: file }).data;
+  const drawn = parts.filter(({ kind }) => kinds.includes(kind)).map(({ drawing }) => drawings[drawing]);
+  return drawn.flatMap((drawing) =>
+    (drawing?.nodes ?? [])
+      .filter(({ op }) => multiplies.test(op))
+      .map(({ op, roles }) => `${op} ${roles?.join(" ") ?? "?"}`),
+  );
+}
+
+describe("what nodes are for", () => {
+  const folder = temporaryFolder();
+  const blocks = ["attention", "mlp", "experts", "head"];
+
+  it.each(samples)(
+    "is said of every product of a block of %s, and of what it is compiled to",
+    async (file) => {
+      const output = path.join(folder, file.replaceAll("/", "-"), "model.onnx");
+      await compile({ input: file, output });
+      const [base, compiled] = [rolesIn(file, blocks), rolesIn(output, blocks)];
+      expect(base.length).toBeGreaterThan(10);
+      expect(base.filter((text) => text.includes("?"))).toEqual([]);
+      expect(compiled.filter((text) => text.includes("?"))).toEqual([]);
+      expect(compiled.length).toBe(base.length);
+    },
+  );
+
+  it("tells the products with all experts' weights apart", () => {
+    // Both halves, 2 × 16 of 32, and back: what transformers stacks as `[experts, out, in]`.
+    const { parts, drawings } = reportData({
+      model: "samples/models/new-families/mixtral-dynamo/model.onnx",
+    }).data;
+    const [experts] = parts.filter(({ kind }) => kind === "experts");
+    const drawing = drawings[experts?.drawing ?? -1];
+    const stacks = (drawing?.nodes ?? []).flatMap(({ roles, in: [a = -1] }) =>
+      roles === undefined ? [] : [`${roles.join(" ")} ${drawing?.values[a]?.type ?? ""}`],
+    );
+    expect(stacks).toEqual([
+      'router float["batch_size*sequence_length",32]',
+      'experts.gate_up_proj float["2*batch_size*sequence_length",32,32]',
+      'experts.down_proj float["2*batch_size*sequence_length",32,16]',
+    ]);
+  });
+});
+
 describe("a base", () => {
   const folder = temporaryFolder();
   const own = writeModel(folder, "own.onnx", tinyDecoder());

@@ -121,7 +121,7 @@ inBrowser(`a page in Chromium${why}`, () => {
     expect(await page.textContent(".details")).toContain("float[352,128]");
     await open("#model.layers.1.self_attn.k_proj");
     await isAt("model.layers.1.self_attn");
-    expect(await page.textContent(".details")).toMatch(/MatMul.*projection ?k_proj.*float\[128,64\]/);
+    expect(await page.textContent(".details")).toMatch(/MatMul.*role ?k_proj.*float\[128,64\]/);
   });
 
   it("draws what adapters are fed at their call, and not as inputs of the layer", async () => {

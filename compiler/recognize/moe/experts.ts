@@ -34,6 +34,8 @@ export interface Experts {
   readonly activation: string | null;
   /** Experts that are written each by itself, in the graph's order. */
   readonly separate: readonly Mlp[];
+  /** Products with weights of several experts, or of one that was taken from the weights of all. */
+  readonly products: readonly Node[];
   readonly shared: readonly SharedExpert[];
   /** Element type that they compute in. */
   readonly dtype: DType | null;
@@ -60,6 +62,7 @@ export function expertsIn(
       separate[0]?.activation ??
       (isFused ? activationOf(router.choice) : activationBetween(products, region)),
     separate,
+    products,
     shared: shared.map((mlp) => ({ mlp, gate: gateOfShared(mlp, region, index) })),
     dtype:
       separate[0]?.dtype ??

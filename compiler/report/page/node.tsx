@@ -28,7 +28,7 @@ export function NodeDetails({ sheet, node }: { readonly sheet: Sheet; readonly n
       </h4>
       <dl>
         {node.attributes === undefined ? null : <Fact label="attributes">{node.attributes}</Fact>}
-        {node.roles === undefined ? null : <Fact label="projection">{node.roles.join(", ")}</Fact>}
+        {node.roles === undefined ? null : <Fact label="role">{node.roles.join(", ")}</Fact>}
         <Fact label="reads">
           <Values sheet={sheet} indices={node.in} />
         </Fact>
