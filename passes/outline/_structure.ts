@@ -12,6 +12,9 @@ import type { Region } from "../../compiler/recognize/region.ts";
 /** Constants up to this many elements may be written into a function's body. */
 const SMALL = 64;
 
+/** Contents up to this many bytes are compared as they are, longer ones by their digests. */
+const SHORT = 64;
+
 /**
  * A region reduced to its structure. Two regions with the same `key` compute the same function of their inputs and
  * constants, so one body serves both.
@@ -60,7 +63,7 @@ class Reduction {
     this.#run(this.#body());
     const outputs = this.#outputs();
     return {
-      key: createHash("sha256").update(this.#text.join("")).digest("hex"),
+      key: this.#text.join(""),
       region: this.#region,
       nodes: this.#nodes,
       inputs: [...this.#inputs.keys()],
@@ -229,7 +232,12 @@ export function tensorText(tensor: Tensor): string {
   if (storage.kind === "strings")
     return `${head}${storage.strings.map((s) => Buffer.from(s).toString("hex")).join("|")}`;
   if (storage.kind === "external" && storage.range === null) return `${head}${unique()}`;
-  return `${head}${createHash("sha256").update(tensor.bytes()).digest("hex")}`;
+  const bytes = tensor.bytes();
+  return `${head}${bytes.length <= SHORT ? hexOf(bytes) : createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
 }
 
 let counter = 0;

@@ -45,7 +45,9 @@ export interface HostMemory {
 }
 
 const letters = typesByLetter();
-const sets: readonly ReadonlySet<KernelType>[] = typeSets.split(" ").map(typesOfLetters);
+/** Read one by one when an op asks, since most compiles ask for a few. */
+const setTexts = typeSets.split(" ");
+const sets = new Map<string, ReadonlySet<KernelType>>();
 const lines = linesOf(opKernels);
 const webgpuLines = linesOf(webgpuKernels);
 const read = new Map<string, OpKernels | null>();
@@ -150,7 +152,9 @@ function parseHost(text: string): HostMemory {
 }
 
 function numberedTypes(number: string): ReadonlySet<KernelType> {
-  return sets[Number(number)] ?? new Set<KernelType>();
+  const known = sets.get(number) ?? typesOfLetters(setTexts[Number(number)] ?? "");
+  sets.set(number, known);
+  return known;
 }
 
 function parseSignature(text: string): { since: number; signature: Signature }[] {
