@@ -1,43 +1,69 @@
-import { basename } from "node:path";
 import type { TrainEvent } from "../../runtime/train/options.ts";
 import { copyProgress } from "./copy-progress.ts";
-import { wholeSeconds } from "./duration.ts";
+import { printDiagnostics } from "./output.ts";
+import { isQuiet, isShown } from "./progress.ts";
+import { say } from "./streams.ts";
 import { TerminalLine, type Terminal } from "./terminal-line.ts";
+import { TrainLog } from "./train-log.ts";
+import { LOADING, readingText, stepText, type EventOf } from "./train-texts.ts";
 
 /** Cells of the bar. */
 const BAR = 24;
 
-/** The line of a terminal that shows how far a run is. */
+/** What shows how far a run is. */
 export interface TrainProgress {
   readonly update: (event: TrainEvent) => void;
-  /** Takes the line away; to be called also where training failed. */
+  /** Takes away what is shown for a while; to be called also where training failed. */
   readonly end: () => void;
 }
 
-/** Shows events on one line; where there is no terminal, nothing. */
+/**
+ * Shows events on one line of a terminal that is written again and again. Where there is no such terminal they are lines
+ * of a log: a run may take hours, and nobody would see how it goes. With --quiet nothing is shown.
+ */
 export function trainProgress(terminal: Terminal = process.stderr): TrainProgress {
-  const [line, copying] = [new TerminalLine(terminal), copyProgress(terminal)];
-  let evaluated = "";
-  let last = "";
-  const show = (text: string): void => {
-    line.show((last = text));
+  if (isShown(terminal)) return trainLine(terminal);
+  const [idle, log] = [
+    (): void => undefined,
+    new TrainLog((line) => {
+      writeLine(terminal, line);
+    }),
+  ];
+  const update = (event: TrainEvent): void => {
+    log.update(event);
   };
+  return { update: isQuiet() ? idle : update, end: idle };
+}
+
+function writeLine(terminal: Terminal, line: string): void {
+  if (terminal === process.stderr) say(`${line}\n`);
+  else terminal.write(`${line}\n`);
+}
+
+function trainLine(terminal: Terminal): TrainProgress {
+  const [line, copying] = [new TerminalLine(terminal), copyProgress(terminal)];
+  // The last step, and what the last evaluation found.
+  let [last, evaluated] = ["", ""];
   const update = (event: TrainEvent): void => {
     switch (event.kind) {
       case "reading":
-        show(`reading ${basename(event.file)}  ${percent(event.done, event.total)}`);
+        line.show(readingText(event));
         return;
       case "compiling":
         copying.update(event.file, event.done, event.total);
         return;
       case "loading":
-        show("loading the graph");
+        line.show(LOADING);
+        return;
+      case "begun":
+        line.clear();
+        printDiagnostics(event.diagnostics);
         return;
       case "step":
-        show(stepText(event, evaluated));
+        line.show((last = `${barOf(event)}  ${stepText(event, evaluated)}`));
         return;
       case "evaluating":
-        show(`${last === "" ? "" : `${last}  `}evaluating`);
+        line.show(`${last === "" ? "" : `${last}  `}evaluating`);
         return;
       case "evaluation":
         evaluated = `  eval ${event.metrics.eval_loss.toFixed(3)}`;
@@ -53,19 +79,8 @@ export function trainProgress(terminal: Terminal = process.stderr): TrainProgres
   return { update, end };
 }
 
-/** `████░░░░  120/1000  loss 2.134  eval 2.310  1,204 tokens/s  3 min left` */
-function stepText(
-  { metrics, steps, secondsLeft }: Extract<TrainEvent, { kind: "step" }>,
-  evaluated: string,
-): string {
-  const { step, loss, tokens_per_second: speed } = metrics;
+/** `████░░░░` */
+function barOf({ metrics: { step }, steps }: EventOf<"step">): string {
   const full = Math.round((BAR * step) / steps);
-  const bar = `${"█".repeat(full)}${"░".repeat(BAR - full)}`;
-  const lossText = loss === null ? "" : `  loss ${loss.toFixed(3)}`;
-  const left = step === steps ? "" : `  ${wholeSeconds(secondsLeft * 1000)} left`;
-  return `${bar}  ${step}/${steps}${lossText}${evaluated}  ${speed} tokens/s${left}`;
-}
-
-function percent(done: number, total: number): string {
-  return `${total === 0 ? 100 : Math.floor((100 * done) / total)}%`;
+  return `${"█".repeat(full)}${"░".repeat(BAR - full)}`;
 }

@@ -179,7 +179,7 @@ export class TrainLoop {
 
   /** Evaluates, where there is something to evaluate on and that was not done. @returns false where it was ended */
   async #evaluate(): Promise<boolean> {
-    const { dataset, options, loss, state, padding, metrics, folder, graph, train } = this.#run;
+    const { dataset, options, loss, state, padding, metrics, folder, graph, train, plan } = this.#run;
     const { step, epoch, sequences: read } = this.#progress;
     const { evaluation: sequences } = dataset;
     const isDone = metrics.all.some((one) => isEvaluation(one) && one.step === step);
@@ -207,7 +207,7 @@ export class TrainLoop {
       if (isBest) await writeTrained(folder.best, graph, train.training, state.saved);
     });
     if (isBest) this.#progress = { ...this.#progress, best: { step, loss: found.loss } };
-    options.onEvent?.({ kind: "evaluation", metrics: line, isBest });
+    options.onEvent?.({ kind: "evaluation", metrics: line, steps: plan.steps, isBest });
     return true;
   }
 

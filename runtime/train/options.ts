@@ -1,3 +1,4 @@
+import type { Diagnostic } from "../../compiler/diagnostics/diagnostic.ts";
 import type { Provider } from "../session/devices.ts";
 import type { ModelPlace } from "../generate/model-text.ts";
 import type { Packing } from "./data/sequences.ts";
@@ -67,6 +68,8 @@ export type TrainEvent =
   | { readonly kind: "reading"; readonly file: string; readonly done: number; readonly total: number }
   | { readonly kind: "compiling"; readonly file: string; readonly done: number; readonly total: number }
   | { readonly kind: "loading" }
+  /** The first step is to come: warnings and notes so far, which the report has, too. */
+  | { readonly kind: "begun"; readonly diagnostics: readonly Diagnostic[] }
   | {
       readonly kind: "step";
       readonly metrics: StepMetrics;
@@ -74,7 +77,12 @@ export type TrainEvent =
       readonly secondsLeft: number;
     }
   | { readonly kind: "evaluating" }
-  | { readonly kind: "evaluation"; readonly metrics: EvalMetrics; readonly isBest: boolean }
+  | {
+      readonly kind: "evaluation";
+      readonly metrics: EvalMetrics;
+      readonly steps: number;
+      readonly isBest: boolean;
+    }
   | { readonly kind: "saved"; readonly file: string; readonly step: number };
 
 /** What is trained: a training graph, or what makes one. */

@@ -111,6 +111,7 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
     state: new TrainState(training, values),
     onNews: () => page.update(),
   };
+  options.onEvent?.({ kind: "begun", diagnostics: [...sink.diagnostics] });
   const loop = new TrainLoop(run, progress, from?.file ?? null);
   const isDone = await page.during(() => loop.go());
   await writeTrained(folder.adapter, graph, training, run.state.saved);

@@ -1,7 +1,9 @@
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "@jest/globals";
+import { TrainLog } from "../../compiler/cli/train-log.ts";
 import { trainProgress } from "../../compiler/cli/train-progress.ts";
+import type { TrainEvent } from "../../runtime/train/options.ts";
 import { jsonl, tokenizerFolder } from "../runtime/train/texts.ts";
 import { tinyTrainingGraph } from "../runtime/train/tiny-graph.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
@@ -27,8 +29,22 @@ describe("tfc train", () => {
   it("trains in a process of its own, and says what came of it", () => {
     const folder = out();
     const { status, stdout, stderr } = tfc(["train", graph, "--data", data, "--out", folder, ...usual]);
-    expect(stderr).toBe("");
     expect(status).toBe(0);
+    // Without a terminal: whoever follows the log sees the run go on.
+    const number = String.raw`\d+\.\d+`;
+    expect(stderr).toMatch(
+      new RegExp(
+        [
+          "^loading the graph",
+          `step 0/4  evaluation ${number}, perplexity ${number}`,
+          `step 1/4  loss ${number}  [\\d,]+ tokens/s  \\d+ s left`,
+          `step 1/4  evaluation ${number}, perplexity ${number}, the best so far`,
+          `saved ${path.join(folder, "checkpoints", "step-000001.safetensors")}\n`,
+        ].join("\n"),
+      ),
+    );
+    expect(stderr).toContain(`saved ${path.join(folder, "checkpoints", "step-000004.safetensors")}\n`);
+    for (const control of ["\r", "\u001b"]) expect(stderr).not.toContain(control);
     expect(stdout).toMatch(
       /^steps {7}4 of 4\ntrained {5}144 parameters, on cpu\nexamples {4}38 to train on, 2 to evaluate on; /,
     );
@@ -42,7 +58,7 @@ describe("tfc train", () => {
   it("prints one object with --json, and takes several files and lists of them", async () => {
     const more = path.join(root, "more.txt");
     writeFileSync(more, "It is a truth universally acknowledged. ".repeat(20));
-    const { status, stdout } = await tfcHere(
+    const { status, stdout, stderr } = await tfcHere(
       "train",
       graph,
       "--data",
@@ -57,8 +73,10 @@ describe("tfc train", () => {
       "--pad",
       "--eval-split",
       "0",
+      "--quiet",
     );
     expect(status).toBe(0);
+    expect(stderr).toBe("");
     expect(JSON.parse(stdout)).toMatchObject({
       step: 4,
       steps: 4,
@@ -133,6 +151,63 @@ describe("tfc train", () => {
   });
 });
 
+describe("the log of a run without a terminal", () => {
+  const stepAt = (step: number, steps: number): TrainEvent => ({
+    kind: "step",
+    steps,
+    secondsLeft: steps - step,
+    metrics: {
+      ...{ step, epoch: 0, loss: 2.5, learning_rate: 1, grad_norm: 1, tokens: 9, tokens_per_second: 1204 },
+    },
+  });
+  /** What is written of so many steps, each of which takes so long, in milliseconds. */
+  const logOf = (steps: number, duration: number, saved: number[] = []): string[] => {
+    const lines: string[] = [];
+    let time = 0;
+    const log = new TrainLog(
+      (line) => lines.push(line),
+      () => time,
+    );
+    for (let step = 1; step <= steps; step++) {
+      time += duration;
+      log.update(stepAt(step, steps));
+      if (saved.includes(step)) log.update({ kind: "saved", file: `step-${step}`, step });
+    }
+    return lines;
+  };
+
+  it("has the first step, and one for each twentieth of them", () => {
+    const lines = logOf(1000, 100);
+    expect(lines[0]).toBe("step 1/1000  loss 2.500  1,204 tokens/s  16 min 39 s left");
+    expect(lines.map((line) => Number(/^step (\d+)/.exec(line)?.[1]))).toEqual(
+      Array.from({ length: 20 }, (_, i) => 1 + 50 * i),
+    );
+  });
+
+  it.each([
+    ["a second apart where steps are fast", 100, 20, 2],
+    ["half a minute apart where they are slow", 1000, 10_000, 334],
+    ["each of them where one takes longer than that", 30, 40_000, 30],
+  ])("has lines %s", (_, steps, duration, count) => {
+    expect(logOf(steps, duration)).toHaveLength(count);
+  });
+
+  it("has a checkpoint behind the line of its step, one a second, and the last one", () => {
+    expect(logOf(100, 100, [2, 3, 20, 99, 100]).filter((line) => !line.startsWith("step 1/"))).toEqual([
+      expect.stringMatching(/^step 2\//),
+      "saved step-2",
+      expect.stringMatching(/^step 12\//),
+      expect.stringMatching(/^step 20\//),
+      "saved step-20",
+      ...[30, 40, 50, 60, 70, 80, 90].map((n) => expect.stringMatching(new RegExp(`^step ${n}/`))),
+      expect.stringMatching(/^step 99\//),
+      "saved step-99",
+      expect.stringMatching(/^step 100\//),
+      "saved step-100",
+    ]);
+  });
+});
+
 describe("the line of a terminal", () => {
   it("shows bar, loss, speed and the time that is left, and goes", () => {
     let shown = "";
@@ -151,22 +226,23 @@ describe("the line of a terminal", () => {
     progress.update({
       kind: "evaluation",
       metrics: { step: 0, epoch: 0, eval_loss: 3.25, perplexity: 1, eval_tokens: 1 },
+      steps: 12,
       isBest: true,
     });
     progress.update({ kind: "step", metrics, steps: 12, secondsLeft: 125 });
     expect(shown).toContain(
-      `${"█".repeat(12)}${"░".repeat(12)}  6/12  loss 2.500  eval 3.250  1204 tokens/s  2 min 5 s left`,
+      `${"█".repeat(12)}${"░".repeat(12)}  6/12  loss 2.500  eval 3.250  1,204 tokens/s  2 min 5 s left`,
     );
     progress.end();
     expect(shown.endsWith("\r")).toBe(true);
   });
 
-  it("is nothing where there is no terminal", () => {
+  it("is lines where there is no terminal", () => {
     let shown = "";
     const progress = trainProgress({ write: (text) => (shown += text) });
     progress.update({ kind: "loading" });
     progress.end();
-    expect(shown).toBe("");
+    expect(shown).toBe("loading the graph\n");
   });
 });
 

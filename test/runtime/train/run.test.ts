@@ -101,7 +101,17 @@ describe("a run", () => {
     const events: TrainEvent["kind"][] = [];
     await train({ steps: 2, onEvent: ({ kind }) => events.push(kind) });
     expect(events.filter((kind, i) => kind !== events[i - 1])).toEqual([
-      ...["reading", "loading", "evaluating", "evaluation", "step", "evaluating", "evaluation", "saved"],
+      ...[
+        "reading",
+        "loading",
+        "begun",
+        "evaluating",
+        "evaluation",
+        "step",
+        "evaluating",
+        "evaluation",
+        "saved",
+      ],
       ...["step", "evaluating", "evaluation", "saved"],
     ]);
   });
