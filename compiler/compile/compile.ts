@@ -37,6 +37,7 @@ import { pipelineOf } from "./pipeline.ts";
 import { planOf, type Plan } from "./plan.ts";
 import { reportOutputPath } from "./output-path.ts";
 import { reporting } from "./reporting.ts";
+import type { SharedWeights } from "./shared-weights.ts";
 import { reportOf, statOf, type CompileReport } from "./report.ts";
 
 export type { AdapterEntry, CompileOptions } from "./options.ts";
@@ -62,7 +63,20 @@ export function compile(options: CompileOptions): Promise<CompileReport> {
   return reporting((sink) => compileWith(options, sink));
 }
 
-async function compileWith(options: CompileOptions, sink: Sink): Promise<CompileReport> {
+/**
+ * {@link compile} of one of several outputs in one folder, with what they share of the base's weights.
+ *
+ * @throws TfcError as {@link compile}
+ */
+export function compileSharing(options: CompileOptions, shared: SharedWeights): Promise<CompileReport> {
+  return reporting((sink) => compileWith(options, sink, shared));
+}
+
+async function compileWith(
+  options: CompileOptions,
+  sink: Sink,
+  shared?: SharedWeights,
+): Promise<CompileReport> {
   const start = performance.now();
   checkCompileOptions(options);
   const { input } = options;
@@ -92,12 +106,7 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
   const fingerprint = fingerprintOf(model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
-  // Said only now that all its names and shapes have found their places.
-  for (const { base: known, file, isCheckpoint } of plan.given) {
-    if (isCheckpoint === true) sink.report("ADAPTER_CHECKPOINT", { file }, {});
-    if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
-  }
-  for (const { file, sites } of plan.implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
+  reportGiven(plan, sink);
   if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   describeCompiled(model, plan, passes);
   if (options.strict === true) refuseWarnings(sink);
@@ -105,14 +114,22 @@ async function compileWith(options: CompileOptions, sink: Sink): Promise<Compile
     base: input,
     stamps: new Map([...stamps, ...imported.stamps]),
     ...(bindings === null ? {} : { texts: new Map([[bindings, await bindingsOf(model, paths.output)]]) }),
-    ...(options.weights === undefined ? {} : { weights: options.weights }),
-    ...(options.progress === undefined ? {} : { progress: options.progress }),
+    ...{ weights: options.weights, progress: options.progress, shared },
   });
   return reportOf({
     ...{ input, output: paths.output, model, view, base, files, passes, residence: plan.residence },
     diagnostics: sink.diagnostics,
     time: performance.now() - start,
   });
+}
+
+/** Says of adapters what is said only when all their names and shapes have found their places. */
+function reportGiven({ given, implied }: Plan, sink: Sink): void {
+  for (const { base: known, file, isCheckpoint } of given) {
+    if (isCheckpoint === true) sink.report("ADAPTER_CHECKPOINT", { file }, {});
+    if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
+  }
+  for (const { file, sites } of implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
 }
 
 function bindingsOf(model: Model, output: string): Promise<string> {

@@ -12,6 +12,7 @@ import { emitModel } from "../onnx/emit.ts";
 import { OutputFiles, type Progress } from "../onnx/output.ts";
 import { checkUnchanged, type Stamp } from "../onnx/stamp.ts";
 import { placeWeights, relocate, type WeightMode } from "./place-weights.ts";
+import { TensorDigest, type SharedWeights } from "./shared-weights.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkLeafSize } from "../weights/leaf-size.ts";
 import {
@@ -52,8 +53,10 @@ export interface ToWrite {
   readonly base: string;
   /** The files that were read, as they were. */
   readonly stamps?: ReadonlyMap<string, Stamp>;
-  readonly weights?: WeightMode;
-  readonly progress?: Progress;
+  readonly weights?: WeightMode | undefined;
+  readonly progress?: Progress | undefined;
+  /** What outputs before this one have put into the same folder, and this one puts there. */
+  readonly shared?: SharedWeights | undefined;
   /** Files of text beside the graph, by their paths. */
   readonly texts?: ReadonlyMap<string, string>;
 }
@@ -67,7 +70,7 @@ export async function writeOutputs(
   model: Model,
   sink: Sink,
   paths: OutputPaths,
-  { base, stamps = new Map(), weights, progress, texts = new Map() }: ToWrite,
+  { base, stamps = new Map(), weights, progress, shared, texts = new Map() }: ToWrite,
 ): Promise<readonly string[]> {
   const files = new OutputFiles(paths.output);
   const rw = new Rewriter();
@@ -80,13 +83,9 @@ export async function writeOutputs(
       files,
       sink,
       ...(progress === undefined ? {} : { progress }),
+      ...(shared === undefined ? {} : { shared }),
     });
-    await stageTensors(files, rw, paths.adapters, storedIn(model, "adapters"), adapterMetadata(model));
-    const pytorch = new Map([["format", "pt"]]);
-    await stageTensors(files, rw, paths.overrides, storedIn(model, "overrides"), pytorch);
-    if (weights === "inline") holdInline(rw, storedIn(model, "weights"));
-    else await stageTensors(files, rw, paths.weights, storedIn(model, "weights"), pytorch, progress);
-    await stageTensors(files, rw, paths.quantized, storedIn(model, "quantized"), new Map(), progress);
+    await stageCompanions(model, rw, files, paths, { weights, progress, shared });
     for (const [file, text] of texts)
       await files.stage(file, (temporary) => {
         writeFileSync(temporary, text);
@@ -109,6 +108,29 @@ export async function writeOutputs(
     files.discard();
     throw error;
   }
+}
+
+/** Lays tensors that the graph does not hold itself out in files beside it. */
+async function stageCompanions(
+  model: Model,
+  rw: Rewriter,
+  files: OutputFiles,
+  paths: OutputPaths,
+  { weights, progress, shared }: Sharing & { readonly weights: WeightMode | undefined },
+): Promise<void> {
+  const adapters = storedIn(model, "adapters");
+  await stageTensors(files, rw, paths.adapters, adapters, adapterMetadata(model), { shared });
+  const pytorch = new Map([["format", "pt"]]);
+  await stageTensors(files, rw, paths.overrides, storedIn(model, "overrides"), pytorch, { shared });
+  const ofBase = { progress, shared };
+  if (weights === "inline") holdInline(rw, storedIn(model, "weights"));
+  else await stageTensors(files, rw, paths.weights, storedIn(model, "weights"), pytorch, ofBase);
+  await stageTensors(files, rw, paths.quantized, storedIn(model, "quantized"), new Map(), ofBase);
+}
+
+interface Sharing {
+  readonly progress?: Progress | undefined;
+  readonly shared?: SharedWeights | undefined;
 }
 
 /** Says of a companion of an earlier output that this one does not read it. Who knows what else does: it stays. */
@@ -187,10 +209,11 @@ async function stageTensors(
   files: OutputFiles,
   rw: Rewriter,
   file: string,
-  stored: readonly Stored[],
+  all: readonly Stored[],
   metadata: ReadonlyMap<string, string>,
-  progress?: Progress,
+  { progress, shared }: Sharing = {},
 ): Promise<void> {
+  const stored = shared === undefined ? all : all.filter((one) => !isShared(shared, one, rw, dirname(file)));
   if (stored.length === 0) return;
   if (metadata.has(ADAPTER_KEY)) for (const { name, tensor } of stored) checkLeafSize(name, tensor.shape);
   const layout: SafetensorsLayout = layoutSafetensors(
@@ -206,20 +229,42 @@ async function stageTensors(
   }
   files.prepare(file, layout.size);
   let done = 0;
-  const watched = function* (tensor: Tensor): Generator<Uint8Array, void, void> {
+  const watched = function* (name: string, tensor: Tensor): Generator<Uint8Array, void, void> {
     const pieces = tensor.pieces();
+    const digest = shared === undefined ? null : new TensorDigest(tensor);
     for (const piece of pieces instanceof Uint8Array ? [pieces] : pieces) {
       yield piece;
+      digest?.add(piece);
       progress?.(file, (done += piece.length), layout.size);
     }
+    const place = layout.tensors.get(name);
+    if (digest !== null && place !== undefined) shared?.addTensor(name, digest, { file, ...place });
   };
   await files.stage(file, (temporary) =>
     writeSafetensors(temporary, layout, (name) => {
       const tensor = tensors.get(name);
-      return tensor === undefined ? [] : watched(tensor);
+      return tensor === undefined ? [] : watched(name, tensor);
     }),
   );
   progress?.(file, layout.size, layout.size);
+}
+
+/**
+ * Has the graph refer to a tensor that an output before it has written, in the same folder, if it refers to it at all.
+ *
+ * @returns whether the tensor is there
+ */
+function isShared(
+  shared: SharedWeights,
+  { value, name, tensor }: Stored,
+  rw: Rewriter,
+  folder: string,
+): boolean {
+  const range = shared.tensorAt(name, tensor);
+  if (range === null) return false;
+  const location = locationIn(folder, range.file);
+  if (value !== null) rw.setConstant(value, tensor.stored({ kind: "external", location, range }));
+  return true;
 }
 
 /** Has tensors in memory, so that they go into the graph's own file. */

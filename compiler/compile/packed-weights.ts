@@ -23,6 +23,11 @@ export class PackedFile {
     this.size += gap + range.length;
   }
 
+  /** Whether it has all that another one has. */
+  holds(other: PackedFile): boolean {
+    return [...other.#offsets.keys()].every((key) => this.#offsets.has(key));
+  }
+
   /** Where a range is in it. */
   offsetOf(range: ByteRange): number {
     const offset = this.#offsets.get(keyOf(range));

@@ -12,9 +12,12 @@ import { nodesDeep } from "../ir/walk.ts";
 import { isInside } from "../onnx/external.ts";
 import type { OutputFiles, Progress } from "../onnx/output.ts";
 import { packedFiles, type PackedFile } from "./packed-weights.ts";
+import type { SharedFile, SharedWeights } from "./shared-weights.ts";
 
 /** The words for {@link WeightMode}. */
 export const weightModes = ["link", "copy", "inline"] as const;
+/** Those of several graphs that share one base's weights: written into each, these would be there several times. */
+export const sharedWeightModes = ["link", "copy"] as const;
 /**
  * Where the base model's weights are for the emitted graph.
  *
@@ -42,6 +45,8 @@ export interface Placement {
   readonly files: OutputFiles;
   readonly sink: Sink;
   readonly progress?: Progress;
+  /** What outputs before this one have put into the same folder, and this one puts there. */
+  readonly shared?: SharedWeights;
 }
 
 /**
@@ -57,19 +62,26 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
   const isHere = (file: string): boolean => isSameFolder && staysInside(outputFolder, file);
   const modeOf = (file: string): WeightMode => placement.mode ?? (isHere(file) ? "link" : "copy");
   const side = `${basename(placement.output, ".onnx")}.base`;
+  // A file holds many tensors, and to find its place asks the file system.
+  const knownMode = remembered(modeOf);
+  const asked = packedFiles(tensorsOf(model), (file) => knownMode(file) === "copy");
+  const there = (file: string): SharedFile | null => placement.shared?.fileOf(file, asked.get(file)) ?? null;
   const locationOf = (file: string): string => {
     const location = relative(baseFolder, file);
     if (modeOf(file) === "link" && isHere(file)) return location;
+    const shared = there(file);
+    if (shared !== null) return relative(outputFolder, shared.path);
     const beside = `${side}/${location}`;
     needed.set(file, join(outputFolder, beside));
     return beside;
   };
-  // A file holds many tensors, and to find its place asks the file system.
-  const knownMode = remembered(modeOf);
   const place: Refer = {
     modeOf: knownMode,
     location: remembered(locationOf),
-    packed: packedFiles(tensorsOf(model), (file) => knownMode(file) === "copy"),
+    packedOf: remembered((file) => {
+      const shared = there(file);
+      return shared === null ? (asked.get(file) ?? null) : shared.packed;
+    }),
   };
   for (const value of initializersDeep(model.graph)) {
     const tensor = value.constant;
@@ -79,7 +91,9 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
     if (placed !== null) rw.setConstant(value, placed);
   }
   for (const node of allNodes(model)) placeAttributes(node, rw, place);
-  await stage(needed, place.packed, placement);
+  await stage(needed, asked, placement);
+  for (const [from, path] of needed)
+    placement.shared?.addFile(from, { path, packed: asked.get(from) ?? null });
 }
 
 /** How the emitted graph gets the bytes of a file. */
@@ -87,14 +101,15 @@ interface Refer {
   readonly modeOf: (file: string) => WeightMode;
   /** Its location in the base's folder, or beside the output. */
   readonly location: (file: string) => string;
-  /** The files of which only what is read is copied. */
-  readonly packed: ReadonlyMap<string, PackedFile>;
+  /** What is copied of a file of which not all is. */
+  readonly packedOf: (file: string) => PackedFile | null;
 }
 
 function remembered<T>(ask: (file: string) => T): (file: string) => T {
   const known = new Map<string, T>();
   return (file) => {
-    const answer = known.get(file) ?? ask(file);
+    const found = known.get(file);
+    const answer = found === undefined ? ask(file) : found;
     known.set(file, answer);
     return answer;
   };
@@ -179,7 +194,7 @@ function placeTensor(tensor: Tensor, range: ByteRange, refer: Refer): Tensor | n
   if (mode === "inline") return storage.kind === "external" ? tensor.stored({ kind: "inline", range }) : null;
   // Inline bytes are referred to in the base file itself; a copy writes them into the new file instead.
   if (storage.kind !== "external" && (mode === "copy" || range.length < WORTH_LINKING)) return null;
-  const offset = refer.packed.get(range.file)?.offsetOf(range) ?? range.offset;
+  const offset = refer.packedOf(range.file)?.offsetOf(range) ?? range.offset;
   return tensor.stored({
     kind: "external",
     location: refer.location(range.file),

@@ -136,6 +136,11 @@ describe("tfc train", () => {
       ["--data", "none.jsonl", "--out", "x"],
       /FILE_NOT_FOUND: cannot open none\.jsonl/,
     ],
+    [
+      "weights in the graphs",
+      ["--data", "d.jsonl", "--out", "x", "--weights", "inline"],
+      /OPTION_UNKNOWN_VALUE: --weights does not know "inline"\n {2}wanted one of link, copy,/,
+    ],
     ["data of another kind", ["--data", "d.xml", "--out", "x"], /TRAIN_DATA_FILE/],
     [
       "adapters of a graph that has its own",

@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { compile } from "../../compiler/compile/compile.ts";
 import { train, type TrainModelOptions, type TrainReport } from "../../compiler/compile/training/train.ts";
 import { loadModel } from "../../runtime/model/load.ts";
-import { temporaryFolder } from "../support/folder.ts";
+import { filesIn, temporaryFolder } from "../support/folder.ts";
 
 const sample = path.resolve(import.meta.dirname, "../../samples/models/austen-llama");
 const base = path.join(sample, "dynamo/model.onnx");
@@ -80,6 +80,61 @@ it("trains beside weights of 4 bits, which stay as they are", async () => {
   );
   expect(other).toBeCloseTo(after, 5);
   await expect(trained({ block: 64 })).rejects.toThrow("OPTION_UNUSED");
+});
+
+describe("weights of the base, which both graphs of a run read", () => {
+  const sizesIn = (out: string): Readonly<Record<string, number>> => {
+    const model = path.join(out, "model");
+    const files = filesIn(model).filter((file) => statSync(path.join(model, file)).isFile());
+    return Object.fromEntries(
+      files
+        .filter((file) => !file.endsWith(".onnx"))
+        .map((file) => [file, statSync(path.join(model, file)).size]),
+    );
+  };
+  const whole = statSync(path.join(sample, "dynamo/model.onnx.data")).size;
+  const adapters = { "model.adapters.safetensors": expect.any(Number) };
+
+  it.each<[string, Partial<TrainModelOptions>, object]>([
+    ["copies", { weights: "copy" }, { "model.base/model.onnx.data": whole }],
+    ["converted ones", { dtype: "fp16" }, { "model.weights.safetensors": expect.any(Number) }],
+    [
+      "quantized ones, with what is read beside them",
+      { weights: "copy", quantize: "int4" },
+      { "model.base/model.onnx.data": expect.any(Number), "model.quantized.safetensors": expect.any(Number) },
+    ],
+    ["none, where all are trained", { adapters: false, base: "all" }, {}],
+  ])("are there once: %s", async (_, how, files) => {
+    const fresh = how.adapters === false ? { adapter: undefined, sites: undefined } : {};
+    const asked = { steps: 1, ...fresh, ...how };
+    const linked = await trained({ weights: "link", ...asked });
+    const { out } = await trained(asked);
+    expect(sizesIn(out)).toEqual({ ...adapters, ...files });
+    // Both graphs find them: losses are those of graphs with links.
+    const [first] = evaluationsOf(linked);
+    expect(first).toBeGreaterThan(1);
+    expect(readFileSync(path.join(out, "metrics.jsonl"), "utf8").match(/"eval_loss":[\d.]+/g)).toEqual(
+      readFileSync(linked.files.metrics, "utf8").match(/"eval_loss":[\d.]+/g),
+    );
+  });
+
+  const [here, there] = [folder, "/dev/shm"].map((one) => statSync(one, { throwIfNoEntry: false })?.dev);
+  (there === undefined || here === there ? it.skip : it)("are copied once to another disk", async () => {
+    const out = mkdtempSync("/dev/shm/tfc-test-");
+    try {
+      const report = await trained({ out: path.join(out, "run"), steps: 1 });
+      expect(report.diagnostics.map(({ code }) => code)).toEqual(["WEIGHTS_NOT_LINKED"]);
+      expect(sizesIn(report.out)).toEqual({ ...adapters, "model.base/model.onnx.data": whole });
+    } finally {
+      rmSync(out, { recursive: true });
+    }
+  });
+
+  it("do not go into the graphs", async () => {
+    await expect(trained({ weights: "inline" as "copy" })).rejects.toThrow(
+      /OPTION_[A-Z_]+: [^]*weights[^]*link, copy[^]*found "inline"/,
+    );
+  });
 });
 
 it("resumes a run of a base bit for bit, and compiles it only once", async () => {

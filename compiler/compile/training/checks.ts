@@ -5,7 +5,7 @@ import { blockSizes } from "../../weights/nbits/settings.ts";
 import { inputError } from "../../diagnostics/error.ts";
 import { checkGiven, holds, isSomeTexts, isText, oneOf, type Check, type Checks } from "../check-given.ts";
 import { halfNames } from "../dtypes.ts";
-import { weightModes } from "../place-weights.ts";
+import { sharedWeightModes } from "../place-weights.ts";
 import { isBlockSize, quantizations, quantizeSettings } from "../quantize.ts";
 import type { TrainModelOptions } from "./train.ts";
 
@@ -64,7 +64,7 @@ const checks: Checks<TrainModelOptions> = {
   quantize: oneOf(quantizations),
   block: [blockSizes.join(", "), isBlockSize],
   symmetric: holds.yesNo,
-  weights: oneOf(weightModes),
+  weights: oneOf(sharedWeightModes),
 };
 
 /** @throws TfcError OPTION_* */

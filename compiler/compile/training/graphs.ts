@@ -3,8 +3,9 @@ import type { RunSettings } from "../../../runtime/train/checkpoint/progress.ts"
 import type { TrainGraphs } from "../../../runtime/train/options.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sink } from "../../diagnostics/sink.ts";
-import { compile } from "../compile.ts";
+import { compileSharing, type CompileReport } from "../compile.ts";
 import type { CompileOptions } from "../options.ts";
+import { SharedWeights } from "../shared-weights.ts";
 
 /** How a base is compiled for training. */
 export type TrainedBase = Pick<
@@ -34,7 +35,7 @@ export function graphsIn(folder: string): { readonly train: string; readonly los
  * Compiles a base for training: a graph that updates parameters, and one that gives the loss alone.
  *
  * @param folder where they go
- * @throws TfcError as {@link compile}
+ * @throws TfcError as {@link compileSharing}
  */
 export async function compileForTraining(
   input: string,
@@ -56,8 +57,12 @@ export async function compileForTraining(
     ...(base === undefined ? {} : { base }),
     ...(fromScratch === undefined ? {} : { fromScratch }),
   };
-  const loss = await compile({ ...common, output: graphs.loss, train: { ...forward, emit: "loss" } });
-  const update = await compile({ ...common, output: graphs.train, train: { ...train, emit: "update" } });
+  // Both read the base's weights, of which one copy is enough.
+  const shared = new SharedWeights();
+  const emitted = (output: string, how: NonNullable<CompileOptions["train"]>): Promise<CompileReport> =>
+    compileSharing({ ...common, output, train: how }, shared);
+  const update = await emitted(graphs.train, { ...train, emit: "update" });
+  const loss = await emitted(graphs.loss, { ...forward, emit: "loss" });
   tell([...update.diagnostics, ...loss.diagnostics], sink);
   return graphs;
 }

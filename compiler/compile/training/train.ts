@@ -49,7 +49,7 @@ export interface TrainModelOptions extends TrainingOptions {
   /** With `quantize`: around 0, without zero points. Default false. */
   readonly symmetric?: boolean;
   /** Where the base's weights go for the graphs that are compiled: `link`, or `copy`. Default `link`. */
-  readonly weights?: CompileOptions["weights"];
+  readonly weights?: "link" | "copy";
 }
 
 /** What came of training. */
