@@ -269,7 +269,7 @@ function reportText(report: TrainReport): string {
       : [
           [
             "evaluation",
-            `${number(evaluation.loss)}, perplexity ${evaluation.perplexity.toFixed(2)}`,
+            `${number(evaluation.loss)}, perplexity ${evaluation.perplexity.toFixed(2)}${evaluation.step === step ? "" : `, behind step ${evaluation.step}`}`,
           ] as const,
         ]),
     ...(best === null ? [] : [["best", `${number(best.loss)} behind step ${best.step}`] as const]),

@@ -6,6 +6,9 @@ export const TRAIN_KEY = "tfc.train";
 /** Metadata key of a checkpoint of training: where the run was, and its settings. */
 export const CHECKPOINT_KEY = "tfc.checkpoint";
 
+/** Metadata key of the adapter that a run's best evaluation is of: its step and loss. */
+export const BEST_KEY = "tfc.best";
+
 /** Metadata key of a node that no gradient goes through, as PEFT has it of DoRA's norms. */
 export const DETACHED_KEY = "tfc.detached";
 

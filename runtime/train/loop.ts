@@ -3,6 +3,7 @@ import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { adapterMetadata } from "../../compiler/weights/metadata.ts";
 import { random } from "../session/random.ts";
+import { bestMetadata } from "./best.ts";
 import { writeCheckpoint } from "./checkpoint/file.ts";
 import type { RunProgress, RunSettings } from "./checkpoint/progress.ts";
 import { batchOf, type Batch } from "./data/batch.ts";
@@ -200,13 +201,13 @@ export class TrainLoop {
       ...{ step, epoch: fraction(epoch + read / dataset.train.count) },
       ...{ eval_loss: found.loss, perplexity: found.perplexity, eval_tokens: found.learned },
     };
-    const { best } = this.#progress;
-    const isBest = found.loss < (best?.loss ?? Infinity);
+    const isBest = found.loss < (this.#progress.best?.loss ?? Infinity);
+    const best = { step, loss: found.loss };
     await this.#keeping(isBest ? folder.best : folder.metrics, async () => {
       metrics.add(line);
-      if (isBest) await writeTrained(folder.best, graph, train.training, state.saved);
+      if (isBest) await writeTrained(folder.best, graph, train.training, state.saved, bestMetadata(best));
     });
-    if (isBest) this.#progress = { ...this.#progress, best: { step, loss: found.loss } };
+    if (isBest) this.#progress = { ...this.#progress, best };
     options.onEvent?.({ kind: "evaluation", metrics: line, steps: plan.steps, isBest });
     return true;
   }

@@ -9,14 +9,15 @@ import type { AdapterFile, AdapterPart } from "../../compiler/weights/adapter-fi
 import { BASE_KEY } from "../../compiler/weights/fingerprint.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { parseParameter } from "../../compiler/weights/names/parameters.ts";
+import { writeSafetensorsAdapter } from "../../compiler/weights/safetensors/adapter.ts";
 import type { WeightTensor } from "../../compiler/weights/weight.ts";
-import { writeAdapter } from "../../compiler/weights/write-adapter.ts";
 import type { HostTensor, Tensors } from "../session/tensor.ts";
 
 /**
  * Writes trained parameters as an adapter in tfc's own format: leaves with the settings that the graph says of them, and
  * weights of the base that were trained along.
  *
+ * @param said what else the file's metadata are to say
  * @throws TfcError FILE_NOT_WRITABLE, ADAPTER_NOT_FINITE; ADAPTER_METADATA_INVALID
  */
 export async function writeTrained(
@@ -24,11 +25,12 @@ export async function writeTrained(
   graph: string,
   training: Training,
   values: Tensors,
+  said?: ReadonlyMap<string, string>,
 ): Promise<void> {
   const adapter = trainedAdapter(graph, training, values);
   const files = new OutputFiles(file);
   try {
-    await writeAdapter(adapter, file, "safetensors", files);
+    await writeSafetensorsAdapter(adapter, file, files, said);
     await files.commit();
   } catch (error) {
     files.discard();

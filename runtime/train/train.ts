@@ -3,6 +3,7 @@ import { inputError } from "../../compiler/diagnostics/error.ts";
 import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Provider } from "../session/devices.ts";
+import { bestIn } from "./best.ts";
 import { readCheckpoint } from "./checkpoint/file.ts";
 import { checkpointAt, grownMoments } from "./checkpoint/grown.ts";
 import { lastWhole, type Found } from "./checkpoint/last-whole.ts";
@@ -89,7 +90,7 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const values = begun?.values ?? from?.checkpoint.tensors ?? new Map();
   // What could not be written at the end is said now.
   trainedAdapter(graph, training, values);
-  const progress = begun?.progress ?? from?.checkpoint.progress ?? firstProgress;
+  const progress = begun?.progress ?? progressOf(from, folder);
   const metrics = await MetricsFile.behind(folder.metrics, from === null ? -1 : progress.step);
   closing.add(() => {
     metrics.close();
@@ -117,6 +118,13 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   await writeTrained(folder.adapter, graph, training, run.state.saved);
   const { provider } = train.session;
   return reportOf(run, loop, { isDone, provider, length, time: performance.now() - start });
+}
+
+/** Where a run goes on. */
+function progressOf(from: Found | null, folder: RunFolder): RunProgress {
+  if (from === null) return firstProgress;
+  const { progress } = from.checkpoint;
+  return { ...progress, best: bestIn(folder.best, progress.best) };
 }
 
 /** What a run must have been begun with to be resumed: the state that it took over. */

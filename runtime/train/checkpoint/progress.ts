@@ -44,10 +44,20 @@ export function parseCheckpoint(text: string | undefined): CheckpointText | null
   if (!Object.values(settings).every((one) => one === null || typeof one !== "object")) return null;
   const { lossScale, best } = progress;
   const counts = ["step", "updates", "epoch", "sequences"].map((name) => progress[name]);
-  const isBest = best === null || (isObject(best) && isCount(best["step"]) && isNumber(best["loss"]));
+  const isWhole = best === null || isBest(best);
   const isSum = value["crc32"] === undefined || isCount(value["crc32"]);
   const isScale = isObject(lossScale) && isNumber(lossScale["value"]) && isCount(lossScale["good"]);
-  return counts.every(isCount) && isSum && isBest && isScale ? (value as unknown as CheckpointText) : null;
+  return counts.every(isCount) && isSum && isWhole && isScale ? (value as unknown as CheckpointText) : null;
+}
+
+/** Reads a best evaluation; null for what is none. */
+export function parseBest(text: string): Best | null {
+  const value = parsed(text);
+  return isBest(value) ? value : null;
+}
+
+function isBest(value: unknown): value is Best {
+  return isObject(value) && isCount(value["step"]) && isNumber(value["loss"]);
 }
 
 function parsed(text: string): unknown {

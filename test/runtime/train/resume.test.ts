@@ -1,11 +1,12 @@
-import { readFileSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { Sink } from "../../../compiler/diagnostics/sink.ts";
 import { newToken } from "../../../compiler/onnx/output/owner.ts";
 import { filesIn } from "../../support/folder.ts";
 import { tinyTrainingGraph } from "./tiny-graph.ts";
-import { data, endedAt, graph, linesOf, named, train } from "./tiny-run.ts";
+import type { TrainEvent, TrainingOptions, TrainingReport } from "../../../runtime/train/options.ts";
+import { data, endedAt, graph, linesOf, named, train, type Line } from "./tiny-run.ts";
 
 describe("going on", () => {
   it.each([4, 9, 17])("behind step %d gives the same run, bit for bit", async (step) => {
@@ -19,6 +20,73 @@ describe("going on", () => {
     expect(linesOf(rest)).toEqual(linesOf(whole));
     for (const name of ["adapter", "best"] as const)
       expect(readFileSync(rest.files[name] ?? "").equals(readFileSync(whole.files[name] ?? ""))).toBe(true);
+  });
+
+  describe("knows what its best adapter is of", () => {
+    // The loss falls in each step: the last evaluation is the best one.
+    const how = { steps: 8, saveEvery: 4, learningRate: 0.01, evalSplit: 0.2 } as const;
+    const evaluations = (report: TrainingReport): Line[] =>
+      linesOf(report).filter(({ eval_loss: loss }) => loss !== undefined);
+    /** Ends a run in the evaluation behind a step. */
+    const endedEvaluating = (step: number): Pick<TrainingOptions, "signal" | "onEvent"> => {
+      const controller = new AbortController();
+      let last = 0;
+      const onEvent = (event: TrainEvent): void => {
+        if (event.kind === "step") last = event.metrics.step;
+        if (event.kind === "evaluating" && last === step) controller.abort(new Error("enough"));
+      };
+      return { signal: controller.signal, onEvent };
+    };
+    /** As if the process had been killed behind a step: of later checkpoints nothing is there. */
+    const killedBehind = async (out: string, step: number, evalEvery: number): Promise<void> => {
+      await train({ out, ...how, evalEvery, ...endedAt(step), resume: existsSync(out) });
+      rmSync(path.join(out, `checkpoints/step-00000${step}.safetensors`));
+    };
+
+    it("where it was killed behind an evaluation that no checkpoint knows of", async () => {
+      const out = named(".run");
+      await killedBehind(out, 7, 6);
+      // Evaluations are made elsewhere now, and none of them until it ends.
+      const part = await train({ out, ...how, evalEvery: 20, resume: true, ...endedAt(5) });
+      const file = readFileSync(part.files.best ?? "");
+      expect(part.best).toMatchObject({ step: 6 });
+      const whole = await train({ ...how, evalEvery: 6, ...endedAt(7) });
+      expect(evaluations(whole).at(-1)).toMatchObject({ step: 6, eval_loss: part.best?.loss });
+      expect(file.equals(readFileSync(whole.files.best ?? ""))).toBe(true);
+    });
+
+    it("where it was saved before the evaluation of its step, and killed behind it", async () => {
+      const out = named(".run");
+      const ended = await train({ out, ...how, evalEvery: 4, ...endedEvaluating(4) });
+      expect(ended).toMatchObject({ step: 4, best: { step: 0 } });
+      await killedBehind(out, 6, 4);
+      const part = await train({ out, ...how, evalEvery: 4, resume: true, ...endedAt(5) });
+      expect(part.best).toMatchObject({ step: 4, loss: evaluations(part).at(-1)?.["eval_loss"] });
+    });
+
+    it.each<[string, (file: string) => void, number]>([
+      [
+        "is gone",
+        (file) => {
+          rmSync(file);
+        },
+        8,
+      ],
+      [
+        "is damaged",
+        (file) => {
+          writeFileSync(file, "no adapter");
+        },
+        8,
+      ],
+    ])("and writes it again where it %s", async (_, damage, step) => {
+      const out = named(".run");
+      const first = await train({ out, ...how, evalEvery: 4, ...endedAt(6) });
+      damage(first.files.best ?? "");
+      const rest = await train({ out, ...how, evalEvery: 4, resume: true });
+      expect(rest.best).toMatchObject({ step });
+      expect(readFileSync(rest.files.best ?? "").includes(`{\\"step\\":${step},`)).toBe(true);
+    });
   });
 
   it("takes steps back that no checkpoint knows of, and a line that was not written to its end", async () => {
