@@ -185,6 +185,7 @@ function withBase(command: Command): Command {
     .option("--symmetric", "quantize around 0, without zero points")
     .option("--weights <mode>", "the base's weights, for the compiled graphs: link, copy (default: link)");
   offer(command, { "--memory": memories, "--dtype": halfNames, "--weights": ["link", "copy"] });
+  offer(command, { "--quantize": quantizations, "--block": blockSizes.map(String) });
   offer(command, { "--train-base": trainableWords, "--replace": [PROJECTIONS, ...projectionKinds] }, true);
   return command;
 }

@@ -36,11 +36,10 @@ export function groupsIn(
   for (const node of graph.nodes) {
     const read = readsOf(node).map(({ producer }) => (producer === null ? 0 : (stages.get(producer) ?? 0)));
     const latest = read.reduce((most, stage) => Math.max(most, stage), 0);
-    const named = known.get(node) ?? stageOf(node) ?? (latest > 0 ? missed.get(node) : undefined);
+    const end = ends.has(node) ? behind : null;
+    const named = known.get(node) ?? end ?? stageOf(node) ?? (latest > 0 ? missed.get(node) : undefined);
     const isBack = isTraining && latest >= behind;
-    const stage = isBack
-      ? backward(node, latest, behind, layers)
-      : Math.min(behind, named ?? (ends.has(node) ? behind : latest));
+    const stage = isBack ? backward(node, latest, behind, layers) : Math.min(behind, named ?? latest);
     stages.set(node, stage);
     if (stage > 0 && stage < behind) groups.set(node, { layer: stage - 1, isBackward: false });
     if (stage > behind) groups.set(node, { layer: behind + layers - stage, isBackward: true });
@@ -87,11 +86,12 @@ function isEnd({ layer, kind }: Box): boolean {
 }
 
 function stageOf(node: Node): Stage | null {
-  const weights = node.inputs.filter((value) => value !== null && value.producer === null);
-  const name = layerNameOf(
-    [node],
-    weights.filter((value) => value !== null),
+  const given = node.inputs.filter((value) => value !== null).filter(({ producer }) => producer === null);
+  // Exporters keep one of equal weights, whose name says the layer of one reader alone.
+  const own = given.filter(
+    ({ users }) => [...users].filter(({ graph }) => graph === node.graph).length === 1,
   );
+  const name = layerNameOf([node], own);
   return name === null ? null : name.index + 1;
 }
 

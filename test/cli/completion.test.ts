@@ -3,6 +3,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "@jest/globals";
+import { programFor } from "../../compiler/cli/commands.ts";
+import { offerOf } from "../../compiler/cli/flags.ts";
 import { completion } from "../../compiler/cli/completion/command.ts";
 import { scripts, type Shell } from "../../compiler/cli/completion/scripts.ts";
 import { wordsOfLine } from "../../compiler/cli/completion/words-of-line.ts";
@@ -56,6 +58,20 @@ describe("what could be typed next", () => {
   it("all passes", async () => {
     const [words] = await offered("compile", "--dump-after", "");
     expect(words).toEqual(passes.map(({ name }) => name));
+  });
+
+  it("the words of a flag behind every command that has it", async () => {
+    const program = await programFor();
+    const commands = program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]));
+    const all = commands.flatMap((command) =>
+      command.options.map((option) => ({ command: command.name(), option, words: offerOf(option)?.words })),
+    );
+    const known = new Map(
+      all.flatMap(({ option, words }) => (words === undefined ? [] : [[option.flags, words]])),
+    );
+    expect(known.size).toBeGreaterThan(15);
+    const silent = all.filter(({ option, words }) => words === undefined && known.has(option.flags));
+    expect(silent.map(({ command, option }) => `${command} ${option.flags}`)).toEqual([]);
   });
 
   it("flags with what they are", async () => {

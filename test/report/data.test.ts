@@ -119,6 +119,27 @@ describe("what nodes are for", () => {
   });
 });
 
+const ownFolder = temporaryFolder();
+
+it("names norms by where they stand, where an exporter kept one of their equal weights", () => {
+  const file = "samples/models/families/llama2-dynamo/model.onnx";
+  const model = proto.onnx.ModelProto.decode(readFileSync(file));
+  for (const node of model.graph?.node ?? []) {
+    node.input = (node.input ?? []).map((name) =>
+      name.endsWith("norm.weight") ? "model.model.layers.0.input_layernorm.weight" : name,
+    );
+  }
+  const shared = writeModel(ownFolder, "shared-norms.onnx", model);
+  const namesOf = (one: string): readonly (readonly [string, readonly string[]])[] => {
+    const { parts, layers, ends } = reportData({ model: one }).data;
+    const labels = layers.map(({ name, modules }) => [name, modules.map(({ label }) => label)] as const);
+    const norms = parts.filter(({ kind }) => kind === "norm").map(({ name }) => name);
+    return [...labels, ["behind", ends.behind.map(({ label }) => label)], ["norms", norms]];
+  };
+  expect(namesOf(shared)).toEqual(namesOf(file));
+  expect(namesOf(shared)[1]?.[1]).toContain("post_attention_layernorm");
+});
+
 describe("a base", () => {
   const folder = temporaryFolder();
   const own = writeModel(folder, "own.onnx", tinyDecoder());

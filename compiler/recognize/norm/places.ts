@@ -38,7 +38,7 @@ export function normsOf(model: Model, graph: Graph, seen: readonly Seen[]): read
     // A second reader of one norm finds it taken; a region with a call or projection in it is more than a norm.
     if (nodes.length === 0 || nodes.some((node) => taken.has(node) || isMore(model, node, index))) return;
     for (const node of nodes) taken.add(node);
-    const name = freeOf(`${module}.${ownName(nodes) ?? usual}`, names);
+    const name = freeOf(`${module}.${ownName(nodes, graph) ?? usual}`, names);
     found.push({ norm, output, name, region: region === null || isMiss(region) ? null : region });
   };
   for (const { answer, block, layer } of seen) {
@@ -54,11 +54,19 @@ function isMore(model: Model, node: Node, index: GraphIndex): boolean {
   return model.callee(node) !== undefined || index.linearOf(node) !== null || node.subgraphs.length > 0;
 }
 
-/** What the norm's weight says it is: `model.layers.0.pre_feedforward_layernorm.weight`. */
-function ownName(nodes: readonly Node[]): string | null {
-  const weights = nodes.flatMap((node) => node.inputs).map((value) => value?.name ?? "");
-  const named = weights.map((name) => /(?:^|\.)layers\.\d+\.(\w*norm\w*)\.weight$/.exec(name)?.[1]);
-  return named.find((name) => name !== undefined) ?? null;
+/**
+ * What the norm's weight says it is: `model.layers.0.pre_feedforward_layernorm.weight`. A weight that several nodes of
+ * the graph read says nothing: exporters keep one of equal weights, as those of all norms are before training.
+ */
+function ownName(nodes: readonly Node[], graph: Graph): string | null {
+  const weights = nodes.flatMap((node) => node.inputs).filter((value) => value !== null);
+  const named = weights.map(({ name, users }) => {
+    const [, found] = /(?:^|\.)layers\.\d+\.(\w*norm\w*)\.weight$/.exec(name ?? "") ?? [];
+    return found !== undefined && [...users].filter((user) => user.graph === graph).length === 1
+      ? found
+      : null;
+  });
+  return named.find((name) => name !== null) ?? null;
 }
 
 /** A name no other norm has: onnxruntime refuses two nodes of one name. */
