@@ -36,6 +36,10 @@ export const loweringCodes = {
     found: p.why,
     fix: "leave out `kv`: caches are concatenated then",
   })),
+  KV_SHARED_CONVERTED: note((p: { outside: string; inside: string }) => ({
+    what: `caches are ${p.outside} outside and ${p.inside} inside: each run converts the whole buffers, both ways`,
+    fix: "leave out `ioDtype`: callers keep caches as the op has them then, and nothing of them is copied",
+  })),
   KV_LENGTH_UNKNOWN: error(() => ({
     what: "how many positions a shared cache is to hold is not known",
     wanted:

@@ -80,10 +80,12 @@ export function writeRows(
 
 /** Gives back what the op has joined. Who else reads a cache's shape, as for a mask, reads what was there before. */
 export function handOn(rw: Rewriter, form: RowAttention, made: Value): void {
-  form.caches?.forEach(({ present }, i) => {
+  form.caches?.forEach(({ present, returned }, i) => {
     const joined = made.producer?.output(i + 1) ?? null;
     if (joined === null) return;
-    takeOver(rw, present, joined, ({ kind }) => kind === "output");
+    const cast = returned === present ? null : returned.producer;
+    takeOver(rw, present, joined, (use) => use.kind === "output" || use.node === cast);
+    if (cast !== null && made.producer !== null) rw.moveAfter(cast, made.producer);
     dropIfUnread(rw, [present]);
   });
 }

@@ -67,12 +67,13 @@ export class SharedLowering {
     if (below === null) takeOver(this.#rw, exact.context, inHeads(b, output, form));
     else takeOver(this.#rw, below, output);
     dropIfUnread(this.#rw, [exact.context, below]);
-    for (const { past, present, join } of [key, value]) {
-      refuseReaders(past, new Set([join, ...(output.producer === null ? [] : [output.producer])]));
-      refuseReaders(present, new Set());
+    for (const { past, present, join, given, returned } of [key, value]) {
+      refuseReaders(past, [join, output.producer]);
+      refuseReaders(present, [present === returned ? null : returned.producer]);
+      if (given !== past) refuseReaders(given, [past.producer]);
     }
-    caches.bind(key, keys);
-    caches.bind(value, values);
+    caches.bind(key, keys, attention.dtype);
+    caches.bind(value, values, attention.dtype);
   }
 
   #biasOf({ mask, dtype, isMaskWide }: SharedAttention, { counts }: SharedCaches): Value {
@@ -115,8 +116,8 @@ export class SharedLowering {
 }
 
 /** @throws TfcError KV_SHARED_REFUSED */
-function refuseReaders(cache: Value, allowed: ReadonlySet<Node>): void {
-  const node = [...cache.users].find((one) => !allowed.has(one));
+function refuseReaders(cache: Value, allowed: readonly (Node | null)[]): void {
+  const node = [...cache.users].find((one) => !allowed.includes(one));
   if (node === undefined) return;
   const why = `${node.op} "${node.name ?? ""}" reads the cache "${cache.name ?? ""}", too`;
   throw passError("KV_SHARED_REFUSED", placeOf(node), { why });

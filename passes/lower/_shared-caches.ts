@@ -1,4 +1,5 @@
 import { before, Builder } from "../../compiler/ir/builder.ts";
+import type { DType } from "../../compiler/ir/dtype.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
@@ -75,14 +76,20 @@ export class SharedCaches {
     dropIfUnread(this.#rw, [shape]);
   }
 
-  /** Makes a cache's past and present buffers of the fixed length; `written` is the new present. */
-  bind({ past, present }: GrownCache, written: Value): void {
-    const type = asTensor(past.type) ?? asTensor(present.type);
+  /**
+   * Makes a cache's past and present buffers of the fixed length; `written` is the new present. Of a cache in another
+   * type outside the buffers there, and what they are cast to, are of that length.
+   */
+  bind({ past, present, given, returned }: GrownCache, written: Value, dtype: DType): void {
+    const outside = returned === present ? written : returned;
+    const { producer: cast } = returned;
+    const shape = (asTensor(given.type) ?? asTensor(returned.type))?.shape?.with(POSITIONS, this.#length);
+    const type = asTensor(given.type)?.dtype ?? dtype;
     takeOver(this.#rw, present, written);
+    if (returned !== present && cast !== null && written.producer !== null)
+      this.#rw.moveAfter(cast, written.producer);
     dropIfUnread(this.#rw, [present]);
-    if (type === null) return;
-    const fixed = tensorType(type.dtype, type.shape?.with(POSITIONS, this.#length));
-    this.#rw.setType(past, fixed);
-    this.#rw.setType(written, fixed);
+    for (const value of [past, written]) this.#rw.setType(value, tensorType(dtype, shape));
+    for (const value of [given, outside]) this.#rw.setType(value, tensorType(type, shape));
   }
 }

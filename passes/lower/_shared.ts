@@ -29,7 +29,7 @@ import { sharedAttention, type SharedAttention } from "./_sharing.ts";
  * @throws TfcError KV_SHARED_REFUSED where that is not proved of one
  */
 export function sharing(context: Context<LoweringOptions>): BlockVisitor {
-  const { model, options, rewriter, count } = context;
+  const { model, options, rewriter, sink, count } = context;
   const view = context.analysis(viewDecoder);
   const like = knownShapes(view);
   const prover = new AttentionProver(like);
@@ -63,6 +63,10 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
         for (const read of reads) caches.answer(read);
         for (const attention of found) lowering.lower(attention);
         caches.dropUnread();
+        const { given, past } = first.key;
+        const [outside, inside] = [asTensor(given.type)?.dtype, asTensor(past.type)?.dtype];
+        if (outside !== undefined && inside !== undefined && outside !== inside)
+          sink.report("KV_SHARED_CONVERTED", placeOf(given), { outside, inside });
         count("attention", found.length);
       },
     },

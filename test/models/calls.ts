@@ -21,11 +21,22 @@ export const calls: readonly Call[] = [
   { rows: 2, past: 0, step: 6, padding: "right" },
 ];
 
-/** Whether two tensors are as close as rounding leaves them, padding apart, which means nothing. */
-export function isClose(want: HostTensor, got: HostTensor | undefined, call: Call): boolean {
-  if (got?.data.length !== want.data.length) return false;
+/** What float16 leaves of a number, as a share of it and of one. */
+export const HALF = 0.02;
+
+/**
+ * Whether two tensors are as close as rounding leaves them, padding apart, which means nothing.
+ *
+ * @param allowed how far apart they may be. Default: what their type leaves
+ */
+export function isClose(
+  want: HostTensor,
+  got: HostTensor | undefined,
+  call: Call,
+  allowed: number = want.dtype === "float16" ? HALF : 1e-4,
+): boolean {
+  if (got?.data.length !== want.data.length || got.dtype !== want.dtype) return false;
   const isHalf = want.dtype === "float16";
-  const allowed = isHalf ? 0.02 : 1e-4;
   const numberOf = (element: unknown): number => (isHalf ? fromHalf(Number(element)) : Number(element));
   return [...want.data].every((element, i) => {
     const number = numberOf(element);

@@ -7,7 +7,7 @@ import { sourcesOf } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
 import type { Region } from "../region.ts";
 
-/** Keys and values of earlier tokens. */
+/** Keys and values of earlier tokens; pasts as callers give them, in front of a cast to the graph's own type. */
 export interface Cache {
   /** `concat`: past joined with new; `op`: by the attention op; `scatter`: written in place. */
   readonly kind: "concat" | "op" | "scatter";
@@ -21,12 +21,12 @@ export interface Cache {
 export function recognizeCache(anchor: Anchor, region: Region, index: GraphIndex): Cache | null {
   const { node } = anchor;
   const operands = anchor.op?.cache ?? null;
-  const pastKey = operands === null ? null : node.input(operands.pastKey);
+  const pastKey = operands === null ? null : uncast(node.input(operands.pastKey));
   if (operands !== null && pastKey !== null) {
     return {
       kind: "op",
       pastKey,
-      pastValue: node.input(operands.pastValue),
+      pastValue: uncast(node.input(operands.pastValue)),
       presentKey: node.output(operands.presentKey),
       presentValue: node.output(operands.presentValue),
     };
@@ -62,7 +62,7 @@ function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined |
   for (const node of sourcesOf(operand, index).nodes) {
     const present = node.output(0);
     // An empty value may be joined in front of the past.
-    const outside = node.inputs.filter(isOutside);
+    const outside = node.inputs.map(uncast).filter(isOutside);
     const past = outside.find(({ isInput }) => isInput) ?? outside[0];
     const kind = node.op === "Concat" ? "concat" : "scatter";
     if (has(node, "join-past") && inside.has(node) && past && present !== null && isFloatLike(past)) {
@@ -75,6 +75,12 @@ function joinedPast(operand: Value, region: Region, index: GraphIndex): Joined |
     found.find((j) => comesFromCache(j.past, index)) ??
     null
   );
+}
+
+/** What is cast where it is a graph input, else the value itself. */
+export function uncast(value: Value | null): Value | null {
+  const source = value?.producer?.op === "Cast" ? value.producer.input(0) : null;
+  return source?.isInput === true ? source : value;
 }
 
 /** What further joins make of a value, as far as one that the graph gives back. */
