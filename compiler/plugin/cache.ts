@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder } from "../onnx/output/folders.ts";
 import { configFile } from "./config-file.ts";
@@ -6,6 +6,7 @@ import { openEntry, type PlacedEntry } from "./entry.ts";
 import { isSame, type Dependency } from "./identity.ts";
 import { digestOf, type ImportRequest } from "./import-id.ts";
 import type { PluginOptions } from "./options.ts";
+import { readRecord, recordText } from "./record.ts";
 
 /** What an import was compiled to, and of what. */
 export interface Known {
@@ -113,22 +114,17 @@ export class Cache {
   }
 
   #remember(index: string, { entry, ...known }: Found): void {
-    const text = JSON.stringify({ key: entry.key, ...known } satisfies Known);
     makeFolder(join(this.#folder, "imports"));
     const temporary = `${index}.${process.pid}`;
-    writeFileSync(temporary, text);
+    writeFileSync(temporary, recordText({ key: entry.key, ...known } satisfies Known));
     renameSync(temporary, index);
   }
 }
 
 /** Null where nothing is known, or what is written there is no record. */
 function readKnown(file: string): Known | null {
-  try {
-    const known = JSON.parse(readFileSync(file, "utf8")) as Partial<Known>;
-    return typeof known.key === "string" && Array.isArray(known.dependencies) ? (known as Known) : null;
-  } catch {
-    return null;
-  }
+  const known = readRecord(file) as Partial<Known> | null;
+  return typeof known?.key === "string" && Array.isArray(known.dependencies) ? (known as Known) : null;
 }
 
 function removeLeft(folder: string): void {

@@ -4,6 +4,7 @@ import type { GraphDescription } from "../bindings/description.ts";
 import type { RunFacts } from "../../runtime/web/spec.ts";
 import { stampText } from "./identity.ts";
 import { digestOf } from "./import-id.ts";
+import { readRecord } from "./record.ts";
 
 /** A file of a compiled model. */
 export interface EntryFile {
@@ -53,16 +54,16 @@ export function checkOf(path: string, size: number): string {
 /** The entry in a folder; null where there is none, or one that is not what was written. */
 export function openEntry(folder: string, key: string): PlacedEntry | null {
   try {
-    const entry = JSON.parse(readFileSync(join(folder, ENTRY_FILE), "utf8")) as Entry;
+    const entry = readRecord(join(folder, ENTRY_FILE)) as Entry | null;
     // Another version has another key.
-    if (entry.key !== key) return null;
+    if (entry?.key !== key) return null;
     const isWhole = entry.files.every(({ path, size, check }) => {
       const file = join(folder, path);
       return stampText(file)?.split(":")[0] === String(size) && checkOf(file, size) === check;
     });
     return isWhole ? { ...entry, folder } : null;
   } catch {
-    // Not there, or no JSON: it is made anew.
+    // A record of another form: it is made anew.
     return null;
   }
 }

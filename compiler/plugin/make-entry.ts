@@ -12,6 +12,7 @@ import { runFacts } from "./facts.ts";
 import { identified, type Dependency } from "./identity.ts";
 import { digestOf, type ImportRequest } from "./import-id.ts";
 import type { PluginOptions } from "./options.ts";
+import { recordText } from "./record.ts";
 import { compileRequest, type CompileRequest } from "./request.ts";
 import { requireInputs } from "./require-inputs.ts";
 import { textFile, textSources } from "./text-file.ts";
@@ -104,7 +105,7 @@ async function made(asked: CompileRequest, key: string, maker: Maker): Promise<F
       description,
       facts,
     };
-    writeFileSync(join(folder, ENTRY_FILE), JSON.stringify(entry));
+    writeFileSync(join(folder, ENTRY_FILE), recordText(entry));
     return maker.cache.put(folder, key);
   } finally {
     process.off("exit", remove);

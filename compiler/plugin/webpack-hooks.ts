@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import type { Compiler } from "webpack";
 import { inputError } from "../diagnostics/error.ts";
@@ -6,6 +6,7 @@ import type { BuildError } from "./build-error.ts";
 import type { Bundler } from "./bundler.ts";
 import { ENTRY_FILE, type Entry, type PlacedEntry } from "./entry.ts";
 import { isLarge, placeFile } from "./place.ts";
+import { readRecord } from "./record.ts";
 import { listOf } from "./rollup-hooks.ts";
 import type { BuildState } from "./state.ts";
 
@@ -86,7 +87,8 @@ function assetName(state: BuildState, filename: string): string {
 function placeBeside(from: string, to: string, state: BuildState): void {
   if (!from.startsWith(state.cacheFolder + sep) || !/\.onnx(\.files\.json)?$/.test(from)) return;
   const folder = dirname(from);
-  const entry = JSON.parse(readFileSync(join(folder, ENTRY_FILE), "utf8")) as Entry;
+  const entry = readRecord(join(folder, ENTRY_FILE)) as Entry | null;
+  if (entry === null) throw new Error(`an entry that was taken away while it was built: ${folder}`);
   const large = entry.files.filter(isLarge);
   if (large.length === 0) return;
   if (!existsSync(to)) {

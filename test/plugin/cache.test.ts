@@ -72,6 +72,24 @@ test.each([
       writeFileSync(path.join(entry, "entry.json"), "{");
     },
   ],
+  [
+    "a record of another content, which is JSON all the same",
+    (entry: string) => {
+      const file = path.join(entry, "entry.json");
+      const text = readFileSync(file, "utf8");
+      writeFileSync(file, text.replaceAll('"input_ids"', '"input_idz"'));
+    },
+  ],
+  [
+    "an import's record that names another place to run",
+    (entry: string) => {
+      const folder = path.join(entry, "../imports");
+      const [name = ""] = readdirSync(folder);
+      const text = readFileSync(path.join(folder, name), "utf8");
+      expect(text).toContain('"target":null');
+      writeFileSync(path.join(folder, name), text.replace('"target":null', '"target":"browzer"'));
+    },
+  ],
 ])("an entry with %s is made anew", (_, breakIt) => {
   const root = writer();
   expect(build("esbuild", root)).toMatchObject({ status: 0 });
