@@ -232,6 +232,11 @@ export interface InspectedNode {
   /** Null where no provider has a kernel: onnxruntime writes the op out in others, or refuses the model. */
   readonly provider: Provider | null;
   readonly reason?: OffReason;
+  /**
+   * Of a node elsewhere: all that it needs the CPU has, sizes and the integers and masks that are fed. It waits for
+   * nothing of the device. Left out where that is not so.
+   */
+  readonly isHostOnly?: true;
   /** Of the reason `types`: what the node has and the kernels do not take. */
   readonly types?: { readonly wanted: readonly string[]; readonly found: string };
 }

@@ -1,6 +1,7 @@
 import type { Node } from "../ir/node.ts";
 import { ONNXRUNTIME_VERSION } from "../ops/kernels/kernels-data.ts";
 import type { FlatNode, FlatValue } from "../ops/placement/flat.ts";
+import { hostOnly } from "../ops/placement/host-only.ts";
 import type { PlacedNode, Placement } from "../ops/placement/placement.ts";
 import { refusedType, type Reason } from "../ops/placement/refusal.ts";
 import type { Provider } from "../ops/providers.ts";
@@ -15,7 +16,11 @@ export function placementRecord(
   provider: Provider,
 ): InspectedPlacement {
   const layers = new Layers(view);
-  const records = nodes.map((placed) => nodeRecord(placed, provider, layers));
+  const asides = hostOnly(nodes, provider);
+  const records = nodes.map((placed) => {
+    const record = nodeRecord(placed, provider, layers);
+    return asides.has(placed.node) ? { ...record, isHostOnly: true as const } : record;
+  });
   const reasons: Partial<Record<Reason, number>> = {};
   for (const { reason } of nodes) if (reason !== null) reasons[reason] = (reasons[reason] ?? 0) + 1;
   const off = nodes.filter(({ reason }) => reason !== null).length;

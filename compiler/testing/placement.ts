@@ -14,8 +14,9 @@ export interface RunOnOptions {
 const MOST = 5;
 
 /**
- * Says whether a provider runs all nodes of a graph, as far as the tables of its kernels tell. Nodes that compute shapes,
- * which onnxruntime keeps on the CPU, do not count.
+ * Says whether a provider runs all nodes of a graph, as far as the tables of its kernels tell. Nodes that compute
+ * with sizes, and with the integers and masks that are fed, do not count: onnxruntime has them on the CPU, by intent
+ * (CUDA) or for want of kernels of int64 (WebGPU), and they wait for nothing of the device.
  *
  * @throws TypeError of what is no graph, and of a provider that is none; TfcError of a model that cannot be read
  */
@@ -30,7 +31,8 @@ export function runsOn(graph: unknown, provider: unknown, options: RunOnOptions 
   if (placement === undefined || placement === null)
     throw new TypeError(`${file} has too many nodes to say where they run, its functions written out`);
   const off = placement.nodes.filter(
-    ({ op, reason }) => reason !== undefined && reason !== "shapes" && !except.includes(op),
+    ({ op, reason, isHostOnly }) =>
+      reason !== undefined && reason !== "shapes" && isHostOnly !== true && !except.includes(op),
   );
   return {
     pass: off.length === 0,

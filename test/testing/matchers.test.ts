@@ -230,4 +230,27 @@ describe("toRunOn", () => {
     expect(() => { expect(odd).not.toRunOn("cpu"); }).toThrow(/runs on cpu as a whole/); // prettier-ignore
     expect(() => { expect(odd).toRunOn("tpu" as "cpu"); }).toThrow(/a provider is one of cpu, cuda, webgpu, found "tpu"/); // prettier-ignore
   });
+
+  it("passes over what computes with sizes and fed integers, and not what waits for the device", () => {
+    const text = `<ir_version: 10, opset_import: ["" : 20]>
+graph (float[B,S] x, int64[B,S] mask) => (float[B,S] y)
+<int64 zero = {0}, int64 one = {1}>
+{
+  sizes = Shape (x)
+  count = Gather (sizes, one)
+  positions = Range (zero, count, one)
+  numbers = Cast <to = 1> (positions)
+  shown = Cast <to = 1> (mask)
+  placed = Add (x, numbers)
+  y = Mul (placed, shown)
+}
+`;
+    expect(fileOf(text)).toRunOn("webgpu");
+    // The same ops of what the device makes.
+    const rounded = text.replace("shown = Cast <to = 1> (mask)", "whole = Cast <to = 7> (placed)\n  shown = Cast <to = 1> (whole)"); // prettier-ignore
+    expect(() => { expect(fileOf(rounded)).toRunOn("webgpu"); }).toThrow(/1 of 8 nodes .* do not run on webgpu\n\noutside the layers: Cast .*\(no kernel of these types\)$/); // prettier-ignore
+    // A table that is looked up is no arithmetic on sizes.
+    const looked = text.replace("int64 one = {1}>", `int64 one = {1}, int64[128] table = {${"1, ".repeat(127)}1}>`).replace("(mask)", "(ids)").replace("shown =", "ids = Gather (table, mask)\n  shown ="); // prettier-ignore
+    expect(() => { expect(fileOf(looked)).toRunOn("webgpu"); }).toThrow(/outside the layers: Gather .*, Cast/); // prettier-ignore
+  });
 });

@@ -13,7 +13,7 @@ const narrow: ReadonlySet<KernelType | null> = new Set([
 ]);
 
 /** Initializers of at most so many elements are as good on the CPU. */
-const SMALL = 100;
+export const SMALL = 100;
 
 /**
  * The nodes of one graph that onnxruntime keeps on the CPU though the device has kernels for them: those that need nothing
