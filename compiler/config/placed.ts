@@ -11,6 +11,8 @@ interface Placed {
   readonly remove: () => void;
 }
 
+let count = 0;
+
 /**
  * Writes the JavaScript that a configuration has become beside it; where its folder cannot be written, into one for
  * temporary files, from which its imports lead to where they led.
@@ -18,7 +20,8 @@ interface Placed {
  * @throws TfcError CONFIG_INVALID where neither can be written
  */
 export async function placed(file: string, text: string): Promise<Placed> {
-  const module = join(dirname(resolve(file)), `.${basename(file)}.${process.pid}.mjs`);
+  // Node runs what is under one path once: a configuration that has changed needs another.
+  const module = join(dirname(resolve(file)), `.${basename(file)}.${process.pid}-${++count}.mjs`);
   try {
     writeFileSync(module, text, { flag: "wx" });
     return { module, remove: removing(module) };

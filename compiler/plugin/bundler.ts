@@ -19,6 +19,8 @@ export interface LoadContext {
   ): Promise<{ readonly id: string; readonly external?: boolean | string } | null>;
   /** Of esbuild, which goes on and shows all errors. */
   error?(message: { readonly message: string }): void;
+  /** Of rollup and its kin, at the end of a build. */
+  getModuleIds?(): IterableIterator<string>;
   /** Of vite. */
   readonly environment?: { readonly config: { readonly consumer: string } };
 }
@@ -27,11 +29,12 @@ export interface LoadContext {
 export interface Bundler {
   /** What a module is built for; null where the bundler does not say it. */
   target(context: LoadContext): Target | null;
-  /** Has the files of a model put beside the build's own, and tells how a module gets at them. */
+  /** Has the files of a model put beside the build's own, and tells how the module of an id gets at them. */
   parts(
     context: LoadContext,
     entry: PlacedEntry,
     target: Target | null,
+    id: string,
   ): Promise<Omit<ModuleParts, "web" | "host">>;
   /** Whether a file is to be watched: left out for all. */
   watches?(file: string): boolean;

@@ -6,6 +6,7 @@ import type { Bundler } from "./bundler.ts";
 import type { PlacedEntry } from "./entry.ts";
 import { digestOf } from "./import-id.ts";
 import { IN_MEMORY, isLarge, placeCopy, placeFile } from "./place.ts";
+import { PlacedFiles } from "./placed-files.ts";
 import { listOf, refuseLarge } from "./rollup-hooks.ts";
 import type { BuildState } from "./state.ts";
 import { soughtWebAssembly } from "./web-assembly.ts";
@@ -69,6 +70,7 @@ function anchorOf(entry: PlacedEntry): string {
 }
 
 function setUp(build: PluginBuild, state: BuildState, used: ReadonlyMap<string, PlacedEntry>): void {
+  const files = new PlacedFiles();
   build.onResolve({ filter: /^tfc-file:/ }, ({ path }) => ({
     path: path.slice(FILE.length),
     namespace: "tfc-file",
@@ -79,17 +81,20 @@ function setUp(build: PluginBuild, state: BuildState, used: ReadonlyMap<string, 
     const isGraph = basename(path) === entry.graph;
     return { contents: isGraph ? await readFile(path) : listOf(entry), loader: "file" };
   });
-  build.onEnd((result) => (result.errors.length > 0 ? undefined : placed(build, state, used, result)));
+  build.onEnd((result) =>
+    result.errors.length > 0 ? undefined : placed(build, state, { used, files }, result),
+  );
 }
 
 /** Puts the other files of each model beside its graph. */
 function placed(
   { initialOptions }: PluginBuild,
   state: BuildState,
-  used: ReadonlyMap<string, PlacedEntry>,
+  { used, files }: { readonly used: ReadonlyMap<string, PlacedEntry>; readonly files: PlacedFiles },
   result: BuildResult,
 ): OnEndResult | undefined {
   try {
+    const now = new Set<string>();
     for (const [file, { inputs }] of Object.entries(result.metafile?.outputs ?? {})) {
       const modules = Object.keys(inputs).map((input) => resolve(state.root, input));
       placeWebAssembly(resolve(state.root, file), modules, result);
@@ -98,8 +103,9 @@ function placed(
       if (entry === undefined || !isAnchor(file, entry)) continue;
       const folder = dirname(resolve(state.root, file));
       if (initialOptions.write === false) hand(entry, folder, result, state);
-      else for (const one of othersOf(entry)) placeFile(entry, one, folder);
+      else for (const one of othersOf(entry)) now.add(placeFile(entry, one, folder));
     }
+    files.note("", now);
     return undefined;
   } catch (error) {
     return { errors: [{ text: error instanceof Error ? error.message : String(error) }] };

@@ -16,10 +16,13 @@ export function isLarge({ size }: EntryFile): boolean {
  * Puts a copy of an entry's file into a folder, a piece at a time. It shares its blocks with the entry where a file
  * system can do that, and never the file: what is built outlives its sources, and who writes over one of them, in place,
  * means that one.
+ *
+ * @returns the copy's path
  */
-export function placeFile(entry: PlacedEntry, { path }: EntryFile, folder: string): void {
+export function placeFile(entry: PlacedEntry, { path }: EntryFile, folder: string): string {
   const [from, to] = [join(entry.folder, path), join(folder, path)];
   if (!isCopy(from, to)) placeCopy(from, to);
+  return to;
 }
 
 /** Puts a copy of a file in a place, whole or not at all. */

@@ -87,7 +87,7 @@ async function loaded(
     const target: Target | null = found.target ?? state.options.target ?? bundler.target(context);
     const parts: Omit<ModuleParts, "web" | "host"> = found.isInline
       ? inlineParts(entry, target)
-      : await bundler.parts(context, entry, target);
+      : await bundler.parts(context, entry, target, id);
     return moduleText(entry, {
       ...parts,
       web: webModule,

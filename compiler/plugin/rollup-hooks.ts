@@ -5,6 +5,7 @@ import type { Bundler, LoadContext } from "./bundler.ts";
 import type { EntryFile, PlacedEntry } from "./entry.ts";
 import type { ModuleParts } from "./module-text.ts";
 import { isLarge, placeFile } from "./place.ts";
+import { PlacedFiles } from "./placed-files.ts";
 import type { BuildState } from "./state.ts";
 import { soughtWebAssembly, type SoughtFile } from "./web-assembly.ts";
 
@@ -27,7 +28,7 @@ export interface RollupHooks {
     bundle: Readonly<Record<string, OutputPart>>,
     isWrite: boolean,
   ) => void;
-  readonly writeBundle: (options: OutputOptions) => void;
+  readonly writeBundle: (this: LoadContext, options: OutputOptions) => void;
   readonly options: (options: object) => null;
 }
 
@@ -37,24 +38,30 @@ export interface RollupBundler extends Bundler {
   assets: string;
   /** An expression of a file's URL, by what stands for the file's path in the output. */
   urlOf: (path: string) => string;
-  /** Has an entry's files put into the output. */
-  readonly use: (entry: PlacedEntry) => void;
+  /** Has the files of a module's entry put into the output. */
+  readonly use: (entry: PlacedEntry, id: string) => void;
   readonly hooks: RollupHooks;
 }
 
 /** Rollup: small files are its assets; large ones are put beside them when it has written. */
 export function rollupHooks(state: BuildState): RollupBundler {
-  const used = new Map<string, PlacedEntry>();
+  // By module: one that is watched has another entry when its model has changed, and is gone when nothing imports it.
+  const modules = new Map<string, PlacedEntry>();
+  const placed = new PlacedFiles();
+  const usedBy = (context: LoadContext): readonly PlacedEntry[] => {
+    const ids = new Set(context.getModuleIds?.() ?? modules.keys());
+    return [...modules].filter(([id]) => ids.has(id)).map(([, entry]) => entry);
+  };
   const bundler: RollupBundler = {
     assets: "assets",
     // Rollup makes a URL of it.
     urlOf: (path) => path,
-    use: (entry) => {
-      used.set(entry.key, entry);
+    use: (entry, id) => {
+      modules.set(id, entry);
     },
     target: () => state.target,
-    parts: (context, entry) => {
-      bundler.use(entry);
+    parts: (context, entry, _, id) => {
+      bundler.use(entry, id);
       return Promise.resolve(emitted(context, entry, bundler));
     },
     fail: (_, error) => {
@@ -68,18 +75,20 @@ export function rollupHooks(state: BuildState): RollupBundler {
         return null;
       },
       generateBundle(_, bundle, isWrite) {
-        if (!isWrite) refuseLarge([...used.values()], state);
+        if (!isWrite) refuseLarge(usedBy(this), state);
         for (const { from, to } of soughtIn(bundle))
           this.emitFile?.({ type: "asset", fileName: to.replaceAll("\\", "/"), source: readFileSync(from) });
       },
-      writeBundle: ({ dir, file }) => {
+      writeBundle({ dir, file }) {
         const folder = dir ?? (file === undefined ? state.root : dirname(file));
-        for (const entry of used.values())
+        const now = new Set<string>();
+        for (const entry of usedBy(this))
           for (const one of entry.files) {
             const to = join(folder, bundler.assets);
             // A build for a server may leave out its assets.
-            if (isLarge(one) || !existsSync(join(to, one.path))) placeFile(entry, one, to);
+            if (isLarge(one) || !existsSync(join(to, one.path))) now.add(placeFile(entry, one, to));
           }
+        placed.note(folder, now);
       },
     },
   };

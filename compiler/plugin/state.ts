@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { buildError } from "./build-error.ts";
 import { Cache, type Found } from "./cache.ts";
 import { divided, idOf, type ImportRequest } from "./import-id.ts";
@@ -24,12 +24,14 @@ export class BuildState {
     this.options = options;
   }
 
-  /** The folder of what was compiled. */
+  /** The folder of what was compiled, without symbolic links: bundlers know files by what those lead to. */
   get cacheFolder(): string {
     const { cache } = this.options;
-    return cache === undefined
-      ? join(packageAbove(this.root), "node_modules", ".cache", "tfc")
-      : resolve(this.root, cache);
+    return withoutLinks(
+      cache === undefined
+        ? join(packageAbove(this.root), "node_modules", ".cache", "tfc")
+        : resolve(this.root, cache),
+    );
   }
 
   /**
@@ -100,6 +102,16 @@ export class BuildState {
   #inRoot(path: string): string {
     const inRoot = join(this.root, path);
     return existsSync(inRoot) ? inRoot : path;
+  }
+}
+
+/** What a path leads to, whose last parts may not be there yet. */
+function withoutLinks(path: string): string {
+  const missing: string[] = [];
+  for (let at = path; ; at = dirname(at)) {
+    if (existsSync(at)) return join(realpathSync(at), ...missing);
+    if (at === dirname(at)) return path;
+    missing.unshift(basename(at));
   }
 }
 

@@ -31,8 +31,8 @@ export interface ViteHooks extends RollupHooks {
 const FROM_CHUNK = "__TFC_FROM_CHUNK__/";
 
 /** A build for a server leaves assets to the one for browsers: files are put beside its chunks when it has written. */
-function besideChunks(rollup: RollupBundler, entry: PlacedEntry): { readonly url: string } {
-  rollup.use(entry);
+function besideChunks(rollup: RollupBundler, entry: PlacedEntry, id: string): { readonly url: string } {
+  rollup.use(entry, id);
   const path = JSON.stringify(`${FROM_CHUNK}${posix.join(rollup.assets, entry.graph)}`);
   return { url: `new URL(${path}, import.meta.url).href` };
 }
@@ -48,10 +48,10 @@ export function viteHooks(state: BuildState, rollup: RollupBundler): ViteBundler
   let config: ViteConfig | undefined;
   return {
     target: ({ environment }) => (environment?.config.consumer === "server" ? "node" : "browser"),
-    parts: (context, entry, target) => {
+    parts: (context, entry, target, id) => {
       if (config?.command !== "serve") {
-        if (target === "node") return Promise.resolve(besideChunks(rollup, entry));
-        return rollup.parts(context, entry, target);
+        if (target === "node") return Promise.resolve(besideChunks(rollup, entry, id));
+        return rollup.parts(context, entry, target, id);
       }
       if (target === "node")
         return Promise.resolve({ url: JSON.stringify(pathToFileURL(join(entry.folder, entry.graph)).href) });

@@ -6,6 +6,7 @@ import type { BuildError } from "./build-error.ts";
 import type { Bundler } from "./bundler.ts";
 import { ENTRY_FILE, type Entry, type PlacedEntry } from "./entry.ts";
 import { isLarge, placeFile } from "./place.ts";
+import { PlacedFiles } from "./placed-files.ts";
 import { readRecord } from "./record.ts";
 import { listOf } from "./rollup-hooks.ts";
 import type { BuildState } from "./state.ts";
@@ -22,6 +23,7 @@ export interface WebpackBundler extends Bundler {
 export function webpackBundler(state: BuildState): WebpackBundler {
   let platform: Compiler["platform"] | undefined;
   let isRspack = false;
+  const placed = new PlacedFiles();
   return {
     target: () => (platform?.node === true ? "node" : platform?.web === true ? "browser" : null),
     parts: (_, entry) => Promise.resolve(assetsOf(entry)),
@@ -47,8 +49,12 @@ export function webpackBundler(state: BuildState): WebpackBundler {
       new ExternalsPlugin("import", ["onnxruntime-node"]).apply(compiler);
       compiler.hooks.afterEmit.tap("tfc", (compilation) => {
         const folder = compilation.outputOptions.path;
-        for (const { name, info } of compilation.getAssets())
-          placeBeside(resolve(state.root, String(info.sourceFilename)), join(folder, name), state);
+        const now = compilation
+          .getAssets()
+          .map(({ name, info }) =>
+            placeBeside(resolve(state.root, String(info.sourceFilename)), join(folder, name), state),
+          );
+        placed.note("", new Set(now.flat()));
       });
     },
   };
@@ -83,14 +89,14 @@ function assetName(state: BuildState, filename: string): string {
   return [ASSETS, ...path].join("/");
 }
 
-/** @throws TfcError BUILD_CANNOT_EMIT where the build's files are no files */
-function placeBeside(from: string, to: string, state: BuildState): void {
-  if (!from.startsWith(state.cacheFolder + sep) || !/\.onnx(\.files\.json)?$/.test(from)) return;
+/** @returns paths of the files that were put beside one of the build's @throws TfcError BUILD_CANNOT_EMIT where those are no files */
+function placeBeside(from: string, to: string, state: BuildState): readonly string[] {
+  if (!from.startsWith(state.cacheFolder + sep) || !/\.onnx(\.files\.json)?$/.test(from)) return [];
   const folder = dirname(from);
   const entry = readRecord(join(folder, ENTRY_FILE)) as Entry | null;
   if (entry === null) throw new Error(`an entry that was taken away while it was built: ${folder}`);
   const large = entry.files.filter(isLarge);
-  if (large.length === 0) return;
+  if (large.length === 0) return [];
   if (!existsSync(to)) {
     const fix =
       "have the bundler write to the disk, as `devMiddleware: { writeToDisk: true }` of its server does";
@@ -101,5 +107,5 @@ function placeBeside(from: string, to: string, state: BuildState): void {
       entry.name,
     );
   }
-  for (const file of large) placeFile({ ...entry, folder }, file, dirname(to));
+  return large.map((file) => placeFile({ ...entry, folder }, file, dirname(to)));
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
-import { copyFileSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { compile } from "../../compiler/index.ts";
 import { loadModel } from "../../runtime/index.ts";
@@ -38,6 +39,28 @@ test.each(bundlers)("an app that %s builds for Node writes what the runtime writ
   // Twelve LoRA, beside attention's q and v of six layers.
   expect(run(root, `${bundler}/main.js`)).toEqual({ ...(await own), slots: 12 });
 });
+
+test.each(["webpack", "rspack", "esbuild"] as const)(
+  "an app that %s builds finds its files where the cache is reached by a symbolic link",
+  async (bundler) => {
+    const linked = writer();
+    mkdirSync(path.join(linked, "elsewhere"));
+    symlinkSync(path.join(linked, "elsewhere"), path.join(linked, "node_modules/.cache"));
+    expect(build(bundler, linked)).toMatchObject({ status: 0 });
+    expect(run(linked)).toMatchObject({ ids: (await own).ids });
+  },
+);
+
+test.each(["rollup", "esbuild", "webpack", "rspack"])(
+  "%s that builds again leaves no weights of a model as it was",
+  (bundler) => {
+    const script = path.join(import.meta.dirname, "rebuild-app.mjs");
+    const { stdout, stderr } = spawnSync(process.execPath, [script, bundler, writer("?tfc&no-adapters")], {
+      encoding: "utf8",
+    });
+    expect(stdout === "" ? stderr : JSON.parse(stdout)).toEqual([[20], [21]]);
+  },
+);
 
 test("esbuild's CommonJS finds its files, too", async () => {
   const lines = [

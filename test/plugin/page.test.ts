@@ -19,7 +19,7 @@ function pageApp(query = QUERY): string {
   const main = readFileSync(path.join(samples, "web/main.js"), "utf8");
   writeFileSync(
     path.join(root, "main.js"),
-    main.replaceAll("../models/austen-llama/", "./model/").replace(QUERY, query),
+    `${main.replaceAll("../models/austen-llama/", "./model/").replace(QUERY, query)}\nwindow.model = model;\n`,
   );
   return root;
 }
@@ -135,18 +135,28 @@ inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () =>
     await overlay.waitFor({ state: "detached" });
   });
 
-  test("in development is loaded again when the configuration changes", async () => {
+  test.each(["json", "ts"])("in development is loaded again when tfc.config.%s changes", async (form) => {
     const root = pageApp("?tfc");
     const config = (rank: number): void => {
       const adapters = [{ kind: "scalarlm", settings: { rank } }];
-      writeFileSync(path.join(root, "tfc.config.json"), JSON.stringify({ adapters, residence: "inputs" }));
+      const text = JSON.stringify({ adapters, residence: "inputs" });
+      writeFileSync(
+        path.join(root, `tfc.config.${form}`),
+        form === "json" ? text : `export default ${text};`,
+      );
     };
     config(4);
     const page = await open(await served(root, "dev"));
     await page.waitForSelector("button:enabled");
-    await page.evaluate("window.isOld = true");
+    const rank = (): Promise<unknown> => page.evaluate("window.model.adapters[0].settings.rank");
+    expect(await rank()).toBe(4);
     config(8);
-    await page.waitForFunction("window.isOld === undefined");
+    await page.waitForFunction("window.model?.adapters[0].settings.rank === 8");
     await page.waitForSelector("button:enabled");
+    // A configuration that cannot be run is shown over the page, until it can.
+    writeFileSync(path.join(root, `tfc.config.${form}`), "export default { adapters: nothing };");
+    await page.locator("vite-error-overlay").getByText("CONFIG_INVALID").first().waitFor();
+    config(2);
+    await page.waitForFunction("window.model?.adapters[0].settings.rank === 2");
   });
 });
