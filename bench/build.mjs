@@ -13,6 +13,7 @@ import { withFolder, writeModel } from "./workplace.mjs";
 
 const inRepository = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const QUERY = "?tfc&adapter=lora&adapters=inputs";
+const bundlers = ["vite", "rollup", "rolldown", "webpack", "rspack", "esbuild"];
 
 /**
  * Builds of a page by vite: with the build step, cold and cached, and with the compiled model's files as plain assets.
@@ -48,9 +49,26 @@ export async function run(args) {
         ["the same, cached", memory.cached.toFixed(0)],
       ],
     ),
+    "",
+    markdownTable(
+      [
+        "peak memory of a build, MB",
+        "a page that loads onnxruntime, without tfc",
+        `\`?tfc&for=cpu\` of ${gigabytes} in it`,
+        `for Node, \`?tfc\` of ${gigabytes}`,
+      ],
+      memory.bundlers.map(({ bundler, ...all }) => [
+        bundler,
+        ...[all.without, all.page, all.node].map(shown),
+      ]),
+    ),
   ].join("\n");
   console.log(text);
   if (values.write) await writeSection("build", text);
+}
+
+function shown(megabytes) {
+  return megabytes === null ? "" : megabytes.toFixed(0);
 }
 
 /** What was measured on, and with what. */
@@ -89,12 +107,44 @@ export async function measureMemory(folder, size = models["Llama-3.1-8B"]) {
     small: build(page, true, "node").megabytes,
     large: build(clean(large), true, "node").megabytes,
     cached: build(large, true, "node").megabytes,
+    bundlers: bundlers.map((bundler) => measureBundler(folder, large, bundler)),
   };
 }
 
-/** The project without what was compiled. */
+/**
+ * Megabytes at most, of builds of a page that loads onnxruntime and of one with the large model in it: what the
+ * bundler takes for itself and for a WebAssembly is in both.
+ */
+function measureBundler(folder, large, bundler) {
+  const without = join(folder, `without-${bundler}`);
+  const host = JSON.stringify(inRepository("dist/web/onnxruntime-wasm.js"));
+  const web = JSON.stringify(inRepository("dist/web/index.js"));
+  project(
+    without,
+    `import { defineModel } from ${web};\nimport { host } from ${host};\nconsole.log(defineModel, host);`,
+  );
+  const of = (query) =>
+    writeFileSync(
+      join(large, "main.js"),
+      `import model from "./model/model.onnx${QUERY}${query}"; console.log(model.url);`,
+    );
+  // Rollup finds packages by a plugin alone.
+  const isPage = bundler !== "rollup";
+  of("&for=cpu");
+  const page = isPage ? build(clean(large), true, "browser", bundler).megabytes : null;
+  of("");
+  return {
+    bundler,
+    without: isPage ? build(without, false, "browser", bundler).megabytes : null,
+    page,
+    node: build(clean(large), true, "node", bundler).megabytes,
+  };
+}
+
+/** The project without what was compiled and built. */
 function clean(folder) {
-  rmSync(join(folder, "node_modules/.cache"), { recursive: true, force: true });
+  for (const name of ["node_modules/.cache", "out"])
+    rmSync(join(folder, name), { recursive: true, force: true });
   return folder;
 }
 
@@ -134,13 +184,13 @@ function project(folder, main) {
 }
 
 /** Builds a project. @returns milliseconds, and megabytes that the process had at most */
-function build(folder, hasPlugin, target = "browser") {
+function build(folder, hasPlugin, target = "browser", bundler = "vite") {
   const report = join(folder, "memory.txt");
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [
       ...["--import", new URL("peak-memory.mjs", import.meta.url).href],
-      ...[inRepository("bench/build-once.mjs"), folder, String(hasPlugin), target],
+      ...[inRepository("bench/build-once.mjs"), folder, String(hasPlugin), target, bundler],
     ],
     { encoding: "utf8", env: { ...process.env, BENCH_REPORT: report } },
   );
