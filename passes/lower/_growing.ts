@@ -20,6 +20,7 @@ import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
 import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
 import { handOn, rowAttention, writeRows, type RowAttention } from "./_growing-rows.ts";
 import type { LoweringOptions } from "./_lowering-options.ts";
+import { NanGuards } from "./_nan-guards.ts";
 import { raiseOpset, redefined } from "./_opset.ts";
 
 /** The first with `Attention`. */
@@ -41,6 +42,7 @@ export function growing({
   const rows = new HeadRows(like);
   const { shapes } = new Elements(like);
   const found = new Map<Attention, ExactAttention>();
+  const guards = new NanGuards(rewriter);
   let raised: string | null | undefined;
   return {
     attention: {
@@ -60,12 +62,15 @@ export function growing({
         if (exact === undefined) return;
         if (raised === undefined) {
           raised =
-            missing(options.provider) ??
+            missing(options.provider, "Attention") ??
             redefined(model, ["Attention"]) ??
             raiseOpset(model, rewriter, ATTENTION_OPSET);
           if (raised !== null) sink.report("ATTENTION_KEPT", placeOf(block.anchor.node), { why: raised });
         }
-        if (raised !== null) return;
+        if (raised !== null) {
+          if (missing(options.provider, "IsNaN") !== null) guards.drop(block, exact);
+          return;
+        }
         // Elsewhere it is the plain form that kernels are known to take.
         const form = options.provider === "cpu" ? rowAttention(exact, rows, shapes) : null;
         lower(exact, rewriter, form === null ? null : { form, rows });
@@ -76,9 +81,9 @@ export function growing({
 }
 
 /** Why an op is of no use on a provider; null where it has kernels of it. */
-function missing(provider: Provider): string | null {
-  const known = kernelsOf("Attention")?.kernels[provider] ?? [];
-  return known.length > 0 ? null : `onnxruntime has no kernel of Attention on ${provider}`;
+function missing(provider: Provider, op: string): string | null {
+  const known = kernelsOf(op)?.kernels[provider] ?? [];
+  return known.length > 0 ? null : `onnxruntime has no kernel of ${op} on ${provider}`;
 }
 
 function lower(

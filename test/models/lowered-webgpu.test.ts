@@ -15,7 +15,7 @@ const written = [
 ];
 
 describe("a graph lowered for WebGPU", () => {
-  it.each(written)("computes what %s does, and has norms as ops there", async (name) => {
+  it.each(written)("computes what %s does, and has its layers there, norms as ops", async (name) => {
     const [input, output] = [join("samples/models", name, "model.onnx"), join(folder, `${name}.onnx`)];
     const { diagnostics } = await compile({ input, output, for: "webgpu", weights: "inline" });
     const kept = diagnostics.filter(({ code }) => code === "ATTENTION_KEPT");
@@ -25,6 +25,13 @@ describe("a graph lowered for WebGPU", () => {
     const norms = placement?.nodes.filter(({ op }) => op.endsWith("Normalization")) ?? [];
     expect(norms.length).toBeGreaterThan(2);
     expect(norms.filter(({ provider }) => provider !== "webgpu")).toEqual([]);
+    const inLayers = placement?.nodes.filter(({ layer }) => layer !== null) ?? [];
+    const elsewhere = inLayers.filter(({ provider, reason }) => provider !== "webgpu" && reason !== "shapes");
+    expect(inLayers.length).toBeGreaterThan(20);
+    // Sizes, which are integers of 64 bits.
+    expect(elsewhere.filter(({ op }) => op !== "Concat")).toEqual([]);
+    // One for all layers: the angles, whose cosines this opset has no kernel for.
+    expect(placement?.copies.out.length).toBe(1);
     await expect(output).toComputeLike(input);
   });
 });
