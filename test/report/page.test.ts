@@ -218,6 +218,14 @@ inBrowser(`a page in Chromium${why}`, () => {
     );
     // A second on a machine of one's own; tests share theirs.
     expect(paint).toBeLessThan(4000);
+    // What all layers read stands at each: no edge runs along the whole graph.
+    await page.click(".crumbs a >> nth=0");
+    await page.locator(".graph .node.layer").nth(79).waitFor({ state: "attached" });
+    const [longest = Infinity, height = 0] = await page.evaluate<number[]>(
+      `[Math.max(...[...document.querySelectorAll(".graph path.edge")].map((one) => one.getBBox().height)),
+        document.querySelector(".graph > svg").getBBox().height]`,
+    );
+    expect(longest).toBeLessThan(height / 10);
   });
 
   it("shows in red what was not understood, and why", async () => {

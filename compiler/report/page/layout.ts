@@ -148,18 +148,48 @@ function sized(
   };
 }
 
-/** What comes from outside, or from nodes that are not shown, and what goes there. */
-function portBoxes({ values, part }: Sheet, shown: readonly PartNode[]): readonly Unplaced[] {
+/**
+ * Readers up to which a value is drawn with an edge to each. What more of them read, as all layers read a mask, stands
+ * by its name at each: edges along the whole graph would hide it, and take seconds to lay out.
+ */
+const MOST_READERS = 8;
+
+/** Where a value goes in a picture. */
+interface Way {
+  readonly value: PartValue;
+  /** The node that makes it, where that is shown. */
+  readonly maker: string | null;
+  /** The nodes that read it. */
+  readonly readers: readonly number[];
+  /** Whether it stands by its name at each of them. */
+  readonly isNamed: boolean;
+  readonly leaves: boolean;
+}
+
+/** The values that come from shown nodes, or from outside, and go to shown nodes or outside. */
+function waysOf({ values }: Sheet, shown: readonly PartNode[]): readonly Way[] {
   const known = new Set(shown.map(({ index }) => index));
-  const read = new Set(shown.flatMap((node) => node.in));
   return values.flatMap((value) => {
-    const isMade = value.maker !== null && known.has(value.maker);
-    const type = hasTypes(part) ? value.type : undefined;
+    const maker = value.maker !== null && known.has(value.maker) ? `n${value.maker}` : null;
+    if (maker === null && value.kind !== "input") return [];
+    const readers = value.readers.filter((reader) => known.has(reader));
+    const isNamed = readers.length > MOST_READERS;
+    return [{ value, maker, readers, isNamed, leaves: maker !== null && value.leaves === true }];
+  });
+}
+
+/** What comes from outside, or from nodes that are not shown, and what goes there; and values by their names. */
+function portBoxes(sheet: Sheet, shown: readonly PartNode[]): readonly Unplaced[] {
+  return waysOf(sheet, shown).flatMap(({ value, maker, readers, isNamed, leaves }) => {
+    const type = hasTypes(sheet.part) ? value.type : undefined;
     const lines: BoxLine[] = type === undefined ? [] : [{ text: shortened(type, PORT), kind: "type" }];
     const port = (key: string): Unplaced => sized(key, ended(value.name), lines, { node: null, value });
+    const { index } = value;
+    const given = maker === null && readers.length > 0 && !isNamed;
     return [
-      ...(read.has(value.index) && value.kind === "input" ? [port(`i${value.index}`)] : []),
-      ...(isMade && value.leaves === true ? [port(`o${value.index}`)] : []),
+      ...(given ? [port(`i${index}`)] : []),
+      ...(isNamed ? readers.map((reader) => port(`i${index}-${reader}`)) : []),
+      ...(leaves || (isNamed && maker !== null) ? [port(`o${index}`)] : []),
     ];
   });
 }
@@ -171,16 +201,14 @@ interface Edge {
   readonly value: PartValue;
 }
 
-function edgesOf({ values }: Sheet, shown: readonly PartNode[]): readonly Edge[] {
-  const known = new Set(shown.map(({ index }) => index));
-  return values.flatMap((value) => {
-    const made = value.maker !== null && known.has(value.maker) ? `n${value.maker}` : null;
-    const from = made ?? (value.kind === "input" ? `i${value.index}` : null);
-    if (from === null) return [];
-    const inside = value.readers
-      .filter((reader) => known.has(reader))
-      .map((reader) => ({ key: `${value.index}-${reader}`, from, to: `n${reader}`, value }));
-    const outside = made !== null && value.leaves === true ? [`o${value.index}`] : [];
-    return [...inside, ...outside.map((to) => ({ key: `${value.index}-out`, from, to, value }))];
+function edgesOf(sheet: Sheet, shown: readonly PartNode[]): readonly Edge[] {
+  return waysOf(sheet, shown).flatMap(({ value, maker, readers, isNamed, leaves }) => {
+    const { index } = value;
+    const inside = readers.map((reader) => ({
+      ...{ key: `${index}-${reader}`, to: `n${reader}`, value },
+      from: isNamed ? `i${index}-${reader}` : (maker ?? `i${index}`),
+    }));
+    const isOut = maker !== null && (leaves || isNamed);
+    return [...inside, ...(isOut ? [{ key: `${index}-out`, from: maker, to: `o${index}`, value }] : [])];
   });
 }
