@@ -67,8 +67,11 @@ export function obstacleIn(kernel: AttentionKernel, needs: AttentionNeeds): stri
   const { dtype, width, valueWidth, hasMask, hasSinks } = needs;
   const name = op.replace("com.microsoft::", "");
   const kernels = kernelsOf(op)?.kernels[provider] ?? [];
-  if (dtype !== null && !kernels.some(({ types }) => types.get(type)?.has(dtype) === true))
-    return `${name} has no kernel for ${dtype} on ${provider}`;
+  const types = [...new Set(kernels.flatMap((one) => [...(one.types.get(type) ?? [])]))];
+  if (dtype !== null && !types.includes(dtype)) {
+    const known = types.length === 0 ? "" : `, only for ${types.sort().join(" and ")}`;
+    return `${name} has no kernel for ${dtype} on ${provider}${known}`;
+  }
   if (width === null || valueWidth === null) return "the width of its heads is not known";
   if (width % widthMultiple !== 0)
     return `${name} wants heads whose width is a multiple of ${widthMultiple}: they are ${width} wide`;

@@ -38,6 +38,9 @@ export interface Known {
   readonly provider: Provider;
 }
 
+const LATENT =
+  "its cache holds what keys and values are projected from, anew for all positions in each step (a latent), and no attention op writes into such a cache";
+
 /** How an attention can be written with a cache that is one buffer; or why it cannot. */
 export function sharedAttention(
   block: Attention,
@@ -47,6 +50,7 @@ export function sharedAttention(
 ): SharedAttention | Inexact {
   const { graph, shapes, provider } = known;
   if (block.anchor.node.graph !== graph) return { why: "it is in a graph inside another one" };
+  if (block.latent?.isCached === true) return { why: LATENT };
   const [key, value] = [grownCache(exact.key), grownCache(exact.value)];
   if ("why" in key) return key;
   if ("why" in value) return value;

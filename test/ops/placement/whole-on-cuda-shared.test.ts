@@ -15,9 +15,8 @@ const FUSED = /genai|mobius/;
 
 /** Whose attention the op with a shared cache does not take, and why. */
 const REFUSED: Readonly<Record<string, string>> = {
-  // Their keys are written into the two parts of a buffer.
-  "new-families-deepseek-v2-transformers": "is not a past joined with what is new",
-  "new-families-deepseek-v3-dynamo": "is not a past joined with what is new",
+  "new-families-deepseek-v2-transformers": "anew for all positions in each step (a latent)",
+  "new-families-deepseek-v3-dynamo": "anew for all positions in each step (a latent)",
   "new-families-deepseek-v3-torchscript": "wants heads whose width is a multiple of 8: they are 12 wide",
   "new-families-gpt-oss-dynamo": "takes no mask beside sinks on cuda",
   "new-families-gpt-oss-torchscript": "takes no mask beside sinks on cuda",
