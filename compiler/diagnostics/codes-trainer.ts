@@ -9,11 +9,11 @@ export const trainerCodes = {
     found: p.found,
     fix: "convert the data, or give another file",
   })),
-  TRAIN_DATA_LINE: error((p: { wanted: string; found: string; unit: string }) => ({
+  TRAIN_DATA_LINE: error((p: { wanted: string; found: string; unit: string; fix?: string }) => ({
     what: `a ${p.unit} of the training data is no example`,
     wanted: p.wanted,
     found: p.found,
-    fix: `correct the ${p.unit}, or take it out`,
+    fix: p.fix ?? `correct the ${p.unit}, or take it out`,
   })),
   TRAIN_DATA_EMPTY: error(() => ({
     what: "there is nothing to train on in this file",
@@ -46,6 +46,10 @@ export const trainerCodes = {
   TRAIN_EXAMPLES_LEFT_OUT: warning((p: { out: number; of: number; length: number }) => ({
     what: `${p.out} of ${p.of} examples are left out: nothing is to be learned of their first ${p.length} tokens; the first one stands here`,
     fix: "give a larger `length`, or shorter prompts",
+  })),
+  TRAIN_NONE_HELD_BACK: note((p: { share: number; of: number }) => ({
+    what: `no example is held back to evaluate on: ${p.share} of ${p.of} is less than half of one`,
+    fix: "to have evaluations, give a larger `evalSplit`, or more data",
   })),
   // ---- runs
   TRAIN_GRAPH: error((p: { wanted: string; found: string }) => ({

@@ -14,12 +14,15 @@ export interface ChatTemplate {
    *   CHAT_TEMPLATE_INVALID
    */
   render(messages: readonly Message[], isOpen?: boolean): string;
+  /** Whether it has a word as a text of its own, as it has the names of roles that it lays out in their own ways. */
+  names(word: string): boolean;
 }
 
 /** A template, of its text. @param file what messages call it @throws TfcError CHAT_TEMPLATE_INVALID */
 export function templateOf(file: string, text: string, tokens: SpecialTokens): ChatTemplate {
   const template = using(file, () => parseTemplate(text));
   return {
+    names: (word) => [`"${word}"`, `'${word}'`].some((quoted) => text.includes(quoted)),
     render: (messages, isOpen = true) =>
       using(file, () =>
         renderTemplate(template, {

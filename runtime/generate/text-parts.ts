@@ -27,6 +27,8 @@ export interface ModelText {
    * @throws TfcError TOKENIZER_MISSING; what loading a template throws
    */
   chat(messages: readonly Message[], isOpen?: boolean): string;
+  /** Whether the chat template names a role. @throws TfcError as {@link ModelText.chat} for a template that is no good */
+  readonly namesRole: (role: string) => boolean;
   /**
    * Token ids of a request's prompt; those of a long text come from a thread of its own.
    *
@@ -68,8 +70,8 @@ export function modelTextOf(parts: TextParts): ModelText {
     throw inputError("TOKENIZER_MISSING", { file }, { why });
   };
   let template: ChatTemplate | undefined;
-  const chat = (messages: readonly Message[], isOpen?: boolean): string =>
-    (template ??= parts.template(needed("messages are to be laid out"))).render(messages, isOpen);
+  const layout = (): ChatTemplate => (template ??= parts.template(needed("messages are to be laid out")));
+  const chat = (messages: readonly Message[], isOpen?: boolean): string => layout().render(messages, isOpen);
   return {
     config,
     tokenizer,
@@ -78,6 +80,7 @@ export function modelTextOf(parts: TextParts): ModelText {
     },
     stopIds: config.eosIds.length > 0 ? config.eosIds : (tokenizer?.stops ?? []),
     chat,
+    namesRole: (role) => layout().names(role),
     promptOf: async ({ prompt, messages }, signal) => {
       // The template writes special tokens out, the first one too.
       if (messages !== undefined)

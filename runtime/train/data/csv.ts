@@ -2,13 +2,19 @@ import { Readable } from "node:stream";
 import { CsvError, parse, type Info } from "csv-parse";
 import { TfcError } from "../../../compiler/diagnostics/error.ts";
 import { decoded } from "./decode.ts";
+import { exampleFields } from "./fields.ts";
 import { badLine, type Row } from "./row.ts";
 
+const COLUMNS = "a column text; prompt and completion; or messages";
 const CLOSED = "a row of CSV whose quotes are closed";
 
 /** Rows of a CSV file, whose first line names the columns. @throws TfcError TRAIN_DATA_LINE */
 export async function* csvRows(file: string, onBytes: (bytes: number) => void): AsyncGenerator<Row> {
-  const parser = parse({ columns: true, info: true, skip_empty_lines: true });
+  const parser = parse({
+    columns: (names: readonly string[]) => checkedColumns(file, names),
+    info: true,
+    skip_empty_lines: true,
+  });
   const source = Readable.from(textsOf(file, onBytes), { objectMode: false });
   // An error of the source is the parser's: it is what is read here.
   source.on("error", (cause) => parser.destroy(cause)).pipe(parser);
@@ -26,6 +32,34 @@ export async function* csvRows(file: string, onBytes: (bytes: number) => void): 
   } finally {
     source.destroy();
   }
+}
+
+/** Names of columns, of which examples can be made. @throws TfcError TRAIN_DATA_LINE */
+function checkedColumns(file: string, names: readonly string[]): string[] {
+  const refuse = (wanted: string, found: string, fix: string): TfcError =>
+    badLine({ file, line: 1 }, { wanted, found, fix });
+  const twice = exampleFields.find((field) => names.filter((name) => name === field).length > 1);
+  if (twice !== undefined)
+    throw refuse(`one column ${twice}`, names.join(", "), "rename a column, or take one out");
+  if (!names.some((name) => exampleFields.includes(name))) {
+    const [only = "", ...more] = names;
+    const other = more.length > 0 ? undefined : delimiters.find(([mark]) => only.split(mark).some(isField));
+    if (other !== undefined)
+      throw refuse("columns with commas between", `${only}, with ${other[1]}`, "write the file with commas");
+    throw refuse(COLUMNS, names.join(", "), "name the columns in the first line");
+  }
+  return [...names];
+}
+
+/** What other tables have between columns. */
+const delimiters: readonly (readonly [string, string])[] = [
+  [";", "semicolons"],
+  ["\t", "tabs"],
+  ["|", "bars"],
+];
+
+function isField(name: string): boolean {
+  return exampleFields.includes(name.trim().replace(/^"(.*)"$/, "$1"));
 }
 
 async function* textsOf(file: string, onBytes: (bytes: number) => void): AsyncGenerator<string> {

@@ -2,7 +2,7 @@ import type { Place } from "../../../compiler/diagnostics/diagnostic.ts";
 import { inputError } from "../../../compiler/diagnostics/error.ts";
 import type { Sink } from "../../../compiler/diagnostics/sink.ts";
 import type { Prepared } from "./prepare.ts";
-import type { DataPlace } from "./row.ts";
+import { placeOf, placesIn, type DataPlace } from "./row.ts";
 import { sequencesOf, type Packing, type Sequences } from "./sequences.ts";
 import { splitExamples } from "./split.ts";
 import type { TokenFile } from "./token-file.ts";
@@ -51,6 +51,8 @@ export function datasetOf(
     throw inputError("TRAIN_NOTHING_LEARNED", {}, { examples: all.length, length });
   if (packing === "pad") report(tokens, length, sink);
   const { train, evaluation } = splitExamples(examples, evalSplit, seed);
+  if (evalSplit > 0 && evaluation.length === 0)
+    sink.report("TRAIN_NONE_HELD_BACK", {}, { share: evalSplit, of: examples.length });
   const how = { packing, length, seed };
   return {
     packing,
@@ -73,10 +75,7 @@ function report(tokens: TokenFile, length: number, sink: Sink): void {
     if (!tokens.isLearnedWithin(one, length)) out.meet(one);
     else if (tokens.length(one) > length) cut.meet(one);
   }
-  const at = (one: number): Place => {
-    const { file, line } = tokens.place(one);
-    return { file, path: `line ${line}` };
-  };
+  const at = (one: number): Place => placeOf(tokens.place(one));
   const of = tokens.count;
   if (cut.count > 0) sink.report("TRAIN_EXAMPLES_CUT", at(cut.first), { cut: cut.count, of, length });
   if (out.count > 0) sink.report("TRAIN_EXAMPLES_LEFT_OUT", at(out.first), { out: out.count, of, length });
@@ -98,10 +97,7 @@ const SHOWN = 16;
 function placesText(places: readonly DataPlace[]): string {
   const byFile = new Map<string, number[]>();
   for (const { file, line } of places.slice(0, SHOWN)) byFile.set(file, [...(byFile.get(file) ?? []), line]);
-  const named = [...byFile].map(([file, lines]) => {
-    const sorted = [...new Set(lines)].sort((a, b) => a - b);
-    return `${file} line${sorted.length > 1 ? "s" : ""} ${sorted.join(", ")}`;
-  });
+  const named = [...byFile].map(([file, lines]) => placesIn(file, lines));
   const more = places.length - SHOWN;
   return `${named.join("; ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

@@ -1,11 +1,12 @@
 import { inputError, TfcError } from "../../../compiler/diagnostics/error.ts";
-import { isObject } from "../../generate/json-file.ts";
 import type { ModelText } from "../../generate/model-text.ts";
 import type { LoadedTokenizer } from "../../generate/tokenizer.ts";
 import type { Message } from "../../model/types.ts";
+import { messagesOf, type MessageReading } from "./messages.ts";
+import { kindOf, type Refuse } from "./fault.ts";
 import { conversationTokens, tokensWithin } from "./conversation.ts";
 import { isLearned, marked } from "./marked.ts";
-import { badLine, type DataPlace, type Row } from "./row.ts";
+import { badLine, placeOf, type DataPlace, type Row } from "./row.ts";
 
 /** Makes token ids of examples. */
 export interface ExampleReader {
@@ -15,18 +16,12 @@ export interface ExampleReader {
   readonly end: number | null;
   encode(text: string): number[];
   /**
-   * Tokens of a row, marked by what is learned of them: of a text all, of a prompt and its completion the completion, of
+   * Tokens of a row of a file, marked by what is learned of them: of a text all, of a prompt and its completion the completion, of
    * a conversation the assistant's answers.
    *
    * @throws TfcError TRAIN_DATA_LINE for a row that is no example; CHAT_TEMPLATE_*, TOKENIZER_INVALID
    */
-  tokens(row: Row, place: ExamplePlace): readonly Int32Array[];
-}
-
-/** Where a row stands. */
-export interface ExamplePlace {
-  readonly file: string;
-  readonly unit: "line" | "row";
+  tokens(row: Row, file: string): readonly Int32Array[];
 }
 
 /** Reads examples with a model's tokenizer and its chat template. @throws TfcError TOKENIZER_MISSING */
@@ -38,10 +33,9 @@ export function exampleReader(text: ModelText, file: string): ExampleReader {
   const end = endOf(tokenizer);
   const whole = (ids: readonly number[]): number[] => [...begin, ...ids, ...(end === null ? [] : [end])];
   const chat = (messages: readonly Message[], isOpen: boolean): string => text.chat(messages, isOpen);
-  const tokens = (row: Row, { file: data, unit }: ExamplePlace): readonly Int32Array[] => {
-    const refuse: Refuse = (wanted, found) =>
-      badLine({ file: data, line: row.line }, { wanted, found, unit });
-    const example = exampleOf(row.fields, refuse);
+  const tokens = (row: Row, data: string): readonly Int32Array[] => {
+    const refuse: Refuse = (wanted, found) => badLine({ file: data, line: row.line }, { wanted, found });
+    const example = exampleOf(row.fields, { refuse, namesRole: text.namesRole });
     if (example.kind === "text") return [marked(whole(encode(example.text)), () => true)];
     if (example.kind === "completion") {
       const joined = example.prompt + example.completion;
@@ -54,28 +48,21 @@ export function exampleReader(text: ModelText, file: string): ExampleReader {
       throw refuse("an answer of the assistant", "none that the chat template writes");
     return found;
   };
-  const placed: ExampleReader["tokens"] = (row, place) =>
-    placing({ file: place.file, line: row.line }, place.unit, () => tokens(row, place));
+  const placed: ExampleReader["tokens"] = (row, data) =>
+    placing({ file: data, line: row.line }, () => tokens(row, data));
   return { begin, end, encode, tokens: placed };
 }
 
 /** A template that refuses a conversation says so of the line. */
-function placing<T>(place: DataPlace, unit: string, act: () => T): T {
+function placing<T>(place: DataPlace, act: () => T): T {
   try {
     return act();
   } catch (cause) {
     if (!(cause instanceof TfcError) || cause.code !== "CHAT_TEMPLATE_REFUSED") throw cause;
     const found = cause.diagnostics[0]?.found ?? "";
-    throw inputError(
-      "CHAT_TEMPLATE_REFUSED",
-      { file: place.file, path: `${unit} ${place.line}` },
-      { why: found },
-      cause,
-    );
+    throw inputError("CHAT_TEMPLATE_REFUSED", placeOf(place), { why: found }, cause);
   }
 }
-
-type Refuse = (wanted: string, found: string) => TfcError;
 
 type Example =
   | { readonly kind: "text"; readonly text: string }
@@ -86,7 +73,8 @@ type Example =
 const SHOWN = 8;
 const WANTED = "a text; or a prompt and a completion; or messages";
 
-function exampleOf(fields: Row["fields"], refuse: Refuse): Example {
+function exampleOf(fields: Row["fields"], reading: MessageReading): Example {
+  const { refuse } = reading;
   const { messages, prompt, completion, text } = fields;
   const filled = (name: string, value: unknown): string => {
     if (typeof value !== "string") throw refuse(`${name}: a text`, `${name}: ${kindOf(value)}`);
@@ -95,7 +83,7 @@ function exampleOf(fields: Row["fields"], refuse: Refuse): Example {
   };
   // Columns of tables are null where a row has none.
   const has = (value: unknown): boolean => value !== undefined && value !== null;
-  if (has(messages)) return { kind: "conversation", messages: messagesOf(messages, refuse) };
+  if (has(messages)) return { kind: "conversation", messages: messagesOf(messages, reading) };
   if (has(completion) && has(prompt)) {
     if (typeof prompt !== "string") throw refuse("prompt: a text", `prompt: ${kindOf(prompt)}`);
     return { kind: "completion", prompt, completion: filled("completion", completion) };
@@ -103,33 +91,6 @@ function exampleOf(fields: Row["fields"], refuse: Refuse): Example {
   if (has(text)) return { kind: "text", text: filled("text", text) };
   const names = Object.entries(fields).map(([name, value]) => `${name}: ${kindOf(value)}`);
   throw refuse(WANTED, names.length === 0 ? "nothing" : names.slice(0, SHOWN).join(", "));
-}
-
-function messagesOf(value: unknown, refuse: Refuse): readonly Message[] {
-  if (!Array.isArray(value)) throw refuse("messages: a list of messages", `messages: ${kindOf(value)}`);
-  const messages = value.map((message: unknown, i) => messageOf(message, `messages[${i}]`, refuse));
-  if (messages.some(({ role }) => role === "assistant")) return messages;
-  const roles = messages.map(({ role }) => role);
-  throw refuse(
-    "messages: one of the assistant among them",
-    `messages: ${roles.length === 0 ? "none" : `of ${roles.join(", ")}`}`,
-  );
-}
-
-function messageOf(value: unknown, name: string, refuse: Refuse): Message {
-  if (!isObject(value)) throw refuse(`${name}: { role, content }`, `${name}: ${kindOf(value)}`);
-  const { role, content } = value;
-  if (typeof role !== "string") throw refuse(`${name}.role: a text`, `${name}.role: ${kindOf(role)}`);
-  if (typeof content !== "string")
-    throw refuse(`${name}.content: a text`, `${name}.content: ${kindOf(content)}`);
-  // Fields that only some templates know go along.
-  return { ...value, role, content };
-}
-
-function kindOf(value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (value === null) return "null";
-  return Array.isArray(value) ? "a list" : typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /** What the tokenizer puts before each text. */

@@ -4,7 +4,7 @@ import { Blocks } from "./blocks.ts";
 import type { ExampleReader } from "./example.ts";
 import { idOf, isLearned } from "./marked.ts";
 import { sourceOf, type Source } from "./read.ts";
-import type { DataPlace } from "./row.ts";
+import { placeOf, type DataPlace } from "./row.ts";
 import { TokenFile } from "./token-file.ts";
 
 /** How data are made ready. */
@@ -69,7 +69,7 @@ async function readInto(add: Add, file: string, source: Source, how: Preparation
   };
   if (source.kind === "rows") {
     for await (const row of source.read(onBytes))
-      for (const one of reader.tokens(row, { file, unit: source.unit })) add(one, { file, line: row.line });
+      for (const one of reader.tokens(row, file)) add(one, { file, line: row.line });
     return;
   }
   const blocks = new Blocks(length, (one, line) => {
@@ -84,9 +84,9 @@ async function readInto(add: Add, file: string, source: Source, how: Preparation
   if (!isFirst) blocks.end(reader.end);
 }
 
-function checkRange(tokens: Int32Array, { file, line }: DataPlace, vocabulary: number | null): void {
+function checkRange(tokens: Int32Array, place: DataPlace, vocabulary: number | null): void {
   if (vocabulary === null) return;
   const beyond = tokens.find((token) => idOf(token) >= vocabulary);
   if (beyond === undefined) return;
-  throw inputError("TRAIN_TOKEN_RANGE", { file, path: `line ${line}` }, { vocabulary, id: idOf(beyond) });
+  throw inputError("TRAIN_TOKEN_RANGE", placeOf(place), { vocabulary, id: idOf(beyond) });
 }

@@ -11,13 +11,13 @@ export type OnBytes = (bytes: number) => void;
 
 /** What a file holds: rows, each an example, or one long text. */
 export type Source =
-  | { readonly kind: "rows"; readonly unit: "line" | "row"; read(onBytes: OnBytes): AsyncIterable<Row> }
+  | { readonly kind: "rows"; read(onBytes: OnBytes): AsyncIterable<Row> }
   | { readonly kind: "text"; read(onBytes: OnBytes): AsyncIterable<TextPiece> };
 
 const formats: Readonly<Record<string, (file: string) => Source>> = {
-  ".jsonl": (file) => ({ kind: "rows", unit: "line", read: (onBytes) => jsonlRows(file, onBytes) }),
-  ".csv": (file) => ({ kind: "rows", unit: "line", read: (onBytes) => csvRows(file, onBytes) }),
-  ".parquet": (file) => ({ kind: "rows", unit: "row", read: (onBytes) => parquetRows(file, onBytes) }),
+  ".jsonl": (file) => ({ kind: "rows", read: (onBytes) => jsonlRows(file, onBytes) }),
+  ".csv": (file) => ({ kind: "rows", read: (onBytes) => csvRows(file, onBytes) }),
+  ".parquet": (file) => ({ kind: "rows", read: (onBytes) => parquetRows(file, onBytes) }),
   ".txt": (file) => ({ kind: "text", read: (onBytes) => textPieces(file, onBytes) }),
 };
 

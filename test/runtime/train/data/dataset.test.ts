@@ -93,6 +93,20 @@ describe("packing", () => {
   });
 });
 
+describe("what is held back", () => {
+  it.each([
+    [0.05, 9, 0, ["TRAIN_NONE_HELD_BACK"]],
+    [0.05, 10, 1, []],
+    [0, 9, 0, []],
+  ])("of a share of %d of %d examples is %d, and none is said", async (evalSplit, of, held, codes) => {
+    const sink = new Sink();
+    const data = await dataset([jsonl(named(".jsonl"), texts.slice(0, of))], { evalSplit }, sink);
+    expect(data.examples).toEqual({ train: of - held, evaluation: held });
+    expect(sink.diagnostics.map(({ code }) => code)).toEqual(codes);
+    data.close();
+  });
+});
+
 describe("filling up", () => {
   const rows = [
     { prompt: "How old is Emma? ", completion: "Nearly one and twenty." },

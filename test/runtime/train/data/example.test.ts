@@ -8,7 +8,7 @@ import { chatMl, modelTextIn, tokenizerFolder } from "../texts.ts";
 const root = temporaryFolder();
 const folder = tokenizerFolder(root);
 const tokenizer = openTokenizer(folder);
-const place = { file: "data.jsonl", unit: "line" } as const;
+const place = "data.jsonl";
 
 function readerOf(template = chatMl): ExampleReader {
   return exampleReader(modelTextIn(tokenizerFolder(root, template)), "model.onnx");
@@ -87,6 +87,21 @@ describe("what is learned", () => {
     expect(one.slice(1)).toEqual(["Nearly one and twenty.<|eos|>\n"]);
   });
 
+  it("is the same of content in parts of text", () => {
+    const parts = emma.map(({ role, content }) => ({
+      role,
+      content: content.split(/(?<= )/).map((text) => ({ type: "text", text })),
+    }));
+    expect(shown(readerOf(), { messages: parts })).toEqual(shown(readerOf(), { messages: emma }));
+  });
+
+  it("has roles that the template names, beside those that all know", () => {
+    const messages = [...emma.slice(0, 2), { role: "observation", content: "a" }, ...emma.slice(2, 3)];
+    expect(() => shown(readerOf(), { messages })).toThrow(/found "observation"/);
+    const template = `{% if messages[0]['role'] == 'observation' %}{% endif %}${chatMl}`;
+    expect(shown(readerOf(template), { messages })[0]?.[1]).toBe("Nearly one and twenty.<|eos|>\n");
+  });
+
   it("takes columns that are null for none", () => {
     const [one = []] = shown(readerOf(), { messages: null, prompt: null, completion: null, text: "Emma" });
     expect(one[0]).toMatch(/Emma<\|eos\|>$/);
@@ -94,6 +109,19 @@ describe("what is learned", () => {
 });
 
 describe("a line that is no example is named", () => {
+  it("as what its file has", () => {
+    const refusal = (file: string): unknown => {
+      try {
+        return readerOf().tokens({ line: 7, fields: { text: 3 } }, file);
+      } catch (error) {
+        return String(error);
+      }
+    };
+    expect(refusal("a.jsonl")).toMatch(/a line of .*\n {2}at line 7\n.*\n {2}fix: correct the line, or/);
+    expect(refusal("a.csv")).toMatch(/a row of .*\n {2}at line 7\n.*\n {2}fix: correct the row, or/);
+    expect(refusal("a.parquet")).toMatch(/a row of .*\n {2}at row 7\n.*\n {2}fix: correct the row, or/);
+  });
+
   it.each<[string, Readonly<Record<string, unknown>>, string]>([
     ["of other fields", { id: 3, body: "x" }, "wanted a text; or .*, found id: a number, body: a string"],
     ["of nothing", {}, "found nothing"],
@@ -116,9 +144,24 @@ describe("a line that is no example is named", () => {
     ["with a message that is none", { messages: ["hello"] }, "found messages\\[0\\]: a string"],
     ["with a role that is none", { messages: [{ content: "a" }] }, "found messages\\[0\\].role: nothing"],
     [
-      "with content in parts",
+      "with a role that nobody knows",
+      { messages: [...emma.slice(0, 2), { role: "asistant", content: "Yes." }] },
+      'wanted messages\\[2\\].role: system, .*assistant, .*, found "asistant"',
+    ],
+    [
+      "with a part that is no text",
+      { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "x" } }] }] },
+      'wanted messages\\[0\\].content\\[0\\]: .*, found messages\\[0\\].content\\[0\\]: type: "image_url"',
+    ],
+    [
+      "with a part without its text",
       { messages: [{ role: "assistant", content: [{ type: "text" }] }] },
-      "wanted messages\\[0\\].content: a text, found messages\\[0\\].content: a list",
+      "found messages\\[0\\].content\\[0\\]: text: nothing",
+    ],
+    [
+      "with a number for content",
+      { messages: [{ role: "assistant", content: 3 }] },
+      "wanted messages\\[0\\].content: a text, found messages\\[0\\].content: a number",
     ],
   ])("%s", (_, fields, found) => {
     expect(() => shown(readerOf(), fields)).toThrow(

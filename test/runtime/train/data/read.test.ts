@@ -90,6 +90,23 @@ describe(".csv", () => {
     ]);
   });
 
+  it.each([
+    ["that has a name twice", "id,text,text\n1,a,b\n", "one column text, found id, text, text"],
+    ["with semicolons between", "text;id\na;1\n", "commas between, found text;id, with semicolons"],
+    ["with tabs between", "prompt\tcompletion\na\tb\n", "commas between, found .*, with tabs"],
+    ["without a name that it knows", "id,body\n1,a\n", "a column text; .*, found id, body"],
+  ])("refuses a first line %s", async (_, content, found) => {
+    await expect(rowsOf(written(".csv", content))).rejects.toThrow(
+      new RegExp(`TRAIN_DATA_LINE.*\n {2}at line 1\n {2}wanted .*${found}`),
+    );
+  });
+
+  it("takes other columns whatever their names are", async () => {
+    expect(await rowsOf(written(".csv", "text,id,id\na,1,2\n"))).toEqual([
+      { line: 2, fields: { text: "a", id: "2" } },
+    ]);
+  });
+
   it("names a row with too many fields", async () => {
     const file = written(".csv", "text\na\nb,c\n");
     await expect(rowsOf(file)).rejects.toThrow(/TRAIN_DATA_LINE.*\n {2}at line 3\n/);
