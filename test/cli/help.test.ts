@@ -4,6 +4,7 @@ import { compileCommand } from "../../compiler/cli/compile.ts";
 import { growCommand } from "../../compiler/cli/grow.ts";
 import { withStreams } from "../../compiler/cli/streams.ts";
 import { verifyCommand } from "../../compiler/cli/verify.ts";
+import { codeTexts } from "../../compiler/diagnostics/code-texts.ts";
 
 const commands: readonly (readonly [string, () => Command])[] = [
   ["compile", compileCommand],
@@ -29,4 +30,11 @@ describe.each(commands)("the help of %s", (_, make) => {
     const words = (width: number): string => linesOf(make(), width).join(" ").replace(/\s+/g, " ");
     expect(words(40)).toBe(words(200));
   });
+});
+
+it("names of every message what it is about, also where a text computes with it", () => {
+  for (const { code, what, wanted = "", found = "", fix = "" } of codeTexts())
+    expect(`${code}: ${[what, wanted, found, fix].join(" | ")}`).not.toMatch(
+      /NaN(?! or infinity)|undefined|\[object|\b\d{7}\b/,
+    );
 });
