@@ -57,6 +57,8 @@ const names: ReadonlyMap<string, string> = new Map([
   ["output", "--out"],
   ["learningRate", "--lr"],
   ["packing", "--pack"],
+  ["packing: pack", "--pack"],
+  ["packing: pad", "--pad"],
   ["adapters", "--no-adapters"],
   ...["data", "out", "epochs", "steps", "batch", "length", "schedule", "warmup", "clip"].map(sameName),
   ...["keep", "resume", "state", "device", "threads", "tokenizer", "seed"].map(sameName),

@@ -60,17 +60,19 @@ export function speakOfNone(): void {
  * `residence: bank`; here these are `--rank` and `--adapters bank`.
  */
 export function inFlags(text: string): string {
-  return text.replace(/`([^`]+)`/g, (whole, said: string) => {
+  return text.replace(/`([^`]+)`/g, (quoted, said: string) => {
     const [name = "", value] = said.split(": ");
+    // Some values are flags of their own.
+    const whole = own.get(said) ?? flags.get(said);
+    if (whole !== undefined) return whole;
     const flag =
       own.get(name) ??
-      flags.get(said) ??
       flags.get(name) ??
       running?.flags.get(name) ??
       (named.has(name) ? `--${kebab(name)}` : null);
-    if (flag !== null) return value === undefined || flags.has(said) ? flag : `${flag} ${value}`;
+    if (flag !== null) return value === undefined ? flag : `${flag} ${value}`;
     // A flag that the command line named itself, and the place of a setting in a configuration.
-    return /^--|^[\w$]+[.[]/.test(said) ? said : whole;
+    return /^--|^[\w$]+[.[]/.test(said) ? said : quoted;
   });
 }
 

@@ -30,11 +30,11 @@ export const textCodes = {
     found: p.why,
     fix: "try again; where memory ran out, with a shorter text",
   })),
-  TOKENIZER_MISSING: error((p: { why: string }) => ({
+  TOKENIZER_MISSING: error((p: { why: string; isTraining?: boolean }) => ({
     what: `the model has no tokenizer, and ${p.why}`,
-    wanted: "a tokenizer.json in the model's folder",
+    wanted: "a tokenizer.json in the model's folder, or in the one that `tokenizer` names",
     found: "none",
-    fix: "put the tokenizer.json there that the model was published with, or name its folder by `tokenizer`; in code, give token ids and read them from pieces()",
+    fix: `give \`tokenizer: DIR\`, the folder of the tokenizer.json that the model was published with, or put that file beside the model${p.isTraining === true ? "" : "; in code, give token ids and read them from pieces()"}`,
   })),
   TOKENIZER_VOCABULARY: error((p: { wanted: number; found: string }) => ({
     what: "the tokenizer is one of another model",

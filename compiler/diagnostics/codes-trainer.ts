@@ -41,11 +41,15 @@ export const trainerCodes = {
   })),
   TRAIN_EXAMPLES_CUT: warning((p: { cut: number; of: number; length: number }) => ({
     what: `${p.cut} of ${p.of} examples are longer than ${p.length} tokens, and are cut; the first one stands here`,
-    fix: "give a larger `length` to train on all of them",
+    fix: "to train on all of them, give a larger `length`, or `packing: pack`, which cuts none off",
   })),
   TRAIN_EXAMPLES_LEFT_OUT: warning((p: { out: number; of: number; length: number }) => ({
     what: `${p.out} of ${p.of} examples are left out: nothing is to be learned of their first ${p.length} tokens; the first one stands here`,
-    fix: "give a larger `length`, or shorter prompts",
+    fix: "give a larger `length`, `packing: pack`, which cuts none off, or shorter prompts",
+  })),
+  TRAIN_ANSWERS_EMPTY: warning((p: { empty: number }) => ({
+    what: `${p.empty === 1 ? "a conversation has" : `${p.empty} conversations have`} an answer without text, of which only its end is learned: to say nothing; the first one stands here`,
+    fix: "if that is not meant, take such conversations out of the data",
   })),
   TRAIN_NONE_HELD_BACK: note((p: { share: number; of: number }) => ({
     what: `no example is held back to evaluate on: ${p.share} of ${p.of} is less than half of one`,
@@ -112,7 +116,7 @@ export const trainerCodes = {
     }),
   ),
   TRAIN_CHECKPOINT_DAMAGED: warning((p: { found: string; step: number }) => ({
-    what: `a checkpoint is damaged: the run goes on from the one before it, of step ${p.step}`,
+    what: `a checkpoint is damaged: the one before it is taken, of step ${p.step}`,
     wanted: "the file as it was written",
     found: p.found,
   })),

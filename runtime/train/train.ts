@@ -4,9 +4,8 @@ import { lookAt } from "../../compiler/onnx/open-failure.ts";
 import { loadModelText, type ModelText } from "../generate/model-text.ts";
 import type { Provider } from "../session/devices.ts";
 import { bestIn } from "./best.ts";
-import { readCheckpoint } from "./checkpoint/file.ts";
 import { checkpointAt, grownMoments } from "./checkpoint/grown.ts";
-import { lastWhole, type Found } from "./checkpoint/last-whole.ts";
+import { lastWhole, wholeAt, type Found } from "./checkpoint/last-whole.ts";
 import type { RunProgress, RunSettings } from "./checkpoint/progress.ts";
 import { datasetOf, type Dataset } from "./data/dataset.ts";
 import { exampleReader, type ExampleReader } from "./data/example.ts";
@@ -77,7 +76,8 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const graph = graphs.train;
   const dataset = await readData(folder, asked);
   closing.add(dataset.close);
-  const others = { ...source.settings, ...settingsOfState(options) };
+  const other = options.state === undefined ? null : wholeAt(options.state, sink);
+  const others = { ...source.settings, ...settingsOfState(other) };
   const settings = settingsOf(source.model.file, graph, options, dataset, { length, others });
   const from = checkpointIn(folder, { graph, options, settings }, sink);
   options.signal?.throwIfAborted();
@@ -86,7 +86,7 @@ async function runIn(folder: RunFolder, asked: Asked): Promise<TrainingReport> {
   const evaluated = dataset.examples.evaluation === 0 ? { ...graphs, loss: null } : graphs;
   const { train, loss } = await openSessions(evaluated, options, closing);
   const { training } = train;
-  const begun = from === null ? beginningOf(graph, training, options) : null;
+  const begun = from === null ? beginningOf(graph, training, other) : null;
   const values = begun?.values ?? from?.checkpoint.tensors ?? new Map();
   // What could not be written at the end is said now.
   trainedAdapter(graph, training, values);
@@ -128,25 +128,23 @@ function progressOf(from: Found | null, folder: RunFolder): RunProgress {
 }
 
 /** What a run must have been begun with to be resumed: the state that it took over. */
-function settingsOfState({ state }: FullOptions): RunSettings {
-  if (state === undefined) return {};
-  return { state: `sha256 ${sampledDigest(checkpointAt(state)).slice(0, 16)}` };
+function settingsOfState(other: Found | null): RunSettings {
+  return other === null ? {} : { state: `sha256 ${sampledDigest(other.file).slice(0, 16)}` };
 }
 
 /**
  * What a run begins with: first values, and the state of another run where that is asked for.
  *
- * @throws TfcError TRAIN_STATE, TRAIN_CHECKPOINT_INVALID, and what {@link firstValues} throws
+ * @throws TfcError TRAIN_STATE, and what {@link firstValues} throws
  */
 function beginningOf(
   graph: string,
   training: Training,
-  { state }: FullOptions,
+  other: Found | null,
 ): { readonly values: Tensors; readonly progress: RunProgress } {
   const values = firstValues(graph, training.parameters);
-  if (state === undefined) return { values, progress: firstProgress };
-  const file = checkpointAt(state);
-  const checkpoint = readCheckpoint(file);
+  if (other === null) return { values, progress: firstProgress };
+  const { file, checkpoint } = other;
   const moments = grownMoments(file, checkpoint, training, trainedAdapter(graph, training, values));
   const { updates, lossScale } = checkpoint.progress;
   return { values: new Map([...values, ...moments]), progress: { ...firstProgress, updates, lossScale } };

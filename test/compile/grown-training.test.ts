@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, truncateSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { grow } from "../../compiler/compile/adapter/resize.ts";
@@ -116,6 +116,29 @@ describe("the state of another run", () => {
     expect(await run({ ...asked, resume: true })).toMatchObject({ step: 1 });
     await expect(run({ ...asked, state: other.out, resume: true })).rejects.toThrow(
       /TRAIN_SETTINGS.*`state`/s,
+    );
+  }, 120_000);
+
+  it("is that of the last whole checkpoint, and refused where none is whole", async () => {
+    const small = await run({ adapter: "lora", steps: 2, saveEvery: 1, evalSplit: 0 });
+    const [first = "", last = ""] = [1, 2].map((n) =>
+      path.join(small.out, `checkpoints/step-00000${n}.safetensors`),
+    );
+    const on = { load: [small.files.adapter], steps: 1, evalSplit: 0 };
+    const wanted = await run({ ...on, state: first });
+    truncateSync(last, 500);
+    const report = await run({ ...on, state: small.out });
+    expect(report.diagnostics).toContainEqual(
+      expect.objectContaining({
+        code: "TRAIN_CHECKPOINT_DAMAGED",
+        place: { file: last },
+        what: expect.stringContaining("of step 1"),
+      }),
+    );
+    expect(readFileSync(report.files.adapter).equals(readFileSync(wanted.files.adapter))).toBe(true);
+    truncateSync(first, 500);
+    await expect(run({ ...on, state: small.out })).rejects.toThrow(
+      /TRAIN_STATE: [^]*found no checkpoint that is whole[^]*leave out `state`/,
     );
   }, 120_000);
 

@@ -39,7 +39,7 @@ export interface Dataset {
  * @throws TfcError TRAIN_NOTHING_LEARNED
  */
 export function datasetOf(
-  { tokens, areTexts, digest }: Prepared,
+  { tokens, areTexts, digest, empty }: Prepared,
   { packing: asked, length, evalSplit, seed }: DataOptions,
   sink: Sink,
 ): Dataset {
@@ -49,6 +49,7 @@ export function datasetOf(
   const examples = packing === "pack" ? all : all.filter((one) => tokens.isLearnedWithin(one, length));
   if (!examples.some((one) => tokens.isLearnedWithin(one, tokens.length(one))))
     throw inputError("TRAIN_NOTHING_LEARNED", {}, { examples: all.length, length });
+  if (empty !== null) sink.report("TRAIN_ANSWERS_EMPTY", placeOf(empty.first), { empty: empty.count });
   if (packing === "pad") report(tokens, length, sink);
   const { train, evaluation } = splitExamples(examples, evalSplit, seed);
   if (evalSplit > 0 && evaluation.length === 0)

@@ -1,4 +1,5 @@
 import { inputError, TfcError } from "../../../compiler/diagnostics/error.ts";
+import { isObject } from "../../generate/json-file.ts";
 import type { ModelText } from "../../generate/model-text.ts";
 import type { LoadedTokenizer } from "../../generate/tokenizer.ts";
 import type { Message } from "../../model/types.ts";
@@ -24,10 +25,30 @@ export interface ExampleReader {
   tokens(row: Row, file: string): readonly Int32Array[];
 }
 
+/**
+ * Whether a row is a conversation in which the assistant says nothing: of such an answer what ends it is all that is
+ * learned. One that calls a tool says that in another field.
+ */
+export function hasEmptyAnswer({ fields: { messages } }: Row): boolean {
+  if (!Array.isArray(messages)) return false;
+  return messages.some(
+    (message) =>
+      isObject(message) &&
+      message["role"] === "assistant" &&
+      Object.entries(message).every(([name, value]) => name === "role" || isNothing(value)),
+  );
+}
+
+function isNothing(value: unknown): boolean {
+  if (value === null || value === undefined) return true;
+  return Array.isArray(value) ? value.length === 0 : typeof value === "string" && value.trim() === "";
+}
+
 /** Reads examples with a model's tokenizer and its chat template. @throws TfcError TOKENIZER_MISSING */
 export function exampleReader(text: ModelText, file: string): ExampleReader {
   const { tokenizer } = text;
-  if (tokenizer === null) throw inputError("TOKENIZER_MISSING", { file }, { why: "the data are text" });
+  if (tokenizer === null)
+    throw inputError("TOKENIZER_MISSING", { file }, { why: "the data are text", isTraining: true });
   const encode = (part: string): number[] => tokenizer.encode(part, false);
   const begin = beginningOf(tokenizer);
   const end = endOf(tokenizer);

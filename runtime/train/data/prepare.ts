@@ -1,7 +1,7 @@
 import { inputError } from "../../../compiler/diagnostics/error.ts";
 import { lookAt } from "../../../compiler/onnx/open-failure.ts";
 import { Blocks } from "./blocks.ts";
-import type { ExampleReader } from "./example.ts";
+import { hasEmptyAnswer, type ExampleReader } from "./example.ts";
 import { idOf, isLearned } from "./marked.ts";
 import { sourceOf, type Source } from "./read.ts";
 import { placeOf, type DataPlace } from "./row.ts";
@@ -28,6 +28,8 @@ export interface Prepared {
   readonly areTexts: boolean;
   /** Of all tokens; the same data give the same. */
   readonly digest: string;
+  /** Conversations with an answer that says nothing, and where the first of them stands. */
+  readonly empty: { readonly count: number; readonly first: DataPlace } | null;
 }
 
 /**
@@ -40,6 +42,10 @@ export async function prepareData(how: Preparation): Promise<Prepared> {
   const sources = how.files.map((file) => ({ file, source: sourceOf(file) }));
   const tokens = new TokenFile(how.tokenFile);
   let areTexts = true;
+  let empty: Prepared["empty"] = null;
+  const meetEmpty = (first: DataPlace): void => {
+    empty = { count: (empty?.count ?? 0) + 1, first: empty?.first ?? first };
+  };
   const add = (one: Int32Array, place: DataPlace): void => {
     checkRange(one, place, how.vocabulary);
     areTexts &&= one.every(isLearned);
@@ -48,19 +54,27 @@ export async function prepareData(how: Preparation): Promise<Prepared> {
   try {
     for (const { file, source } of sources) {
       const before = tokens.count;
-      await readInto(add, file, source, how);
+      await readInto({ add, meetEmpty }, file, source, how);
       if (tokens.count === before) throw inputError("TRAIN_DATA_EMPTY", { file }, {});
     }
-    return { tokens, areTexts, digest: tokens.finish() };
+    return { tokens, areTexts, digest: tokens.finish(), empty };
   } catch (error) {
     tokens.close();
     throw error;
   }
 }
 
-type Add = (tokens: Int32Array, place: DataPlace) => void;
+interface Into {
+  readonly add: (tokens: Int32Array, place: DataPlace) => void;
+  readonly meetEmpty: (place: DataPlace) => void;
+}
 
-async function readInto(add: Add, file: string, source: Source, how: Preparation): Promise<void> {
+async function readInto(
+  { add, meetEmpty }: Into,
+  file: string,
+  source: Source,
+  how: Preparation,
+): Promise<void> {
   const { reader, length, signal, onProgress } = how;
   const total = lookAt(file)?.size ?? 0;
   const onBytes = (done: number): void => {
@@ -68,8 +82,11 @@ async function readInto(add: Add, file: string, source: Source, how: Preparation
     onProgress?.(file, Math.min(done, total), total);
   };
   if (source.kind === "rows") {
-    for await (const row of source.read(onBytes))
-      for (const one of reader.tokens(row, file)) add(one, { file, line: row.line });
+    for await (const row of source.read(onBytes)) {
+      const place = { file, line: row.line };
+      for (const one of reader.tokens(row, file)) add(one, place);
+      if (hasEmptyAnswer(row)) meetEmpty(place);
+    }
     return;
   }
   const blocks = new Blocks(length, (one, line) => {

@@ -138,7 +138,7 @@ describe("a model's text", () => {
       await expect(act()).rejects.toThrow(
         expect.objectContaining({
           code: "TOKENIZER_MISSING",
-          diagnostics: [expect.objectContaining({ fix: expect.stringContaining("`tokenizer`") })],
+          diagnostics: [expect.objectContaining({ fix: expect.stringContaining("`tokenizer: DIR`") })],
         }),
       );
   });

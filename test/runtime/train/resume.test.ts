@@ -160,7 +160,7 @@ describe("going on", () => {
     expect(sink.diagnostics).toMatchObject([
       { code: "TRAIN_CHECKPOINT_DAMAGED", severity: "warning", place: { file: newest } },
     ]);
-    expect(sink.diagnostics[0]?.what).toContain("goes on from the one before it, of step 2");
+    expect(sink.diagnostics[0]?.what).toContain("the one before it is taken, of step 2");
     expect(linesOf(rest)).toEqual(linesOf(whole));
     expect(readFileSync(rest.files.adapter).equals(readFileSync(whole.files.adapter))).toBe(true);
   });

@@ -46,6 +46,28 @@ const idsOf = (text: string): number[] => [
 ];
 const sorted = (lists: readonly (readonly number[])[]): string[] => lists.map((list) => list.join()).sort();
 
+it("warns of answers that say nothing, but of those that call tools", async () => {
+  const sink = new Sink();
+  const answered = (content: string, more = {}): object => ({
+    messages: [
+      { role: "user", content: "Who?" },
+      { role: "assistant", content, ...more },
+    ],
+  });
+  const file = jsonl(named(".jsonl"), [
+    answered("Emma."),
+    answered(""),
+    answered(" \n"),
+    answered("", { tool_calls: [{ type: "function" }] }),
+    answered("", { tool_calls: [] }),
+  ]);
+  (await dataset([file], { length: 64 }, sink)).close();
+  expect(sink.diagnostics).toMatchObject([
+    { code: "TRAIN_ANSWERS_EMPTY", severity: "warning", place: { file, path: "line 2" } },
+  ]);
+  expect(sink.diagnostics[0]?.what).toMatch(/^3 conversations have an answer without text/);
+});
+
 describe("packing", () => {
   it("puts texts one behind the other, and cuts them at the length", async () => {
     const data = await dataset([jsonl(named(".jsonl"), texts)]);
