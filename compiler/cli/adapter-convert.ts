@@ -74,11 +74,14 @@ export function exportCommand(): Command {
         false,
       )
       .option("--step <n>", "the step that a PyTorch checkpoint is named by (default: 0)")
+      .option("--base <model>", "the base it was trained for: the output will say so, and have its modules")
+      .option("--force", "so, too, where the adapter's file says another base", false)
       .option("--json", "print one JSON object", false),
   ).action(async (path: string, flags: Flags) => {
-    const { format, step, layout, output, scalarlm = false } = flags;
+    const { base, force = false, format, step, layout, output, scalarlm = false } = flags;
     const report = await convertAdapter({
-      ...{ input: path, output, settings: hintsOf(flags) },
+      ...{ input: path, output, force, settings: hintsOf(flags) },
+      ...(base === undefined ? {} : { base }),
       ...(format === undefined ? {} : { format }),
       ...(scalarlm ? { for: "scalarlm" as const } : {}),
       ...(step === undefined ? {} : { step: stepOption.check(step, "--step") }),

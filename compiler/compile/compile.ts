@@ -16,7 +16,6 @@ import { Analyses } from "../pass/analyses.ts";
 import { runPasses, type PassResult } from "../pass/runner.ts";
 import { viewDecoder } from "../recognize/decoder.ts";
 import { refusalOf } from "../recognize/model/describe.ts";
-import { fingerprintOf } from "../recognize/model/fingerprint.ts";
 import { BASE_KEY, checkBase as checkFingerprint, fingerprintText } from "../weights/fingerprint.ts";
 import { QUANTIZED_KEY } from "../weights/nbits/settings.ts";
 import {
@@ -28,6 +27,7 @@ import {
   parameterCount,
   refuseWarnings,
 } from "./checks.ts";
+import { baseFingerprint } from "./base-fingerprint.ts";
 import { bindingsPath } from "./bindings.ts";
 import { afterPassOf } from "./dump-after.ts";
 import { cacheLength } from "./cache-length.ts";
@@ -103,7 +103,7 @@ async function compileWith(
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
   const plan = { ...asked, maxLength: cacheLength(asked, model, view) };
-  const fingerprint = fingerprintOf(model, view);
+  const fingerprint = baseFingerprint(input, model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
   reportGiven(plan, sink);

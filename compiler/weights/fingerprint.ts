@@ -14,6 +14,7 @@ export {
   fingerprintText,
   parseFingerprint,
   type Fingerprint,
+  type PackedWidths,
 } from "./base.ts";
 
 /**

@@ -1,7 +1,6 @@
 import { inputError } from "../../diagnostics/error.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sink } from "../../diagnostics/sink.ts";
-import { fingerprintOf } from "../../recognize/model/fingerprint.ts";
 import { widthIn } from "../../recognize/model/widths.ts";
 import { siteName } from "../../sites/names.ts";
 import { adapterFormats, type AdapterFile, type AdapterFormat } from "../../weights/adapter-file.ts";
@@ -9,6 +8,7 @@ import { BASE_KEY, checkBase, fingerprintText, parseFingerprint } from "../../we
 import { unpackedParts, type WidthOf } from "../../weights/packed.ts";
 import { onnxAdapterLayouts, type OnnxAdapterLayout } from "../../weights/onnx-adapter/layout.ts";
 import { readAdapter, type Hints } from "../../weights/read-adapter.ts";
+import { baseFingerprint } from "../base-fingerprint.ts";
 import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
 import { openDecoder } from "../open-decoder.ts";
 import { reportOutputPath } from "../output-path.ts";
@@ -39,7 +39,10 @@ export interface ConvertOptions {
   readonly for?: AdapterServer;
   /** What the input does not say of itself, such as `{ alpha: 16 }`. */
   readonly settings?: Hints;
-  /** The model that the adapter was trained for: the output will say so, where its format can. */
+  /**
+   * The model that the adapter was trained for: the output will say so, where its format can, and a PEFT folder has the
+   * modules of its Hugging Face model (`qkv_proj`), which config.json beside it tells.
+   */
   readonly base?: string;
   /** Says so, too, where the input names another base. */
   readonly force?: boolean;
@@ -104,10 +107,10 @@ async function convert(options: ConvertOptions, sink: Sink): Promise<ConvertRepo
     throw inputError("OPTION_UNUSED", {}, { option: "force", needs: "`base`" });
   const early = options.for === undefined ? formatOf(options) : null;
   const read = readAdapter(input, settings);
-  const format = early ?? formatServed(options, read, sink);
+  const adapter = base === undefined ? { ...read, widthOf: () => null } : withBase(read, base, force, sink);
+  const format = early ?? formatServed(options, adapter, sink);
   if (step !== undefined) checkFormatOption("step", format, "torch");
   if (layout !== undefined) checkFormatOption("layout", format, "onnx_adapter");
-  const adapter = base === undefined ? { ...read, widthOf: () => null } : withBase(read, base, force, sink);
   const to = {
     path: output,
     format,
@@ -165,8 +168,10 @@ function withBase(adapter: AdapterFile, model: string, force: boolean, sink: Sin
   const { file, base, parts } = adapter;
   const { model: opened, view, diagnostics } = openDecoder(model);
   sink.diagnostics.push(...diagnostics);
+  const found = baseFingerprint(model, opened, view);
   const known = parseFingerprint(opened.meta.get(BASE_KEY) ?? "");
-  const own = known ?? fingerprintOf(opened, view);
+  // What is compiled may have another type than its base: the base's own numbers are those that are kept.
+  const own = known === null ? found : { ...found, samples: known.samples };
   if (!force) checkBase({ file, base }, own);
   const outside = parts.find(({ site }) => site.layer >= own.layers);
   if (outside !== undefined) {

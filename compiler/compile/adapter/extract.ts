@@ -11,7 +11,7 @@ import { Analyses } from "../../pass/analyses.ts";
 import { runPasses, step } from "../../pass/runner.ts";
 import { viewDecoder, type DecoderView } from "../../recognize/decoder.ts";
 import { refusalOf } from "../../recognize/model/describe.ts";
-import { fingerprintOf } from "../../recognize/model/fingerprint.ts";
+import { baseFingerprint } from "../base-fingerprint.ts";
 import { lorasIn, type LoraPlace } from "../../recognize/model/loras.ts";
 import { adapterFormats, type AdapterFile, type AdapterFormat } from "../../weights/adapter-file.ts";
 import { fingerprintText } from "../../weights/fingerprint.ts";
@@ -109,7 +109,7 @@ async function extract(options: ExtractOptions, sink: Sink): Promise<ExtractRepo
   if (!given) checkTaken(input, places, taken);
   const parts = partsOf(taken);
   const [result] = runPasses(model, [step(removeLora, { given })], sink, undefined, analyses);
-  const of = fingerprintText(fingerprintOf(model, analyses.get(viewDecoder)));
+  const of = fingerprintText(baseFingerprint(input, model, analyses.get(viewDecoder)));
   const target = output === undefined ? null : targetOf(output, options);
   const adapter: AdapterFile | null =
     target === null

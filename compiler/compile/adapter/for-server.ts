@@ -6,6 +6,7 @@ import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import type { Sink } from "../../diagnostics/sink.ts";
 import { siteName } from "../../sites/names.ts";
 import type { AdapterFile, AdapterFormat, AdapterPart } from "../../weights/adapter-file.ts";
+import { packedParts } from "../../weights/packed-modules.ts";
 import { writtenFiles, type WriteOptions } from "../../weights/write-adapter.ts";
 
 /*
@@ -84,7 +85,9 @@ function checkScalarlm({ file, parts, overrides }: AdapterFile, sink: Sink): voi
   if (name !== undefined) sink.report("SERVER_LEAVES_OUT", { file, name }, { count: left.length });
 }
 
-function checkLora({ file, parts, overrides }: AdapterFile, sink: Sink): void {
+function checkLora(adapter: AdapterFile, sink: Sink): void {
+  const { file, overrides } = adapter;
+  const parts = packedParts(adapter);
   const [override] = overrides.keys();
   if (override !== undefined)
     throw cannot(VLLM, file, override, "a weight of the base that was trained along");

@@ -60,13 +60,22 @@ function isMore(model: Model, node: Node, index: GraphIndex): boolean {
  */
 function ownName(nodes: readonly Node[], graph: Graph): string | null {
   const weights = nodes.flatMap((node) => node.inputs).filter((value) => value !== null);
-  const named = weights.map(({ name, users }) => {
-    const [, found] = /(?:^|\.)layers\.\d+\.(\w*norm\w*)\.weight$/.exec(name ?? "") ?? [];
-    return found !== undefined && [...users].filter((user) => user.graph === graph).length === 1
-      ? found
-      : null;
+  const named = weights.map((weight) => {
+    const [, found] = /(?:^|\.)layers\.\d+\.(\w*norm\w*)\.weight$/.exec(weight.name ?? "") ?? [];
+    return found !== undefined && !isShared(weight, graph) ? found : null;
   });
   return named.find((name) => name !== null) ?? null;
+}
+
+/** Whether several nodes of a graph read a value. It looks no further than the second, since all norms may share one. */
+function isShared(value: Value, graph: Graph): boolean {
+  let first: Node | null = null;
+  for (const use of value.uses) {
+    if (use.kind !== "input" || use.node.graph !== graph || use.node === first) continue;
+    if (first !== null) return true;
+    first = use.node;
+  }
+  return false;
 }
 
 /** A name no other norm has: onnxruntime refuses two nodes of one name. */

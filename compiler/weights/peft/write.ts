@@ -7,7 +7,8 @@ import type { AdapterFile, AdapterPart } from "../adapter-file.ts";
 import { peftFiles } from "./read.ts";
 import type { SiteKind } from "../../sites/site.ts";
 import { finiteBytes, namedWeights, type Stage } from "../file-weights.ts";
-import { BASE_KEY } from "../fingerprint.ts";
+import { packedParts } from "../packed-modules.ts";
+import { BASE_KEY, parseFingerprint } from "../fingerprint.ts";
 import { layoutSafetensors, writeSafetensors } from "../safetensors/safetensors.ts";
 import { isOutside, projectionsIn, moduleOf, siteName } from "../../sites/names.ts";
 
@@ -15,12 +16,14 @@ import { isOutside, projectionsIn, moduleOf, siteName } from "../../sites/names.
 const PREFIX = "base_model.model.";
 
 /**
- * Writes a folder that PEFT loads beside any Hugging Face Llama.
+ * Writes a folder that PEFT loads beside any Hugging Face Llama, with the modules of the adapter's base where it says
+ * that they hold several projections.
  *
  * @throws TfcError ADAPTER_FORMAT_CANNOT for what is not LoRA of a projection, and for weights of the base that
  *   LoRA stands beside, but those of embeddings and head; ADAPTER_NOT_FINITE; FILE_NOT_WRITABLE; what reading a leaf throws
  */
-export async function writePeftAdapter(adapter: AdapterFile, folder: string, files: Stage): Promise<void> {
+export async function writePeftAdapter(given: AdapterFile, folder: string, files: Stage): Promise<void> {
+  const adapter = { ...given, parts: packedParts(given) };
   const { file, base } = adapter;
   const own = sortOverrides(adapter);
   const config = peftConfig(adapter, own);
@@ -55,7 +58,7 @@ interface Scale {
   readonly alpha: number;
 }
 
-function peftConfig({ file, parts }: AdapterFile, { modulesToSave, bias }: SortedOverrides): object {
+function peftConfig({ file, parts, base }: AdapterFile, { modulesToSave, bias }: SortedOverrides): object {
   const scales = new Map<string, Scale>();
   const rslora = parts.every(({ settings }) => settings["rslora"] === true);
   for (const part of parts) scales.set(moduleOfPart(file, part), scaleOf(part, rslora));
@@ -71,7 +74,7 @@ function peftConfig({ file, parts }: AdapterFile, { modulesToSave, bias }: Sorte
     use_rslora: rslora,
     rank_pattern: ranks.others,
     alpha_pattern: alphas.others,
-    ...targetsOf(parts, [...scales.keys()]),
+    ...targetsOf(parts, [...scales.keys()], parseFingerprint(base ?? "")?.layers),
     modules_to_save: modulesToSave.length === 0 ? null : modulesToSave,
     init_lora_weights: true,
     lora_dropout: 0,
@@ -128,8 +131,12 @@ function lastOf(module: string): string {
   return module.slice(module.lastIndexOf(".") + 1);
 }
 
-/** By projection and layer where all layers are alike, else by the modules' full names. */
-function targetsOf(parts: readonly AdapterPart[], modules: readonly string[]): object {
+/**
+ * By projection and layer where all layers are alike, else by the modules' full names.
+ *
+ * @param count layers of the base; where it is not known, layers from the first on are taken for all
+ */
+function targetsOf(parts: readonly AdapterPart[], modules: readonly string[], count?: number): object {
   const [inside, outside] = [false, true].map((is) =>
     parts.filter(({ site }) => isOutside(site.site) === is),
   );
@@ -138,7 +145,7 @@ function targetsOf(parts: readonly AdapterPart[], modules: readonly string[]): o
   ];
   const projections = sitesOf(inside);
   const layers = [...new Set(inside?.map(({ site }) => site.layer))].sort((a, b) => a - b);
-  const isAll = layers.every((layer, i) => layer === i);
+  const isAll = layers.every((layer, i) => layer === i) && layers.length === (count ?? layers.length);
   // What is in no layer is in none of layers_to_transform.
   if (projections.length * layers.length !== inside?.length || (!isAll && outside?.length !== 0)) {
     return { target_modules: modules, layers_to_transform: null };
