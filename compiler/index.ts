@@ -95,7 +95,7 @@ export {
   type WeightType,
 } from "./compile/adapter/list.ts";
 export type { AdapterDescription } from "./adapters/description.ts";
-export type { KindName } from "./adapters/index.ts";
+export type { FreshName, KindName } from "./adapters/index.ts";
 export type { KvForm } from "./ops/kv.ts";
 export type { Provider } from "./ops/providers.ts";
 export type { Residence } from "../passes/index.ts";

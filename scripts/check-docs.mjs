@@ -29,7 +29,7 @@ if (!existsSync("dist/compiler/cli/main.js")) {
   execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
 }
 const { passes } = await import("../dist/passes/index.js");
-const { adapterKinds, optionsOfKind } = await import("../dist/compiler/adapters/index.js");
+const { freshAdapters, optionsOfKind } = await import("../dist/compiler/adapters/index.js");
 const { codes } = await import("../dist/compiler/diagnostics/codes.js");
 
 const problems = [];
@@ -97,8 +97,8 @@ function checkPasses() {
 }
 
 function checkKinds() {
-  for (const kind of adapterKinds.values()) {
-    const file = `docs/kinds/${kind.name}.md`;
+  for (const { name, kind } of freshAdapters.values()) {
+    const file = `docs/kinds/${name}.md`;
     const page = pages.get(file);
     if (page === undefined) problems.push(`${file}: the adapter kind has no page`);
     else

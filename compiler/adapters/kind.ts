@@ -22,18 +22,28 @@ export const kindNames = ["scalarlm", "pattention", "lora"] as const;
 /** An adapter kind: ScalarLM's, attention to parameter tokens (pattention), or LoRA. */
 export type KindName = (typeof kindNames)[number];
 
+/** The names by which fresh adapters are asked for: those of the kinds, and of forms of a kind that have one. */
+export const freshNames = [...kindNames, "dora"] as const;
+/** What fresh adapters are: an adapter kind, or a form of one, as `dora` is of `lora`. */
+export type FreshName = (typeof freshNames)[number];
+
 /** How a leaf's numbers begin, before training. Parameters are in the unit of the weights. */
 export type Init =
   | { readonly kind: "zeros" }
   | { readonly kind: "normal"; readonly std: number }
   | { readonly kind: "uniform"; readonly bound: number };
 
+/** Begins with the lengths of the rows of the weight that the adapter stands beside: nothing else tells them. */
+export interface RowLengths {
+  readonly kind: "row-lengths";
+}
+
 /** One parameter tensor of an adapter. */
 export interface Leaf {
   /** As checkpoints name it below the module: `tokenformer_k`. */
   readonly name: string;
   readonly shape: readonly number[];
-  readonly init: Init;
+  readonly init: Init | RowLengths;
   /** How it depends on the adapter's size; null for a leaf that every size has alike. */
   readonly grows: Growth | null;
 }
@@ -70,6 +80,14 @@ export interface BodyContext {
   readonly members: number;
 }
 
+/** A form of a kind that begins under a name of its own. In files and graphs it is of the kind. */
+export interface NamedForm<S> {
+  readonly name: FreshName;
+  readonly summary: string;
+  /** What makes a kind's settings those of the form; no option sets it. */
+  readonly settings: Partial<S>;
+}
+
 /** Shapes of leaves, by name. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
@@ -89,6 +107,8 @@ export interface AdapterKind<S = object> {
   readonly leafNames: readonly string[];
   /** Leaves that only some adapters of the kind have. Which ones is in their settings. */
   readonly optionalLeaves?: readonly string[];
+  /** Forms of it that fresh adapters have by name. */
+  readonly forms?: readonly NamedForm<S>[];
   /** The option that is the adapter's size. */
   readonly size: string;
   /** Settings without a usual value: where a file does not say one, somebody has to. */

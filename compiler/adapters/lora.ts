@@ -14,7 +14,7 @@ interface LoraSettings {
   readonly dora?: boolean;
 }
 
-/** What of the settings has an option; whether it is DoRA the leaves tell. */
+/** What of the settings has an option; whether it is DoRA the leaves tell, and of fresh ones their name. */
 type LoraOptions = Omit<LoraSettings, "dora">;
 
 const loraOptions: Schema<LoraOptions> = {
@@ -40,6 +40,13 @@ export const lora: AdapterKind<LoraSettings> = {
   defaultSites: ["q_proj", "v_proj"],
   leafNames: ["lora_A.weight", "lora_B.weight"],
   optionalLeaves: [MAGNITUDE],
+  forms: [
+    {
+      name: "dora",
+      summary: "LoRA that also learns how long each row of the projection's weight is",
+      settings: { dora: true },
+    },
+  ],
   size: "rank",
   mustBeStated: ["alpha"],
   settingsOf: (shapes: Shapes, said) => {
@@ -95,9 +102,9 @@ function leaves({ inFeatures, outFeatures }: Width, { rank, dora }: LoraSettings
       init: { kind: "zeros" },
       grows: { axis: 1, outer: outFeatures, inner: 1, fill: { kind: "zeros" } },
     },
-    // Zeros that nothing is made of: fresh adapters are plain LoRA.
+    // Rows as long as they are: with B of zeros nothing is added.
     ...(dora === true
-      ? [{ name: MAGNITUDE, shape: [outFeatures], init: { kind: "zeros" }, grows: null } as const]
+      ? [{ name: MAGNITUDE, shape: [outFeatures], init: { kind: "row-lengths" }, grows: null } as const]
       : []),
   ];
 }

@@ -1,7 +1,7 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
 import { ALL_REPLACED, injectAdapters, passes, residences } from "../../passes/index.ts";
-import { adapterKinds } from "../adapters/index.ts";
+import { freshNames } from "../adapters/index.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
 import { statSync } from "node:fs";
@@ -77,7 +77,7 @@ export function addAdapterFlags(command: Command): void {
   command
     .option(
       "--adapter <kind>",
-      `kind of fresh adapters: ${[...adapterKinds.keys()].join(", ")} (default: scalarlm)`,
+      `kind of fresh adapters: ${freshNames.join(", ")} (default: scalarlm)`,
     )
     .option(
       "--sites <list>",
@@ -89,7 +89,7 @@ export function addAdapterFlags(command: Command): void {
     const shown = value === "" ? help : `${help} (default: ${defaults.join(", ")})`;
     command.addOption(new Option(`--${name}${value}`, shown));
   }
-  offer(command, { "--adapter": [...adapterKinds.keys()] });
+  offer(command, { "--adapter": freshNames });
   offer(command, { "--sites": siteWords }, true);
 }
 

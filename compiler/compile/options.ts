@@ -1,4 +1,4 @@
-import { adapterKinds, type KindName } from "../adapters/index.ts";
+import { freshNames, type FreshName } from "../adapters/index.ts";
 import type { Progress } from "../onnx/output.ts";
 import { kvForms, type KvForm } from "../ops/kv.ts";
 import { logitsForms } from "../ops/logits.ts";
@@ -14,7 +14,7 @@ import { isBlockSize, quantizations, type Quantization } from "./quantize.ts";
 
 /** Adapters of one kind at some sites. */
 export interface AdapterEntry {
-  readonly kind: KindName;
+  readonly kind: FreshName;
   /** `mlp@0-15,q_proj`, or one such text each. Default: where the kind usually goes. */
   readonly sites?: string | readonly string[];
   /** Options of the kind: rank, heads, tokens, … */
@@ -28,7 +28,7 @@ export interface CompileOptions {
   /** The compiled model. Default: `model.tfc.onnx` beside `model.onnx`. */
   readonly output?: string;
   /** Kind of fresh adapters. Default: `scalarlm`. */
-  readonly adapter?: KindName;
+  readonly adapter?: FreshName;
   /** Where fresh adapters go: `mlp@0-15,q_proj`, or one such text each. Default: where the kind usually goes. */
   readonly sites?: AdapterEntry["sites"];
   /** Options of the adapter kind; with `load`, what the files do not say of themselves. */
@@ -114,7 +114,7 @@ function isDump(value: unknown): boolean {
 const checks: Checks<CompileOptions> = {
   input: holds.model,
   output: ["a path", (value) => typeof value === "string"],
-  adapter: oneOf([...adapterKinds.keys()]),
+  adapter: oneOf(freshNames),
   sites: ["text, or a list of texts", (value) => isText(value) || isTexts(value)],
   settings: holds.settings,
   entries: holds.list,

@@ -1,4 +1,5 @@
 import { injectAdapters, replaceLinears, type Entry, type Residence } from "../../passes/index.ts";
+import { freshAdapters } from "../adapters/index.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { HalfType } from "../ir/dtype.ts";
 import type { KvForm } from "../ops/kv.ts";
@@ -127,7 +128,9 @@ export function hasAdapters({ entries, beside }: Pick<Plan, "entries" | "beside"
 
 /** Whether some of them are LoRA. */
 function hasLora({ entries, beside }: Pick<Plan, "entries" | "beside">): boolean {
-  return [...entries, ...beside.flatMap(({ parts }) => parts)].some(({ kind }) => kind === "lora");
+  const fresh = entries.map(({ kind }) => freshAdapters.get(kind)?.kind.name);
+  const loaded = beside.flatMap(({ parts }) => parts.map(({ kind }) => kind));
+  return [...fresh, ...loaded].includes("lora");
 }
 
 /** Refuses what is said about caches where none are written anew. @throws TfcError OPTION_UNUSED */

@@ -1,5 +1,5 @@
 import { ALL_REPLACED, injectAdapters } from "../../passes/index.ts";
-import { adapterKinds } from "../adapters/index.ts";
+import { freshAdapters, freshNames } from "../adapters/index.ts";
 import { pattention } from "../adapters/pattention.ts";
 import type { CompileOptions } from "../compile/compile.ts";
 import { halfNames, portNames } from "../compile/dtypes.ts";
@@ -49,7 +49,7 @@ const quantizeOption = choice({ help: "bits of a weight", default: "int4", of: q
 const blockOption = choice({ help: "inputs that share a scale", default: "32", of: blockSizes.map(String) });
 const kvOption = choice({ help: "how caches are kept", default: "concat", of: [...kvForms] });
 const lengthOption = integer({ help: "positions in a shared cache", default: 0, min: 1, max: 2 ** 31 - 1 });
-const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...adapterKinds.keys()] });
+const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...freshNames] });
 const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
 
 /** What flags, and a configuration behind them, ask for. @throws TfcError OPTION_* */
@@ -150,8 +150,8 @@ function dividedSettings(
   const only = (isMeant: (name: string) => boolean): Settings =>
     Object.fromEntries(Object.entries(settings).filter(([name]) => isMeant(name)));
   const isReplacing = (name: string): boolean => Object.hasOwn(pattention.options, name);
-  const besideKind = adapterKinds.get(kindOption.check(flags["adapter"] ?? kindOption.default, "--adapter"));
-  const beside = besideKind?.options ?? {};
+  const asked = freshAdapters.get(kindOption.check(flags["adapter"] ?? kindOption.default, "--adapter"));
+  const beside = asked?.kind.options ?? {};
   // With --load, settings say what its files leave out, whatever is replaced.
   const isBeside = (name: string): boolean =>
     flags.load !== undefined || Object.hasOwn(beside, name) || !isReplacing(name);

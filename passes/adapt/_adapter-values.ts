@@ -1,7 +1,7 @@
 import { initialPieces } from "../../compiler/adapters/init.ts";
 import { OPTIONAL_INPUTS, takesInputs } from "../../compiler/adapters/description.ts";
 import { derived } from "../../compiler/adapters/dora.ts";
-import type { AdapterKind, Form, Init, Leaf } from "../../compiler/adapters/kind.ts";
+import type { AdapterKind, Form, Leaf } from "../../compiler/adapters/kind.ts";
 import { resizeLeaf, resizedShape } from "../../compiler/adapters/resize.ts";
 import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
 import { madeBy, type Loc } from "../../compiler/ir/entity.ts";
@@ -17,7 +17,7 @@ import { checkFinite } from "../../compiler/weights/finite.ts";
 import { sizeOf as elementsOf, type WeightTensor } from "../../compiler/weights/weight.ts";
 import type { Member } from "./_assign.ts";
 import type { BaseWeight } from "./_base-weight.ts";
-import { rowSquares, type LowRank } from "./_row-norms.ts";
+import { rowLengths, rowSquares, type LowRank } from "./_row-norms.ts";
 import type { Fitted, Placed } from "./_adapter-plan.ts";
 import { addParameter } from "../_parameters.ts";
 
@@ -42,7 +42,7 @@ export class AdapterValues {
   readonly #rw: Rewriter;
   readonly residence: Residence | typeof PARAMETERS;
   readonly #loc: Loc;
-  readonly #first: (leaf: Leaf) => Init;
+  readonly #first: (leaf: Leaf) => Leaf["init"];
   readonly #made = new Map<string, readonly Value[]>();
   readonly #numbers = new Map<string, Value>();
   /** Elements of all leaves made. */
@@ -57,7 +57,7 @@ export class AdapterValues {
     options: {
       readonly pass: string;
       /** What fresh leaves begin with; what the kind says, unless given. */
-      readonly first?: (leaf: Leaf) => Init;
+      readonly first?: (leaf: Leaf) => Leaf["init"];
     },
   ) {
     this.#model = model;
@@ -101,9 +101,7 @@ export class AdapterValues {
       const norms = members.flatMap((one) => [
         ...(one === null
           ? ones
-          : rowSquares(base, lowRankOf(kind, one.member)).map((square) =>
-              Math.max(Math.sqrt(square), 1e-12),
-            )),
+          : rowLengths(base, lowRankOf(kind, one.member)).map((length) => Math.max(length, 1e-12))),
       ]);
       return encodeNumbers(Float64Array.from(norms), dtype);
     };
@@ -111,14 +109,14 @@ export class AdapterValues {
     return this.#initializer(`${name}.${derived.norms}`, deferred(dtype, shape, produce));
   }
 
-  #single({ place: { name }, width: { dtype }, kind, members }: Placed): Value[] {
+  #single({ place: { name }, width: { dtype }, kind, members, base }: Placed): Value[] {
     const one = members[0] ?? null;
     if (one === null || members.length !== 1) throw new Error(`${members.length} adapters at ${name}`);
     const leaves = one.leaves.map((leaf) => {
       const full = `${name}.${leaf.name}`;
       const stored = this.residence === PARAMETERS ? "float" : dtype;
       const tensor = deferred(stored, leaf.shape, () =>
-        leafPieces(this.#fresh(leaf), one.member, stored, full),
+        leafPieces(this.#fresh(leaf), one.member, stored, full, base),
       );
       this.parameters += tensor.size;
       if (this.residence === PARAMETERS)
@@ -141,7 +139,15 @@ export class AdapterValues {
    * Leaves `[members, …]`, filled up to the largest member's size. Factors have one more behind the last member, which
    * an id of -1 takes; leaves need none, since nothing of them reaches the result then.
    */
-  #stacked({ place: { name }, width: { dtype }, kind, settings, members }: Placed, form: Form): Value[] {
+  #stacked(placed: Placed, form: Form): Value[] {
+    const {
+      place: { name },
+      width: { dtype },
+      kind,
+      settings,
+      members,
+      base,
+    } = placed;
     const sizes = members.map(sizeOf);
     const largest = Math.max(...sizes);
     const widest = members.find((_, i) => sizes[i] === largest) ?? null;
@@ -151,7 +157,7 @@ export class AdapterValues {
       const slices = members.map((one, i) => () => {
         const own = one?.leaves[index];
         if (!one || own === undefined) return null;
-        const numbers = leafPieces(this.#fresh(own), one.member, dtype, full);
+        const numbers = leafPieces(this.#fresh(own), one.member, dtype, full, base);
         return padded(numbers, own, dtype, sizes[i] ?? 0, largest);
       });
       const tensor = stacked(dtype, leaf.shape, slices);
@@ -241,10 +247,23 @@ function sizeOf(one: Fitted | null): number {
   return leaf === undefined ? 0 : sizeIn(leaf);
 }
 
-function leafPieces(leaf: Leaf, { given, seed }: Member, dtype: DType, name: string): Pieces {
-  const size = leaf.shape.reduce((a, b) => a * b, 1);
-  const tensor = given?.part.leaves.get(leaf.name);
-  if (given === null || tensor === undefined) return initialPieces(leaf.init, dtype, size, seed, name);
+/** @param base the weight that it stands beside, where its numbers follow from that */
+function leafPieces(
+  { name: own, shape, init }: Leaf,
+  { given, seed }: Member,
+  dtype: DType,
+  name: string,
+  base: BaseWeight | null,
+): Pieces {
+  const tensor = given?.part.leaves.get(own);
+  if (given === null || tensor === undefined) {
+    if (init.kind !== "row-lengths") {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return initialPieces(init, dtype, size, seed, name);
+    }
+    if (base === null) throw new Error(`${name} follows from a weight that is not read`);
+    return encodeNumbers(rowLengths(base, null), dtype);
+  }
   const bytes = tensor.bytes();
   checkFinite({ file: given.file, name }, tensor.dtype, bytes);
   const converted = convert(bytes, tensor.dtype, dtype);

@@ -1,4 +1,4 @@
-import { adapterKinds } from "../../compiler/adapters/index.ts";
+import { adapterKinds, freshAdapters } from "../../compiler/adapters/index.ts";
 import type { AdapterKind } from "../../compiler/adapters/kind.ts";
 import { PROJECTIONS, selectorText, selects, type Selector } from "../../compiler/sites/selector.ts";
 import { inputError, passError } from "../../compiler/diagnostics/error.ts";
@@ -67,9 +67,11 @@ function assignFresh(
   const entryOf = new Map<string, Entry>();
   const file = places[0]?.site.node.loc.file ?? "";
   for (const entry of entries) {
-    const kind = adapterKinds.get(entry.kind);
-    if (kind === undefined) throw new Error(`no adapter kind ${entry.kind}`);
-    const settings = checkOptions<object>(kind.options, entry.settings, `adapter ${kind.name}`);
+    const asked = freshAdapters.get(entry.kind);
+    if (asked === undefined) throw new Error(`no adapter kind ${entry.kind}`);
+    const { kind, name } = asked;
+    const options = checkOptions<object>(kind.options, entry.settings, `adapter ${name}`);
+    const settings = { ...options, ...asked.settings };
     const fresh = Array.from({ length: members }, (_, i) => ({ settings, given: null, seed: seed + i }));
     const usual = kind.defaultSites.map((site) => ({ site, layers: null }));
     const isUsual = entry.sites.length === 0;
@@ -81,14 +83,9 @@ function assignFresh(
       checkFound(selector, found, { places, file, pass, sink });
       for (const place of found) {
         const key = siteKey(place.ref);
-        const before = assigned.get(key);
-        if (before !== undefined && entryOf.get(key) !== entry) {
-          throw passError(
-            "SITE_TWICE",
-            { file, pass },
-            { site: place.name, kinds: [before.kind.name, kind.name] },
-          );
-        }
+        const before = entryOf.get(key);
+        if (before !== undefined && before !== entry)
+          throw passError("SITE_TWICE", { file, pass }, { site: place.name, kinds: [before.kind, name] });
         assigned.set(key, { kind, settings, members: fresh });
         entryOf.set(key, entry);
       }

@@ -1,11 +1,11 @@
-import { adapterKinds, optionsOfKind } from "../../compiler/adapters/index.ts";
-import type { AdapterKind } from "../../compiler/adapters/kind.ts";
+import { freshAdapters, optionsOfKind, type Fresh } from "../../compiler/adapters/index.ts";
 import { siteList, type Selector } from "../../compiler/sites/selector.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { checkOptions, choice, valueText, type Option } from "../../compiler/pass/options.ts";
 
 /** Fresh adapters of one kind at some sites. */
 export interface Entry {
+  /** A kind's name, or that of a form of one. */
   readonly kind: string;
   /** Empty for those where the kind usually goes. */
   readonly sites: readonly Selector[];
@@ -63,25 +63,21 @@ function parseEntry(value: unknown, label: string, only: Only | undefined): Entr
   }
   const isUsual = sites === undefined || (Array.isArray(sites) && sites.length === 0);
   const where = isUsual ? only?.sites : sites;
-  const kind = kindIn(entry, at("kind"), only);
+  const { name, kind } = freshIn(entry, at("kind"), only);
   const options = optionsOfKind(kind);
-  checkOptions(options, { ...settings }, `adapter ${kind.name}`, (name) => at(`settings.${name}`));
+  checkOptions(options, { ...settings }, `adapter ${name}`, (setting) => at(`settings.${setting}`));
   return {
-    kind: kind.name,
+    kind: name,
     sites: where === undefined ? [] : sitesOption.check(where, at("sites")),
     settings: settings as Entry["settings"],
   };
 }
 
-function kindIn(
-  { kind }: Readonly<Record<string, unknown>>,
-  label: string,
-  only: Only | undefined,
-): AdapterKind {
-  const allowed = only === undefined ? [...adapterKinds.keys()] : [only.kind];
+function freshIn({ kind }: Readonly<Record<string, unknown>>, label: string, only: Only | undefined): Fresh {
+  const allowed = only === undefined ? [...freshAdapters.keys()] : [only.kind];
   const option = choice({ help: "", default: allowed[0] ?? "", of: allowed });
   const name = kind === undefined && only !== undefined ? only.kind : option.check(kind, label);
-  const found = adapterKinds.get(name);
+  const found = freshAdapters.get(name);
   if (found === undefined) throw new Error(`there is no kind ${name}`);
   return found;
 }

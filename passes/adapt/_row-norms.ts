@@ -59,3 +59,8 @@ export function rowSquares(weight: BaseWeight, lowRank: LowRank | null): Float64
   });
   return squares;
 }
+
+/** The norms of all rows of W + s·BA. */
+export function rowLengths(weight: BaseWeight, lowRank: LowRank | null): Float64Array {
+  return rowSquares(weight, lowRank).map(Math.sqrt);
+}

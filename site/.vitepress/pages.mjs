@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { adapterKinds } from "../../dist/compiler/adapters/index.js";
+import { freshNames } from "../../dist/compiler/adapters/index.js";
 import { passes } from "../../dist/passes/index.js";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -73,7 +73,7 @@ function pagesIn(folder) {
 
 /** @param codes of messages */
 export function sidebar(codes) {
-  const kinds = [...adapterKinds.keys(), "dora"];
+  const kinds = freshNames;
   return [
     {
       text: "Guide",

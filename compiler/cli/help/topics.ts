@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { passes } from "../../../passes/index.ts";
 import { packageFolder } from "../../../runtime/threads/start.ts";
-import { adapterKinds, optionsOfKind } from "../../adapters/index.ts";
+import { freshAdapters, optionsOfKind } from "../../adapters/index.ts";
 import { valueText, type Option, type Schema } from "../../pass/options.ts";
 import { codeTexts, type CodeText } from "../../diagnostics/code-texts.ts";
 
@@ -50,7 +50,7 @@ export const topics: {
   readonly codes: readonly string[];
 } = {
   passes: passes.map(({ name }) => name),
-  kinds: [...adapterKinds.keys()],
+  kinds: [...freshAdapters.keys()],
   codes: codeTexts().map(({ code }) => code),
 };
 
@@ -70,10 +70,11 @@ export function passHelp(name: string): PassHelp | null {
 
 /** null where there is no kind of that name. */
 export function kindHelp(name: string): KindHelp | null {
-  const kind = adapterKinds.get(name);
-  if (kind === undefined) return null;
+  const found = freshAdapters.get(name);
+  if (found === undefined) return null;
+  const { kind, summary } = found;
   return {
-    ...{ kind: name, summary: kind.summary, sites: kind.defaultSites },
+    ...{ kind: name, summary, sites: kind.defaultSites },
     leaves: [...kind.leafNames, ...(kind.optionalLeaves ?? [])],
     options: optionsHelp(optionsOfKind(kind)),
     page: pageOf(`kinds/${name}.md`),

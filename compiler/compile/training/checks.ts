@@ -1,5 +1,5 @@
 import { schedules } from "../../../runtime/train/schedule.ts";
-import { adapterKinds } from "../../adapters/index.ts";
+import { freshNames } from "../../adapters/index.ts";
 import { memories } from "../../ops/training.ts";
 import { blockSizes } from "../../weights/nbits/settings.ts";
 import { inputError } from "../../diagnostics/error.ts";
@@ -48,7 +48,7 @@ const checks: Checks<TrainModelOptions> = {
   state: holds.path,
   signal: ["an AbortSignal", (value) => typeof value === "object" && value !== null && "aborted" in value],
   onEvent: holds.callback,
-  adapter: oneOf([...adapterKinds.keys()]),
+  adapter: oneOf(freshNames),
   sites: ["text, or a list of texts", (value) => isText(value) || isSomeTexts(value)],
   settings: holds.settings,
   entries: holds.list,

@@ -1,3 +1,4 @@
+import { derived, MAGNITUDE } from "../../adapters/dora.ts";
 import { describedIn, takesInputs } from "../../adapters/description.ts";
 import { adapterKinds } from "../../adapters/index.ts";
 import { ADAPTER_KEY, MERGED_KEY, REPLACED_KEY, type AdapterKind } from "../../adapters/kind.ts";
@@ -77,7 +78,7 @@ function isCompiled(model: Model): boolean {
   return model.meta.has(BASE_KEY) || model.meta.has(ADAPTER_KEY) || model.opsets.has("tfc");
 }
 
-/** Whether each adapter has a leaf of zeros that everything it adds is multiplied by. */
+/** Whether each adapter has a leaf of zeros that everything it adds is multiplied by, and rows as long as the base's. */
 function addsNothing(model: Model): boolean {
   const described = describedIn(model.meta, ADAPTER_KEY, model.loc.file);
   if (described === null) return true;
@@ -93,7 +94,11 @@ function addsNothing(model: Model): boolean {
     const known = adapterKinds.get(kind);
     return (
       known !== undefined &&
-      sites.every((site) => hasZeroLeaf(known, settings, leavesAt(site, known, constants)))
+      sites.every(
+        (site) =>
+          hasZeroLeaf(known, settings, leavesAt(site, known, constants)) &&
+          (!known.readsProjection(settings) || keepsLengths(site, constants)),
+      )
     );
   });
 }
@@ -111,12 +116,19 @@ function leavesAt(
   );
 }
 
+/** Whether DoRA's magnitudes are the lengths that rows have without it. */
+function keepsLengths(site: string, constants: ReadonlyMap<string, Tensor>): boolean {
+  const [magnitude, norms] = [MAGNITUDE, derived.norms].map((name) => constants.get(`${site}.${name}`));
+  return (
+    magnitude !== undefined && norms !== undefined && Buffer.compare(magnitude.bytes(), norms.bytes()) === 0
+  );
+}
+
 function hasZeroLeaf(
   kind: AdapterKind,
   settings: Readonly<Record<string, unknown>>,
   leaves: ReadonlyMap<string, Tensor>,
 ): boolean {
-  if (kind.readsProjection(settings)) return false;
   const shapes = new Map([...leaves].map(([name, { shape }]) => [name, shape]));
   const width = { ...kind.widthOf(shapes), dtype: "float" as const };
   if (width.inFeatures === 0 || width.outFeatures === 0) return false;
