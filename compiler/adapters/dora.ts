@@ -18,6 +18,14 @@ export const MAGNITUDE = "lora_magnitude_vector";
 export const derived = { norms: "lora_weight_norm", baseSquares: "base_weight_squares" } as const;
 
 /**
+ * What a norm is at least, so that a row of zeros is divided by something: a number that the type has. In half precision
+ * the least normal one.
+ */
+export function leastNorm(dtype: DType): number {
+  return dtype === "float16" ? 2 ** -14 : 1e-12;
+}
+
+/**
  * DoRA (Liu et al. 2024) as PEFT has it: with magnitudes m `[out]`, norms n of the rows of W + s·BA, and p = W x,
  *
  *     y = (m/n - 1) p + (m/n) s·B(A x)
@@ -83,7 +91,7 @@ export function normFunction(rw: Rewriter, loc: Loc, name: string, opset: number
     "inner",
   );
   const sum = b.op("Add", [squares, b.op("Mul", [inner, s], "changed")], "norm_squares");
-  const least = b.constant(wide, [], [1e-24], "least");
+  const least = b.constant(wide, [], [leastNorm(dtype) ** 2], "least");
   const norms = b.op("Sqrt", [b.op("Max", [sum, least], "guarded")], "wide_norms");
   return b.finish(TFC_DOMAIN, name, [dtype === wide ? norms : b.cast(norms, dtype, "norms")]);
 }

@@ -50,7 +50,7 @@ export const adapterCodes = {
     wanted:
       "a projection whose weight is in the graph, in a float type: DoRA turns on the length of its rows",
     found: p.why,
-    fix: "compile the float export of the base; else take `adapter: lora` for fresh adapters, and merge a trained one into the model with PEFT (merge_and_unload) and export that",
+    fix: "choose projections of a float export of the base; else take `adapter: lora` for fresh adapters, and merge a trained one into the model with PEFT (merge_and_unload) and export that",
   })),
   REPLACE_IMPOSSIBLE: error((p: { site: string; why: string }) => ({
     what: `${p.site} cannot be replaced by token-parameter attention`,

@@ -1,6 +1,6 @@
 import { initialPieces } from "../../compiler/adapters/init.ts";
 import { OPTIONAL_INPUTS, takesInputs } from "../../compiler/adapters/description.ts";
-import { derived } from "../../compiler/adapters/dora.ts";
+import { derived, leastNorm } from "../../compiler/adapters/dora.ts";
 import type { AdapterKind, Form, Leaf } from "../../compiler/adapters/kind.ts";
 import { resizeLeaf, resizedShape } from "../../compiler/adapters/resize.ts";
 import { byteSize, type DType } from "../../compiler/ir/dtype.ts";
@@ -101,7 +101,9 @@ export class AdapterValues {
       const norms = members.flatMap((one) => [
         ...(one === null
           ? ones
-          : rowLengths(base, lowRankOf(kind, one.member)).map((length) => Math.max(length, 1e-12))),
+          : rowLengths(base, lowRankOf(kind, one.member)).map((length) =>
+              Math.max(length, leastNorm(dtype)),
+            )),
       ]);
       return encodeNumbers(Float64Array.from(norms), dtype);
     };

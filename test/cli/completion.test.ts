@@ -39,6 +39,7 @@ describe("what could be typed next", () => {
     ["a site of some layers", ["compile", "--sites", "mlp@0-3,v"], ["mlp@0-3,v_proj"], "none more"],
     ["no site twice", ["compile", "--sites", "mlp@0-3,mlp"], ["mlp@0-3,mlp_output"], "none more"],
     ["a kind", ["train", "m", "--adapter", "lo"], ["lora"], "none end"],
+    ["a form of a kind", ["compile", "--adapter", "do"], ["dora"], "none end"],
     ["a pass", ["compile", "--dump-after", "outline-m"], ["outline-mlp", "outline-moe"], "none end"],
     ["a pass to explain", ["help", "outline-n"], ["outline-norms"], "none end"],
     ["a message to explain", ["help", "SITE_E"], ["SITE_EMPTY"], "none end"],

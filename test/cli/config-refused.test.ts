@@ -45,7 +45,7 @@ describe("a configuration is refused", () => {
   });
 
   it.each<[string, object, string, string]>([
-    ["a kind that is none", { adapters: [{ kind: "dora" }] }, "OPTION_UNKNOWN_VALUE", '"dora"'],
+    ["a kind that is none", { adapters: [{ kind: "vera" }] }, "OPTION_UNKNOWN_VALUE", '"vera"'],
     ["an adapter that is none", { adapters: [7] }, "OPTION_OUT_OF_RANGE", "found 7"],
     [
       "a key of an adapter that is none",

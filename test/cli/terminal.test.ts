@@ -189,11 +189,12 @@ describe("tfc help", () => {
         "lora_A.weight  [rank, in]   small numbers",
       ],
     ],
+    [["dora"], ["kind      dora", "LoRA that also learns how long", "lora_magnitude_vector"]],
     [["SITE_EMPTY"], ["severity  error", 'no block was matched for the site "<site>"']],
     [["site_empty"], ["code      SITE_EMPTY"]],
     [["compile"], ["Usage: tfc compile [options] <model>"]],
     [["adapter", "ls"], ["Usage: tfc adapter ls [options] <path>"]],
-    [[], ["Passes:", "outline-mlp", "Adapter kinds:\n  scalarlm pattention lora"]],
+    [[], ["Passes:", "outline-mlp", "Adapter kinds:\n  scalarlm pattention lora dora"]],
   ])("%j", async (topic, texts) => {
     const { status, stdout, stderr } = await tfcHere("help", ...topic);
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
@@ -212,6 +213,6 @@ describe("tfc help", () => {
     expect(await of("lora")).toMatchObject({ kind: "lora", sites: ["q_proj", "v_proj"] });
     expect(await of("SITE_EMPTY")).toMatchObject({ code: "SITE_EMPTY", found: "{found}" });
     expect(await of("adapter", "ls")).toMatchObject({ command: "adapter ls" });
-    expect(await of()).toMatchObject({ kinds: ["scalarlm", "pattention", "lora"] });
+    expect(await of()).toMatchObject({ kinds: ["scalarlm", "pattention", "lora", "dora"] });
   });
 });

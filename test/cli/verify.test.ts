@@ -43,7 +43,13 @@ describe("what is said of a difference fits what was compared", () => {
     const bare = await compiled(sample, "bare", { adapters: false });
     const bank = await compiled(sample, "bank", { load, residence: "bank" });
     const inputs = await compiled(sample, "inputs", { residence: "inputs" });
+    const dora = [
+      await compiled(sample, "dora", { adapter: "dora" }),
+      await compiled(sample, "dora-bank", { adapter: "dora", residence: "bank", members: 2 }),
+      await compiled(sample, "dora-trained", { load: [path.join(models, "peft/dora")] }),
+    ];
     expect(relationOf(sample, fresh)).toBe("fresh");
+    expect(dora.map((one) => relationOf(sample, one))).toEqual(["fresh", "fresh", "trained"]);
     expect(relationOf(sample, bare)).toBe("fresh");
     expect(relationOf(sample, inputs)).toBe("fresh");
     expect(relationOf(sample, trained)).toBe("trained");

@@ -66,11 +66,15 @@ function valueOf(kind: string, name: string, shape: readonly number[]): HostTens
 let count = 0;
 
 /** Loss and gradients of a kind, all within a share of what PyTorch has. */
-async function expectSame(input: string, kind: string, train: CompileOptions["train"] = {}): Promise<void> {
+async function expectSame(
+  input: string,
+  kind: string,
+  train: CompileOptions["train"] = {},
+  options = kinds[kind] ?? {},
+): Promise<void> {
   const want = sampleOracle.kinds[kind];
   if (want === undefined) throw new Error(`nothing is recorded of ${kind}`);
   const output = join(folder, `${count++}.onnx`);
-  const options = kinds[kind] ?? {};
   await compile({ input, output, ...options, train: { emit: "grads", ...options.train, ...train } });
   const got = await runGradients(output, sampleOracle.batch, (name, shape) => valueOf(kind, name, shape));
   expect([...got.gradients.keys()].sort()).toEqual(Object.keys(want.gradients).sort());
@@ -83,6 +87,11 @@ describe.each(Object.entries(graphs))("gradients of %s are PyTorch's", (_, input
   it.each(Object.keys(kinds))("of %s", async (kind) => {
     await expectSame(input, kind);
   });
+});
+
+it.each(["dynamo", "torchscript"] as const)("gradients of %s with fresh DoRA are PEFT's", async (name) => {
+  const entries = [{ kind: "dora", sites: "q_proj@0", settings: { rank: 2, alpha: 4 } }] as const;
+  await expectSame(graphs[name], "dora", {}, { entries });
 });
 
 it.each(memories)("gradients are PyTorch's with memory %s", async (memory) => {

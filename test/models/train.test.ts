@@ -65,6 +65,7 @@ describe("a training graph", () => {
     ["ScalarLM's adapters", { adapter: "scalarlm" }],
     ["Pattention", { adapter: "pattention" }],
     ["DoRA", { load: ["samples/models/peft/dora"] }],
+    ["fresh DoRA", { adapter: "dora" }],
     ["replaced projections", { replace: [{}] }],
   ])("of %s learns a batch", async (name, options) => {
     const file = await compiled(name, { ...options, train: {} });
