@@ -75,10 +75,7 @@ export const REPLACE_HELP = `make projections token-parameter attention (default
 /** Flags about fresh adapters: their kind, their sites, and the options of all kinds. */
 export function addAdapterFlags(command: Command): void {
   command
-    .option(
-      "--adapter <kind>",
-      `kind of fresh adapters: ${freshNames.join(", ")} (default: scalarlm)`,
-    )
+    .option("--adapter <kind>", `kind of fresh adapters: ${freshNames.join(", ")} (default: scalarlm)`)
     .option(
       "--sites <list>",
       `where they go, such as mlp@0-15,q_proj: ${siteWords.join(", ")} (default: by kind)`,
