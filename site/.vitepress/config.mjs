@@ -20,11 +20,15 @@ export default defineConfig({
     if (page.relativePath === "uml.md") page.frontmatter.aside = false;
   },
   markdown: {
+    // Links to headings are written as GitHub names them.
+    anchor: { slugify: headingOf },
     // Braces are what messages name, not attributes.
     attrs: { disable: true },
     config: (md) => {
       md.core.ruler.push("links-of-the-repository", (state) => {
-        for (const { children } of state.tokens) rewriteLinks(children ?? [], state.env.path);
+        // Of a page that has another place in the site, realPath is its file.
+        const { realPath, path } = state.env;
+        for (const { children } of state.tokens) rewriteLinks(children ?? [], realPath ?? path);
       });
     },
     languageAlias: { console: "shellsession" },
@@ -40,6 +44,15 @@ export default defineConfig({
     search: { provider: "local" },
   },
 });
+
+/** A heading's name in addresses, as GitHub makes it: letters and digits, with hyphens for spaces. */
+function headingOf(text) {
+  return text
+    .trim()
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\p{M} _-]/gu, "")
+    .replaceAll(" ", "-");
+}
 
 /** Links between files of the repository are those of their pages; what is no page is named, not linked. */
 function rewriteLinks(tokens, from) {

@@ -28,11 +28,17 @@ export const rewrites = {
   "site/errors/:code": "errors/:code",
 };
 
-/** Where a link leads: an address in the site; null for a file that is no page, undefined for other addresses. */
+/**
+ * Where a link leads: an address in the site; null for a file that is no page, undefined for other addresses.
+ *
+ * @throws Error where there is no such file: the build fails
+ */
 export function linkOf(target, from) {
   if (/^[a-z]+:|^#|^\//.test(target)) return undefined;
   const [path, anchor] = target.split("#");
   const file = relative(root, resolve(dirname(from), decodeURI(path)));
+  if (!existsSync(join(root, file)))
+    throw new Error(`${relative(root, from)} links to ${target}, which is not there`);
   const page = pageOf(file);
   const index = folders[file];
   if (page === null && index === undefined) return null;
