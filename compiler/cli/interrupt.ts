@@ -1,14 +1,25 @@
+/** What something gave that a signal may have ended, and the signal. */
+export interface Ended<T> {
+  /** null where it ended with the signal's reason. */
+  readonly result: T | null;
+  readonly by: NodeJS.Signals | null;
+}
+
 /**
- * Does something that ends itself when Ctrl-C or a signal to end asks for it. A second one ends the process, as ever.
- *
- * @returns what it gave; null where it ended with the signal's reason
+ * Does something that ends itself when Ctrl-C, a signal to end or a closed terminal asks for it. A second signal ends the
+ * process, as ever. Where neither output is a terminal, as under `nohup`, one that is closed asks for nothing: Node has
+ * taken back that `nohup` has the signal ignored.
  */
-export async function untilAborted<T>(act: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
+export async function untilAborted<T>(act: (signal: AbortSignal) => Promise<T>): Promise<Ended<T>> {
   const controller = new AbortController();
   const { signal } = controller;
+  let by: NodeJS.Signals | null = null;
+  const isLog = !process.stdout.isTTY && !process.stderr.isTTY;
   const abort = (name: NodeJS.Signals): void => {
+    if (name === "SIGHUP" && isLog) return;
     // It listens on, or else what writes files would take the first signal for the end.
     if (!signal.aborted) {
+      by = name;
       controller.abort();
       return;
     }
@@ -17,16 +28,16 @@ export async function untilAborted<T>(act: (signal: AbortSignal) => Promise<T>):
   };
   for (const name of signals) process.on(name, abort);
   try {
-    return await act(signal);
+    return { result: await act(signal), by };
   } catch (error) {
-    if (signal.aborted && error === signal.reason) return null;
+    if (signal.aborted && error === signal.reason) return { result: null, by };
     throw error;
   } finally {
     for (const name of signals) process.off(name, abort);
   }
 }
 
-const signals = ["SIGINT", "SIGTERM"] as const;
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * Does something that Ctrl-C ends. A second one ends the process, as ever.
@@ -50,7 +61,7 @@ export async function untilInterrupted<T>(act: (signal: AbortSignal) => Promise<
   }
 }
 
-/** Ends the process as Ctrl-C does where nobody listens, so that a shell knows. */
-export function endInterrupted(): void {
-  process.kill(process.pid, "SIGINT");
+/** Ends the process as a signal does where nobody listens, so that a shell knows. */
+export function endInterrupted(by: NodeJS.Signals = "SIGINT"): void {
+  process.kill(process.pid, by);
 }

@@ -16,6 +16,7 @@ import { offer, repeatedFlag, wordFlag } from "./flags.ts";
 import { numberOf } from "./generate-flags.ts";
 import { endInterrupted, untilAborted } from "./interrupt.ts";
 import { grouped, printDiagnostics, printResult, rows } from "./output.ts";
+import { say } from "./streams.ts";
 import { trainNames } from "../config/train-options.ts";
 import { DROPOUT_HELP, FROM_SCRATCH_HELP, trainableWords } from "./train-flags.ts";
 import { trainProgress } from "./train-progress.ts";
@@ -185,7 +186,10 @@ function withBase(command: Command): Command {
     )
     .option("--block <n>", `inputs that share a scale: ${blockSizes.join(", ")} (default: ${DEFAULT_BLOCK})`)
     .option("--symmetric", "quantize around 0, without zero points")
-    .option("--weights <mode>", "the base's weights, for the compiled graphs: link, copy (default: link)");
+    .option(
+      "--weights <mode>",
+      "the base's weights, for the compiled graphs: copy, or link, which takes no room (default: copy)",
+    );
   offer(command, { "--memory": memories, "--dtype": halfNames, "--weights": ["link", "copy"] });
   offer(command, { "--quantize": quantizations, "--block": blockSizes.map(String) });
   offer(command, { "--train-base": trainableWords, "--replace": [PROJECTIONS, ...projectionKinds] }, true);
@@ -213,16 +217,17 @@ async function run(model: string, flags: Flags): Promise<void> {
   const options = trainOptionsOf(model, flags);
   const { train } = await import("../compile/training/train.ts");
   const progress = trainProgress();
-  const report = await untilAborted((signal) =>
+  const { result: report, by } = await untilAborted((signal) =>
     train(model, { ...options, signal, onEvent: progress.update }),
   ).finally(progress.end);
   if (report === null) {
-    endInterrupted();
+    say("ended before the first step: nothing was trained\n");
+    endInterrupted(by ?? "SIGINT");
     return;
   }
   printDiagnostics(report.diagnostics);
   printResult(flags.json, report, () => reportText(report));
-  if (report.interrupted) endInterrupted();
+  if (report.interrupted) endInterrupted(by ?? "SIGINT");
 }
 
 /** @throws TfcError OPTION_*, USAGE */

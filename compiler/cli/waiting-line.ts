@@ -24,7 +24,11 @@ export class WaitingLine {
   constructor(
     memory = new SharedArrayBuffer(4 * PLACES + 8 + TEXT),
     write = (text: string): void => {
-      writeSync(2, text);
+      try {
+        writeSync(2, text);
+      } catch {
+        // The terminal has been closed, or takes nothing now: what is at work goes on to its end all the same.
+      }
     },
   ) {
     this.memory = memory;

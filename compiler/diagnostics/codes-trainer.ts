@@ -74,6 +74,12 @@ export const trainerCodes = {
     found: `[${p.found}]`,
     fix: "put the file there that was written with the graph, or compile it again",
   })),
+  TRAIN_OUT_MODEL: error((p: { folder: string }) => ({
+    what: "the run's files would lie among those of the model",
+    wanted: "a folder for the run alone",
+    found: p.folder,
+    fix: "give another `out`, for instance a folder in this one",
+  })),
   TRAIN_OUT_USED: error((p: { found: string }) => ({
     what: "there is a run in this folder already",
     wanted: "a folder without one",
@@ -99,7 +105,7 @@ export const trainerCodes = {
     what: "the run was begun with other settings",
     wanted: p.wanted,
     found: p.found,
-    fix: "give the same again, or begin a run in another `out`",
+    fix: "give the same again; to train on in another way, longer for instance, begin a run in another `out` with this one's adapter as `load` and its folder as `state`",
   })),
   TRAIN_CHECKPOINT_INVALID: error(
     (p: { found: string; whole?: { readonly folder: string; readonly of: number } }) => ({

@@ -1,7 +1,7 @@
 import type { Model } from "../../compiler/ir/model.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import { moduleOf, siteName } from "../../compiler/sites/names.ts";
-import { selects, type Selector } from "../../compiler/sites/selector.ts";
+import { selects, selectorText, type Selector } from "../../compiler/sites/selector.ts";
 import { projectionKinds, type ProjectionKind } from "../../compiler/sites/site.ts";
 import { mixtureNames } from "./_mixture-names.ts";
 import { ALL, type BaseSelection } from "./_base-words.ts";
@@ -64,7 +64,8 @@ export function baseNames(
         .filter((kind) => selectsIn(selector, layer, kind) && isKept(layer, kind))
         .flatMap((kind) => both(pathOf(layer, kind))),
     );
-    chosen.set(selector.site, [...(chosen.get(selector.site) ?? []), ...names]);
+    const word = selectorText(selector);
+    chosen.set(word, [...(chosen.get(word) ?? []), ...names]);
   }
   for (const [word, names] of mixtureNames(model, view, selection))
     chosen.set(word, [...(chosen.get(word) ?? []), ...names]);

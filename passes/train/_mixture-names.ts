@@ -2,7 +2,7 @@ import type { Model } from "../../compiler/ir/model.ts";
 import type { DecoderView } from "../../compiler/recognize/decoder.ts";
 import { expertWeightsOf, STACKS } from "../../compiler/recognize/moe/expert-weights.ts";
 import type { Moe } from "../../compiler/recognize/moe/moe.ts";
-import { selects, type Selector } from "../../compiler/sites/selector.ts";
+import { selects, selectorText, type Selector } from "../../compiler/sites/selector.ts";
 import { ofMlp, type BaseSelection } from "./_base-words.ts";
 
 /**
@@ -36,10 +36,10 @@ export function mixtureNames(
         site !== "projections" && selects(selector, { site, layer, copy: 0 });
       const kinds = ofMlp.filter((kind) => isMeant(kind) || isMeant("mlp"));
       choose(
-        selector.site,
+        selectorText(selector),
         kinds.flatMap((kind) => expertNames(mlp, kind, at)),
       );
-      if (isMeant("mlp")) choose(selector.site, routers);
+      if (isMeant("mlp")) choose(selectorText(selector), routers);
     }
   }
   return chosen;

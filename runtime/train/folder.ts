@@ -5,6 +5,9 @@ import { makeFolder } from "../../compiler/onnx/output/folders.ts";
 import { isRunning, newToken, parseToken } from "../../compiler/onnx/output/owner.ts";
 import { CheckpointFolder } from "./checkpoint/folder.ts";
 
+/** What says which process writes into a run's folder. */
+const LOCK = ".running";
+
 /** The folder of a run, which one process at a time writes into. */
 export class RunFolder {
   readonly checkpoints: CheckpointFolder;
@@ -20,6 +23,7 @@ export class RunFolder {
    * @throws TfcError TRAIN_OUT_USED, TRAIN_OUT_BUSY, TRAIN_RESUME_NOTHING; FILE_NOT_WRITABLE
    */
   constructor(out: string, isResumed: boolean) {
+    checkFree(path.join(out, LOCK), out);
     [this.#out, this.checkpoints, this.#isNew] = [out, new CheckpointFolder(out), !existsSync(out)];
     this.#hadModel = existsSync(this.model);
     const found = [this.metrics, this.checkpoints.folder].filter((one) => existsSync(one));
@@ -67,17 +71,22 @@ export class RunFolder {
   }
 
   get #lockFile(): string {
-    return path.join(this.#out, ".running");
+    return path.join(this.#out, LOCK);
   }
 
   #lock(): void {
-    const owner = existsSync(this.#lockFile) ? parseToken(readFileSync(this.#lockFile, "latin1")) : null;
-    if (owner !== null && owner.pid !== process.pid && isRunning(owner) === true)
-      throw inputError("TRAIN_OUT_BUSY", { file: this.#out }, { pid: owner.pid });
+    checkFree(this.#lockFile, this.#out);
     writing(this.#out, () => {
       writeFileSync(this.#lockFile, this.#token);
     });
   }
+}
+
+/** @throws TfcError TRAIN_OUT_BUSY where another process has a folder, whatever else is in it */
+function checkFree(lock: string, out: string): void {
+  const owner = existsSync(lock) ? parseToken(readFileSync(lock, "latin1")) : null;
+  if (owner !== null && owner.pid !== process.pid && isRunning(owner) === true)
+    throw inputError("TRAIN_OUT_BUSY", { file: out }, { pid: owner.pid });
 }
 
 function writing(file: string, act: () => void): void {

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
-import { inputError } from "../../compiler/diagnostics/error.ts";
+import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import { OutputFiles } from "../../compiler/onnx/output.ts";
 import { isObject } from "../generate/json-file.ts";
 
@@ -37,6 +37,8 @@ export function isEvaluation(metrics: Metrics): metrics is EvalMetrics {
   return "eval_loss" in metrics;
 }
 
+const ROOM = "make room on the disk, or make the folder writable, and give the same command again";
+
 /** The file that a run writes a line into for each step. */
 export class MetricsFile {
   readonly #file: string;
@@ -67,7 +69,9 @@ export class MetricsFile {
       return new MetricsFile(file, openSync(file, "a"), kept);
     } catch (error) {
       files.discard();
-      throw error;
+      if (!(error instanceof TfcError) || error.code !== "FILE_NOT_WRITABLE") throw error;
+      const why = error.diagnostics[0]?.found ?? "";
+      throw inputError("FILE_NOT_WRITABLE", { file }, { file, why, fix: ROOM }, error);
     }
   }
 

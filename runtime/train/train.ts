@@ -1,3 +1,5 @@
+import { existsSync, realpathSync } from "node:fs";
+import path from "node:path";
 import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { inputError } from "../../compiler/diagnostics/error.ts";
 import { lookAt } from "../../compiler/onnx/open-failure.ts";
@@ -44,6 +46,7 @@ export async function trainModel(
   const reader = exampleReader(text, model.file);
   for (const file of full.data) checkFile(file);
   if (full.state !== undefined) checkThere(checkpointAt(full.state));
+  checkOut(full.out, model);
   const folder = new RunFolder(full.out, full.resume === true);
   const closing = new Closing();
   closing.add(() => {
@@ -169,6 +172,13 @@ function checkGraph(graph: string, { accumulate }: FullOptions): void {
   if (accumulate === 1 || training.accumulate) return;
   const wanted = "a training graph that sums gradients over several batches";
   throw inputError("TRAIN_GRAPH", { file: graph }, { wanted, found: "one that updates with every batch" });
+}
+
+/** @throws TfcError TRAIN_OUT_MODEL where a run would be put among the files of its model */
+function checkOut(out: string, { file, folder }: TrainSource["model"]): void {
+  const there = existsSync(out) ? realpathSync(out) : null;
+  if ([folder, path.dirname(file)].some((one) => realpathSync(one) === there))
+    throw inputError("TRAIN_OUT_MODEL", { file: out }, { folder: out });
 }
 
 /** @throws TfcError TRAIN_DATA_FILE, FILE_NOT_FOUND: before a model is compiled for it */

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "@jest/globals";
@@ -10,6 +11,7 @@ import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tfc, tfcHere } from "../support/tfc.ts";
 
 const root = temporaryFolder();
+const script = path.resolve(import.meta.dirname, "../../bin/tfc.js");
 const model = path.join(root, "model");
 const data = jsonl(
   path.join(root, "texts.jsonl"),
@@ -103,6 +105,43 @@ describe("tfc train", () => {
     );
   });
 
+  describe("in a process that is told to end", () => {
+    /** Runs until the first step is said, has a signal sent then, and gives how it ended. */
+    const sent = async (
+      name: NodeJS.Signals,
+      steps: string,
+    ): Promise<{ folder: string; signal: string | null; status: number | null; stdout: string }> => {
+      const folder = out();
+      const args = ["train", graph, "--data", data, "--out", folder, "--length", "32", "--steps", steps];
+      const child = spawn(process.execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+      let [stdout, stderr, isSent] = ["", "", false];
+      child.stdout.on("data", (text) => (stdout += String(text)));
+      child.stderr.on("data", (text) => {
+        stderr += String(text);
+        if (!isSent && /^step 1\//m.test(stderr)) isSent = child.kill(name);
+      });
+      const [status, signal] = await new Promise<[number | null, string | null]>((resolve) => {
+        child.on("close", (...how) => {
+          resolve(how);
+        });
+      });
+      return { folder, status, signal, stdout };
+    };
+
+    it("saves what it has, and ends as that signal does", async () => {
+      const { folder, signal, stdout } = await sent("SIGTERM", "1000000");
+      expect(signal).toBe("SIGTERM");
+      expect(stdout).toMatch(/^steps +[\d,]+ of 1,?000,?000, interrupted: --resume goes on/);
+      expect(filesIn(path.join(folder, "checkpoints"))).toHaveLength(1);
+    });
+
+    it("goes on where a terminal is closed that it does not write to", async () => {
+      const { signal, status, stdout } = await sent("SIGHUP", "60");
+      expect([signal, status]).toEqual([null, 0]);
+      expect(stdout).toMatch(/^steps +60 of 60\n/);
+    });
+  });
+
   it.each<[string, readonly string[], RegExp]>([
     ["no data", ["--out", "x"], /USAGE: .*give --data/],
     ["no folder", ["--data", "d.jsonl"], /USAGE: .*give --out/],
@@ -140,6 +179,11 @@ describe("tfc train", () => {
       "weights in the graphs",
       ["--data", "d.jsonl", "--out", "x", "--weights", "inline"],
       /OPTION_UNKNOWN_VALUE: --weights does not know "inline"\n {2}wanted one of link, copy,/,
+    ],
+    [
+      "adapters that are multiplied by 0",
+      ["--data", "d.jsonl", "--out", "x", "--adapter", "lora", "--alpha", "0"],
+      /OPTION_OUT_OF_RANGE: --alpha is out of range\n {2}wanted a number above 0, found 0/,
     ],
     ["data of another kind", ["--data", "d.xml", "--out", "x"], /TRAIN_DATA_FILE/],
     [

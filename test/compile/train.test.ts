@@ -181,6 +181,7 @@ it.each<[Partial<CompileOptions>, string, string]>([
   [{ train: { fromScratch: true } }, "OPTION_UNUSED: `fromScratch`", austen],
   [{ adapter: "scalarlm", train: { dropout: 0.1 } }, "OPTION_UNUSED: `dropout`", austen],
   [{ train: { base: "biases" } }, "TRAIN_BASE_NONE", austen],
+  [{ train: { base: "norms,mlp@0,mlp@97+99" } }, 'TRAIN_BASE_NONE: "mlp@97+99" chooses', austen],
   [
     { train: { base: "q_proj" } },
     "TRAIN_BASE_REFUSED",

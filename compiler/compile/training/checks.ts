@@ -73,4 +73,8 @@ export function checkTrainOptions(options: TrainModelOptions): void {
   if (options.epochs !== undefined && options.steps !== undefined)
     throw inputError("OPTION_CONFLICT", {}, { option: "steps", other: "`epochs`" });
   quantizeSettings(options);
+  const scales = [options.settings, ...(options.entries ?? []).map(({ settings }) => settings)];
+  // Times 0, what is learned counts for nothing, and its gradient is 0.
+  if (scales.some((settings) => settings?.["alpha"] === 0))
+    throw inputError("OPTION_OUT_OF_RANGE", {}, { option: "alpha", wanted: "a number above 0", found: "0" });
 }

@@ -45,9 +45,7 @@ export async function compileForTraining(
   sink: Sink,
 ): Promise<TrainGraphs> {
   const graphs = graphsIn(folder);
-  // Links take no room; of a file system that has none copies are made.
   const common = {
-    weights: "link",
     ...options,
     ...(beginsAfresh(options, train) ? { seed } : {}),
     input,

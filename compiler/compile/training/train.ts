@@ -48,7 +48,10 @@ export interface TrainModelOptions extends TrainingOptions {
   readonly block?: number;
   /** With `quantize`: around 0, without zero points. Default false. */
   readonly symmetric?: boolean;
-  /** Where the base's weights go for the graphs that are compiled: `link`, or `copy`. Default `link`. */
+  /**
+   * Where the base's weights go for the graphs that are compiled: `copy`, one for all graphs, or `link`, which takes no
+   * room and gives the base's files a second hard link. Default `copy`.
+   */
   readonly weights?: "link" | "copy";
 }
 

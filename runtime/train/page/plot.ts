@@ -23,6 +23,8 @@ export interface Plot {
 }
 
 const MARGIN = { top: 34, right: 16, bottom: 34, left: 58 };
+/** Characters of a number that fit beside the axis. */
+const LONGEST = 7;
 /** The largest number may be this many times the smallest before the axis is a logarithm's. */
 const WIDE = 30;
 
@@ -46,7 +48,7 @@ export function plotSvg(plot: Plot): string {
     return `<line class="grid" x1="${MARGIN.left}" x2="${right}" y1="${at}" y2="${at}"/><text x="${MARGIN.left - 8}" y="${at + 4}" text-anchor="end">${text}</text>`;
   });
   const below = x
-    .ticks(8)
+    .ticks(width < 500 ? 4 : 8)
     .filter(Number.isInteger)
     .map(
       (step) =>
@@ -78,7 +80,7 @@ function keyOf(series: readonly PlottedSeries[], right: number): readonly string
   const named = series.filter(({ name }) => name !== "");
   return named.reverse().map(({ name, look }) => {
     // System fonts are about this wide.
-    at -= 7 * name.length + 42;
+    at -= 7 * name.length + 36;
     return `<line class="key ${look}" x1="${at}" x2="${at + 20}" y1="14" y2="14"/><text x="${at + 26}" y="18">${escaped(name)}</text>`;
   });
 }
@@ -100,8 +102,13 @@ function yScale(
   const domain = values.length === 0 ? [0, 1] : low === high ? [low - 0.5, high + 0.5] : [low, high];
   const isLog = mayBeLog && low > 0 && high / low > WIDE;
   const scale = (isLog ? scaleLog(domain, range) : scaleLinear(domain, range)).nice();
-  const text = scale.tickFormat(5, isLog ? "~g" : undefined);
-  return { y: scale, ticks: scale.ticks(5).map((value) => ({ value, text: text(value) })) };
+  const ticks = scale.ticks(5);
+  const plain = scale.tickFormat(5, isLog ? "~g" : undefined);
+  // Beside the axis there is no room for more; `1e+9` fits.
+  const short = scale.tickFormat(5, "~e");
+  const isLong = ticks.some((value) => plain(value).length > LONGEST);
+  const text = (value: number): string => (!isLong ? plain(value) : value === 0 ? "0" : short(value));
+  return { y: scale, ticks: ticks.map((value) => ({ value, text: text(value) })) };
 }
 
 function round(value: number): number {

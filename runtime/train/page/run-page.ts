@@ -52,14 +52,17 @@ export class RunPage {
       await this.#write(isDone ? "done" : "interrupted", false).catch(ignoreUnwritable);
       return isDone;
     } catch (error) {
-      await this.#write("failed", false).catch(ignoreUnwritable);
+      await this.#write("failed", false, reasonOf(error)).catch(ignoreUnwritable);
       throw error;
     }
   }
 
-  async #write(state: string, isRunning: boolean): Promise<void> {
+  async #write(state: string, isRunning: boolean, reason: string | null = null): Promise<void> {
     const { folder, metrics, plan } = this.#run;
-    const content = { about: this.#about, metrics: metrics.all, steps: plan.steps, state, isRunning };
+    const content = {
+      ...{ about: this.#about, metrics: metrics.all, steps: plan.steps, state, isRunning, reason },
+      written: new Date(),
+    };
     const files = new OutputFiles();
     try {
       await files.stage(folder.plot, write(lossPlot(content)));
@@ -71,6 +74,14 @@ export class RunPage {
     }
     this.#written = performance.now();
   }
+}
+
+/** Why a run failed, in one line: more is on the terminal. */
+function reasonOf(error: unknown): string {
+  const [first] = error instanceof TfcError ? error.diagnostics : [];
+  if (first === undefined) return error instanceof Error ? error.message : String(error);
+  const { code, what, found, fix } = first;
+  return [`${code}: ${what}`, found === undefined ? [] : `found ${found}`, fix ?? []].flat().join("; ");
 }
 
 /** A page is no reason to lose a run. */
@@ -103,7 +114,10 @@ function aboutText(run: PageContext): readonly (readonly [string, string])[] {
       `${grouped(dataset.train.count)} an epoch, ${length} tokens at most, ${batch} in a batch${times}`,
     ],
     ["steps", `${grouped(plan.steps)}, ${grouped(plan.stepsPerEpoch)} an epoch`],
-    ["learning rate", `${learningRate}, ${schedule}; weight decay ${weightDecay}, clipped to ${clip}`],
+    [
+      "learning rate",
+      `${learningRate}, ${schedule}; weight decay ${weightDecay}, ${clip === 0 ? "not clipped" : `clipped to ${clip}`}`,
+    ],
     ["seed", String(seed)],
   ];
 }

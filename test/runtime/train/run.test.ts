@@ -158,8 +158,17 @@ describe("a folder", () => {
         .replace(/-[0-9a-z]+-([0-9a-f]{12})$/, "-0-$1"),
     );
     await expect(train({ out, steps: 1, resume: true })).rejects.toThrow(/TRAIN_OUT_BUSY.*\n.*found process/);
+    // It is of no use to go on with what is going on.
+    await expect(train({ out, steps: 1 })).rejects.toThrow("TRAIN_OUT_BUSY");
     writeFileSync(path.join(out, ".running"), newToken().replace(`-${process.pid}-`, "-999999999-"));
     await train({ out, steps: 1, resume: true });
+  });
+
+  it("is not that of the model", async () => {
+    const there = path.dirname(graph);
+    const before = filesIn(there);
+    await expect(train({ out: path.join(there, "."), steps: 1 })).rejects.toThrow("TRAIN_OUT_MODEL");
+    expect(filesIn(there)).toEqual(before);
   });
 
   it("is refused where it cannot be made", async () => {
@@ -203,7 +212,9 @@ describe("what goes wrong while it is trained", () => {
     const last = `step-${String(Number(step) - 1).padStart(6, "0")}.safetensors`;
     expect(error?.message).toContain(`the last checkpoint is ${path.join(out, "checkpoints", last)}`);
     expect(filesIn(path.join(out, "checkpoints")).at(-1)).toBe(last);
-    expect(readFileSync(path.join(out, "index.html"), "utf8")).toContain("failed");
+    expect(readFileSync(path.join(out, "index.html"), "utf8")).toMatch(
+      />failed<[^]*<p class="reason">TRAIN_NOT_FINITE: the loss of step \d+ is NaN: training ends here; found NaN, of/,
+    );
   });
 
   it.each([

@@ -34,6 +34,20 @@ describe("a plot", () => {
     expect(svg.match(/<circle/g)).toHaveLength(1);
   });
 
+  it("has numbers beside its axis that fit there", () => {
+    const labels = (...values: readonly number[]): readonly string[] =>
+      [
+        ...plotSvg({
+          ...{ title: "", steps: 2 },
+          series: [{ name: "", look: "mean", points: values.map((value, i) => ({ step: i, value })) }],
+        }).matchAll(/text-anchor="end">([^<]*)</g),
+      ].map(([, text = ""]) => text);
+    expect(labels(0, 1e9)).toEqual(["0", "2e+8", "4e+8", "6e+8", "8e+8", "1e+9"]);
+    expect(labels(0.00001, 0.000018)[1]).toBe("1.2e-5");
+    expect(labels(0, 1e-7)).toEqual(["0", "2e-8", "4e-8", "6e-8", "8e-8", "1e-7"]);
+    expect(labels(0, 5000)).toEqual(["0", "1,000", "2,000", "3,000", "4,000", "5,000"]);
+  });
+
   it("is one without anything in it, or with one number", () => {
     expect(plotSvg({ title: "<loss>", series: [], steps: 0 })).toMatch(/&lt;loss&gt;.*nothing yet/);
     const svg = lossPlot({ metrics: steps(1), steps: 1 });
@@ -110,7 +124,12 @@ describe("the losses of a report", () => {
 });
 
 describe("a page", () => {
-  const content = { about: [["data", "a<b>.jsonl"]] as const, metrics: [...steps(4), evaluation], steps: 8 };
+  const content = {
+    about: [["data", "a<b>.jsonl"]] as const,
+    metrics: [...steps(4), evaluation],
+    steps: 8,
+    written: new Date("2026-01-31T09:05:10Z"),
+  };
 
   it("stands alone, and looks again while the run goes on", () => {
     const page = runPage({ ...content, state: "running", isRunning: true });
@@ -118,7 +137,14 @@ describe("a page", () => {
     expect(page).toContain("a&lt;b&gt;.jsonl");
     expect(page).toContain("location.reload()");
     expect(page).not.toMatch(/(?:src|href)="/);
-    expect(page.match(/<svg /g)).toHaveLength(4);
+    expect(page.match(/<svg /g)).toHaveLength(5);
+    // Of a process that was killed the page goes on to say that it runs: it tells since when nothing is new.
+    expect(page).toContain('written <time datetime="2026-01-31T09:05:10.000Z">2026-01-31 09:05 UTC</time>');
+  });
+
+  it("says why a run failed", () => {
+    const page = runPage({ ...content, state: "failed", isRunning: false, reason: "TRAIN_X: a < b" });
+    expect(page).toContain('<p class="reason">TRAIN_X: a &lt; b</p>');
   });
 
   it("sets thousands apart", () => {
@@ -135,7 +161,8 @@ describe("a page", () => {
 
   it("does not when it has ended, and says how", () => {
     const page = runPage({ ...content, state: "done", isRunning: false });
-    expect(page).not.toContain("<script");
+    expect(page).not.toContain("location.reload()");
+    expect(page).not.toContain('class="reason"');
     expect(page).toContain(">done<");
     expect(page).toMatch(/<dt>perplexity<\/dt><dd>148\.00<\/dd>/);
   });
