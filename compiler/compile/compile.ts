@@ -107,7 +107,9 @@ async function compileWith(
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
   reportGiven(plan, sink);
-  if (options.adapters !== false) new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
+  // What is trained of the base alone is of that base, too.
+  if (options.adapters !== false || options.train !== undefined)
+    new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   describeCompiled(model, plan, passes);
   if (options.strict === true) refuseWarnings(sink);
   const files = await writeOutputs(model, sink, paths, {

@@ -354,7 +354,7 @@ export const adapterCodes = {
     what: "the graph takes no adapters as inputs",
     wanted: "a graph compiled with `residence: inputs`",
     found: "no such inputs",
-    fix: "compile the base with `residence: inputs`",
+    fix: "compile the base with `residence: inputs`; or put the adapter into it by `tfc compile --load`, as replaced projections and weights of the base need it, and take that model without `load`",
   })),
   ADAPTER_NAME_UNKNOWN: error((p: { name: string; known: readonly string[] }) => ({
     what: `there is no adapter ${JSON.stringify(p.name)}`,

@@ -50,6 +50,21 @@ it("trains a base, and goes on from what it wrote where it ended", async () => {
   expect(evaluationsOf(second)[0]).toBeCloseTo(after, 5);
 });
 
+it("says which base it is of, also of weights of the base alone", async () => {
+  const first = await trained({
+    adapter: undefined,
+    sites: undefined,
+    adapters: false,
+    base: "norms",
+    steps: 1,
+  });
+  const onto = (input: string): ReturnType<typeof compile> =>
+    compile({ input, output: named(".onnx"), load: [first.files.adapter] });
+  expect((await onto(base)).diagnostics.map(({ code }) => code)).toEqual([]);
+  const other = path.resolve("samples/models/families/llama2-dynamo/model.onnx");
+  await expect(onto(other)).rejects.toThrow("BASE_MISMATCH");
+});
+
 it("goes on from a checkpoint of a run, or from its folder, as from its adapter", async () => {
   const first = await trained();
   const checkpoint = first.files.checkpoint ?? "";
