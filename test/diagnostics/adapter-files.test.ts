@@ -351,7 +351,7 @@ describe("a file that is broken", () => {
       "error DORA_REFUSED: DoRA cannot be put beside model.layers.0.self_attn.q_proj",
     );
     expect(message).toContain("found its weight is quantized");
-    expect(message).toContain("compile the float export of the base");
+    expect(message).toContain("of a float export of the base");
   });
 
   it("a config that contradicts the weights", async () => {
