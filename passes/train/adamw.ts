@@ -87,12 +87,13 @@ class Update {
     const { keep, ...rest } = stepNumbers(b, settings);
     const applies = sums === null ? isFinite : b.op("And", [isFinite, sums.update], "applies");
     const numbers = { ...rest, scale, applies };
-    const one = b.constant("float", [], [1], "no_decay");
+    const allDecay = graded.every(({ decay }) => decay);
+    const undecayed = allDecay ? keep : b.constant("float", [], [1], "no_decay");
     const func = adamwFunction(this.#model, rw);
     for (const parameter of graded) {
       const ports = parameterPorts(parameter.name);
       const state = [ports.expAvg, ports.expAvgSq].map((name) => this.#input(name, "float", parameter.shape));
-      const inputs = [parameter.value, parameter.gradient, ...state, parameter.decay ? keep : one];
+      const inputs = [parameter.value, parameter.gradient, ...state, parameter.decay ? keep : undecayed];
       const outputs = [ports.updated, ports.updatedExpAvg, ports.updatedExpAvgSq];
       const operands = [...inputs, ...numbersOrder.map((name) => numbers[name])];
       const call = b.node(`${TFC_DOMAIN}::${func.name}`, operands, outputs);

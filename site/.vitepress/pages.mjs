@@ -108,6 +108,7 @@ export function sidebar(codes) {
           "library",
           "api",
           "compiled-models",
+          "training-graph",
           "supported-models",
           "styles",
           "fusions",
