@@ -1,4 +1,4 @@
-import type { PackedKind } from "../sites/site.ts";
+import { packedKinds, type PackedKind } from "../sites/site.ts";
 import { recordIn } from "./json-values.ts";
 
 /** Metadata key of the base that a compiled model was made from, or that an adapter belongs to. */
@@ -41,8 +41,19 @@ export function parseFingerprint(text: string): Fingerprint | null {
     typeof samples === "object" &&
     samples !== null &&
     areLists(samples) &&
-    (packed === undefined || (typeof packed === "object" && packed !== null && areLists(packed)));
+    (packed === undefined || (typeof packed === "object" && packed !== null && arePacked(packed)));
   return isFingerprint ? (value as unknown as Fingerprint) : null;
+}
+
+/** Whether each is a packed module with a width for each of its projections. */
+function arePacked(record: object): boolean {
+  return Object.entries(record).every(
+    ([kind, widths]: [string, unknown]) =>
+      Object.hasOwn(packedKinds, kind) &&
+      Array.isArray(widths) &&
+      widths.length === packedKinds[kind as PackedKind].length &&
+      widths.every((width) => Number.isSafeInteger(width) && width > 0),
+  );
 }
 
 function areLists(record: object): boolean {

@@ -38,11 +38,16 @@ export function checkBase(
   throw inputError("BASE_MISMATCH", { file }, { wanted, found, difference });
 }
 
-/** A short name for a fingerprint: `3fa2b81c 6 layers of 128`. */
+/** A short name for a fingerprint: `3fa2b81c 6 layers of 128`. Of one base it is the same, whether its modules are known or not. */
 export function fingerprintName(text: string): string {
   const fingerprint = parseFingerprint(text);
-  const digest = createHash("sha256").update(text).digest("hex").slice(0, 8);
+  const own = fingerprint?.packed === undefined ? text : fingerprintText(withoutPacked(fingerprint));
+  const digest = createHash("sha256").update(own).digest("hex").slice(0, 8);
   return fingerprint === null
     ? digest
     : `${digest} (${fingerprint.layers} layers of ${fingerprint.hiddenSize})`;
+}
+
+function withoutPacked({ version, layers, hiddenSize, samples }: Fingerprint): Fingerprint {
+  return { version, layers, hiddenSize, samples };
 }

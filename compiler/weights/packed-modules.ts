@@ -5,6 +5,7 @@ import { siteName } from "../sites/names.ts";
 import { packedKinds, type PackedKind } from "../sites/site.ts";
 import type { AdapterFile, AdapterPart } from "./adapter-file.ts";
 import { parseFingerprint } from "./base.ts";
+import { checkLeafSize } from "./leaf-size.ts";
 import type { WeightTensor } from "./weight.ts";
 
 /**
@@ -16,7 +17,7 @@ import type { WeightTensor } from "./weight.ts";
  * of zeros. No number changes but rank and alpha, whose scale stays what it was.
  *
  * @throws TfcError ADAPTER_FORMAT_CANNOT where the projections' LoRA is scaled or typed differently, is another's in
- *   part (DoRA), or has other widths than the base's; what reading a leaf throws
+ *   part (DoRA), or has other widths than the base's; ADAPTER_TOO_LARGE; what reading a leaf throws
  */
 export function packedParts(adapter: Pick<AdapterFile, "file" | "parts" | "base">): readonly AdapterPart[] {
   const { file, parts, base } = adapter;
@@ -64,6 +65,8 @@ function packedPart(
   const rank = isShared ? rankOf(first) : parts.reduce((sum, part) => sum + rankOf(part), 0);
   const bottoms = isShared ? rows.map(() => 0) : startsOf(rows.map(({ rank: own }) => own));
   const a = isShared ? [first] : parts;
+  const height = widths.reduce((sum, width) => sum + width, 0);
+  checkLeafSize(`${siteName(site)}.${B}`, [height, rank]);
   const leaves = new Map<string, WeightTensor>([
     [
       A,

@@ -171,6 +171,9 @@ describe("a fingerprint as text", () => {
     '{"version":1,"layers":1,"hiddenSize":8,"samples":null}',
     '{"version":1,"layers":1,"hiddenSize":8,"samples":{"embed":1}}',
     '{"version":1,"layers":1,"hiddenSize":8,"samples":{"embed":["1"]}}',
+    '{"version":1,"layers":1,"hiddenSize":8,"samples":{},"packed":{"other":[1,2]}}',
+    '{"version":1,"layers":1,"hiddenSize":8,"samples":{},"packed":{"qkv_proj":[1,2]}}',
+    '{"version":1,"layers":1,"hiddenSize":8,"samples":{},"packed":{"gate_up_proj":[1,-2]}}',
   ])("is none when it is %s", (text) => {
     expect(parseFingerprint(text)).toBeNull();
   });
@@ -179,6 +182,9 @@ describe("a fingerprint as text", () => {
     const text = '{"version":1,"layers":6,"hiddenSize":128,"samples":{}}';
     // The first digits of the text's SHA-256.
     expect(fingerprintName(text)).toBe("8e1b3022 (6 layers of 128)");
+    const packed = text.replace("}}", '},"packed":{"gate_up_proj":[4,4]}}');
+    expect(parseFingerprint(packed)?.packed).toEqual({ gate_up_proj: [4, 4] });
+    expect(fingerprintName(packed)).toBe(fingerprintName(text));
     expect(fingerprintName("of another program")).toMatch(/^[0-9a-f]{8}$/);
   });
 });
