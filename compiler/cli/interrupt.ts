@@ -10,7 +10,10 @@ export interface Ended<T> {
  * process, as ever. Where neither output is a terminal, as under `nohup`, one that is closed asks for nothing: Node has
  * taken back that `nohup` has the signal ignored.
  */
-export async function untilAborted<T>(act: (signal: AbortSignal) => Promise<T>): Promise<Ended<T>> {
+export async function untilAborted<T>(
+  act: (signal: AbortSignal) => Promise<T>,
+  signals: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"],
+): Promise<Ended<T>> {
   const controller = new AbortController();
   const { signal } = controller;
   let by: NodeJS.Signals | null = null;
@@ -37,28 +40,13 @@ export async function untilAborted<T>(act: (signal: AbortSignal) => Promise<T>):
   }
 }
 
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-
 /**
  * Does something that Ctrl-C ends. A second one ends the process, as ever.
  *
  * @returns what it gave; null where it was ended
  */
 export async function untilInterrupted<T>(act: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
-  const controller = new AbortController();
-  const { signal } = controller;
-  const interrupt = (): void => {
-    controller.abort();
-  };
-  process.once("SIGINT", interrupt);
-  try {
-    return await act(signal);
-  } catch (error) {
-    if (signal.aborted && error === signal.reason) return null;
-    throw error;
-  } finally {
-    process.off("SIGINT", interrupt);
-  }
+  return (await untilAborted(act, ["SIGINT"])).result;
 }
 
 /** Ends the process as a signal does where nobody listens, so that a shell knows. */
