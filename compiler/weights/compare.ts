@@ -55,8 +55,10 @@ export function compareAdapters(a: AdapterFile, b: AdapterFile, tolerance: numbe
     distances.push({ name, ...distance });
     if (!isClose) differences.push({ what: "numbers", name, a: null, b: null, distance });
   };
-  if (a.base !== null && b.base !== null && a.base !== b.base) {
-    differ("base", "", fingerprintName(a.base), fingerprintName(b.base));
+  if (a.base !== null && b.base !== null) {
+    // Names, since what is known of a base's modules makes it no other base.
+    const [one, other] = [fingerprintName(a.base), fingerprintName(b.base)];
+    if (one !== other) differ("base", "", one, other);
   }
   for (const [key, x, y] of pairs(partsByKey(a), partsByKey(b))) {
     if (x === null || y === null) {
