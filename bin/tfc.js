@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import module from "node:module";
+import { fileURLToPath } from "node:url";
 
 // Older versions fail somewhere inside, with words about something else.
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
@@ -8,8 +9,17 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 
-// Where Node can (from 22 on), compiled code is kept from one run to the next; it must know before the first import.
+// Of what is loaded beside the bundle; Node must know before the first import.
 module.enableCompileCache?.();
 
-const { main } = await import("../dist/cli/main.js");
-process.exitCode = await main(process.argv.slice(2));
+const { Bundle } = await import("./bundle.js");
+const args = process.argv.slice(2);
+// Each command runs another part of the bundle.
+const command = /^[a-z_]+$/.exec(args[0] ?? "")?.[0] ?? "none";
+const inDist = (name) => fileURLToPath(new URL(`../dist/cli/${name}`, import.meta.url));
+const bundle = new Bundle(inDist("main.cjs"), inDist(`code/${process.version}-${process.arch}/${command}`));
+const { main } = bundle.run();
+const status = await main(args);
+process.exitCode = status;
+// Help runs next to nothing, and what fails (a word that is no command, say) not all.
+if (status === 0 && !args.includes("--help") && !args.includes("-h")) bundle.keepCode();

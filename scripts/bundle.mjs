@@ -4,22 +4,55 @@ import { build } from "esbuild";
 
 /*
  * Puts what tsc wrote for the command line and for threads, with the packages they always need, into a few files: Node
- * takes longer to find and load a hundred modules than to start. Each command stays a chunk of its own, loaded when it
- * is asked for.
+ * takes longer to find and load a hundred modules than to start.
  */
 const inDist = (path) => fileURLToPath(new URL(`../dist/${path}`, import.meta.url));
 const inPage = (path) => fileURLToPath(new URL(`../compiler/report/page/${path}`, import.meta.url));
 
 for (const folder of ["cli", "plugin", "web"]) rmSync(inDist(folder), { recursive: true, force: true });
 
+/** Native code, and what only some commands ask for. */
+const external = ["onnxruntime-node", "@huggingface/*", "ts-morph"];
+
 /** For the CommonJS modules among the bundled ones. */
 const banner = {
   js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
 };
 
+/*
+ * The command line: one script, of which bin/bundle.js keeps the compiled code. What no command asks for is not run. In
+ * such a script Node has no `import`, so packages are required, and the one module that imports what the user names
+ * stays a file of its own.
+ */
+const script = {
+  outdir: inDist("cli"),
+  outExtension: { ".js": ".cjs" },
+  bundle: true,
+  format: "cjs",
+  platform: "node",
+  target: "node20",
+  logLevel: "warning",
+};
+await build({ ...script, entryPoints: { "import-url": inDist("compiler/config/import-url.js") } });
+await build({
+  ...script,
+  entryPoints: { main: inDist("compiler/cli/main.js") },
+  external,
+  supported: { "dynamic-import": false },
+  define: { "import.meta.url": "urlOfBundle" },
+  banner: { js: 'const urlOfBundle = require("node:url").pathToFileURL(__filename).href;' },
+  plugins: [
+    {
+      name: "import-url",
+      setup: ({ onResolve }) => {
+        onResolve({ filter: /\/import-url\.js$/ }, () => ({ path: "./import-url.cjs", external: true }));
+      },
+    },
+  ],
+});
+
 await build({
   entryPoints: {
-    main: inDist("compiler/cli/main.js"),
     "engine-thread": inDist("runtime/engine/engine-thread.js"),
     "reader-thread": inDist("runtime/adapters/reader-thread.js"),
     "encoder-thread": inDist("runtime/generate/encoder-thread.js"),
@@ -32,8 +65,7 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  // Native code, and what only some commands ask for.
-  external: ["onnxruntime-node", "@huggingface/*", "ts-morph"],
+  external,
   banner,
   logLevel: "warning",
 });
@@ -48,7 +80,7 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  external: ["onnxruntime-node", "@huggingface/*", "ts-morph", "unplugin"],
+  external: [...external, "unplugin"],
   banner,
   logLevel: "warning",
 });

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import { opening } from "../onnx/open-failure.ts";
+import { importUrl } from "./import-url.ts";
 import { textPlace, thrownAt, type TextPlace } from "./text-place.ts";
 import { placed } from "./placed.ts";
 
@@ -55,7 +56,7 @@ async function importFile(path: string, query = ""): Promise<Imported> {
   });
   process.once("beforeExit", giveUp);
   try {
-    return await Promise.race([import(pathToFileURL(path).href + query) as Promise<Imported>, waiting]);
+    return await Promise.race([importUrl(pathToFileURL(path).href + query), waiting]);
   } finally {
     process.off("beforeExit", giveUp);
   }

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const stamp = `${root}dist/.built`;
-const bundle = `${root}dist/cli/main.js`;
+const bundle = `${root}dist/cli/main.cjs`;
 
 /**
  * Builds dist before any test when it is missing or older than the sources: tests of the command line run it. Types

@@ -65,6 +65,6 @@ fs.writeSync = (fd, bytes, at, length) => {
 };
 syncBuiltinESMExports();
 
-const { main } = await import(path.resolve(import.meta.dirname, "../../dist/cli/main.js"));
+const { main } = await import(path.resolve(import.meta.dirname, "../../dist/cli/main.cjs"));
 process.exitCode = await main(args);
 process.stdout.write(`\n${count}\n`);
