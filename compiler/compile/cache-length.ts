@@ -14,14 +14,20 @@ interface ContextLength {
 }
 
 /**
- * How many positions shared caches hold: what was asked for, or the model's context. Null where caches are not shared.
+ * How many positions shared caches hold: what was asked for, or the model's context; null where caches are not shared.
+ * And how many a run can ask for: those, or the context that a configuration beside the model says.
  *
  * @throws TfcError KV_LENGTH_UNKNOWN, KV_LENGTH_BEYOND
  */
-export function cacheLength({ kv, maxLength }: Plan, model: Model, view: DecoderView): number | null {
-  if (kv !== "shared") return null;
+export function lengthsOf(
+  { kv, maxLength }: Plan,
+  model: Model,
+  view: DecoderView,
+): Pick<Plan, "maxLength" | "positions"> {
   const { file } = model.loc;
-  const context = contextOfTables(view) ?? contextOfFiles(dirname(file));
+  const configured = contextOfFiles(dirname(file));
+  if (kv !== "shared") return { maxLength: null, positions: configured?.length ?? null };
+  const context = contextOfTables(view) ?? configured;
   if (maxLength !== null && context !== null && maxLength > context.length)
     throw inputError(
       "KV_LENGTH_BEYOND",
@@ -30,7 +36,7 @@ export function cacheLength({ kv, maxLength }: Plan, model: Model, view: Decoder
     );
   const length = maxLength ?? context?.length;
   if (length === undefined) throw inputError("KV_LENGTH_UNKNOWN", { file }, {});
-  return length;
+  return { maxLength: length, positions: length };
 }
 
 /** As many as the shortest table of a rotary embedding has rows. */

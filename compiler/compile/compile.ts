@@ -30,7 +30,7 @@ import {
 import { baseFingerprint } from "./base-fingerprint.ts";
 import { bindingsPath } from "./bindings.ts";
 import { afterPassOf } from "./dump-after.ts";
-import { cacheLength } from "./cache-length.ts";
+import { lengthsOf } from "./cache-length.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
@@ -102,7 +102,7 @@ async function compileWith(
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
-  const plan = { ...asked, maxLength: cacheLength(asked, model, view) };
+  const plan = { ...asked, ...lengthsOf(asked, model, view) };
   const fingerprint = baseFingerprint(input, model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];

@@ -73,7 +73,14 @@ const rows: Readonly<Record<string, Row>> = {
     needs: "`quantize`",
     options: ({ quantize, provider }) => ({ ...(quantize === null ? {} : { settings: quantize }), provider }),
   },
-  "lower-rotary": { part: "behind", ...lowering },
+  "lower-rotary": {
+    part: "behind",
+    ...lowering,
+    options: ({ provider, positions }) => ({
+      ...(provider === null ? {} : { provider }),
+      ...(positions === null ? {} : { positions }),
+    }),
+  },
   "lower-attention": {
     part: "behind",
     ...lowering,

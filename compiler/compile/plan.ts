@@ -38,6 +38,8 @@ export interface Plan {
   readonly kv: KvForm;
   /** Positions in a shared cache; null where caches are concatenated, and until the model says its context. */
   readonly maxLength: number | null;
+  /** How many positions a run can ask for; null where the model does not say, and until it does. */
+  readonly positions: number | null;
   readonly lowerPagedAttention: boolean;
   /** Whether q, k and v, and gate and up, become one product each. */
   readonly pack: boolean;
@@ -91,6 +93,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     pack: options.pack === true,
     kv: options.kv ?? "concat",
     maxLength: options.maxLength ?? null,
+    positions: null,
     lowerPagedAttention: options.lowerPagedAttention === true,
     lastLogits: logitsFormOf(options.lastLogits),
     decodeLoop: options.decodeLoop === true,

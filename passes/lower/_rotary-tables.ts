@@ -6,6 +6,7 @@ import type { ExactRotary } from "../../compiler/recognize/attention/rotary-exac
 import type { RotaryTable } from "../../compiler/recognize/attention/rotary-table.ts";
 import type { Polynomial } from "../../compiler/recognize/symbolic/polynomial.ts";
 import type { Shapes } from "../../compiler/recognize/symbolic/shapes.ts";
+import type { AngleTables } from "./_angle-tables.ts";
 
 /** An axis of a graph input. */
 interface Axis {
@@ -18,12 +19,15 @@ export class RotaryTables {
   readonly #rw: Rewriter;
   readonly #graph: Graph;
   readonly #shapes: Shapes;
+  readonly #angles: AngleTables | null;
   readonly #made = new Map<Value, Map<string, Value>>();
 
-  constructor(rw: Rewriter, graph: Graph, shapes: Shapes) {
+  /** @param angles takes rows of constants where it can; null where all is computed as before */
+  constructor(rw: Rewriter, graph: Graph, shapes: Shapes, angles: AngleTables | null) {
     this.#rw = rw;
     this.#graph = graph;
     this.#shapes = shapes;
+    this.#angles = angles;
   }
 
   /** Why the tables cannot be made of those that a graph has; null where they can. */
@@ -52,10 +56,23 @@ export class RotaryTables {
     return known;
   }
 
-  #make({ value, headAxis, step, width }: RotaryTable, count: number, batch: Axis | null): Value {
+  #make(found: RotaryTable, count: number, batch: Axis | null): Value {
+    const { value } = found;
     const { producer } = value;
     const first = this.#graph.first;
     const b = new Builder(this.#rw, producer !== null ? after(producer) : before(first ?? fail()));
+    const name = value.name ?? "rotary_table";
+    const table = this.#angles?.rows(b, found, count) ?? this.#cut(b, found, count);
+    if (batch === null) return table;
+    const rows = b.vector(
+      [b.dims(batch.value, batch.axis, batch.axis + 1, `${name}_rows`), 1, 1],
+      `${name}_shape`,
+    );
+    return b.op("Expand", [table, rows], `${name}_of_batch`);
+  }
+
+  /** Those features of a table that stand for two each, without an axis for one head. */
+  #cut(b: Builder, { value, headAxis, step, width }: RotaryTable, count: number): Value {
     const name = value.name ?? "rotary_table";
     let table = value;
     if (headAxis !== null) table = b.op("Squeeze", [table, b.ints([headAxis])], `${name}_row`);
@@ -63,12 +80,7 @@ export class RotaryTables {
       const end = b.ints([step === 1 ? count : END]);
       table = b.op("Slice", [table, b.ints([0]), end, b.ints([-1]), b.ints([step])], `${name}_half`);
     }
-    if (batch === null) return table;
-    const rows = b.vector(
-      [b.dims(batch.value, batch.axis, batch.axis + 1, `${name}_rows`), 1, 1],
-      `${name}_shape`,
-    );
-    return b.op("Expand", [table, rows], `${name}_of_batch`);
+    return table;
   }
 
   /** Where callers say how large the batch is. */

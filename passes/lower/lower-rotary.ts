@@ -6,17 +6,27 @@ import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { providers, type Provider } from "../../compiler/ops/providers.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
+import { choice, integer } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { RotaryProver, type ExactRotary } from "../../compiler/recognize/attention/rotary-exact.ts";
 import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { GraphIndex } from "../../compiler/recognize/graph-index.ts";
 import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
+import { AngleTables } from "./_angle-tables.ts";
 import { raiseOpset, redefined } from "./_opset.ts";
 import { RotaryTables } from "./_rotary-tables.ts";
 
 /** The first with `RotaryEmbedding`. */
 const OPSET = 23;
+
+/** What rotary embeddings are written for. */
+interface RotaryOptions {
+  readonly provider: Provider;
+  /** How many positions there are; 0 where that is not known. */
+  readonly positions: number;
+}
 
 /**
  * Writes rotary embeddings in plain ops as one op each, where they are proved to be that.
@@ -25,18 +35,35 @@ const OPSET = 23;
  * After: `y = RotaryEmbedding (x, cos, sin)`, cosines and sines being those that the graph computes, cut once for all
  * layers to one for each two features.
  *
+ * For WebGPU cosines and sines are rows of constants, where how many positions there are is known:
+ * `cos = Gather (rotary_cos, positions)`.
+ *
  * Leaves alone, with a warning that says why, what turns features that are not proved to be turned like that.
  */
-export const lowerRotary: Pass<object, NodeVisitor> = {
+export const lowerRotary: Pass<RotaryOptions, NodeVisitor> = {
   name: "lower-rotary",
   summary: "write rotary embeddings in plain ops as one op each",
-  options: {},
+  options: {
+    provider: choice({ help: "the execution provider", default: "cpu", of: [...providers] }),
+    positions: integer({
+      help: "positions that there are, 0 for unknown",
+      default: 0,
+      min: 0,
+      max: 2 ** 31 - 1,
+    }),
+  },
   stats: ["rotary", "kept"],
   requires: [],
   walk: nodesIn("main"),
-  visitor: ({ model, rewriter, sink, analysis, count }) => {
+  visitor: ({ model, options, rewriter, sink, analysis, count }) => {
     const prover = new RotaryProver(new GraphIndex(model, model.graph), knownShapes(analysis(viewDecoder)));
-    const tables = new RotaryTables(rewriter, model.graph, prover.shapes);
+    const { provider, positions } = options;
+    // WebGPU alone: it has no kernel of `Cos` and `Sin` from opset 22 on, and before one of few digits.
+    const angles =
+      provider === "webgpu" && positions > 0
+        ? new AngleTables(rewriter, model.graph, prover.elements, positions)
+        : null;
+    const tables = new RotaryTables(rewriter, model.graph, prover.shapes, angles);
     const found: { readonly node: Node; readonly rotary: ExactRotary }[] = [];
     const kept: { readonly node: Node; readonly why: string }[] = [];
     const see = (node: Node): void => {

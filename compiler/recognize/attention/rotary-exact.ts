@@ -54,6 +54,10 @@ export class RotaryProver {
     return this.#elements.shapes;
   }
 
+  get elements(): Elements {
+    return this.#elements;
+  }
+
   /** What a node ends; null where it ends no rotary embedding. */
   prove(node: Node): ExactRotary | Inexact | null {
     const turn = recognizeTurn(node, this.#index);

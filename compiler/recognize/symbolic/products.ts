@@ -92,6 +92,8 @@ export class Products {
         return this.#both(node, index, (a, b) => a.times(b));
       case "Neg":
         return this.#aligned(node.input(0), index)?.scaled(-1) ?? null;
+      case "MatMul":
+        return this.#outer(node, index);
       default:
         return undefined;
     }
@@ -100,6 +102,17 @@ export class Products {
   #both(node: Node, index: Index, combine: (a: Polynomial, b: Polynomial) => Polynomial): Polynomial | null {
     const [a, b] = [this.#aligned(node.input(0), index), this.#aligned(node.input(1), index)];
     return a === null || b === null ? null : combine(a, b);
+  }
+
+  /** A product of columns and rows, each of one number; undefined for any other. */
+  #outer(node: Node, index: Index): Polynomial | null | undefined {
+    const [a, b] = [node.input(0), node.input(1)];
+    const [left, right] = [this.#shapes.of(a), this.#shapes.of(b)];
+    if (!left || !right || left.length < 2 || right.length < 2 || left.at(-1)?.constant !== 1)
+      return undefined;
+    const column = this.#aligned(a, index.with(-1, Polynomial.ZERO));
+    const row = this.#aligned(b, index.with(-2, Polynomial.ZERO));
+    return column === null || row === null ? null : column.times(row);
   }
 
   #aligned(operand: Value | null, index: Index): Polynomial | null {
