@@ -1,7 +1,10 @@
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { cpus, release, type } from "node:os";
 import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
+import { clearInterval, setInterval } from "node:timers";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { compile } from "../dist/compiler/compile/compile.js";
@@ -13,6 +16,8 @@ import { withFolder, writeModel } from "./workplace.mjs";
 
 const inRepository = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const QUERY = "?tfc&adapter=lora&adapters=inputs";
+/** Bytes of a page of memory, as `statm` counts them where this is measured. */
+const PAGE = 4096;
 const bundlers = ["vite", "rollup", "rolldown", "webpack", "rspack", "esbuild"];
 
 /**
@@ -85,7 +90,11 @@ export async function measureTimes(folder, rounds) {
   const cache = join(page, "node_modules/.cache");
   for (let round = -1; round < rounds; round++) {
     rmSync(cache, { recursive: true, force: true });
-    const measured = { cold: build(page, true), plain: build(plain, false), cached: build(page, true) };
+    const measured = {
+      cold: await build(page, true),
+      plain: await build(plain, false),
+      cached: await build(page, true),
+    };
     if (round >= 0) for (const [name, { ms }] of Object.entries(measured)) times[name].push(ms);
   }
   return Object.fromEntries(Object.entries(times).map(([name, all]) => [name, median(all)]));
@@ -100,22 +109,25 @@ export async function measureMemory(folder, size = models["Llama-3.1-8B"]) {
     'import model from "./model/model.onnx?tfc&adapter=lora&adapters=inputs"; console.log(model.url);',
   );
   const { weightBytes } = writeModel(join(large, "model"), size, { notes: false });
-  return {
+  const of = async (...asked) => (await build(...asked)).megabytes;
+  const measured = {
     bytes: weightBytes,
-    plain: build(plain, false).megabytes,
-    page: build(large, true).megabytes,
-    small: build(page, true, "node").megabytes,
-    large: build(clean(large), true, "node").megabytes,
-    cached: build(large, true, "node").megabytes,
-    bundlers: bundlers.map((bundler) => measureBundler(folder, large, bundler)),
+    plain: await of(plain, false),
+    page: await of(large, true),
+    small: await of(page, true, "node"),
+    large: await of(clean(large), true, "node"),
+    cached: await of(large, true, "node"),
+    bundlers: [],
   };
+  for (const bundler of bundlers) measured.bundlers.push(await measureBundler(folder, large, bundler));
+  return measured;
 }
 
 /**
  * Megabytes at most, of builds of a page that loads onnxruntime and of one with the large model in it: what the
  * bundler takes for itself and for a WebAssembly is in both.
  */
-function measureBundler(folder, large, bundler) {
+async function measureBundler(folder, large, bundler) {
   const without = join(folder, `without-${bundler}`);
   const host = JSON.stringify(inRepository("dist/web/onnxruntime-wasm.js"));
   const web = JSON.stringify(inRepository("dist/web/index.js"));
@@ -131,13 +143,13 @@ function measureBundler(folder, large, bundler) {
   // Rollup finds packages by a plugin alone.
   const isPage = bundler !== "rollup";
   of("&for=cpu");
-  const page = isPage ? build(clean(large), true, "browser", bundler).megabytes : null;
+  const page = isPage ? (await build(clean(large), true, "browser", bundler)).megabytes : null;
   of("");
   return {
     bundler,
-    without: isPage ? build(without, false, "browser", bundler).megabytes : null,
+    without: isPage ? (await build(without, false, "browser", bundler)).megabytes : null,
     page,
-    node: build(clean(large), true, "node", bundler).megabytes,
+    node: (await build(clean(large), true, "node", bundler)).megabytes,
   };
 }
 
@@ -183,18 +195,47 @@ function project(folder, main) {
   symlinkSync(inRepository("node_modules/onnxruntime-web"), join(folder, "node_modules/onnxruntime-web"));
 }
 
-/** Builds a project. @returns milliseconds, and megabytes that the process had at most */
-function build(folder, hasPlugin, target = "browser", bundler = "vite") {
+/**
+ * Builds a project.
+ *
+ * @returns milliseconds, and megabytes at most: of the build's own process by the kernel's mark, or of it and those that
+ *   it started together, as they were looked at every few milliseconds. Pages that these share count in each.
+ */
+async function build(folder, hasPlugin, target = "browser", bundler = "vite") {
   const report = join(folder, "memory.txt");
-  const { status, stdout, stderr } = spawnSync(
+  const child = spawn(
     process.execPath,
     [
       ...["--import", new URL("peak-memory.mjs", import.meta.url).href],
       ...[inRepository("bench/build-once.mjs"), folder, String(hasPlugin), target, bundler],
     ],
-    { encoding: "utf8", env: { ...process.env, BENCH_REPORT: report } },
+    { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, BENCH_REPORT: report } },
   );
+  let together = 0;
+  const look = setInterval(() => (together = Math.max(together, residentOf(child.pid))), 10);
+  const texts = [child.stdout, child.stderr].map((stream) => textOf(stream));
+  const [status] = await once(child, "close");
+  clearInterval(look);
+  const [stdout, stderr] = await Promise.all(texts);
   if (status !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`);
   const [, kilobytes = "0"] = /(\d+) kB/.exec(readFileSync(report, "utf8")) ?? [];
-  return { ms: Number(stdout.trim().split("\n").at(-1)), megabytes: Number(kilobytes) / 1024 };
+  return {
+    ms: Number(stdout.trim().split("\n").at(-1)),
+    megabytes: Math.max(Number(kilobytes) / 1024, together),
+  };
+}
+
+/** Megabytes that a process and those below it have now; 0 where that cannot be told. */
+function residentOf(pid) {
+  try {
+    const [, pages] = readFileSync(`/proc/${pid}/statm`, "ascii").split(" ");
+    const below = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, "ascii").trim().split(" "),
+    );
+    const own = (Number(pages) * PAGE) / 2 ** 20;
+    return below.filter((one) => one !== "").reduce((sum, one) => sum + residentOf(one), own);
+  } catch {
+    // It has ended, or there is no such folder.
+    return 0;
+  }
 }

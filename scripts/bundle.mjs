@@ -70,10 +70,12 @@ await build({
   logLevel: "warning",
 });
 
-/* The build step: a build that finds all in its cache loads a few files, and no compiler. */
+/* The build step, and the process that compiles for it: a build that finds all in its cache loads no compiler. */
 const bundlers = ["vite", "rollup", "webpack", "rspack", "esbuild", "rolldown", "unplugin"];
 await build({
-  entryPoints: Object.fromEntries(bundlers.map((name) => [name, inDist(`compiler/plugin/${name}.js`)])),
+  entryPoints: Object.fromEntries(
+    [...bundlers, "compiling"].map((name) => [name, inDist(`compiler/plugin/${name}.js`)]),
+  ),
   outdir: inDist("plugin"),
   bundle: true,
   splitting: true,

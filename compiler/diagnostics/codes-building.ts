@@ -14,6 +14,12 @@ export const buildingCodes = {
     found: p.found,
     fix: p.fix,
   })),
+  BUILD_COMPILER_ENDED: error((p: { why: string }) => ({
+    what: "the process that compiles for the build ended before it had compiled this",
+    wanted: "the compiled model",
+    found: p.why,
+    fix: "build again; SIGKILL mostly means that memory ran out. A configuration must not end the process",
+  })),
   REPORT_OTHER_BASE: warning((p: { wanted: string; found: string; difference: string }) => ({
     what: `the model was compiled from base ${p.wanted}, and is compared with ${p.found}: ${p.difference}`,
     fix: "give the base that it was compiled from; what changed is between these two files",

@@ -1,8 +1,10 @@
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder } from "../onnx/output/folders.ts";
+import { compileProcess } from "./compile-process.ts";
 import { configFile } from "./config-file.ts";
-import { openEntry, type PlacedEntry } from "./entry.ts";
+import { Entries } from "./entries.ts";
+import type { PlacedEntry } from "./entry.ts";
 import { isSame, type Dependency } from "./identity.ts";
 import { digestOf, type ImportRequest } from "./import-id.ts";
 import type { PluginOptions } from "./options.ts";
@@ -22,12 +24,10 @@ export interface Found extends Omit<Known, "key"> {
   readonly entry: PlacedEntry;
 }
 
-/**
- * Compiled models in a folder. An entry is made under a name of its own and then given its place, whole; two that make
- * one at once make the same, and the first one's stays.
- */
+/** Compiled models in a folder, by the imports that ask for them. */
 export class Cache {
   readonly #folder: string;
+  readonly #entries: Entries;
   readonly #options: PluginOptions;
   readonly #root: string;
   readonly #version: string;
@@ -37,6 +37,7 @@ export class Cache {
   /** @param version tfc's own: another one compiles anew */
   constructor(folder: string, options: PluginOptions, root: string, version: string) {
     this.#folder = folder;
+    this.#entries = new Entries(folder);
     this.#options = options;
     this.#root = root;
     this.#version = version;
@@ -59,58 +60,18 @@ export class Cache {
     const known = readKnown(index);
     const config = configFile(request, this.#options, this.#root);
     if (known !== null && known.config === config && known.dependencies.every(isSame)) {
-      const entry = openEntry(this.#place(known.key), known.key);
+      const entry = this.#entries.open(known.key);
       if (entry !== null) return { ...known, entry };
     }
-    const { makeEntry } = await import("./make-entry.ts");
-    const made = await makeEntry(request, {
+    const made = await compileProcess.entry(request, {
       plugin: this.#options,
       root: this.#root,
       version: this.#version,
       known: known?.dependencies ?? [],
-      cache: this,
+      folder: this.#folder,
     });
     this.#remember(index, made);
     return made;
-  }
-
-  /** The entry of a key; null where there is none that is whole. */
-  entry(key: string): PlacedEntry | null {
-    return openEntry(this.#place(key), key);
-  }
-
-  /** A folder of one's own to make an entry in; those of builds that were killed are taken away. */
-  workplace(): string {
-    makeFolder(this.#folder);
-    removeLeft(this.#folder);
-    return mkdtempSync(join(this.#folder, `.making-${process.pid}-`));
-  }
-
-  /** Gives an entry its place; where another has made it meanwhile, that one stays. */
-  put(workplace: string, key: string): PlacedEntry {
-    const place = this.#place(key);
-    for (let tries = 0; ; tries++) {
-      try {
-        renameSync(workplace, place);
-      } catch (cause) {
-        // It is there: whole, made by another; or not, and then it goes. Windows says EPERM.
-        const there = openEntry(place, key);
-        if (there !== null) {
-          rmSync(workplace, { recursive: true, force: true });
-          return there;
-        }
-        if (tries > 3) throw cause;
-        rmSync(place, { recursive: true, force: true });
-        continue;
-      }
-      const entry = openEntry(place, key);
-      if (entry !== null) return entry;
-      throw new Error(`an entry that is broken as soon as it is made: ${place}`);
-    }
-  }
-
-  #place(key: string): string {
-    return join(this.#folder, key.slice(0, 32));
   }
 
   #remember(index: string, { entry, ...known }: Found): void {
@@ -125,22 +86,4 @@ export class Cache {
 function readKnown(file: string): Known | null {
   const known = readRecord(file) as Partial<Known> | null;
   return typeof known?.key === "string" && Array.isArray(known.dependencies) ? (known as Known) : null;
-}
-
-function removeLeft(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    const [, pid] = /^\.making-(\d+)-/.exec(name) ?? [];
-    if (pid !== undefined && !isAlive(Number(pid)))
-      rmSync(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    // It is there, and another user's.
-    return cause instanceof Error && "code" in cause && cause.code === "EPERM";
-  }
 }

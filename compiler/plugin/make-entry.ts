@@ -5,8 +5,8 @@ import { compile, type CompileOptions } from "../compile/compile.ts";
 import { planOf } from "../compile/plan.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import { openModel } from "../onnx/open.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Cache, Found } from "./cache.ts";
+import type { Found } from "./cache.ts";
+import { Entries } from "./entries.ts";
 import { checkOf, ENTRY_FILE, type Entry, type EntryFile } from "./entry.ts";
 import { runFacts } from "./facts.ts";
 import { identified, type Dependency } from "./identity.ts";
@@ -17,7 +17,7 @@ import { compileRequest, type CompileRequest } from "./request.ts";
 import { requireInputs } from "./require-inputs.ts";
 import { textFile, textSources } from "./text-file.ts";
 
-/** What an entry is made by. */
+/** What an entry is made by: plain data. */
 export interface Maker {
   readonly plugin: PluginOptions;
   /** The project's folder. */
@@ -25,9 +25,8 @@ export interface Maker {
   readonly version: string;
   /** What is known of files that were looked at before. */
   readonly known: readonly Dependency[];
-  readonly cache: Cache;
-  /** Is told warnings and notes. */
-  readonly warn?: (diagnostics: readonly Diagnostic[]) => void;
+  /** The folder of the cache. */
+  readonly folder: string;
 }
 
 /** Compiles what an import asks for, where no entry of that content and these options is there. @throws TfcError */
@@ -36,7 +35,8 @@ export async function makeEntry(request: ImportRequest, maker: Maker): Promise<F
   try {
     const dependencies = await dependenciesOf(asked, maker);
     const key = keyOf(asked.options, dependencies, maker.version);
-    const entry = maker.cache.entry(key) ?? (await made(asked, key, maker));
+    const entries = new Entries(maker.folder);
+    const entry = entries.open(key) ?? (await made(asked, key, entries));
     const { config, isInline, target } = asked;
     const all =
       config === null ? dependencies : [...dependencies, await identified(config, maker.known, true)];
@@ -71,11 +71,11 @@ function sorted(options: object): object {
   return Object.fromEntries(Object.entries(options).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function made(asked: CompileRequest, key: string, maker: Maker): Promise<Found["entry"]> {
+async function made(asked: CompileRequest, key: string, entries: Entries): Promise<Found["entry"]> {
   const { input } = asked.options;
-  const folder = maker.cache.workplace();
+  const folder = entries.workplace();
   const remove = (): void => {
-    rmSync(folder, { recursive: true, force: true });
+    removeWritten(folder);
   };
   process.once("exit", remove);
   try {
@@ -83,7 +83,6 @@ async function made(asked: CompileRequest, key: string, maker: Maker): Promise<F
     const name = `${basename(input, ".onnx").replace(/[^\w.-]/g, "_")}-${key.slice(0, 8)}`;
     const output = join(folder, `${name}.onnx`);
     const report = await compile({ ...asked.options, output });
-    maker.warn?.(report.diagnostics);
     const description = describeGraph(output);
     const defaults = requireInputs(output);
     const facts = runFacts(output, description, defaults);
@@ -106,10 +105,23 @@ async function made(asked: CompileRequest, key: string, maker: Maker): Promise<F
       facts,
     };
     writeFileSync(join(folder, ENTRY_FILE), recordText(entry));
-    return maker.cache.put(folder, key);
+    return entries.put(folder, key);
   } finally {
     process.off("exit", remove);
     remove();
+  }
+}
+
+/** Removes a folder, in which writing that has begun may go on for a moment. */
+function removeWritten(folder: string): void {
+  for (let tries = 0; ; tries++) {
+    try {
+      rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch (cause) {
+      if (tries === 20) throw cause;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
   }
 }
 

@@ -51,7 +51,7 @@ export const tfcPlugin: UnpluginInstance<PluginOptions | undefined, false> = cre
         },
       },
       buildStart() {
-        state.types?.clean();
+        state.begin();
       },
       load: {
         filter: { id: ID },

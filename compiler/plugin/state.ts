@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { buildError } from "./build-error.ts";
 import { Cache, type Found } from "./cache.ts";
+import { compileProcess } from "./compile-process.ts";
 import { divided, idOf, type ImportRequest } from "./import-id.ts";
 import { importPlace } from "./importer.ts";
 import type { PluginOptions, Target } from "./options.ts";
@@ -19,6 +20,7 @@ export class BuildState {
   readonly #requests = new Map<string, ImportRequest>();
   #cache: Cache | undefined;
   #types: TypesFile | undefined;
+  #isBegun = false;
 
   constructor(options: PluginOptions) {
     this.options = options;
@@ -63,6 +65,13 @@ export class BuildState {
   get types(): TypesFile | null {
     const { types = "tfc-env.d.ts" } = this.options;
     return types === false ? null : (this.#types ??= new TypesFile(resolve(this.root, types)));
+  }
+
+  /** Begins a build. One that begins again is of somebody who changes things. */
+  begin(): void {
+    if (this.#isBegun) compileProcess.keep();
+    this.#isBegun = true;
+    this.types?.clean();
   }
 
   /** The compiled model. @throws BuildError */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
 import type { GraphDescription } from "../bindings/description.ts";
-import { moduleTypes } from "../bindings/write.ts";
+import { compileProcess } from "./compile-process.ts";
 import { digestOf, type ImportRequest } from "./import-id.ts";
 import { ownVersion } from "./paths.ts";
 
@@ -34,7 +34,7 @@ export class TypesFile {
     const id = digestOf(`${ownVersion()} ${JSON.stringify(graph)}`).slice(0, 12);
     const known = this.#blocks().get(name);
     // Printing takes a second, most of it to load the printer.
-    const types = known?.graph === id ? known.types : indented(await moduleTypes(graph));
+    const types = known?.graph === id ? known.types : indented(await compileProcess.types(graph));
     // Other imports may have been written meanwhile.
     const blocks = this.#blocks();
     const from = importer === null ? null : relative(this.#folder, importer).replaceAll("\\", "/");

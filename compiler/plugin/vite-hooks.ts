@@ -1,6 +1,7 @@
 import { pathToFileURL } from "node:url";
 import { join, posix } from "node:path";
 import type { Bundler } from "./bundler.ts";
+import { compileProcess } from "./compile-process.ts";
 import type { PlacedEntry } from "./entry.ts";
 import { packageFolder } from "./paths.ts";
 import { ServedFiles, type Middleware } from "./served-files.ts";
@@ -76,6 +77,7 @@ export function viteHooks(state: BuildState, rollup: RollupBundler): ViteBundler
         // It gives a path from its base.
         rollup.urlOf = (path) => `new URL(${path}, import.meta.url).href`;
         resolved.server.fs.allow.push(packageFolder);
+        if (resolved.command === "serve") compileProcess.keep();
       },
       configureServer: ({ middlewares }) => {
         middlewares.use(served.middleware);

@@ -11,6 +11,9 @@ export interface Question<Request> {
 export type Reply<Result> =
   { readonly id: number; readonly result: Result } | { readonly id: number; readonly error: SentError };
 
+/** What answers: a thread, or a process as processes.ts starts it. */
+export type Answerer = Pick<Worker, "on" | "ref" | "unref" | "postMessage" | "terminate">;
+
 interface Waiting<Request, Result> {
   readonly request: Request;
   readonly resolve: (result: Result) => void;
@@ -19,8 +22,8 @@ interface Waiting<Request, Result> {
 
 /** How an {@link AskedThread} is kept. */
 export interface AskedOptions<Request> {
-  /** Starts a thread that answers each {@link Question} with a {@link Reply}. */
-  readonly begin: () => Worker;
+  /** Starts a thread, or a process, that answers each {@link Question} with a {@link Reply}. */
+  readonly begin: () => Answerer;
   /** Milliseconds after the last answer until the thread ends. */
   readonly idle: number;
   /** The error of who waits when the thread itself fails. */
@@ -33,7 +36,7 @@ export interface AskedOptions<Request> {
  */
 export class AskedThread<Request, Result> {
   readonly #options: AskedOptions<Request>;
-  #thread: Worker | null = null;
+  #thread: Answerer | null = null;
   #idle: NodeJS.Timeout | undefined;
   readonly #waiting = new Map<number, Waiting<Request, Result>>();
   #last = 0;
@@ -65,7 +68,7 @@ export class AskedThread<Request, Result> {
     }
   }
 
-  #start(): Worker {
+  #start(): Answerer {
     const thread = this.#options.begin();
     thread.on("message", (answer: Reply<Result>) => {
       const waiting = this.#waiting.get(answer.id);
@@ -83,7 +86,7 @@ export class AskedThread<Request, Result> {
     return thread;
   }
 
-  #rest(thread: Worker): void {
+  #rest(thread: Answerer): void {
     thread.unref();
     this.#idle = setTimeout(() => {
       this.#end(thread);
@@ -97,14 +100,14 @@ export class AskedThread<Request, Result> {
     if (this.#waiting.size === 0 && this.#thread !== null) this.#end(this.#thread);
   }
 
-  #end(thread: Worker): void {
+  #end(thread: Answerer): void {
     this.#thread = null;
     thread.unref();
     void thread.terminate();
   }
 
   /** What waits fails; a thread that was given up before has nobody waiting. */
-  #fail(thread: Worker, cause: Error): void {
+  #fail(thread: Answerer, cause: Error): void {
     if (this.#thread !== thread) return;
     this.#thread = null;
     const waiting = [...this.#waiting.values()];

@@ -112,11 +112,14 @@ test("two builds at once share a cache, and one that is killed leaves nothing to
       settings,
     ]);
     if (out === "killed") {
-      // As soon as something is being made.
+      // As soon as something is being made, with the process that makes it.
       const look = setInterval(() => {
-        const isMaking =
-          existsSync(cacheOf(root)) && entriesOf(root).some((name) => name.startsWith(".making-"));
-        if (isMaking) child.kill("SIGKILL");
+        const names = existsSync(cacheOf(root)) ? entriesOf(root) : [];
+        const pid = names.map((name) => /^\.making-(\d+)-/.exec(name)?.[1]).find((one) => one !== undefined);
+        if (pid === undefined) return;
+        clearInterval(look);
+        process.kill(Number(pid), "SIGKILL");
+        child.kill("SIGKILL");
       }, 2);
       child.on("exit", () => {
         clearInterval(look);
