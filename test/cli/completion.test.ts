@@ -103,6 +103,28 @@ it("completion refuses a shell that it does not know", async () => {
   expect(stderr).toContain("error USAGE: command-argument value 'csh' is invalid");
 });
 
+it.each(Object.entries(scripts))(
+  "completion %s --json is the script, and the line that reads it",
+  async (shell, script) => {
+    const { status, stdout } = await tfcHere("completion", shell, "--json");
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      shell,
+      line: expect.stringContaining(`tfc completion ${shell}`),
+      file: expect.stringMatching(new RegExp(`^~/.*${shell}`)),
+      script,
+    });
+    expect((await tfcHere("completion", shell)).stdout).toBe(script);
+  },
+);
+
+it("every command has --json", async () => {
+  const program = await programFor();
+  const commands = program.commands.flatMap((one) => (one.commands.length > 0 ? one.commands : [one]));
+  const without = commands.filter((one) => !one.options.some(({ long }) => long === "--json"));
+  expect(without.map((one) => one.name())).toEqual([]);
+});
+
 const folder = temporaryFolder();
 const bin = path.join(folder, "bin");
 mkdirSync(bin);

@@ -1,26 +1,38 @@
 import { Argument, Command } from "commander";
 import { programFor } from "../commands.ts";
+import { printResult } from "../output.ts";
 import { print } from "../streams.ts";
 import { completionOf } from "./candidates.ts";
-import { scripts, shells, type Shell } from "./scripts.ts";
+import { scripts, shells, startup, type Shell } from "./scripts.ts";
 import { wordsOfLine } from "./words-of-line.ts";
+
+interface Flags {
+  readonly json: boolean;
+}
 
 /** `tfc completion <shell>`: prints what the shell reads to complete tfc. */
 export function completionCommand(): Command {
   return new Command("completion")
     .description("print the script by which a shell completes commands, flags, their values and paths")
     .addArgument(new Argument("<shell>", "the shell").choices(shells))
+    .option(
+      "--json",
+      "print one JSON object: the script, and the line that reads it with the file it belongs in",
+      false,
+    )
     .addHelpText(
       "after",
-      [
-        "",
-        "bash: source <(tfc completion bash)      in ~/.bashrc",
-        "zsh:  source <(tfc completion zsh)       in ~/.zshrc, behind compinit",
-        "fish: tfc completion fish | source       in ~/.config/fish/config.fish",
-      ].join("\n"),
+      shells
+        .map((shell) => {
+          const { line, file, place } = startup[shell];
+          return `\n${`${shell}:`.padEnd(6)}${line.padEnd(35)}in ${file}${place === null ? "" : `, ${place}`}`;
+        })
+        .join(""),
     )
-    .action((shell: Shell) => {
-      print(scripts[shell]);
+    .action((shell: Shell, { json }: Flags) => {
+      const { line, file } = startup[shell];
+      if (json) printResult(true, { shell, line, file, script: scripts[shell] }, () => "");
+      else print(scripts[shell]);
     });
 }
 

@@ -2,6 +2,15 @@
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
+/** How each reads its script whenever it starts. */
+export const startup: Readonly<
+  Record<Shell, { readonly line: string; readonly file: string; readonly place: string | null }>
+> = {
+  bash: { line: "source <(tfc completion bash)", file: "~/.bashrc", place: null },
+  zsh: { line: "source <(tfc completion zsh)", file: "~/.zshrc", place: "behind compinit" },
+  fish: { line: "tfc completion fish | source", file: "~/.config/fish/config.fish", place: null },
+};
+
 /**
  * What a shell reads to complete tfc: each asks `tfc __complete` with what has been typed, as data, and gets lines of a
  * candidate and, behind a tab, what it is; the last line says which paths go with them and whether the word goes on.
