@@ -107,9 +107,13 @@ export class Edits {
     if (old !== undefined && old !== null && link !== undefined) open(old).uses.delete(link);
     while (inputs.length < index) inputs.push(null);
     inputs[index] = value;
+    if (value === null) {
+      nodeLinks[index] = undefined;
+      return;
+    }
     const use: Use = { kind: "input", node, index };
     nodeLinks[index] = use;
-    if (value !== null) open(value).uses.add(use);
+    open(value).uses.add(use);
   }
 
   protected unlink(node: Node): void {

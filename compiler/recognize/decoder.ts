@@ -2,7 +2,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { siteOf, type Site } from "../sites/site.ts";
-import { holderOf, nodesDeep } from "../ir/walk.ts";
+import { graphsDeep, holderOf } from "../ir/walk.ts";
 import { recognizeAttention, type Attention } from "./attention/attention.ts";
 import { GraphIndex } from "./graph-index.ts";
 import { layersOf, linearsIn } from "./layers.ts";
@@ -54,7 +54,7 @@ export interface DecoderView {
 
 /** Looks for decoder blocks in the main graph and in the graphs inside it. */
 export function viewDecoder(model: Model): DecoderView {
-  const graphs = [model.graph, ...[...nodesDeep(model.graph)].flatMap((node) => node.subgraphs)];
+  const graphs = graphsDeep(model.graph);
   const inExperts = new Set<Node>();
   const mixers: DecoderView["mixers"][number][] = [];
   const seen = graphs.flatMap((graph) => {

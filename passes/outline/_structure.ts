@@ -85,21 +85,34 @@ class Reduction {
   *#body(): Steps {
     for (const [n, node] of this.#nodes.entries()) {
       if (n > 0) this.#text.push("\n");
-      yield this.#node(node);
+      if (node.subgraphs.length === 0) this.#plainNode(node);
+      else yield this.#node(node);
     }
   }
 
   *#node(node: Node): Steps {
-    const inputs = node.inputs.map((value) => (value === null ? "-" : this.#reference(value)));
-    this.#text.push(`${node.op}:${node.overload}(${inputs.join(",")})<`);
-    const attributes = [...node.attributes].sort(([a], [b]) => (a < b ? -1 : 1));
-    for (const [i, [name, attr]] of attributes.entries()) {
+    this.#head(node);
+    for (const [i, [name, attr]] of attributesOf(node).entries()) {
       this.#text.push(`${i === 0 ? "" : ";"}${name}=`);
       if (attr.kind === "graph") yield this.#graph(attr.value);
       else if (attr.kind === "graphs") yield this.#graphList(attr.value);
       else this.#text.push(attributeText(attr));
     }
     this.#text.push(`>${node.outputs.length}`);
+  }
+
+  /** A node without graphs, which all but a few are: nothing of it is written in steps. */
+  #plainNode(node: Node): void {
+    this.#head(node);
+    for (const [i, [name, attr]] of attributesOf(node).entries())
+      if (attr.kind !== "graph" && attr.kind !== "graphs")
+        this.#text.push(`${i === 0 ? "" : ";"}${name}=${attributeText(attr)}`);
+    this.#text.push(`>${node.outputs.length}`);
+  }
+
+  #head(node: Node): void {
+    const inputs = node.inputs.map((value) => (value === null ? "-" : this.#reference(value)));
+    this.#text.push(`${node.op}:${node.overload}(${inputs.join(",")})<`);
   }
 
   #reference(value: Value): string {
@@ -140,7 +153,8 @@ class Reduction {
     let n = 0;
     for (const node of graph.nodes) {
       if (n > 0) this.#text.push(";");
-      yield this.#node(node);
+      if (node.subgraphs.length === 0) this.#plainNode(node);
+      else yield this.#node(node);
       node.outputs.forEach((value, o) => this.#inside.set(value, `${scope}n${n}.${o}`));
       n++;
     }
@@ -179,7 +193,13 @@ function bodyNodes(region: Region): readonly Node[] {
 }
 
 function isReadOutside(value: Value, members: ReadonlySet<Node>): boolean {
-  return [...value.uses].some((use) => isOutside(use, members));
+  for (const use of value.uses) if (isOutside(use, members)) return true;
+  return false;
+}
+
+/** In the order of their names. */
+function attributesOf({ attributes }: Node): readonly (readonly [string, Attribute])[] {
+  return attributes.size < 2 ? [...attributes] : [...attributes].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Whether a use lies outside of some nodes and of the graphs they hold. */
