@@ -4,8 +4,8 @@
  * - each pass has a page in docs/passes, which names its options and counters; each page has a pass
  * - each flag of each command is in docs/guide.md, and commands shown in any page have no other flags
  * - commands shown in `console` blocks print what the block says they print
- * - commands in `sh` blocks that work on this repository's samples succeed, all but servers; those on the reader's own
- *   files, and what other programs do, cannot be run here: of these commands and flags are checked
+ * - commands of tfc in `sh` blocks succeed, all but servers and what fetches files; samples stand for the reader's own
+ *   files. What other programs do is not run
  * - each style that inspect names has a section in docs/styles.md
  * - each reason for not recognizing a block is explained in docs/passes
  * - each adapter kind has a page in docs/kinds, which names its leaves and settings
@@ -18,11 +18,13 @@
  * and sizes of files are not compared.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { apiPage } from "./make-api.mjs";
 import { errorsPage } from "./make-errors.mjs";
 import { umlPicture } from "./make-uml.mjs";
+import { standIns } from "./stand-ins.mjs";
 
 process.chdir(resolve(import.meta.dirname, ".."));
 if (!existsSync("dist/compiler/cli/main.js")) {
@@ -48,7 +50,7 @@ checkUml();
 await checkFlags();
 for (const [file, text] of pages) checkLinks(file, text);
 for (const [file, text] of pages) checkConsole(file, text);
-for (const [file, text] of pages) checkShell(file, text);
+for (const [file, text] of pages) await checkShell(file, text);
 for (const file of files) checkWords(file);
 
 for (const problem of problems) console.error(problem);
@@ -241,17 +243,43 @@ function checkConsole(file, text) {
   }
 }
 
-function checkShell(file, text) {
-  for (const [, block] of text.matchAll(/^```sh\n([\s\S]*?)^```/gm)) {
-    const commands = block.replace(/\\\n\s*/g, " ").split("\n");
-    // What begins with a file of the reader's own cannot go on here.
-    const first = commands.find((line) => line.startsWith("npx tfc ")) ?? "";
-    if (!/\bsamples\//.test(first)) continue;
-    const script = commands.filter((line) => !/^npx tfc serve\b/.test(line)).join("\n");
-    const npx = `npx() { shift; '${process.execPath}' bin/tfc.js "$@"; }`;
-    const { status, stderr } = spawnSync("sh", ["-e", "-c", `${npx}\n${script}`], { encoding: "utf8" });
-    if (status !== 0) problems.push(`${file}: this fails\n${block}${stderr}`);
+/**
+ * Runs the commands of a page's `sh` blocks, in their order: those that name samples here, others in a folder where
+ * samples stand for the reader's files.
+ */
+async function checkShell(file, text) {
+  const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```/gm)]
+    .map(([, block]) => ({ block, commands: commandsIn(block) }))
+    .filter(({ commands }) => commands.length > 0);
+  const onSamples = ({ commands }) => /\bsamples\//.test(commands[0]) && !/\bsmollm2\b/.test(commands[0]);
+  let folder = null;
+  for (const one of blocks) {
+    if (!onSamples(one) && folder === null) {
+      folder = mkdtempSync(join(tmpdir(), "tfc-docs-"));
+      await standIns(folder);
+    }
+    const cwd = onSamples(one) ? "." : folder;
+    const npx = `npx() { shift; '${process.execPath}' '${resolve("bin/tfc.js")}' "$@"; }`;
+    const { status, stderr } = spawnSync("sh", ["-e", "-c", `${npx}\n${one.commands.join("\n")}`], {
+      cwd,
+      encoding: "utf8",
+      input: "Who are you?\n",
+    });
+    if (status !== 0) problems.push(`${file}: this fails\n${one.block}${stderr}`);
   }
+  if (folder !== null) rmSync(folder, { recursive: true });
+}
+
+/**
+ * The commands of tfc in a block, with what makes folders for them: all but servers and what fetches files, up to one of
+ * another program, whose results the next may need.
+ */
+function commandsIn(block) {
+  const commands = block.replace(/\\\n\s*/g, " ").split("\n");
+  const other = commands.findIndex((line) => !/^(npx tfc|mkdir|cp|pip) |^(#|$)/.test(line));
+  return commands
+    .slice(0, other < 0 ? commands.length : other)
+    .filter((line) => /^(npx tfc|mkdir|cp) /.test(line) && !/^npx tfc (serve\b|doctor --install)/.test(line));
 }
 
 /** Null, or the first line of a block that the output does not have in its place. */
