@@ -44,6 +44,7 @@ export type {
   OffReason,
 } from "./compile/inspection.ts";
 export { explain, type Explanation, type ExplainOptions, type ExplainReport } from "./compile/explain.ts";
+export type { Lowered } from "./compile/lowered-ops.ts";
 export { report, type ReportOptions, type ReportResult } from "./report/report.ts";
 export {
   verifyCompiled,

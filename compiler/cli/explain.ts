@@ -6,6 +6,7 @@ import { inResult } from "./colours.ts";
 import { wordFlag } from "./flags.ts";
 import { printDiagnostics, printResult, rows } from "./output.ts";
 import { explain, type Explanation } from "../compile/explain.ts";
+import { countsText, type Lowered } from "../compile/lowered-ops.ts";
 
 interface Flags {
   readonly layer?: string;
@@ -28,6 +29,7 @@ export function explainCommand(): Command {
     .action((file: string, flags: Flags) => {
       const layer = flags.layer === undefined ? null : layerOption.check(flags.layer, "--layer");
       const {
+        lowered,
         blocks: all,
         refusal,
         diagnostics,
@@ -43,8 +45,17 @@ export function explainCommand(): Command {
           { option: "--layer", wanted, found: String(layer) },
         );
       }
-      printResult(flags.json, { blocks, refusal }, () => explanationText(blocks, refusal));
+      printResult(flags.json, { lowered, blocks, refusal }, () =>
+        [...loweredText(lowered), explanationText(blocks, refusal)].join("\n\n"),
+      );
     });
+}
+
+function loweredText(lowered: Lowered | null): readonly string[] {
+  if (lowered === null) return [];
+  const { for: provider, maxLength, ops } = lowered;
+  const caches = maxLength === undefined ? "" : `, with shared caches of ${maxLength} positions`;
+  return [`lowered for ${provider} already${caches}: it has ${countsText(ops)}`];
 }
 
 function explanationText(blocks: readonly Explanation[], refusal: string | null): string {

@@ -18,9 +18,10 @@ import { normWeight } from "../recognize/norm/weight.ts";
 import { recognizeNorm } from "../recognize/norm/norm.ts";
 import { knownShapes } from "../recognize/known-shapes.ts";
 import { visibilitiesOf } from "../recognize/visibilities.ts";
-import { providers, type Provider } from "../ops/providers.ts";
+import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
 import { sharedTexts, type SharedText } from "./explain-lowered.ts";
+import { countsText, LoweredOps, type Lowered } from "./lowered-ops.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 
@@ -36,7 +37,8 @@ export function explain(file: string, options: ExplainOptions = {}): ExplainRepo
   const decoder = openDecoder(file);
   const refusal = refusalOf(decoder.model, decoder.view);
   const blocks = explanations(decoder, options.for ?? null);
-  return { blocks, refusal, diagnostics: decoder.diagnostics };
+  const lowered = new LoweredOps(decoder.model).ofModel();
+  return { lowered, blocks, refusal, diagnostics: decoder.diagnostics };
 }
 
 /** What to say of a model beside what is found in it. */
@@ -49,6 +51,8 @@ const checks: Checks<ExplainOptions> = { for: oneOf(providers) };
 
 /** What {@link explain} finds. */
 export interface ExplainReport {
+  /** What `for` has made of the model already; null where it was not lowered. */
+  readonly lowered: Lowered | null;
   /** Attention and MLP of each layer, in the graph's order. */
   readonly blocks: readonly Explanation[];
   /** What the graph looks like, where it is no Llama-family decoder; else null. */
@@ -70,7 +74,8 @@ export interface Explanation {
 export function explanations({ view, model }: OpenedDecoder, provider: Provider | null): Explanation[] {
   const prover = new AttentionProver(knownShapes(view));
   const shared = provider === null ? null : sharedTexts(view, model.graph, provider, prover);
-  const proofs = { visibilities: visibilitiesOf(view), prover, shared };
+  const written = model.meta.has(LOWERED_KEY) ? new LoweredOps(model) : null;
+  const proofs = { visibilities: visibilitiesOf(view), prover, shared, written };
   return view.seen.map(({ layer, block, at, answer }) => ({
     layer,
     block,
@@ -84,11 +89,13 @@ interface Proofs {
   readonly visibilities: ReturnType<typeof visibilitiesOf>;
   readonly prover: AttentionProver;
   readonly shared: SharedText | null;
+  /** Null where the model was not lowered. */
+  readonly written: LoweredOps | null;
 }
 
 function factsOf(at: Node, answer: Seen["answer"], proofs: Proofs): Readonly<Record<string, string>> {
   if (isMiss(answer)) return missFacts(at, answer);
-  if (answer.kind === "site") return siteFacts(answer);
+  if (answer.kind === "site") return siteFacts(answer, proofs);
   if (answer.kind === "moe") return moeFacts(answer);
   return answer.kind === "attention" ? attentionFacts(answer, proofs) : mlpFacts(answer);
 }
@@ -103,8 +110,12 @@ function missFacts(at: Node, miss: Miss): Readonly<Record<string, string>> {
   };
 }
 
-function siteFacts(site: Site): Readonly<Record<string, string>> {
-  return { outlined: `${site.name}, a call of ${site.node.op}` };
+function siteFacts(site: Site, { written }: Proofs): Readonly<Record<string, string>> {
+  const counts = written?.ofNode(site.node) ?? {};
+  return {
+    outlined: `${site.name}, a call of ${site.node.op}`,
+    ...(Object.keys(counts).length === 0 ? {} : { "lowered to": countsText(counts) }),
+  };
 }
 
 function attentionFacts(

@@ -2,6 +2,7 @@ import { injectAdapters, replaceLinears, type Entry, type Residence } from "../.
 import { freshAdapters } from "../adapters/index.ts";
 import { inputError, type TfcError } from "../diagnostics/error.ts";
 import type { HalfType } from "../ir/dtype.ts";
+import { sharesCaches, whyUnshared } from "../ops/attention-kernels.ts";
 import type { KvForm } from "../ops/kv.ts";
 import type { LogitsForm } from "../ops/logits.ts";
 import type { Provider } from "../ops/providers.ts";
@@ -136,12 +137,14 @@ function hasLora({ entries, beside }: Pick<Plan, "entries" | "beside">): boolean
   return [...fresh, ...loaded].includes("lora");
 }
 
-/** Refuses what is said about caches where none are written anew. @throws TfcError OPTION_UNUSED */
-function refuseWithoutProvider({ for: provider, kv, maxLength }: CompileOptions): void {
+/** Refuses what is said about caches where none are written anew. @throws TfcError OPTION_UNUSED, KV_SHARED_REFUSED */
+function refuseWithoutProvider({ input, for: provider, kv, maxLength }: CompileOptions): void {
   if (kv !== undefined && provider === undefined)
     throw inputError("OPTION_UNUSED", {}, { option: "kv", needs: "`for`" });
   if (maxLength !== undefined && kv !== "shared")
     throw inputError("OPTION_UNUSED", {}, { option: "maxLength", needs: "`kv: shared`" });
+  if (kv === "shared" && provider !== undefined && !sharesCaches(provider))
+    throw inputError("KV_SHARED_REFUSED", { file: input }, { why: whyUnshared(provider) });
 }
 
 const inBank = {

@@ -51,6 +51,21 @@ export const attentionKernels: readonly AttentionKernel[] = [
   { provider: "cuda", ...groupQuery, widest: 256, sinks: "alone" },
 ];
 
+/** Whether an attention op of a provider may write into its cache. */
+export function sharesCaches(provider: Provider): boolean {
+  return attentionKernels.some((one) => one.provider === provider && one.sharesBuffer);
+}
+
+/**
+ * Why none of a provider may. WebGPU's GroupQueryAttention (1.30) passes over a soft cap, refuses to show later
+ * positions, and of 32 new tokens and more it attends to the first few keys alone as it should, where it works with
+ * subgroups (seen on SwiftShader and lavapipe, with subgroups of 4, 8 and 16). One new token in each row it computes
+ * right; but a graph that chooses by the number of tokens needs `If`, which has no kernel there from opset 23 on.
+ */
+export function whyUnshared(provider: Provider): string {
+  return `GroupQueryAttention, the one op that writes into its cache on ${provider}, computes prompts wrong on some devices`;
+}
+
 /** What an attention is like, as far as kernels differ in it. */
 export interface AttentionNeeds {
   readonly dtype: DType | null;

@@ -2,7 +2,7 @@ import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { asTensor } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import { attentionKernels, obstacleIn } from "../../compiler/ops/attention-kernels.ts";
+import { attentionKernels, obstacleIn, whyUnshared } from "../../compiler/ops/attention-kernels.ts";
 import { elementTypeOf } from "../../compiler/ops/element-type.ts";
 import type { Provider } from "../../compiler/ops/providers.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
@@ -61,7 +61,7 @@ export function sharedAttention(
   const [width, valueWidth] = [sizes.query?.[3]?.constant ?? null, sizes.value?.[3]?.constant ?? null];
   const dtype = elementTypeOf(exact.query) ?? block.dtype;
   const kernel = attentionKernels.find((one) => one.provider === provider && one.sharesBuffer);
-  if (kernel === undefined) return { why: `no attention op on ${provider} writes into its cache` };
+  if (kernel === undefined) return { why: whyUnshared(provider) };
   const hasMask = seen.padding !== null || seen.unproved !== null || !seen.causal;
   const needs = { dtype, width, valueWidth, hasMask, hasSinks: exact.sinks !== null };
   const obstacle = obstacleIn(kernel, needs);

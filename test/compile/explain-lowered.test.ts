@@ -1,4 +1,4 @@
-import { expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { explain } from "../../compiler/compile/explain.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
 import { compile } from "../../compiler/compile/compile.ts";
@@ -7,7 +7,7 @@ import { temporaryFolder } from "../support/folder.ts";
 
 const folder = temporaryFolder();
 
-function sharedIn(name: string, provider: "cpu" | "cuda"): readonly string[] {
+function sharedIn(name: string, provider: "cpu" | "cuda" | "webgpu"): readonly string[] {
   const { blocks } = explain(`samples/models/${name}/model.onnx`, { for: provider });
   return blocks.flatMap(({ facts }) => facts["with a shared cache"] ?? []);
 }
@@ -31,6 +31,7 @@ it.each([
     "cpu",
     /^no: its cache holds what keys and values are projected from.* \(a latent\)/,
   ],
+  ["families/llama2-dynamo", "webgpu", /^no: GroupQueryAttention, .* computes prompts wrong/],
   ["families/llama2-genai-fp32", "cpu", /^no: it is com.microsoft::GroupQueryAttention already/],
 ] as const)("says of %s for %s what a shared cache makes of it", (name, provider, text) => {
   const found = sharedIn(name, provider);
@@ -49,4 +50,36 @@ it("inspect says what a model was lowered for, and how long its caches are", asy
   await compile({ input, output, for: "cpu", kv: "shared", maxLength: 16, weights: "inline" });
   expect(inspect(output)).toMatchObject({ loweredFor: "cpu", maxLength: 16 });
   expect(inspect(input)).not.toHaveProperty("maxLength");
+});
+
+describe("of a model that was lowered already", () => {
+  const input = "samples/models/families/llama2-dynamo/model.onnx";
+
+  it("says for what, and which ops it has now, of each block", async () => {
+    const output = path.join(folder, "lowered.onnx");
+    await compile({ input, output, for: "cpu", weights: "inline" });
+    const { lowered, blocks } = explain(output);
+    expect(lowered).toMatchObject({ for: "cpu", ops: { Attention: 2, RotaryEmbedding: 4 } });
+    expect(lowered).not.toHaveProperty("maxLength");
+    const placed = inspect(output, { for: "cpu" }).placement?.nodes ?? [];
+    for (const [op, count] of Object.entries(lowered?.ops ?? {}))
+      expect([op, placed.filter((node) => node.op === op).length]).toEqual([op, count]);
+    const facts = blocks.map(({ block, facts }) => [block, facts["lowered to"]]);
+    expect(facts).toContainEqual(["attention", "1 Attention, 2 RotaryEmbedding"]);
+    expect(facts).toContainEqual(["mlp", undefined]);
+  });
+
+  it("counts an op with shared caches once, whatever else its function holds", async () => {
+    const output = path.join(folder, "shared.onnx");
+    await compile({ input, output, for: "cpu", kv: "shared", maxLength: 16, weights: "inline" });
+    const { lowered } = explain(output);
+    expect(lowered).toMatchObject({ maxLength: 16, ops: { "com.microsoft::GroupQueryAttention": 2 } });
+    expect(lowered?.ops).not.toHaveProperty("Attention");
+  });
+
+  it("says nothing of it where it was not", () => {
+    const { lowered, blocks } = explain(input);
+    expect(lowered).toBeNull();
+    expect(blocks.some(({ facts }) => "lowered to" in facts)).toBe(false);
+  });
 });

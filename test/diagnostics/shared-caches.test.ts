@@ -62,6 +62,41 @@ describe("a shared cache", () => {
   });
 });
 
+it("a provider that shares none is refused before a length is asked for", async () => {
+  const folder = withModel("families/llama2-dynamo");
+  const message = await refused(
+    folder,
+    "compile",
+    ...["model.onnx", "-o", "out.onnx", "--for", "webgpu", "--kv", "shared"],
+  );
+  expect(message).toContain("error KV_SHARED_REFUSED");
+  expect(message).toContain("on webgpu, computes prompts wrong on some devices");
+  expect(message).toContain("fix: leave out --kv");
+  expect(message).not.toContain("KV_LENGTH_UNKNOWN");
+});
+
+it("explain says that a model is lowered, and what it has now", () => {
+  const folder = withModel("families/llama2-dynamo");
+  const made = [
+    "compile",
+    "model.onnx",
+    "--for",
+    "cpu",
+    "-o",
+    "one.onnx",
+    "--kv",
+    "shared",
+    "--max-length",
+    "32",
+  ];
+  expect(tfc(made, folder).status).toBe(0);
+  const { stdout } = tfc(["explain", "one.onnx", "--layer", "0"], folder);
+  expect(stdout).toMatch(
+    /^lowered for cpu already, with shared caches of 32 positions: it has 2 GroupQueryAttention, 4 RotaryEmbedding, /,
+  );
+  expect(stdout).toMatch(/\n {2}lowered to +1 GroupQueryAttention, 2 RotaryEmbedding\n/);
+});
+
 it("a model that is lowered already is refused", async () => {
   const folder = withModel("families/llama2-dynamo");
   expect(
