@@ -113,6 +113,89 @@ inBrowser(`a page in Chromium${why}`, () => {
     await page.locator(`.graph > svg:not([viewBox="${before ?? ""}"])`).waitFor();
   });
 
+  it("is walked through by keys: modules in rows, into a module and out again", async () => {
+    const focused = (): Promise<string> =>
+      page.evaluate<string>(
+        "document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent",
+      );
+    const chosen = (name: string): Promise<void> =>
+      page.locator(".details h4 .name", { hasText: new RegExp(`^${name}$`) }).waitFor({ timeout: 10_000 });
+    const press = async (...keys: readonly string[]): Promise<void> => {
+      for (const key of keys) await page.keyboard.press(key);
+    };
+    await open();
+    // All modules are one stop, at the one that is shown.
+    await press("Tab", "Tab", "Tab");
+    expect(await focused()).toBe("layer 0");
+    await press("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown");
+    expect(await focused()).toMatch(/^layer 2, self_attn/);
+    await press("End", "ArrowUp");
+    expect(await focused()).not.toMatch(/^layer [0-4]/);
+    await press("Home", "PageDown");
+    expect(await focused()).toMatch(/lm_head|norm/);
+    await press("Tab", "Shift+Tab");
+    expect(await focused()).toMatch(/lm_head|norm/);
+    // The first stop of all leads to the picture.
+    await open("#model.layers.2");
+    await press("Tab", "Enter");
+    expect(await focused()).toMatch(/^Graph of model\.layers\.2:/);
+    const ways = await page.evaluate<number>("history.length");
+    // Modules are walked over, as nodes are, and none of them is opened.
+    await press("n", "n");
+    await chosen("model.layers.2.self_attn");
+    await isAt("model.layers.2");
+    await press("Enter");
+    await isAt("model.layers.2.self_attn");
+    expect(await focused()).toMatch(/^Graph of model\.layers\.2\.self_attn:/);
+    await press("n", "n", "p");
+    await page.waitForSelector(".details h4");
+    await press("Escape");
+    await page.waitForSelector(".details", { state: "detached" });
+    await press("Escape");
+    await isAt("model.layers.2");
+    await chosen("model.layers.2.self_attn");
+    expect(await focused()).toMatch(/^Graph of model\.layers\.2:/);
+    await press("p");
+    await chosen("model.layers.2.input_layernorm");
+    await press("Escape", "Escape");
+    await isAt("main_graph");
+    await chosen("model.layers.2");
+    // Ways back lead out of what was opened, and not over each node.
+    expect(await page.evaluate<number>("history.length")).toBe(ways + 3);
+  });
+
+  it("leaves the search for what was found, and closes what it found when it is left", async () => {
+    const focused = (): Promise<string | null> =>
+      page.evaluate<string | null>(
+        "document.activeElement.getAttribute('aria-label') ?? document.activeElement.id",
+      );
+    await open();
+    for (const times of [1, 2]) {
+      await page.keyboard.press("/");
+      await page.keyboard.type("layers.4.mlp");
+      await page.keyboard.press("Enter");
+      await isAt("model.layers.4.mlp");
+      await page.waitForSelector(".graph svg:focus");
+      expect([times, await focused()]).toEqual([
+        times,
+        expect.stringMatching(/^Graph of model\.layers\.4\.mlp:/),
+      ]);
+    }
+    await page.keyboard.press("/");
+    await page.keyboard.type("layers");
+    for (let i = 0; i < 40; i++) await page.keyboard.press("ArrowDown");
+    // What is chosen of a long list is in view.
+    await page.waitForSelector("#found-40[aria-selected=true]");
+    const isInView = await page.evaluate<boolean>(`(() => {
+      const [list, one] = ["#found", "#found-40"].map((at) => document.querySelector(at).getBoundingClientRect());
+      return one.top >= list.top - 1 && one.bottom <= list.bottom + 1;
+    })()`);
+    expect(isInView).toBe(true);
+    await page.keyboard.press("Tab");
+    expect(await page.locator(".found").isVisible()).toBe(false);
+    expect(await page.evaluate<boolean>("document.activeElement.matches('.tower a')")).toBe(true);
+  });
+
   it("finds projections by what they are called, whatever the exporter calls their nodes", async () => {
     await open();
     await page.fill("#search", "layers.3 down_proj");
@@ -213,6 +296,7 @@ inBrowser(`a page in Chromium${why}`, () => {
     await page.goto(pathToFileURL(output).href);
     await page.waitForSelector(".graph .node");
     expect(await page.locator(".tower .row").count()).toBe(80);
+    expect(await page.locator(".tower a:not([tabindex='-1'])").count()).toBe(1);
     const paint = await page.evaluate(
       () => performance.getEntriesByName("first-contentful-paint")[0]?.startTime,
     );

@@ -1,7 +1,7 @@
 import type { Module, Part } from "../data.ts";
 import { hrefOf, useShared } from "./context.ts";
 import { adaptersIn } from "./inside.ts";
-import { labelOfModule, lastName } from "./model.ts";
+import { labelOfModule, shortName } from "./model.ts";
 import { byteText, grouped } from "./numbers.ts";
 
 /** Where a part stands: the way to it from the main graph. */
@@ -22,11 +22,6 @@ export function Crumbs({ index }: { readonly index: number }) {
       </ol>
     </nav>
   );
-}
-
-/** `layers.0` of a layer, else the last word. */
-function shortName(name: string): string {
-  return /layers\.\d+$/.exec(name)?.[0] ?? lastName(name);
 }
 
 /** Why a block was not understood. */

@@ -9,6 +9,8 @@ export interface Shared {
   readonly finder: Finder;
   /** What is looked at. */
   readonly place: Place;
+  /** The part that was looked at before. */
+  readonly before: number | null;
 }
 
 export const SharedContext = createContext<Shared | null>(null);
@@ -25,7 +27,13 @@ export function hrefOf(name: string): string {
   return `#${encodeURIComponent(name).replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
 }
 
-/** Goes to a name, as a link would. */
-export function goTo(name: string): void {
-  window.location.hash = hrefOf(name);
+/** Goes to a name, as a link would. @param isStep whether the way back leads past where one is now */
+export function goTo(name: string, isStep = false): void {
+  if (isStep) window.location.replace(hrefOf(name));
+  else window.location.hash = hrefOf(name);
+}
+
+/** Whether a name is what the page shows. */
+export function isAt(name: string): boolean {
+  return window.location.hash === hrefOf(name);
 }

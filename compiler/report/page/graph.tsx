@@ -13,8 +13,11 @@ export interface GraphProps {
   readonly chosen: number | null;
   /** Names of nodes that were not understood. */
   readonly missed: ReadonlySet<string>;
-  readonly onChoose: (node: number | null) => void;
+  /** @param isStep whether it is one of several on the way */
+  readonly onChoose: (node: number | null, isStep?: boolean) => void;
   readonly onOpen: (node: PartNode) => void;
+  /** Goes out of what is drawn, to what it is in. */
+  readonly onLeave: () => void;
 }
 
 /** The picture of a part: to look at, to pan and zoom, and to walk through by keys. */
@@ -36,7 +39,7 @@ export function Graph(props: GraphProps) {
         style={{ aspectRatio: String(view.ratio) }}
         tabindex={0}
         role="img"
-        aria-label={`Graph of ${sheet.part.name}: ${nodes.length} nodes. The list below says the same. Keys: arrows move, plus and minus zoom, n and p choose the next and the previous node, Enter opens it.`}
+        aria-label={`Graph of ${sheet.part.name}: ${nodes.length} nodes. The list below says the same. Keys: arrows move, plus and minus zoom, n and p choose the next and the previous node, Enter opens it, Escape lets it go and goes out.`}
         onKeyDown={(event) => onKey(event, props, view)}
         onPointerDown={view.grab}
         onPointerMove={view.drag}
@@ -77,18 +80,23 @@ function Tools({ view }: { readonly view: View }) {
   );
 }
 
-function onKey(event: KeyboardEvent, { nodes, chosen, onChoose, onOpen }: GraphProps, view: View): void {
+function onKey(
+  event: KeyboardEvent,
+  { nodes, chosen, onChoose, onOpen, onLeave }: GraphProps,
+  view: View,
+): void {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const at = nodes.findIndex(({ index }) => index === chosen);
   const step = (by: number): void => {
     const next = nodes[at < 0 ? 0 : Math.min(nodes.length - 1, Math.max(0, at + by))];
-    if (next !== undefined) onChoose(next.index);
+    if (next !== undefined) onChoose(next.index, true);
   };
   const node = nodes[at];
   if (event.key === "n") step(1);
   else if (event.key === "p") step(-1);
   else if (event.key === "Enter" && node !== undefined) onOpen(node);
-  else if (event.key === "Escape") onChoose(null);
+  else if (event.key === "Escape" && node !== undefined) onChoose(null, true);
+  else if (event.key === "Escape") onLeave();
   else if (!view.key(event.key)) return;
   event.preventDefault();
 }

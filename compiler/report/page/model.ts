@@ -84,14 +84,19 @@ export class Model {
   }
 }
 
-/** What a node is called on the page: its op, or the last part of a module's name. */
+/** What a node is called on the page: its op, or what is short of a module's name. */
 export function titleOf(node: PartNode): string {
-  return node.op === "" ? lastName(node.name) : node.op.replace("tfc::", "tfc.");
+  return node.op === "" ? shortName(node.name) : node.op.replace("tfc::", "tfc.");
 }
 
 /** What a module is called in a table or the picture: where it mixes experts, by that. */
 export function labelOfModule(kind: PartKind | "rest", label: string): string {
   return kind === "experts" ? label.replace(/^(?:mlp|moe)(?=_\d+$|$)/, "experts") : label;
+}
+
+/** `layers.0` of a layer, else the last word. */
+export function shortName(name: string): string {
+  return /layers\.\d+$/.exec(name)?.[0] ?? lastName(name);
 }
 
 /** `self_attn` of `model.layers.0.self_attn` */

@@ -1,6 +1,7 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { SharedContext } from "./context.ts";
 import { Finder, type Place } from "./finder.ts";
+import { focusPicture, hasFocus } from "./focus.ts";
 import type { Model } from "./model.ts";
 import { Placement } from "./placement.tsx";
 import { Search } from "./search.tsx";
@@ -14,13 +15,13 @@ import { Viewer } from "./viewer.tsx";
 /** The whole page. What is looked at is in its address. */
 export function Page({ model }: { readonly model: Model }) {
   const finder = useMemo(() => new Finder(model), [model]);
-  const [place, unknown] = usePlace(model, finder);
+  const { place, unknown, before } = usePlace(model, finder);
   const { file, base, baseIs } = model.data;
-  const shared = useMemo(() => ({ model, finder, place }), [model, finder, place]);
+  const shared = useMemo(() => ({ model, finder, place, before }), [model, finder, place, before]);
   useWholePrint();
   return (
     <SharedContext.Provider value={shared}>
-      <a class="skip" href="#viewer-start" onClick={focusViewer}>
+      <a class="skip" href="#viewer-start" onClick={skip}>
         Skip to the picture
       </a>
       <header>
@@ -68,27 +69,45 @@ export function Page({ model }: { readonly model: Model }) {
   );
 }
 
-function focusViewer(event: Event): void {
+function skip(event: Event): void {
   event.preventDefault();
-  const start = document.getElementById("viewer-start");
-  start?.focus();
-  start?.scrollIntoView();
+  document.getElementById("viewer")?.scrollIntoView();
+  focusPicture();
 }
 
-/** What the address names: a place, and the name where nothing has it. */
-function usePlace(model: Model, finder: Finder): readonly [Place, string | null] {
-  const read = (): readonly [Place, string | null] => {
+/** What is looked at. */
+interface Looked {
+  readonly place: Place;
+  /** The name in the address, where nothing has it. */
+  readonly unknown: string | null;
+  /** The part that was looked at before. */
+  readonly before: number | null;
+}
+
+/** What the address names. */
+function usePlace(model: Model, finder: Finder): Looked {
+  const read = (old: Looked | null): Looked => {
     const name = decoded(window.location.hash.slice(1));
     const found = name === "" ? null : finder.find(name);
-    if (found === null) return [firstOf(model), name === "" ? null : name];
-    return [moduleAt(model, found), null];
+    const place = found === null ? firstOf(model) : moduleAt(model, found);
+    const before = old !== null && old.place.part !== place.part ? old.place.part : (old?.before ?? null);
+    return { place, unknown: found === null && name !== "" ? name : null, before };
   };
-  const [state, setState] = useState(read);
+  const [state, setState] = useState(() => read(null));
+  const leads = useRef(false);
   useEffect(() => {
-    const onChange = (): void => setState(read());
+    const onChange = (): void => {
+      leads.current = hasFocus("#viewer, #search");
+      setState(read);
+    };
     window.addEventListener("hashchange", onChange);
     return () => window.removeEventListener("hashchange", onChange);
   }, []);
+  useLayoutEffect(() => {
+    // What had the focus may have gone with the part that it was in: keys go on in the picture of the next.
+    if (leads.current && !hasFocus("#viewer")) focusPicture();
+    leads.current = false;
+  }, [state]);
   return state;
 }
 

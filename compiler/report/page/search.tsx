@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState } from "preact/hooks";
-import { goTo, useShared } from "./context.ts";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { goTo, isAt, useShared } from "./context.ts";
 import type { Found } from "./finder.ts";
+import { focusPicture } from "./focus.ts";
 import { lastName } from "./model.ts";
 import { grouped } from "./numbers.ts";
 
@@ -9,10 +10,11 @@ export function Search() {
   const { finder } = useShared();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
+  const [hasFocus, setFocus] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
-      const isTyping = event.target instanceof HTMLInputElement;
+      const isTyping = event.target === input.current;
       if (event.key !== "/" || isTyping || event.ctrlKey || event.metaKey) return;
       event.preventDefault();
       input.current?.focus();
@@ -24,8 +26,10 @@ export function Search() {
   const links = found.map((one) => finder.linkTo(one));
   const go = (link: string | undefined): void => {
     if (link === undefined) return;
-    goTo(link);
     setText("");
+    // What is shown already has no other address to go to.
+    if (isAt(link)) focusPicture();
+    else goTo(link);
     document.getElementById("viewer")?.scrollIntoView();
   };
   const onKey = (event: KeyboardEvent): void => {
@@ -36,7 +40,7 @@ export function Search() {
     else return;
     event.preventDefault();
   };
-  const isOpen = text.trim() !== "";
+  const isOpen = hasFocus && text.trim() !== "";
   return (
     <search class="search">
       <label for="search">Search</label>
@@ -61,6 +65,8 @@ export function Search() {
           setAt(0);
         }}
         onKeyDown={onKey}
+        onFocus={() => setFocus(true)}
+        onBlur={() => setFocus(false)}
       />
       <Results {...{ found, total, at, isOpen }} onGo={(i) => go(links[i])} />
     </search>
@@ -78,10 +84,15 @@ interface ResultsProps {
 
 function Results({ found, total, at, isOpen, onGo }: ResultsProps) {
   const more = total > found.length ? `, ${found.length} shown` : "";
+  const list = useRef<HTMLUListElement>(null);
+  useLayoutEffect(() => {
+    list.current?.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }, [at, found]);
   return (
-    <div class="found" hidden={!isOpen}>
+    // The field keeps the focus when one of them is clicked.
+    <div class="found" hidden={!isOpen} onMouseDown={(event) => event.preventDefault()}>
       <p role="status">{total === 0 ? "nothing has this name" : `${grouped(total)} found${more}`}</p>
-      <ul id="found" role="listbox" aria-label="Found">
+      <ul ref={list} id="found" role="listbox" aria-label="Found" tabIndex={-1}>
         {found.map(({ name, what, where, sites }, i) => (
           <li
             {...{ key: i, id: `found-${i}`, role: "option", "aria-selected": i === at }}

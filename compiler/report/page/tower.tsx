@@ -2,6 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { LayerRow, Module } from "../data.ts";
 import { hrefOf, useShared } from "./context.ts";
 import { labelOfModule } from "./model.ts";
+import { useRoving } from "./roving.ts";
 
 /** The decoder from the bottom of its input to its logits: a row for each layer, a box for each module. */
 export function Tower() {
@@ -14,9 +15,13 @@ export function Tower() {
     const frame = list.current?.parentElement;
     if (row instanceof HTMLElement && frame instanceof HTMLElement) scrollTo(frame, row);
   }, [place.part]);
+  const roving = useRoving(list, ".row.here > .number, .cell.here", place.part);
   return (
-    <nav class="tower" aria-label="Layers and modules">
-      <ol ref={list}>
+    <nav class="tower" aria-label="Layers and modules" aria-describedby="tower-keys">
+      <p class="said" id="tower-keys">
+        Arrows move from module to module, Enter draws one.
+      </p>
+      <ol ref={list} {...roving}>
         <Port names={summary.inputs.slice(0, 1).map(({ name }) => name)} />
         {ends.before.map((module, i) => (
           <EndRow key={i} module={module} path={path} />

@@ -1,10 +1,10 @@
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Part } from "../data.ts";
 import { goTo, useShared } from "./context.ts";
 import { Graph } from "./graph.tsx";
 import { AdapterLines, Crumbs, Facts, MissNote } from "./about.tsx";
 import { missesIn } from "./inside.ts";
-import type { PartNode, Sheet } from "./model.ts";
+import type { Model, PartNode, Sheet } from "./model.ts";
 import { NodeDetails, NodeList } from "./node.tsx";
 import { byteText, grouped } from "./numbers.ts";
 
@@ -28,9 +28,10 @@ const kindNames: Readonly<Record<Part["kind"], string>> = {
 export function Viewer() {
   const { model, place } = useShared();
   const sheet = useMemo(() => model.sheet(place.part), [model, place.part]);
+  const [cursor, setCursor] = useCursor(sheet);
   if (sheet === null) return null;
   const { part } = sheet;
-  const chosen = place.node === null ? null : (sheet.nodes[place.node] ?? null);
+  const chosen = cursor === null ? null : (sheet.nodes[cursor] ?? null);
   return (
     <section class="viewer" aria-labelledby="part" id="viewer">
       <Crumbs index={place.part} />
@@ -43,12 +44,34 @@ export function Viewer() {
         <MissNote key={i} module={module} />
       ))}
       <AdapterLines index={place.part} />
-      <Drawing sheet={sheet} chosen={chosen} />
+      <Drawing sheet={sheet} chosen={chosen} onCursor={setCursor} />
       <div aria-live="polite">{chosen === null ? null : <NodeDetails sheet={sheet} node={chosen} />}</div>
-      <NodeList sheet={sheet} chosen={place.node} />
+      <NodeList sheet={sheet} chosen={cursor} />
       <Facts part={part} />
     </section>
   );
+}
+
+/**
+ * The node that is chosen: the one in the address; or a module, whose address is that of its own picture: the one that
+ * keys have come to, or that one has come out of.
+ */
+function useCursor(sheet: Sheet | null): readonly [number | null, (node: number | null) => void] {
+  const { model, place, before } = useShared();
+  const opens = (node: PartNode | undefined, part: number | null): boolean =>
+    sheet !== null && node !== undefined && part !== null && model.opened(sheet, node) === part;
+  const left = sheet?.nodes.find((node) => opens(node, before))?.index ?? null;
+  const [cursor, setCursor] = useState(place.node ?? left);
+  useEffect(() => {
+    setCursor((old) => place.node ?? (hasOwnPicture(model, sheet, old) ? old : null));
+  }, [place.node]);
+  return [cursor, setCursor];
+}
+
+/** Whether a node is a module, whose address is that of its own picture. */
+function hasOwnPicture(model: Model, sheet: Sheet | null, index: number | null): boolean {
+  const node = sheet?.nodes[index ?? -1];
+  return sheet !== null && node?.kind !== undefined && model.opened(sheet, node) !== null;
 }
 
 function PartNumbers({ part, nodes }: { readonly part: Part; readonly nodes: number }) {
@@ -67,10 +90,11 @@ function PartNumbers({ part, nodes }: { readonly part: Part; readonly nodes: num
 interface DrawingProps {
   readonly sheet: Sheet;
   readonly chosen: PartNode | null;
+  readonly onCursor: (node: number | null) => void;
 }
 
 /** The picture with what can be shown or left out. */
-function Drawing({ sheet, chosen }: DrawingProps) {
+function Drawing({ sheet, chosen, onCursor }: DrawingProps) {
   const { model, place, finder } = useShared();
   const [isAll, setAll] = useState(false);
   const quiet = [...sheet.nodes, ...sheet.values].filter((one) => one.quiet === true).length;
@@ -81,14 +105,20 @@ function Drawing({ sheet, chosen }: DrawingProps) {
   );
   const at = shown.length <= MOST || chosen === null ? 0 : shown.indexOf(chosen);
   const window = useMemo(() => windowOf(shown, at), [shown, at]);
-  const choose = (node: number | null): void => {
-    goTo(finder.linkTo({ part: place.part, node }));
+  const choose = (node: number | null, isStep = false): void => {
+    onCursor(node);
+    const own = hasOwnPicture(model, sheet, node) ? null : node;
+    goTo(finder.linkTo({ part: place.part, node: own }), isStep);
   };
   const open = (node: PartNode): void => {
     const opened = model.opened(sheet, node);
     const name = opened === null ? undefined : model.part(opened)?.name;
     if (name === undefined) choose(node.index);
     else goTo(name);
+  };
+  const leave = (): void => {
+    const out = model.path(place.part).at(-2);
+    if (out !== undefined) goTo(model.part(out)?.name ?? "");
   };
   const missed = new Set(missesIn(model, place.part).map(({ miss }) => miss?.node ?? ""));
   return (
@@ -106,9 +136,10 @@ function Drawing({ sheet, chosen }: DrawingProps) {
         <p class="empty">Nothing is computed here.</p>
       ) : (
         <Graph
-          {...{ sheet, nodes: window, hasSizes: isAll, chosen: place.node, missed }}
+          {...{ sheet, nodes: window, hasSizes: isAll, chosen: chosen?.index ?? null, missed }}
           onChoose={choose}
           onOpen={open}
+          onLeave={leave}
         />
       )}
     </>
