@@ -48,9 +48,9 @@ export const adapterCodes = {
   DORA_REFUSED: error((p: { site: string; why: string }) => ({
     what: `DoRA cannot be put beside ${p.site}`,
     wanted:
-      "a projection whose weight is in the graph, in a float type: DoRA turns on the length of its rows",
+      "a projection whose weight is in the graph, in a float type, or as integers of MatMulNBits where adapters are no inputs: DoRA turns on the length of its rows",
     found: p.why,
-    fix: "choose projections of a float export of the base; else take `adapter: lora` for fresh adapters, and merge a trained one into the model with PEFT (merge_and_unload) and export that",
+    fix: "choose projections of a float export of the base (with `quantize` where it is to be small); else take `adapter: lora` for fresh adapters, and merge a trained one into the model with PEFT (merge_and_unload) and export that",
   })),
   REPLACE_IMPOSSIBLE: error((p: { site: string; why: string }) => ({
     what: `${p.site} cannot be replaced by token-parameter attention`,

@@ -5,7 +5,7 @@ import type { Sink } from "../../compiler/diagnostics/sink.ts";
 import { siteKey } from "../../compiler/sites/names.ts";
 import { widthOf, type Place, type Width } from "../../compiler/sites/places.ts";
 import { coefficientsIn } from "../../compiler/weights/coefficients.ts";
-import { baseWeightAt, type BaseWeight } from "./_base-weight.ts";
+import { baseWeightAt, type Asking, type BaseWeight } from "./_base-weight.ts";
 import { assign, type Assigning, type Assignment, type Member } from "./_assign.ts";
 
 /** One adapter at a place that it fits. */
@@ -65,12 +65,12 @@ export function planAdapters(places: readonly Place[], options: Assigning, sink:
   const assigned = assign(places, options, sink);
   const placed = places.flatMap((place) => {
     const assignment = assigned.get(siteKey(place.ref));
-    return assignment === undefined ? [] : [fit(place, assignment, options.pass)];
+    return assignment === undefined ? [] : [fit(place, assignment, options)];
   });
   return new AdapterPlan(placed);
 }
 
-function fit(place: Place, { kind, settings, members }: Assignment, pass: string): Placed {
+function fit(place: Place, { kind, settings, members }: Assignment, asking: Asking): Placed {
   const width = widthOf(place);
   const fitted = members.map((member) => {
     if (member === null) return null;
@@ -78,7 +78,7 @@ function fit(place: Place, { kind, settings, members }: Assignment, pass: string
     const where = { ...(member.given && { file: member.given.file }), name: place.name };
     return { member, leaves, coefficients: coefficientsIn(width.dtype, kind, member.settings, where) };
   });
-  const base = kind.readsProjection(settings) ? baseWeightAt(place, pass) : null;
+  const base = kind.readsProjection(settings) ? baseWeightAt(place, asking) : null;
   return { place, width, kind, settings, members: fitted, base };
 }
 

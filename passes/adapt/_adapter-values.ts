@@ -89,7 +89,7 @@ export class AdapterValues {
 
   /** What is made of the base's weight. It is read when the files are written, one tensor at a time. */
   #ofWeight({ place: { name }, width: { dtype }, kind, members }: Placed, base: BaseWeight): Value {
-    const outFeatures = base.place.shape[0] ?? 0;
+    const [outFeatures] = base.shape;
     if (this.areFed) {
       const wide = dtype === "double" ? "double" : "float";
       const squares = deferred(wide, [outFeatures], () => encodeNumbers(rowSquares(base, null), wide));

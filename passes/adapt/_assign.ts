@@ -37,6 +37,8 @@ export interface Assigning {
   readonly seed: number;
   /** The pass, for messages. */
   readonly pass: string;
+  /** Whether adapters are inputs of the graph, or parameters that it trains. */
+  readonly areFed: boolean;
 }
 
 /** What goes where, by site key. @throws TfcError where something that was asked for has no place */

@@ -158,7 +158,7 @@ export class Injector {
     const names = func.body.inputs.slice(1).map((value) => value.name ?? "");
     const norms =
       base !== null && this.#values.areFed
-        ? this.#functions.norms({ dtype: width.dtype, isInFirst: base.place.isInFirst, part: base.part })
+        ? this.#functions.norms({ dtype: width.dtype, isInFirst: base.isInFirst, part: base.part })
         : null;
     return { func, values: values.map((value, i) => ({ name: names[i] ?? "", value })), norms };
   }

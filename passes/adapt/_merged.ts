@@ -112,7 +112,7 @@ function sumOf(
     return Float64Array.from({ length: sizeOf(tensor) }, (_, i) => at(i));
   };
   const bytes = (): Uint8Array => {
-    const rows = given === undefined ? baseRows({ place }) : read("weight", given);
+    const rows = given === undefined ? baseRows(place) : read("weight", given);
     const lengths = magnitude === undefined ? null : read(MAGNITUDE, magnitude);
     const sum = new Float32Array(outs * ins);
     eachRow({ rows, inFeatures: ins }, { down: read(DOWN, a), up: read(UP, b), rank, scale }, (row, o) => {

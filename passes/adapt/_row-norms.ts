@@ -1,5 +1,5 @@
 import { convert } from "../../compiler/weights/convert.ts";
-import { baseBytes } from "./_overridden.ts";
+import { baseBytes, type StoredMatrix } from "./_overridden.ts";
 import type { BaseWeight } from "./_base-weight.ts";
 
 /** LoRA as numbers: A `[rank, in]`, B `[out, rank]` and what their product is multiplied by. */
@@ -11,7 +11,7 @@ export interface LowRank {
 }
 
 /** The base's numbers as Hugging Face lays them out, `[out, in]`. The whole tensor is in memory, and no other. */
-export function baseRows({ place }: Pick<BaseWeight, "place">): Float64Array | Float32Array {
+export function baseRows(place: StoredMatrix): Float64Array | Float32Array {
   const bytes = baseBytes(place);
   const to = place.dtype === "double" ? "double" : "float";
   const typed = convert(bytes, place.dtype, to).slice();
@@ -52,9 +52,9 @@ export function squareOf(row: Float64Array): number {
 
 /** The squares of the norms of all rows of W + s·BA. */
 export function rowSquares(weight: BaseWeight, lowRank: LowRank | null): Float64Array {
-  const [outFeatures = 0, inFeatures = 0] = weight.place.shape;
+  const [outFeatures, inFeatures] = weight.shape;
   const squares = new Float64Array(outFeatures);
-  eachRow({ rows: baseRows(weight), inFeatures }, lowRank, (row, o) => {
+  eachRow({ rows: weight.rows(), inFeatures }, lowRank, (row, o) => {
     squares[o] = squareOf(row);
   });
   return squares;

@@ -1,4 +1,4 @@
-import { describeAdapters } from "../../compiler/adapters/description.ts";
+import { describeAdapters, takesInputs } from "../../compiler/adapters/description.ts";
 import { memberNames } from "../../compiler/adapters/member-names.ts";
 import { ADAPTER_KEY } from "../../compiler/adapters/kind.ts";
 import { placeOf } from "../../compiler/diagnostics/diagnostic.ts";
@@ -76,7 +76,7 @@ export const injectAdapters: Pass<InjectOptions, ModuleVisitor> = {
     const steps = stepPlaces(places);
     const outside = asksOutside(options.given) ? outsidePlaces(model, analysis(viewDecoder), places) : [];
     const all = [...outside, ...places, ...[...steps.values()].flat()];
-    const plan = planAdapters(all, { ...options, pass }, sink);
+    const plan = planAdapters(all, { ...options, pass, areFed: areFed(options) }, sink);
     if (residence === "bank") checkBank(plan, outside, pass);
     warnOfLora(plan, sink, pass);
     const values = new AdapterValues(model, rewriter, options.trains ? PARAMETERS : residence, { pass });
@@ -141,6 +141,11 @@ function bothSides(steps: readonly StepPlace[]): {
 }
 
 /** Embeddings and head are looked for where something is to be put there. */
+/** Whether adapters may change from run to run. */
+function areFed({ trains, residence }: InjectOptions): boolean {
+  return trains || takesInputs(residence);
+}
+
 function asksOutside(given: readonly AdapterFile[]): boolean {
   return given.some(({ parts }) => parts.some(({ site }) => isOutside(site.site)));
 }

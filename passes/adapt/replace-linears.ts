@@ -64,7 +64,11 @@ export const replaceLinears: Pass<ReplaceOptions, ModuleVisitor> = {
     const pass = "replace-linears";
     const places = analysis(placesOf);
     const from = options.given ?? [];
-    const plan = planAdapters(places, { ...options, given: from, members: 1, pass }, sink);
+    const plan = planAdapters(
+      places,
+      { ...options, given: from, members: 1, pass, areFed: options.trains },
+      sink,
+    );
     if (options.given !== null) checkGiven(places, plan, options.entries, options.given);
     checkReplaceable(plan);
     const values = new AdapterValues(model, rewriter, options.trains ? PARAMETERS : "baked", {

@@ -345,7 +345,7 @@ describe("a file that is broken", () => {
 
   it("DoRA beside quantized weights", async () => {
     const dora = path.resolve(import.meta.dirname, "../models/adapted/peft/llama2-dora");
-    const base = path.join(samples, "families/llama2-quantized-nbits/model.onnx");
+    const base = path.join(samples, "families/llama2-quantized-static/model.onnx");
     const message = await refused(folder, "compile", base, "--load", dora);
     expect(message).toContain(
       "error DORA_REFUSED: DoRA cannot be put beside model.layers.0.self_attn.q_proj",

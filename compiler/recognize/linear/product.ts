@@ -7,7 +7,7 @@ import type { InnerLinear } from "../../sites/site.ts";
 export interface Product {
   /** The node that multiplies. */
   readonly node: Node;
-  /** The weight as that node reads it. */
+  /** The weight as that node reads it: of a quantized one its integers. */
   readonly matrix: Value;
   /** Whether it reads it as `[in, out]`. */
   readonly isInFirst: boolean;
@@ -20,13 +20,20 @@ export interface Product {
 /** What multiplies with a matrix that is there as one. */
 const plain: ReadonlySet<string> = new Set(["MatMul", "Gemm", "com.microsoft::FusedMatMul"]);
 
+/** The op whose weight is there as integers, with scales. Its bias is an operand of its own. */
+export const QUANTIZED_PRODUCT = "com.microsoft::MatMulNBits";
+const QUANTIZED_BIAS = 5;
+
 /** The product of a projection with its weight; else why there is none, as a clause. */
 export function productOf({ reader, output, hasLora }: InnerLinear): Product | string {
   if (hasLora) return "the graph adds LoRA of its own there";
   const maker = output.producer;
   const [node, matrix, value] = [reader, reader.input(1), reader.output(0)];
   const isMaker = maker === reader || (maker?.op === "Add" && maker.inputs.includes(value));
-  if (!plain.has(node.op) || !isMaker || matrix === null || value === null) return "its weight is quantized";
+  const isQuantized = node.op === QUANTIZED_PRODUCT;
+  if (!(plain.has(node.op) || isQuantized) || !isMaker || matrix === null || value === null)
+    return "its weight is quantized";
+  if (isQuantized) return { node, matrix, isInFirst: false, value, bias: node.input(QUANTIZED_BIAS) };
   const bias = node.op === "Gemm" ? node.input(2) : null;
   if (bias !== null && (node.float("beta") ?? 1) !== 1) return "its bias is scaled";
   return { node, matrix, isInFirst: node.int("transB") !== 1, value, bias };

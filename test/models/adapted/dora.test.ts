@@ -1,8 +1,15 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { quantizeWeights } from "../../../passes/index.ts";
 import { grow } from "../../../compiler/compile/adapter/resize.ts";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { merge } from "../../../compiler/compile/merge.ts";
+import { outputPaths, writeOutputs } from "../../../compiler/compile/outputs.ts";
+import { writeExact } from "../../../compiler/compile/verify/quantized.ts";
+import { Sink } from "../../../compiler/diagnostics/sink.ts";
+import { openModel } from "../../../compiler/onnx/open.ts";
+import { runPasses, step } from "../../../compiler/pass/runner.ts";
+import type { BlockSettings } from "../../../compiler/weights/nbits/settings.ts";
 import { readAdapter } from "../../../compiler/weights/read-adapter.ts";
 import { loraOf, refusalOf, save, writePeft } from "../../support/adapters.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -112,8 +119,79 @@ it.each([
   expect(levels.map(({ same }) => same)).toEqual([true, true]);
 });
 
+/** A base with the numbers that its quantized weights stand for, in floating point. */
+async function rounded(input: string, settings: BlockSettings): Promise<string> {
+  const output = next();
+  const sink = new Sink();
+  const { model } = openModel(input, sink);
+  runPasses(model, [step(quantizeWeights, { settings, provider: null, keepsFloats: true })], sink);
+  await writeOutputs(model, sink, outputPaths(output), { base: input, weights: "inline" });
+  return output;
+}
+
+/** A compiled graph that computes with its quantized weights in the type of the activations. */
+async function exact(compiled: string): Promise<string> {
+  const output = next();
+  await writeExact(compiled, output);
+  return output;
+}
+
+describe.each([
+  ["llama2-dora", "llama2", "dynamo", { bits: 4, block: 32, symmetric: false }],
+  ["llama2-dora", "llama2", "torchscript", { bits: 4, block: 16, symmetric: true }],
+  ["llama2-wide-dora", "llama2", "genai-fp32", { bits: 8, block: 32, symmetric: false }],
+  ["llama-bias-dora", "llama-bias", "dynamo", { bits: 8, block: 16, symmetric: true }],
+  ["phi3-dora", "phi3", "dynamo", { bits: 4, block: 16, symmetric: false }],
+] as const)("DoRA beside weights that are quantized: %s on %s-%s, %p", (name, family, exporter, settings) => {
+  const input = exportOf(family, exporter);
+  const { bits, block, symmetric } = settings;
+  const quantize = { quantize: `int${bits}`, block, symmetric } as const;
+
+  it("turns the numbers that these stand for, as beside floats", async () => {
+    const [output, want] = [next(), next()];
+    await compile({ input, output, load: [oracle(name)], ...quantize });
+    await compile({ input: await rounded(input, settings), output: want, load: [oracle(name)], force: true });
+    expect(await apartFrom(await exact(output), want, name, new Map())).toBeLessThan(1e-4);
+    // Lengths of the floats would be others.
+    const floats = next();
+    await compile({ input, output: floats, load: [oracle(name)] });
+    expect(await apartFrom(floats, want, name, new Map())).toBeGreaterThan(1e-3);
+  });
+
+  it("does in a bank, and leaves the base what it is", async () => {
+    const [output, want, base] = [next(), next(), next()];
+    const load = [
+      oracle(name),
+      await save(readAdapter(oracle(name)), `${next()}.safetensors`, "safetensors"),
+    ];
+    await compile({ input, output, load, residence: "bank", ...quantize });
+    await compile({ input: await rounded(input, settings), output: want, load: [oracle(name)], force: true });
+    await compile({ input, output: base, adapters: false, ...quantize });
+    const bank = await exact(output);
+    expect(await apartFrom(bank, want, name, memberIds(0, 1))).toBeLessThan(1e-4);
+    expect(await apartFrom(bank, await exact(base), name, memberIds(-1, -1))).toBeLessThan(1e-4);
+  });
+});
+
+it("turns integers that a graph has already as those that it makes of floats", async () => {
+  const [before, output, want] = [next(), next(), next()];
+  const input = exportOf("llama2", "dynamo");
+  await compile({ input, output: before, adapters: false, quantize: "int4" });
+  await compile({ input: before, output, load: [oracle("llama2-dora")] });
+  await compile({ input, output: want, load: [oracle("llama2-dora")], quantize: "int4" });
+  expect(await apartFrom(output, want, "llama2-dora", new Map())).toBe(0);
+});
+
 describe("DoRA is refused by name", () => {
-  it.each(["llama2-quantized-dynamic", "llama2-quantized-static", "llama2-quantized-nbits"])(
+  it.each(["inputs", "optional-inputs"] as const)("beside integers, as %s", async (residence) => {
+    const [input, output] = [exportOf("llama2", "dynamo"), next()];
+    const load = [oracle("llama2-dora")];
+    const found = await refusalOf(() => compile({ input, output, load, residence, quantize: "int4" }));
+    expect(found).toMatchObject({ code: "DORA_REFUSED" });
+    expect(found.found).toContain("its weight is quantized, and the graph would compute lengths of it");
+  });
+
+  it.each(["llama2-quantized-dynamic", "llama2-quantized-static"])(
     "beside quantized weights: %s",
     async (base) => {
       const input = exportOf("llama2", base.replace("llama2-", ""));

@@ -128,6 +128,15 @@ it.each(["dynamo", "dynamo-fp16"])("leaves rows of zeros what they are: %s", asy
   }
 });
 
+it.each<[what: string, input: string, options: Partial<CompileOptions>]>([
+  ["that a graph has", exportOf("llama2", "quantized-nbits"), {}],
+  ["that are made", exportOf("llama2", "dynamo"), { quantize: "int4" }],
+])("begins with the lengths of what integers stand for, %s", async (_, input, options) => {
+  const [output, base] = [await freshDora(input, options), next()];
+  await compile({ input, output: base, adapters: false, ...options });
+  expect(await apartFrom(output, base, "llama2-dora", new Map())).toBeLessThan(1e-6);
+});
+
 it("begins with A as LoRA does", async () => {
   const input = exportOf("llama2", "dynamo");
   const plain = next();
@@ -139,8 +148,13 @@ it("begins with A as LoRA does", async () => {
 
 describe("fresh DoRA is refused by name", () => {
   it.each<[what: string, input: string, options: Partial<CompileOptions>, found: string]>([
-    ["beside quantized weights", exportOf("llama2", "quantized-nbits"), {}, "its weight is quantized"],
-    ["beside weights to quantize", exportOf("llama2", "dynamo"), { quantize: "int4" }, "is quantized"],
+    ["beside quantized weights", exportOf("llama2", "quantized-static"), {}, "its weight is quantized"],
+    [
+      "beside weights to quantize, as inputs",
+      exportOf("llama2", "dynamo"),
+      { quantize: "int4", residence: "inputs" },
+      "is quantized",
+    ],
     ["beside blocks", exportOf("llama2", "dynamo"), { sites: "mlp" }, "a block has no weight of its own"],
   ])("%s", async (_, input, options, found) => {
     const refused = await refusalOf(() => freshDora(input, options));
