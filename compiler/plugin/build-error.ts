@@ -21,8 +21,7 @@ export interface BuildError extends Error {
  */
 export function buildError(error: unknown, model: string, place: ImportPlace | null): unknown {
   if (!(error instanceof TfcError)) return error;
-  // Errors of options are about no file: the model tells imports apart.
-  const said = error.diagnostics.map((d) => inQueryWords({ ...d, place: { file: model, ...d.place } }));
+  const said = error.diagnostics.map((d) => saidOf(d, model));
   const [first] = said;
   if (first === undefined) return error;
   const made = new Error(said.map((d) => diagnosticText(d)).join("\n"));
@@ -39,6 +38,16 @@ export function buildError(error: unknown, model: string, place: ImportPlace | n
     ...(at === null ? {} : { loc: { file: at.file, line: at.line, column: at.column } }),
     ...(inConfig === null && place !== null ? { frame: place.frame } : {}),
   }) satisfies BuildError;
+}
+
+/** A warning of the compiler as bundlers show it. @param model what the import asked for */
+export function warningText(warning: Diagnostic, model: string): string {
+  return diagnosticText(saidOf(warning, model));
+}
+
+/** What is said of an option is about no file: the model tells imports apart. */
+function saidOf(d: Diagnostic, model: string): Diagnostic {
+  return inQueryWords({ ...d, place: { file: model, ...d.place } });
 }
 
 /** Line and column where a place has them, as one in a configuration does. */

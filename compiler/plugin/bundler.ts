@@ -5,6 +5,7 @@ import type { Target } from "./options.ts";
 /** What is used of the context that a bundler gives its hooks. */
 export interface LoadContext {
   addWatchFile(file: string): void;
+  warn?(message: string): void;
   /** Of rollup and its kin. @returns what stands for the file in the code */
   emitFile?(file: {
     readonly type: "asset";

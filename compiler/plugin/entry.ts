@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { GraphDescription } from "../bindings/description.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { RunFacts } from "../../runtime/web/spec.ts";
 import { stampText } from "./identity.ts";
 import { digestOf } from "./import-id.ts";
@@ -18,7 +19,7 @@ export interface EntryFile {
 
 /** A compiled model in the cache. */
 export interface Entry {
-  readonly version: 1;
+  readonly version: 2;
   /** The digest of all that it was made of. */
   readonly key: string;
   /** What messages call it. */
@@ -31,6 +32,8 @@ export interface Entry {
   readonly files: readonly EntryFile[];
   readonly description: GraphDescription;
   readonly facts: RunFacts;
+  /** What compiling warned of; each build tells it again. */
+  readonly warnings: readonly Diagnostic[];
 }
 
 /** An entry, and the folder that has it. */

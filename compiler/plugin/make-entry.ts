@@ -64,7 +64,7 @@ async function dependenciesOf({ options }: CompileRequest, { known }: Maker): Pr
 function keyOf(options: CompileOptions, dependencies: readonly Dependency[], version: string): string {
   const { input, load = [], ...others } = options;
   const contents = dependencies.map(({ path, content }) => [basename(path), content]);
-  return digestOf(JSON.stringify([1, version, basename(input), load.length, sorted(others), contents]));
+  return digestOf(JSON.stringify([2, version, basename(input), load.length, sorted(others), contents]));
 }
 
 function sorted(options: object): object {
@@ -95,7 +95,7 @@ async function made(asked: CompileRequest, key: string, entries: Entries): Promi
     const files = [output, ...data];
     if (text !== null) files.push(join(folder, `${name}.text.json`));
     const entry: Entry = {
-      version: 1,
+      version: 2,
       key,
       name: basename(input),
       graph: `${name}.onnx`,
@@ -103,6 +103,7 @@ async function made(asked: CompileRequest, key: string, entries: Entries): Promi
       files: files.map((file) => fileIn(folder, file)),
       description,
       facts,
+      warnings: report.diagnostics.filter(({ severity }) => severity === "warning"),
     };
     writeFileSync(join(folder, ENTRY_FILE), recordText(entry));
     return entries.put(folder, key);

@@ -1,5 +1,6 @@
 import { createUnplugin, type UnpluginInstance } from "unplugin";
 import { LOWERED_KEY } from "../ops/providers.ts";
+import { warningText } from "./build-error.ts";
 import { esbuildHooks } from "./esbuild-hooks.ts";
 import { inlineParts } from "./inline.ts";
 import { ID, SPECIFIER } from "./import-id.ts";
@@ -83,6 +84,7 @@ async function loaded(
     const found = await state.compiled(request);
     const { entry, dependencies } = found;
     for (const { path } of dependencies) if (bundler.watches?.(path) !== false) context.addWatchFile(path);
+    for (const warning of entry.warnings) context.warn?.(warningText(warning, request.model));
     await state.types?.add(request, entry.description);
     const target: Target | null = found.target ?? state.options.target ?? bundler.target(context);
     const parts: Omit<ModuleParts, "web" | "host"> = found.isInline

@@ -24,7 +24,11 @@ const { default: tfc } = await import(`@tokenformer/tfc/${bundler}`);
 const builds = {
   async rollup() {
     const { rollup } = await import("rollup");
-    const bundle = await rollup({ input, plugins: [tfc(plugin)], onwarn: () => undefined });
+    const bundle = await rollup({
+      input,
+      plugins: [tfc(plugin)],
+      onwarn: ({ message }) => console.warn(message),
+    });
     await (write ? bundle.write({ dir: out }) : bundle.generate({ dir: out }));
     await bundle.close();
   },
@@ -37,7 +41,7 @@ const builds = {
   async vite() {
     const { build } = await import("vite");
     await build({
-      ...{ root, configFile: false, logLevel: "silent", plugins: [tfc(plugin)] },
+      ...{ root, configFile: false, logLevel: "warn", plugins: [tfc(plugin)] },
       build: { outDir: out, write, ...(isNode ? { ssr: input } : {}) },
     });
   },
@@ -47,6 +51,7 @@ const builds = {
       ...{ entryPoints: [input], bundle: true, platform: target, format, write },
       ...{ outdir: out, absWorkingDir: root, plugins: [tfc(plugin)], logLevel: "silent" },
     });
+    for (const { text } of result.warnings) console.warn(text);
     if (!write) console.log(JSON.stringify(result.outputFiles?.map(({ path }) => path)));
   },
   webpack: async () => packed((await import("webpack")).default),
@@ -62,6 +67,7 @@ function packed(pack) {
   });
   return new Promise((resolve, reject) => {
     compiler.run((error, stats) => {
+      if (stats?.hasWarnings()) console.warn(stats.toString({ all: false, warnings: true }));
       compiler.close(() => {
         if (error) reject(error);
         else if (stats.hasErrors()) reject(new Error(stats.toString({ errors: true })));

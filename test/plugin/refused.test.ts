@@ -2,6 +2,10 @@ import { expect, test } from "@jest/globals";
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { compile } from "../../compiler/index.ts";
+import { emitModel } from "../../compiler/onnx/emit.ts";
+import { writePieces } from "../../compiler/onnx/output.ts";
+import { parseModel } from "../../compiler/text/parse.ts";
+import { largeModels } from "../support/large-models.ts";
 import { app, build, bundlers, filesIn, run, writer, type BundlerName } from "./app.ts";
 
 test.each(bundlers)(
@@ -47,6 +51,26 @@ test("a model that is too large to be part of a module is refused, also where th
     expect(output).toContain(`at most ${32 * 2 ** 20} bytes`);
   }
   expect(existsSync(path.join(root, "out"))).toBe(false);
+});
+
+test("what compiling warns of is told by every build, also by one that finds the model in its cache", () => {
+  const root = app({ "main.js": `import model from "./four.onnx?tfc"; console.log(model.url);` });
+  const layers = largeModels["layers"]?.(4) ?? "";
+  const text = layers.replace("MatMul (context2, o2)", "MatMul (context2, context2)");
+  expect(text).not.toBe(layers);
+  writePieces(path.join(root, "four.onnx"), emitModel(parseModel(text)).pieces);
+  writeFileSync(path.join(root, "w.bin"), Buffer.alloc(4096, 1));
+  // esbuild compiles it, the others find it.
+  for (const bundler of ["esbuild", ...bundlers] as const) {
+    const { status, output } = build(bundler, root, { out: path.join(root, bundler) });
+    expect([bundler, status]).toEqual([bundler, 0]);
+    expect([bundler, output]).toEqual([bundler, expect.stringContaining("warning ATTENTION_UNMATCHED")]);
+    expect(output).toContain(path.join(root, "four.onnx"));
+  }
+  // One that is strict fails.
+  const { status, output } = build("rollup", root, { plugin: { config: { strict: true } } });
+  expect(status).not.toBe(0);
+  expect(output).toContain("error STRICT");
 });
 
 test("an option that the plugin has not is an error", () => {
