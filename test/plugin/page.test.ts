@@ -102,11 +102,15 @@ inBrowser(`a page${noBrowser === null ? "" : ` (skipped: ${noBrowser})`}`, () =>
     `writes the same on WebGPU, with an adapter swapped live${why === null ? "" : ` (skipped: ${why})`}`,
     async () => {
       const root = pageApp(`${QUERY}&for=webgpu`);
+      // It says how many positions there are: cosines and sines are rows of constants then.
+      copyFileSync(path.join(root, "model/config.json"), path.join(root, "model/dynamo/config.json"));
       const tokens = 6;
       const page = await open(`${await served(root, "built")}?tokens=${tokens}`);
       const ids: (readonly number[])[] = [];
       for (const adapter of ["", "trained", ""]) ids.push(await written(page, adapter));
       expect(ids).toEqual((await wanted(root)).map((all) => all.slice(0, tokens)));
+      const [graph] = filesIn(path.join(root, "out")).filter((file) => file.endsWith(".onnx"));
+      expect(readFileSync(path.join(root, "out", graph ?? ""), "latin1")).toContain("rotary_cos");
       // Three prompts, and each token but the last of them.
       expect(await page.evaluate("window.submitted")).toBeGreaterThan(3 * tokens);
       // Of a model for WebGPU there is no other onnxruntime in the build.
