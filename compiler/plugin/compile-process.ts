@@ -38,6 +38,7 @@ export class CompileProcess {
         return idle();
       },
       ended: (work, cause) => {
+        if (cause instanceof NotStarted) return cause;
         const place = work.kind === "entry" ? { file: work.request.model } : {};
         return inputError("BUILD_COMPILER_ENDED", place, { why: cause.message }, cause);
       },

@@ -3,7 +3,10 @@ import { EventEmitter } from "node:events";
 import type { Answerer, Question, Reply } from "./asked.ts";
 import { sentError } from "./errors.ts";
 
-/** A process that could not be started: the system has no room for one, or does not let this one have any. */
+/**
+ * A process that could not be started: the system has no room for one, or does not let this one have any; or it ended
+ * before it could be asked, as where flags of Node name a file that is not there.
+ */
 export class NotStarted extends Error {}
 
 /** Flags of Node that say how modules are found, which modules of a user's own may need: those with a value, and switches. */
@@ -27,6 +30,9 @@ export function startProcess(script: string, flags: readonly string[] = []): Ans
   return new AnsweringProcess(child) as unknown as Answerer;
 }
 
+/** What a process says first. */
+const READY = "ready";
+
 /** A process that is spoken to as a thread is. */
 class AnsweringProcess extends EventEmitter {
   readonly #child: ChildProcess;
@@ -34,10 +40,15 @@ class AnsweringProcess extends EventEmitter {
   constructor(child: ChildProcess) {
     super();
     this.#child = child;
-    child.on("message", (reply) => this.emit("message", reply));
+    let isReady = false;
+    child.on("message", (reply) => {
+      if (reply === READY) isReady = true;
+      else this.emit("message", reply);
+    });
     child.on("error", (cause) => this.emit("error", cause));
     child.on("exit", (status, signal) => {
-      this.emit("error", new Error(`the process ended with ${signal ?? `status ${status}`}`));
+      const why = `the process ended with ${signal ?? `status ${status}`}`;
+      this.emit("error", isReady ? new Error(why) : new NotStarted(why));
     });
   }
 
@@ -122,4 +133,5 @@ export function answerParent<Request, Result>(act: (request: Request) => Promise
       },
     );
   });
+  process.send?.(READY);
 }

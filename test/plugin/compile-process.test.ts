@@ -98,12 +98,19 @@ describe("the process that compiles", () => {
     const work = entryWork(app({}), QUERY.slice(1));
     expect(existsSync((await none.compiling.entry(work.request, work.maker)).entry.folder)).toBe(true);
     expect(none.started()).toBe(1);
+    const broken = path.join(work.maker.root, "broken.mjs");
+    writeFileSync(broken, "process.exit(1);");
+    const ending = counted(() => startProcess(broken));
+    expect(
+      await ending.compiling.types((await none.compiling.entry(work.request, work.maker)).entry.description),
+    ).toContain("export interface Inputs");
+    expect(ending.started()).toBe(1);
     // It would not arrive.
     const settings = { rank: () => 4 } as unknown as Record<string, number>;
     const config = { adapters: [{ kind: "lora" as const, settings }] };
     const { request, maker } = entryWork(app({}), "tfc", { config });
     expect(await thrown(none.compiling.entry(request, maker))).toMatchObject({ code: "OPTION_OUT_OF_RANGE" });
-    expect(none.started()).toBe(1);
+    expect(none.started()).toBe(2);
   });
 });
 

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { AskedThread } from "../../../runtime/threads/asked.ts";
-import { moduleFlags, startProcess } from "../../../runtime/threads/processes.ts";
+import { moduleFlags, NotStarted, startProcess } from "../../../runtime/threads/processes.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 
 const folder = temporaryFolder();
@@ -87,6 +87,14 @@ describe("a process that answers", () => {
     );
     expect(await asked.ask("go on")).toBe("go on");
     expect(started()).toBe(2);
+  });
+
+  it("that ends before it can be asked was not started", async () => {
+    const file = path.join(folder, "broken.mjs");
+    writeFileSync(file, "process.exit(9);");
+    await expect(asking(file).asked.ask("anything")).rejects.toEqual(
+      expect.objectContaining({ message: "the process ended with status 9", constructor: NotStarted }),
+    );
   });
 
   it("that cannot be started is told at once", () => {
