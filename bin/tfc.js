@@ -23,3 +23,5 @@ const status = await main(args);
 process.exitCode = status;
 // Help runs next to nothing, and what fails (a word that is no command, say) not all.
 if (status === 0 && !args.includes("--help") && !args.includes("-h")) bundle.keepCode();
+// All is written. To take the heap apart, as Node does otherwise, would take longer than all of a short command.
+process.exit();

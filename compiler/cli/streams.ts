@@ -68,10 +68,25 @@ export function isReaderGone(): boolean {
   return failure !== null;
 }
 
-/** Waits for what streams say of the last write. @returns 1 where the result could not be written, or else `status` */
+/**
+ * Waits until all is written, and for what streams say of it: the process may end at once then.
+ *
+ * @returns 1 where the result could not be written, or else `status`
+ */
 export async function settled(status: number): Promise<number> {
+  await Promise.all([process.stdout, process.stderr].map(written));
   await new Promise((resolve) => setImmediate(resolve));
   return failure === null || isClosed(failure) ? status : 1;
+}
+
+/** Pipes are written to later on some systems, and so is what a slow reader has not taken yet. */
+async function written(stream: NodeJS.WriteStream): Promise<void> {
+  if (stream.writableLength === 0) return;
+  await new Promise<void>((resolve) => {
+    stream.write("", () => {
+      resolve();
+    });
+  });
 }
 
 /** A command that throws in place of ending the process, and prints as all do. */

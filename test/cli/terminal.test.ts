@@ -30,7 +30,7 @@ describe("flags that all commands have", () => {
     for (const [name, { options }] of await allCommands()) {
       const flags = options.map(({ long }) => long);
       expect([name, flags.includes("--quiet")]).toEqual([name, true]);
-      expect([name, flags.includes("--json")]).toEqual([name, name !== "completion"]);
+      expect([name, flags.includes("--json")]).toEqual([name, true]);
     }
   });
 
