@@ -10,8 +10,8 @@ import { packageFolder } from "./paths.ts";
 import type { Work } from "./work.ts";
 
 /**
- * Milliseconds after the last answer until the process ends: types of a model are asked for as soon as it is there. While
- * somebody changes things and looks at them, one that is warm compiles in half the time.
+ * Milliseconds after the last answer until the process ends where types of a model may still be asked for: as soon as it is
+ * there. While somebody changes things and looks at them it is kept, as one that is warm compiles in half the time.
  */
 const [IDLE, KEPT] = [50, 60_000];
 
@@ -28,10 +28,13 @@ const YOUNG = 2;
 export class CompileProcess {
   readonly #process: AskedThread<Work, Found | string>;
   #isKept = false;
+  /** Models whose types were not asked for yet. */
+  #untyped = 0;
 
   /** @param begin starts a process that answers as compiling.ts does */
   constructor(begin: () => Answerer) {
-    const idle = (): number => (this.#isKept ? KEPT : IDLE);
+    // A bundler goes on with the last answer, and takes memory.
+    const idle = (): number => (this.#isKept ? KEPT : this.#untyped > 0 ? IDLE : 0);
     this.#process = new AskedThread({
       begin,
       get idle() {
@@ -52,11 +55,13 @@ export class CompileProcess {
 
   /** Makes what an import asks for. @throws TfcError as makeEntry; BUILD_COMPILER_ENDED */
   async entry(request: ImportRequest, maker: Maker): Promise<Found> {
+    this.#untyped++;
     return (await this.#done({ kind: "entry", request, maker })) as Found;
   }
 
   /** The types of a graph. @throws TfcError BUILD_COMPILER_ENDED */
   async types(graph: GraphDescription): Promise<string> {
+    this.#untyped = Math.max(0, this.#untyped - 1);
     return (await this.#done({ kind: "types", graph })) as string;
   }
 

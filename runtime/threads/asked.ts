@@ -24,7 +24,7 @@ interface Waiting<Request, Result> {
 export interface AskedOptions<Request> {
   /** Starts a thread, or a process, that answers each {@link Question} with a {@link Reply}. */
   readonly begin: () => Answerer;
-  /** Milliseconds after the last answer until the thread ends. */
+  /** Milliseconds after the last answer until the thread ends; 0 for at once. */
   readonly idle: number;
   /** The error of who waits when the thread itself fails. */
   readonly ended: (request: Request, cause: Error) => Error;
@@ -87,6 +87,10 @@ export class AskedThread<Request, Result> {
   }
 
   #rest(thread: Answerer): void {
+    if (this.#options.idle === 0) {
+      this.#end(thread);
+      return;
+    }
     thread.unref();
     this.#idle = setTimeout(() => {
       this.#end(thread);
