@@ -9,6 +9,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1);
 }
 
+// onnxruntime reports to its makers, and leaves files of that in temporary and working folders, unless it is told not to.
+process.env.ORT_DISABLE_TELEMETRY ??= "1";
+
 // Of what is loaded beside the bundle; Node must know before the first import.
 module.enableCompileCache?.();
 

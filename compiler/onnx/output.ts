@@ -1,6 +1,7 @@
 import { linkSync, existsSync, realpathSync, rmdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { inputError, TfcError } from "../diagnostics/error.ts";
+import { isSystemError } from "../diagnostics/system-error.ts";
 import { putInPlace, StepFailure, type Staged } from "./output/commit.ts";
 import {
   cloneFile,
@@ -320,8 +321,4 @@ function failureOf(cause: unknown, temporary = ""): string | null {
     first?.code === "FILE_NOT_WRITABLE" ? first.found : isSystemError(cause) ? cause.message : undefined;
   if (text === undefined) return null;
   return temporary === "" ? text : text.replaceAll(temporary, "a temporary file there");
-}
-
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return typeof error === "object" && error !== null && "code" in error && "syscall" in error;
 }

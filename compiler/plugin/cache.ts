@@ -9,6 +9,7 @@ import { isSame, type Dependency } from "./identity.ts";
 import { digestOf, type ImportRequest } from "./import-id.ts";
 import type { PluginOptions } from "./options.ts";
 import { readRecord, recordText } from "./record.ts";
+import { writing } from "./writable.ts";
 
 /** What an import was compiled to, and of what. */
 export interface Known {
@@ -75,10 +76,12 @@ export class Cache {
   }
 
   #remember(index: string, { entry, ...known }: Found): void {
-    makeFolder(join(this.#folder, "imports"));
-    const temporary = `${index}.${process.pid}`;
-    writeFileSync(temporary, recordText({ key: entry.key, ...known } satisfies Known));
-    renameSync(temporary, index);
+    writing("cache", this.#folder, () => {
+      makeFolder(join(this.#folder, "imports"));
+      const temporary = `${index}.${process.pid}`;
+      writeFileSync(temporary, recordText({ key: entry.key, ...known } satisfies Known));
+      renameSync(temporary, index);
+    });
   }
 }
 

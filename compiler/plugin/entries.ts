@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeFolder } from "../onnx/output/folders.ts";
 import { openEntry, type PlacedEntry } from "./entry.ts";
+import { writing } from "./writable.ts";
 
 /**
  * Compiled models in a folder. An entry is made under a name of its own and then given its place, whole; two that make
@@ -19,11 +20,20 @@ export class Entries {
     return openEntry(this.#place(key), key);
   }
 
-  /** A folder of one's own to make an entry in; those of builds that were killed are taken away. */
+  /**
+   * A folder of one's own to make an entry in; those of builds that were killed are taken away.
+   *
+   * @throws TfcError FILE_NOT_WRITABLE
+   */
   workplace(): string {
-    makeFolder(this.#folder);
-    removeLeft(this.#folder);
-    return mkdtempSync(join(this.#folder, `.making-${process.pid}-`));
+    return writing("cache", this.#folder, () => {
+      makeFolder(this.#folder);
+      removeLeft(this.#folder);
+      const made = mkdtempSync(join(this.#folder, `.making-${process.pid}-`));
+      // A temporary folder is its maker's alone; a build by another user reads what is there.
+      chmodSync(made, 0o755);
+      return made;
+    });
   }
 
   /** Gives an entry its place; where another has made it meanwhile, that one stays. */

@@ -4,6 +4,7 @@ import type { GraphDescription } from "../bindings/description.ts";
 import { compileProcess } from "./compile-process.ts";
 import { digestOf, type ImportRequest } from "./import-id.ts";
 import { ownVersion } from "./paths.ts";
+import { writing } from "./writable.ts";
 
 const HEAD = `// Types of models that are compiled at build time. The build step writes this file anew; it may be committed.
 `;
@@ -78,9 +79,11 @@ export class TypesFile {
     const sorted = kept.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, text]) => text);
     const after = [HEAD, ...sorted].join("\n");
     if (after === this.#text()) return;
-    const temporary = `${this.#file}.${process.pid}.tmp`;
-    writeFileSync(temporary, after);
-    renameSync(temporary, this.#file);
+    writing("types", this.#file, () => {
+      const temporary = `${this.#file}.${process.pid}.tmp`;
+      writeFileSync(temporary, after);
+      renameSync(temporary, this.#file);
+    });
   }
 
   /** Whether a file has an import of this name, as far as its text tells. */
