@@ -120,8 +120,12 @@ export function answerParent<Request, Result>(act: (request: Request) => Promise
   process.once("disconnect", leave);
   // Of a terminal, to which both listen. What is left by handlers of `exit` is taken away.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, leave);
+  let asked = 0;
   process.on("message", ({ id, request }: Question<Request>) => {
+    // What waits for what never comes is heard of, as Node ends then, or says that it would.
+    if (++asked === 1) process.channel?.unref();
     const answer = (reply: Reply<Result>): void => {
+      if (--asked === 0) process.channel?.ref();
       if (process.connected) process.send?.(reply);
     };
     act(request).then(

@@ -124,6 +124,16 @@ test("a configuration that ends the process fails the build, and leaves nothing"
   expect(existsSync(cacheOf(root))).toBe(false);
 });
 
+test("a configuration that waits for what never comes fails the build", () => {
+  const root = writer();
+  writeFileSync(path.join(root, "tfc.config.mjs"), "await new Promise(() => {}); export default {};");
+  const { status, output } = build("rollup", root);
+  expect(status).not.toBe(0);
+  expect(output).toContain("error CONFIG_INVALID");
+  expect(output).toContain("a module that waits for what never comes");
+  expect(filesIn(root).filter((name) => name.includes(".making-"))).toEqual([]);
+});
+
 test("a build that is killed takes the process with it, which takes away what it has half written", async () => {
   const root = writer();
   const settings = JSON.stringify({ root, out: path.join(root, "out") });
