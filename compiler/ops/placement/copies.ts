@@ -11,7 +11,9 @@ export interface Copies {
 
 /**
  * The copies that onnxruntime inserts into one graph: of each value that one side makes and the other reads, one, and
- * of an input of the graph that both sides read. Initializers are stored on both sides instead.
+ * of what comes from outside and both sides read: an input of the graph, and whatever it reads of a graph around it.
+ * The graph's own initializers are stored on both sides instead; those of a graph around it are too, and copied all
+ * the same.
  */
 export function copiesIn(scope: Scope, onDevice: ReadonlySet<FlatNode>, provider: Provider): Copies {
   const [hostReads, hostWrites] = [new Set<FlatValue>(), new Set<FlatValue>()];
@@ -26,7 +28,8 @@ export function copiesIn(scope: Scope, onDevice: ReadonlySet<FlatNode>, provider
       (host?.outputs.has(i) === false ? deviceWrites : hostWrites).add(value);
     });
   }
-  const both = scope.inputs.filter((value) => deviceReads.has(value) && hostReads.has(value));
+  const isFromOutside = (value: FlatValue): boolean => value.scope !== scope || scope.inputs.includes(value);
+  const both = [...deviceReads].filter((value) => hostReads.has(value) && isFromOutside(value));
   return {
     in: [...[...hostWrites].filter((value) => deviceReads.has(value)), ...both],
     out: [...deviceWrites].filter((value) => hostReads.has(value)),

@@ -90,6 +90,22 @@ describe("copies are made", () => {
     // x; a and c, to the device.
     expect(placed(model)?.copies).toEqual([3, 0]);
   });
+
+  it("of what both sides read of a graph around theirs, be it an initializer", () => {
+    // CUDA reads the axes of a sum from the CPU's memory.
+    const model = (n: string): string => `${header} g (int64[A,B] m, bool c${n}
+      y = If (c) <
+        then_branch = t () => (int64[A] p) {
+          r = ReduceSum <keepdims = 0> (m, n)
+          p = Sub (r, n)
+        },
+        else_branch = e () => (int64[A] q) { q = ReduceSum <keepdims = 0> (m, n) }
+      >
+    }`;
+    expect(placed(model(") => (int64[A] y) <int64[1] n = {1}> {"))?.copies).toEqual([1, 0]);
+    expect(placed(model(", int64[1] n) => (int64[A] y) {"))?.copies).toEqual([1, 0]);
+    expect(placed(model(", float[1] f) => (int64[A] y) { n = Cast <to = 7> (f)"))?.copies).toEqual([1, 0]);
+  });
 });
 
 describe("functions are written out", () => {
