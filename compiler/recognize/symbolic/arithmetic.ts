@@ -87,7 +87,8 @@ function compareNumbers(op: Comparison, a: number, b: number): boolean {
   }
 }
 
-export type Arithmetic = "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min";
+/** `Div` keeps the rest, as floats do; `Quotient` drops it, as integers do. */
+export type Arithmetic = "Add" | "Sub" | "Mul" | "Div" | "Quotient" | "Max" | "Min";
 
 /** A sum, difference, product, quotient, maximum or minimum of two expressions. */
 export function combine(op: Arithmetic, a: Expression, b: Expression): Expression {
@@ -119,6 +120,8 @@ function ofIntegers(op: Arithmetic, a: Polynomial, b: Polynomial): Polynomial | 
     case "Mul":
       return a.times(b);
     case "Div":
+      return ratioOf(a, b);
+    case "Quotient":
       return quotientOf(a, b);
     case "Max":
     case "Min":
@@ -130,6 +133,13 @@ function ofIntegers(op: Arithmetic, a: Polynomial, b: Polynomial): Polynomial | 
 function quotientOf(a: Polynomial, b: Polynomial): Polynomial | null {
   const [p, q] = [a.constant, b.constant];
   if (p !== null && q !== null) return q === 0 ? null : Polynomial.of(Math.trunc(p / q));
+  return ratioOf(a, b);
+}
+
+/** A quotient where it has no rest; else null. */
+function ratioOf(a: Polynomial, b: Polynomial): Polynomial | null {
+  const [p, q] = [a.constant, b.constant];
+  if (p !== null && q !== null) return q === 0 || p % q !== 0 ? null : Polynomial.of(p / q);
   if (a.equals(b)) return Polynomial.ONE;
   const divided = a.divided(b);
   return divided?.rest.constant === 0 ? divided.quotient : null;
@@ -145,6 +155,8 @@ function ofNumbers(op: Arithmetic, a: number, b: number): number {
       return a * b;
     case "Div":
       return a / b;
+    case "Quotient":
+      return Math.trunc(a / b);
     case "Max":
       return Math.max(a, b);
     case "Min":

@@ -4,6 +4,7 @@ import { asTensor } from "../../ir/type.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
+import { elementTypeOf } from "../../ops/element-type.ts";
 import { combine, compare, conditionOf, numberOf, ofNumber } from "./arithmetic.ts";
 import {
   and,
@@ -144,8 +145,9 @@ export class Elements {
       case "Equal":
         return compare(node.op, operand(0), operand(1));
       case "Mul":
+        return this.#scaled(node, operand) ?? combine("Mul", operand(0), operand(1));
       case "Div":
-        return this.#scaled(node, operand) ?? combine(node.op, operand(0), operand(1));
+        return this.#scaled(node, operand) ?? combine(divisionOf(node), operand(0), operand(1));
       case "Neg":
         return combine("Sub", { kind: "integer", value: Polynomial.ZERO }, operand(0));
       case "Sqrt":
@@ -217,8 +219,10 @@ export class Elements {
     const type = asTensor(node.output(0)?.type)?.dtype;
     const isTruth = node.op === "Cast" ? node.int("to") === BOOL : type === "bool";
     if (isTruth) return conditionOf(of);
-    if (of.kind !== "number" || Number.isFinite(of.value)) return of;
-    return isFloat(type ?? "float") ? of : unknown("an infinite number as an integer");
+    if (of.kind !== "number" || isFloat(type ?? "float")) return of;
+    return Number.isFinite(of.value)
+      ? numberOf(Math.trunc(of.value), "float")
+      : unknown("an infinite number as an integer");
   }
 
   /** Elements that are written over all of a value, each in its place, as older tracers copy a slice. */
@@ -254,6 +258,12 @@ export class Elements {
   #strange(node: Node): Unknown {
     return unknown(`${node.op} "${node.name ?? nameOf(node.output(0))}"`);
   }
+}
+
+/** Integers drop the rest of a quotient; a float may hold a whole number and keeps it. */
+function divisionOf(node: Node): "Div" | "Quotient" {
+  const type = elementTypeOf(node.output(0));
+  return type === null || isFloat(type) ? "Div" : "Quotient";
 }
 
 function nameOf(value: Value | null): string {
