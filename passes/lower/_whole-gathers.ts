@@ -26,9 +26,8 @@ export function wholeGather(node: Node, shapes: Shapes, like: ShapesLike): Whole
   let source = node.input(0);
   for (let steps = 0; source !== null && sizes !== null && steps < MOST_VIEWS; steps++) {
     const elements = new Elements(like, { shapes, given: new Set([source]) });
-    const cuts = takenOf(node.result, sizes, source, elements);
-    if (cuts !== null)
-      return { source, cuts, axes: sizes.flatMap((size, axis) => (size.constant === 1 ? [axis] : [])) };
+    const taken = takenOf(node.result, sizes, source, elements);
+    if (taken !== null) return { source, ...taken };
     const maker: Node | null = source.producer;
     source = maker !== null && has(maker, "reshape") ? maker.input(0) : null;
   }
@@ -36,15 +35,41 @@ export function wholeGather(node: Node, shapes: Shapes, like: ShapesLike): Whole
 }
 
 /** How much of a source a value is, each of whose elements is that at the same place; null where one is not. */
-function takenOf(value: Value, sizes: Sizes, source: Value, elements: Elements): WholeGather["cuts"] | null {
+function takenOf(
+  value: Value,
+  sizes: Sizes,
+  source: Value,
+  elements: Elements,
+): Omit<WholeGather, "source"> | null {
   const own = elements.shapes.of(source);
   const index = sizes.map((size, axis) =>
     size.constant === 1 ? Polynomial.ZERO : Polynomial.symbol(`@${axis}`),
   );
-  const wide = sizes.flatMap((size, axis) => (size.constant === 1 ? [] : [{ size, at: index[axis] }]));
-  if (own?.length !== wide.length || elementTypeOf(source) !== elementTypeOf(value)) return null;
+  const places = own === null ? null : placesOf(own, sizes);
+  if (own === null || places === null || elementTypeOf(source) !== elementTypeOf(value)) return null;
   const found = elements.at(value, index);
   if (found.kind !== "element" || found.value !== source) return null;
-  if (!wide.every(({ at }, i) => at !== undefined && found.index[i]?.equals(at))) return null;
-  return wide.flatMap(({ size }, axis) => (own[axis]?.equals(size) === true ? [] : [{ axis, size }]));
+  const isInPlace = places.every((place, axis) => {
+    const [wanted, at] = [index[place], found.index[axis]];
+    return own[axis]?.constant === 1 || (wanted !== undefined && at?.equals(wanted) === true);
+  });
+  if (!isInPlace) return null;
+  return {
+    axes: [...sizes.keys()].filter((axis) => !places.includes(axis)),
+    cuts: places.flatMap((place, axis) => {
+      const size = sizes[place];
+      return size === undefined || own[axis]?.equals(size) === true ? [] : [{ axis, size }];
+    }),
+  };
+}
+
+/** Which axis of a value each of its source's is: in order, axes of one element among those; null where one is missing. */
+function placesOf(own: Sizes, sizes: Sizes): readonly number[] | null {
+  const places: number[] = [];
+  for (const [axis, size] of sizes.entries()) {
+    const isOne = own[places.length]?.constant === 1;
+    if ((size.constant === 1) === isOne && places.length < own.length) places.push(axis);
+    else if (size.constant !== 1) return null;
+  }
+  return places.length === own.length ? places : null;
 }
