@@ -21,17 +21,25 @@ export const defaultCases: readonly Case[] = [
   { batch: 2, sequence: 16, past: 7 },
 ];
 
+/** The number of rows that a graph's inputs fix; undefined where they take any. */
+export function fixedRows(inputs: readonly Port[]): number | undefined {
+  return pinsOf(inputs).batch;
+}
+
 /**
  * The cases that a graph's inputs can take. One that asks for another size than a static dim has is skipped; the
  * graph's own size is run in its place.
+ *
+ * @param rows what another graph that is run on the same inputs fixes
  */
 export function fitCases(
   inputs: readonly Port[],
   wanted: readonly Case[],
+  rows?: number,
 ): { cases: Case[]; skipped: Skipped[] } {
   const cases = new Map<string, Case>();
   const skipped: Skipped[] = [];
-  const pins = pinsOf(inputs);
+  const pins = { ...(rows === undefined ? {} : { batch: rows }), ...pinsOf(inputs) };
   const hasCache = inputs.some((port) => ["past", "pages"].includes(roleOf(port)));
   for (const asked of wanted) {
     const { fitted, reason } = fit(asked, pins, hasCache);

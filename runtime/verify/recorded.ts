@@ -15,6 +15,7 @@ import {
   type Port,
   type Tensors,
 } from "../session/tensor.ts";
+import { fixedRows } from "./cases.ts";
 import { readNpz } from "./npz.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Level, type LevelReport } from "./tally.ts";
@@ -83,12 +84,16 @@ function split(session: Session, recorded: Tensors, file: string, options: Recor
   const ids = tokens === undefined ? undefined : recorded.get(tokens.name);
   if (ids?.dims.length !== 2)
     throw refuse("the token ids are not there", `${tokens?.name ?? "token ids"} [batch, sequence]`, "none");
+  const [rows = 1] = ids.dims;
+  const fixed = fixedRows(inputs) ?? rows;
+  if (fixed !== rows)
+    throw refuse("it has another number of rows", `${fixed}, which the graph takes`, String(rows));
   const wanted = new Map([...recorded].filter(([name]) => outputs.has(name)));
   if (wanted.size === 0)
     throw refuse("it has no output", [...outputs].join(", "), [...recorded.keys()].join(", "));
   const past = inputs.find((port) => roleOf(port) === "past" && recorded.has(port.name));
   const sizes = {
-    batch: ids.dims[0] ?? 1,
+    batch: rows,
     sequence: ids.dims[1] ?? 1,
     past: past === undefined ? 0 : (recorded.get(past.name)?.dims.at(-2) ?? 0),
   };

@@ -6,7 +6,7 @@ import { inBuffers, ofBuffers } from "../session/shared-caches.ts";
 import { sharedLength } from "../session/shared-length.ts";
 import type { Session } from "../session/session.ts";
 import type { Port, Tensors } from "../session/tensor.ts";
-import { defaultCases, fitCases, type Skipped } from "./cases.ts";
+import { defaultCases, fitCases, fixedRows, type Skipped } from "./cases.ts";
 import { checkChoice, checkInterface, checkSizes, type Pair } from "./interface.ts";
 import { ChosenLogits } from "./logits.ts";
 import { measureNoise } from "./noise.ts";
@@ -127,7 +127,11 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
   checkInterface(pair, feeders, chosen.input);
   checkSizes(base.file, base.inputs, options.symbols ?? new Map<string, number>());
   const asked = options.cases ?? defaultCases;
-  const { cases, skipped: unfit } = fitCases(withSizes(base.inputs, options.symbols), asked);
+  const { cases, skipped: unfit } = fitCases(
+    withSizes(base.inputs, options.symbols),
+    asked,
+    fixedRows(compiled.inputs),
+  );
   const tally = new Tally(allowedAt(level, base, options));
   const allowedOfPart = allowedAt(level, base, {
     ...options,

@@ -71,6 +71,20 @@ describe("a compiled graph beside what PyTorch recorded", () => {
     expect((await verifyRecorded(trained, file)).every(({ same }) => same)).toBe(true);
   });
 
+  it("holds a graph of that many rows to it, and refuses one of another number", async () => {
+    const logits = await fileOf("rows.safetensors", truth("plain"));
+    const [two, three] = [2, 3].map((batch) => path.join(folder, `rows-${batch}/model.onnx`));
+    const how = { input: base, load: [peft("plain")], for: "cpu" } as const;
+    if (two === undefined || three === undefined) throw new Error("no paths");
+    await compile({ ...how, output: two, batch: 2 });
+    await compile({ ...how, output: three, batch: 3 });
+    expect((await verifyRecorded(two, logits)).every(({ same }) => same)).toBe(true);
+    await expect(verifyRecorded(three, logits)).rejects.toMatchObject({
+      code: "LOGITS_FILE",
+      diagnostics: [{ what: expect.stringContaining("another number of rows") as unknown, found: "2" }],
+    });
+  });
+
   it("refuses a file that does not fit the graph", async () => {
     const { input_ids, logits } = truth("plain");
     if (input_ids === undefined || logits === undefined) throw new Error("no truth");
