@@ -133,11 +133,12 @@ async function serveModel(model: Model, flags: Flags): Promise<void> {
   });
   if (apiKey === undefined && !isLoopback(host)) printDiagnostics([diagnostic("SERVE_OPEN", {}, { host })]);
   const { url, models } = server;
-  const { provider } = model;
-  printResult(flags.json, { url, models, provider }, () =>
+  const { provider, isSingle } = model;
+  printResult(flags.json, { url, models, provider, isSingle }, () =>
     rows([
       ["models", models.join("\n")],
       ["runs on", provider],
+      ...(isSingle ? [["rows", "one in each run: answers that are made at once take turns"] as const] : []),
       ["listens on", `${url}/v1`],
     ]),
   );

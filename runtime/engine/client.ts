@@ -46,6 +46,8 @@ export class EngineThread implements AdapterHost {
   readonly vocabularySize: number | null;
   /** Whether the graph generates by itself: an answer comes whole, and rules of tokens say nothing to it. */
   readonly isLoop: boolean;
+  /** Whether a run takes one row only: answers that are made at once take turns. */
+  readonly isSingle: boolean;
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #next = 0;
@@ -63,6 +65,7 @@ export class EngineThread implements AdapterHost {
     this.contextLength = ready.contextLength;
     this.vocabularySize = ready.vocabularySize;
     this.isLoop = ready.isLoop;
+    this.isSingle = ready.isSingle;
     this.#worker = worker;
     worker.on("message", (event: Event) => {
       this.#hear(event);

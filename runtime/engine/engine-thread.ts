@@ -46,6 +46,7 @@ async function start({
       contextLength: contextOf(graph, contextLength),
       vocabularySize: graph.vocabulary,
       isLoop: loop !== null,
+      isSingle: graph.isSingle,
     });
     return engine;
   } catch (error) {

@@ -114,7 +114,7 @@ export function graphOf(session: Session, facts: GraphFacts): DecoderGraph {
     adapters,
     isFlat,
     align,
-    isSingle: traits.mixesRows || (isFlat ? !isPaged : !fits || hasOneRow(inputs)),
+    isSingle: isFlat ? traits.mixesRows || !isPaged : hasOneRow(inputs) || traits.mixesRows || !fits,
     takesChunks: caches.length > 0 && !traits.mixesRows && !hasState,
     takesPadding: !hasState && !hasWindow,
     step: fixed === 1 ? 1 : Infinity,
@@ -175,18 +175,25 @@ function checkInput(port: Port, role: Role): void {
   );
 }
 
-/** Whether any input has room for one row alone. */
+/** Whether any input has room for one row alone. @throws TfcError GENERATE_UNSUPPORTED where one has it for more, no less */
 function hasOneRow(inputs: readonly Port[]): boolean {
-  return inputs.some((port) => {
-    const role = roleOf(port);
-    return port.dims.some((dim, axis) => {
-      const counts = axisOfRole(role, axis, port.dims.length) === "batch";
-      if (!counts || typeof dim !== "number") return false;
-      if (dim === 1) return true;
-      const found = `${port.name} [${port.dims.join(", ")}]`;
-      throw unsupported(`its batch is fixed at ${dim}`, "a batch of any size, or of 1", found, port.name);
-    });
-  });
+  const fixed = inputs.map((port) => fixedBatch(port)).filter((size) => size !== null);
+  return fixed.includes(1);
+}
+
+/**
+ * The rows that an input has room for; null where it has for any number.
+ *
+ * @throws TfcError GENERATE_UNSUPPORTED where it takes several, no less: answers begin and end one by one
+ */
+export function fixedBatch(port: Port): number | null {
+  const role = roleOf(port);
+  const axis = port.dims.findIndex((_, at) => axisOfRole(role, at, port.dims.length) === "batch");
+  const size = port.dims[axis];
+  if (typeof size !== "number") return null;
+  if (size === 1) return size;
+  const found = `${port.name} [${port.dims.join(", ")}]`;
+  throw unsupported(`its batch is fixed at ${size}`, "a batch of any size, or of 1", found, port.name);
 }
 
 function logitsOf(outputs: readonly Port[], caches: readonly Cache[]): string {

@@ -3,6 +3,7 @@ import { refuseTraining } from "../../compiler/ops/training.ts";
 import { readModelMetadata } from "../../compiler/weights/model-metadata.ts";
 import { adapterInterface, type AdapterInterface } from "../adapters/ports.ts";
 import type { Session } from "../session/session.ts";
+import { fixedBatch } from "./graph.ts";
 import { traitsOf } from "./traits.ts";
 
 /** A graph that generates by itself: one run takes prompts and gives answers. */
@@ -19,7 +20,7 @@ export interface LoopGraph {
   readonly takesPadding: boolean;
 }
 
-/** What a graph is that generates by itself; null of any other. @throws TfcError ALREADY_TRAINING, LOOP_METADATA_INVALID */
+/** What a graph is that generates by itself; null of any other. @throws TfcError ALREADY_TRAINING, LOOP_METADATA_INVALID, GENERATE_UNSUPPORTED */
 export function loopGraph(session: Session): LoopGraph | null {
   const { file, inputs } = session;
   const metadata = readModelMetadata(file);
@@ -27,13 +28,14 @@ export function loopGraph(session: Session): LoopGraph | null {
   const loop = decodeLoopIn(metadata, file);
   if (loop === null) return null;
   const { byLengths, mixesRows } = traitsOf(file, false);
-  const [rows] = inputs.find(({ name }) => name === loopInputs.ids)?.dims ?? [];
+  const ids = inputs.find(({ name }) => name === loopInputs.ids);
+  const rows = ids === undefined ? null : fixedBatch(ids);
   return {
     session,
     adapters: adapterInterface(file, inputs),
     room: loop.room,
     vocabulary: loop.vocabulary,
-    isSingle: mixesRows || typeof rows === "number",
+    isSingle: mixesRows || rows !== null,
     takesPadding: loop.hasMask && loop.hasPositions && !byLengths,
   };
 }

@@ -84,6 +84,8 @@ export type Event =
       readonly vocabularySize: number | null;
       /** Whether the graph generates by itself. */
       readonly isLoop: boolean;
+      /** Whether a run takes one row only. */
+      readonly isSingle: boolean;
     }
   /** The graph cannot be loaded, or generates nothing. */
   | { readonly type: "failed"; readonly error: SentError }

@@ -74,6 +74,7 @@ class LoadedModel implements Model {
   readonly outputs: readonly Port[];
   readonly contextLength: number | null;
   readonly vocabularySize: number | null;
+  readonly isSingle: boolean;
   readonly adapters: AdapterStore;
   readonly tokenizer: Tokenizer | null;
   readonly diagnostics: readonly Diagnostic[];
@@ -89,6 +90,7 @@ class LoadedModel implements Model {
     this.outputs = engine.outputs;
     this.contextLength = engine.contextLength;
     this.vocabularySize = engine.vocabularySize;
+    this.isSingle = engine.isSingle;
     this.adapters = parts.adapters;
     this.tokenizer = parts.text.tokenizer;
     this.diagnostics = parts.text.config.ignored(engine.isLoop);

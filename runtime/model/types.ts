@@ -104,6 +104,8 @@ export interface Model {
   readonly contextLength: number | null;
   /** Logits per token; null where the graph does not say it. */
   readonly vocabularySize: number | null;
+  /** Whether a run takes one row only: answers that are made at once take turns, and share no batch. */
+  readonly isSingle: boolean;
   /** Adapters by name; requests lease them. */
   readonly adapters: AdapterStore;
   readonly tokenizer: Tokenizer | null;

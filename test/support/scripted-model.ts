@@ -158,6 +158,7 @@ export function scriptedModel(script: Script = {}): ScriptedModel {
     ...{
       contextLength: script.context ?? 100_000,
       vocabularySize: null,
+      isSingle: false,
       tokenizer: null,
       requests,
       generate,

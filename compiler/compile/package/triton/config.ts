@@ -180,7 +180,8 @@ function unbatchedReason(inputs: readonly GraphPort[], outputs: readonly GraphPo
   if (tokens === undefined) return "it has no input of token ids";
   const [batch] = tokens.dims;
   if (tokens.dims.length < 2) return `${JSON.stringify(tokens.name)} is of flat tokens`;
-  if (typeof batch === "number") return `${JSON.stringify(tokens.name)} is of ${batch} rows`;
+  if (typeof batch === "number")
+    return `${JSON.stringify(tokens.name)} is of ${batch === 1 ? "one row" : `${batch} rows`}`;
   const strange =
     inputs.find((port) => !beginsWith(port, batch ?? "")) ??
     // Logits, and caches that are given: the rows are in front of both.
