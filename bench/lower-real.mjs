@@ -34,7 +34,7 @@ export async function runReal(folder, settings) {
   if (settings.write) await writeSection("lower-real", text);
 }
 
-function makeGraphs(work, folder, { python }) {
+function makeGraphs(work, folder, { python, variants = "" }) {
   for (const name of readdirSync(join(folder, "onnx")).filter((each) =>
     /^(model\.onnx|config\.json)/.test(each),
   ))
@@ -44,19 +44,25 @@ function makeGraphs(work, folder, { python }) {
   const tfc = (name, file, make) => ({
     ...{ name: `tfc, ${name}`, file: `${file}.onnx`, by: "tfc", make },
     form: make.includes("shared") ? "shared" : "concat",
-    needs: make
-      .filter((flag) => shared.includes(flag) || int4.includes(flag))
-      .filter((flag) => /^--/.test(flag)),
+    needs: make.filter((flag) => /^--/.test(flag)),
   });
+  const oneRow = ["--batch", "1", ...shared];
   const plain = "--no-adapters";
   const adapter = ["--adapter", "scalarlm", "--rank", "32"];
   const all = [
     { name: "the export", file: "model.onnx", form: "concat", by: "export" },
     tfc("fp32, joined caches", "joined", [plain]),
     tfc("fp32, shared caches", "shared", [...shared, plain]),
+    tfc("fp32, shared caches, one row", "shared-row", [...oneRow, plain]),
     tfc("int4, joined caches", "int4-joined", [...int4, plain]),
+    tfc("int4, joined caches, packed", "int4-joined-packed", [...int4, "--pack", plain]),
     tfc("int4, shared caches", "int4", [...int4, ...shared, plain]),
+    tfc("int4, shared caches, one row", "int4-row", [...int4, ...oneRow, plain]),
+    tfc("int4, shared caches, one row, packed", "int4-row-packed", [...int4, "--pack", ...oneRow, plain]),
     tfc("int4 symmetric, shared caches", "int4-symmetric", [...int4, "--symmetric", ...shared, plain]),
+    tfc("int4 symmetric, shared caches, one row", "int4-symmetric-row", [
+      ...[...int4, "--symmetric", ...oneRow, plain],
+    ]),
     tfc("int4, joined caches, scalarlm", "int4-joined-adapted", [...int4, ...adapter]),
     tfc("int4, shared caches, scalarlm", "int4-adapted", [...int4, ...shared, ...adapter]),
     {
@@ -66,7 +72,8 @@ function makeGraphs(work, folder, { python }) {
     },
   ];
   console.error("making graphs");
-  const made = makeVariants(python, work, all);
+  const wanted = all.filter(({ name }) => new RegExp(variants).test(name));
+  const made = makeVariants(python, work, wanted);
   // Fresh adapters add nothing: these shall.
   for (const { file, missing, make = [] } of made)
     if (missing === undefined && make.includes("--adapter"))

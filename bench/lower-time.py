@@ -1,12 +1,13 @@
 """Times models against a base in pairs: reads a plan from the standard input, prints a line of JSON for each result.
 
-The plan: {"base": FILE, "variants": [{"name", "file", "form"}], "columns": [{"name", "rows", "past", "tokens",
-"rounds",
-"length"}], "threads": N, "cpu": whether to count processor time}. `form` is how the caches are fed:
+The plan: {"base": FILE, "variants": [{"name", "file", "form", "rows"}], "columns": [{"name", "rows", "past", "tokens",
+"rounds", "length"}], "threads": N, "cpu": whether to count processor time}. `form` is how the caches are fed:
 
 concat   keys and values of the past go in as NumPy arrays, those of past and present come out
 shared   past and present are one buffer for each, long enough for all columns, bound to both
 products a graph of products alone: x goes in
+
+`rows` is how many a graph takes, null for any number: other columns are left out.
 
 A line: {"variant", "column", "base": [seconds], "times": [seconds], "difference"} with the times of each round, base
 and variant in turn, after one round that is not counted; or {"variant", "column", "error"}. `difference` is the largest
@@ -104,6 +105,8 @@ def main() -> None:
             print(json.dumps({"variant": variant["name"], "column": None, "error": str(error).splitlines()[0]}), flush=True)
             continue
         for column in plan["columns"]:
+            if variant["rows"] not in (None, column["rows"]):
+                continue
             row = {"variant": variant["name"], "column": column["name"]}
             try:
                 row |= measure(base, model, column, clock)

@@ -15,6 +15,7 @@ import { lengthOf } from "./lower-columns.mjs";
  * @property {string} file in the model's folder
  * @property {readonly string[]} make arguments of lower-models.py, or of `tfc compile`
  * @property {string | readonly string[]} [needs] a Python module, or flags of `tfc compile`
+ * @property {number} [rows] those that it takes, no other number of them
  * @property {string} [twin] the variant that it is without its adapters
  */
 
@@ -58,13 +59,25 @@ function formText(form) {
   return form === "shared" ? "shared caches" : "joined caches";
 }
 
-/** tfc's graphs of an export: both caches, each with and without adapters, with the last logits, in 4 bits. */
+/**
+ * tfc's graphs of an export: both caches, each with and without adapters, with the last logits, in 4 bits, of one row,
+ * and with projections packed.
+ */
 function compiled(length) {
   const shared = ["--kv", "shared", "--max-length", String(length)];
   const one = (name, file, precision, flags) => {
     const form = flags.includes("shared") ? "shared" : "concat";
     const needs = flags.filter((flag) => flag.startsWith("--"));
-    const plain = { name: `tfc, ${name}`, file: `tfc-${file}.onnx`, form, by: "tfc", precision, needs };
+    const rows = flags.includes("--batch") ? { rows: 1 } : {};
+    const plain = {
+      name: `tfc, ${name}`,
+      file: `tfc-${file}.onnx`,
+      form,
+      by: "tfc",
+      precision,
+      needs,
+      ...rows,
+    };
     const adapted = {
       ...plain,
       name: `${plain.name}, scalarlm`,
@@ -77,16 +90,28 @@ function compiled(length) {
     ];
   };
   const int4 = ["--quantize", "int4"];
+  const oneRow = ["--batch", "1", ...shared];
   const alone = ([plain]) => [plain];
   return [
     ...one("fp32, joined caches", "joined", "fp32", []),
     ...alone(one("fp32, joined caches, last logits", "joined-last", "fp32", ["--last-logits"])),
     ...one("fp32, shared caches", "shared", "fp32", shared),
     ...alone(one("fp32, shared caches, last logits", "shared-last", "fp32", [...shared, "--last-logits"])),
+    ...alone(one("fp32, shared caches, one row", "shared-row", "fp32", oneRow)),
     ...alone(one("int4, joined caches", "int4-joined", "int4", int4)),
+    ...alone(one("int4, joined caches, packed", "int4-joined-packed", "int4", [...int4, "--pack"])),
     ...one("int4, shared caches", "int4", "int4", [...int4, ...shared]),
+    ...alone(one("int4, shared caches, one row", "int4-row", "int4", [...int4, ...oneRow])),
+    ...alone(
+      one("int4, shared caches, one row, packed", "int4-row-packed", "int4", [...int4, "--pack", ...oneRow]),
+    ),
     ...alone(
       one("int4 symmetric, shared caches", "int4-symmetric", "int4", [...int4, "--symmetric", ...shared]),
+    ),
+    ...alone(
+      one("int4 symmetric, shared caches, one row", "int4-symmetric-row", "int4", [
+        ...[...int4, "--symmetric", ...oneRow],
+      ]),
     ),
   ];
 }

@@ -129,7 +129,7 @@ function timed(folder, variants, columns, { python, threads, cpu }) {
     base: join(folder, "model.onnx"),
     variants: variants
       .filter(({ missing }) => missing === undefined)
-      .map(({ name, file, form }) => ({ name, file: join(folder, file), form })),
+      .map(({ name, file, form, rows = null }) => ({ name, file: join(folder, file), form, rows })),
     columns: columns.map((column) => ({ ...column, length })),
     threads,
     cpu,
