@@ -3,6 +3,7 @@ import { convertDtype } from "./lower/convert-dtype.ts";
 import { adamw } from "./train/adamw.ts";
 import { decodeLoop } from "./lower/decode-loop.ts";
 import { differentiate } from "./train/differentiate.ts";
+import { fixBatch } from "./prepare/fix-batch.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
@@ -35,6 +36,7 @@ export const passes: readonly Pass[] = [
   wholeSequences,
   lowerPagedAttention,
   removeLora,
+  fixBatch,
   overrideWeights,
   convertDtype,
   packProjections,
@@ -67,6 +69,7 @@ export {
   decodeLoop,
   differentiate,
   dropInputs,
+  fixBatch,
   foldConditions,
   groupExperts,
   hoistShapes,

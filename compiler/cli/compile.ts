@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { Command, Option } from "commander";
-import { ALL_REPLACED, injectAdapters, passes, residences } from "../../passes/index.ts";
+import { ALL_REPLACED, fixBatch, injectAdapters, passes, residences } from "../../passes/index.ts";
 import { freshNames } from "../adapters/index.ts";
 import { compile, type CompileOptions, type CompileReport } from "../compile/compile.ts";
 import { inputError } from "../diagnostics/error.ts";
@@ -109,6 +109,10 @@ function addLowering(command: Command): void {
     .option("--block <n>", `inputs that share a scale: ${blockSizes.join(", ")} (default: ${DEFAULT_BLOCK})`)
     .option("--symmetric", "quantize around 0, without zero points")
     .option("--pack", "write q, k and v, and gate and up, as one product each: weights are written anew")
+    .option(
+      "--batch <n>",
+      `${fixBatch.options.batch.help}: what other numbers need is left out (default: any)`,
+    )
     .option(
       "--kv <form>",
       `with --for, how caches are kept: ${kvForms.join(", ")}, one buffer for past and present (default: concat)`,

@@ -65,6 +65,8 @@ export interface CompileOptions {
   readonly symmetric?: boolean;
   /** Writes the projections of q, k and v, and those of gate and up, as one product each: their weights are written anew. */
   readonly pack?: boolean;
+  /** How many rows the graph takes, 1 or more: what only other numbers need is left out. Default: as many as the base. */
+  readonly batch?: number;
   /**
    * With `for`, how keys and values are kept from step to step: `concat`, as exported; `shared`, in buffers of
    * `maxLength` positions, each of which is past and present in one. Default `concat`.
@@ -110,6 +112,13 @@ function isDump(value: unknown): boolean {
   return isText(pass) && typeof print === "function";
 }
 
+/** Of rows or positions. */
+const aCount = [
+  "a whole number, 1 or more",
+  (value: unknown) =>
+    typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31,
+] as const;
+
 /** What each option may hold. Ranges, sites and settings are checked where they are understood. */
 const checks: Checks<CompileOptions> = {
   input: holds.model,
@@ -134,10 +143,8 @@ const checks: Checks<CompileOptions> = {
   symmetric: holds.yesNo,
   pack: holds.yesNo,
   kv: oneOf(kvForms),
-  maxLength: [
-    "a whole number, 1 or more",
-    (value) => typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31,
-  ],
+  batch: aCount,
+  maxLength: aCount,
   lastLogits: [
     `true, false, or one of ${logitsForms.join(", ")}`,
     (value) => typeof value === "boolean" || logitsForms.some((form) => form === value),

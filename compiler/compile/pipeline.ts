@@ -39,6 +39,12 @@ const rows: Readonly<Record<string, Row>> = {
     when: () => false,
     needs: "a run of `tfc adapter extract`",
   },
+  "fix-batch": {
+    part: "behind",
+    when: ({ batch }) => batch !== null,
+    needs: "`batch`",
+    options: ({ batch }) => (batch === null ? {} : { batch }),
+  },
   "override-weights": {
     part: "behind",
     when: ({ override }) => override !== null,

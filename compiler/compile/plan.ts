@@ -36,6 +36,8 @@ export interface Plan {
   readonly dtype: HalfType | null;
   /** The type of its inputs and outputs; null for the model's. */
   readonly ioDtype: HalfType | "float" | null;
+  /** How many rows the graph is to take; null for as many as it does. */
+  readonly batch: number | null;
   readonly kv: KvForm;
   /** Positions in a shared cache; null where caches are concatenated, and until the model says its context. */
   readonly maxLength: number | null;
@@ -92,6 +94,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     ioDtype: options.ioDtype === undefined ? null : portTypes[options.ioDtype],
     quantize,
     pack: options.pack === true,
+    batch: options.batch ?? null,
     kv: options.kv ?? "concat",
     maxLength: options.maxLength ?? null,
     positions: null,

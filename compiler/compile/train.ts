@@ -68,6 +68,8 @@ function* conflicts(options: CompileOptions): Generator<string, void, void> {
   if (decodeLoop === true) yield "`decodeLoop`, which makes a graph that generates";
   if (lastLogits !== false) yield "`lastLogits`: the loss is of all positions";
   if (kv === "shared") yield "`kv: shared`: whole sequences have no cache";
+  if (options.batch !== undefined)
+    yield "`batch`: a run decides how many sequences a step takes, and the last step may have fewer";
   if (options.lowerPagedAttention === true)
     yield "`lowerPagedAttention`: whole sequences have no cache, paged or other";
   if (residence !== "inputs") yield `\`residence: ${residence}\`: what trains is an input`;

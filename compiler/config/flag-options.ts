@@ -1,4 +1,4 @@
-import { ALL_REPLACED, injectAdapters } from "../../passes/index.ts";
+import { ALL_REPLACED, fixBatch, injectAdapters } from "../../passes/index.ts";
 import { freshAdapters, freshNames } from "../adapters/index.ts";
 import { pattention } from "../adapters/pattention.ts";
 import type { CompileOptions } from "../compile/compile.ts";
@@ -49,6 +49,7 @@ const quantizeOption = choice({ help: "bits of a weight", default: "int4", of: q
 const blockOption = choice({ help: "inputs that share a scale", default: "32", of: blockSizes.map(String) });
 const kvOption = choice({ help: "how caches are kept", default: "concat", of: [...kvForms] });
 const lengthOption = integer({ help: "positions in a shared cache", default: 0, min: 1, max: 2 ** 31 - 1 });
+const batchOption = fixBatch.options.batch;
 const kindOption = choice({ help: "adapter kind", default: "scalarlm", of: [...freshNames] });
 const { seed: seedOption, residence: residenceOption, members: membersOption } = injectAdapters.options;
 
@@ -92,6 +93,7 @@ export function optionsOf(input: string, flags: CompileFlags, config: ConfigOpti
     ...(flags.ioDtype === undefined ? {} : { ioDtype: ioDtypeOption.check(flags.ioDtype, "--io-dtype") }),
     ...given(quantizeOption, "quantize"),
     ...(flags["block"] === undefined ? {} : { block: Number(blockOption.check(flags["block"], "--block")) }),
+    ...given(batchOption, "batch"),
     ...given(kvOption, "kv"),
     ...(maxLength === undefined ? {} : { maxLength: lengthOption.check(maxLength, "--max-length") }),
     ...(typeof adapters === "string" ? { residence: residenceOption.check(adapters, "--adapters") } : {}),

@@ -35,6 +35,8 @@ export interface TfcConfig {
   readonly symmetric?: boolean;
   /** Writes q, k and v, and gate and up, as one product each. */
   readonly pack?: boolean;
+  /** How many rows the graph takes. */
+  readonly batch?: number;
   /** With `for`, how keys and values are kept from step to step. */
   readonly kv?: CompileOptions["kv"];
   /** Positions in a shared cache. */

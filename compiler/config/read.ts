@@ -35,6 +35,7 @@ export type ConfigOptions = Pick<
   | "symmetric"
   | "pack"
   | "kv"
+  | "batch"
   | "maxLength"
   | "decodeLoop"
   | "bindings"
@@ -67,6 +68,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     symmetric: ["true or false", isSwitch],
     pack: ["true or false", isSwitch],
     kv: [kvForms.join(", "), (value) => kvForms.some((one) => one === value)],
+    batch: ["a whole number", isCount],
     maxLength: ["a whole number", isCount],
     lastLogits: [
       `true, false, ${logitsForms.join(", ")}`,

@@ -13,7 +13,20 @@ const flags: ReadonlyMap<string, string> = new Map([
 
 /** Options whose flag is their name. */
 const named: ReadonlySet<string> = new Set([
-  ...["adapter", "sites", "load", "members", "replace", "seed", "force", "weights", "strict", "for", "kv"],
+  ...[
+    "adapter",
+    "sites",
+    "load",
+    "members",
+    "replace",
+    "seed",
+    "force",
+    "weights",
+    "strict",
+    "for",
+    "kv",
+    "batch",
+  ],
   ...[
     "decodeLoop",
     "lowerPagedAttention",

@@ -113,6 +113,25 @@ export const loweringCodes = {
     found: p.found,
     fix: "leave out `lowerPagedAttention` and run the model where onnxruntime has a kernel for the op",
   })),
+  BATCH_NO_ROWS: error((p: { found: string }) => ({
+    what: "the graph has no rows whose number could be fixed",
+    wanted: "token ids [rows, tokens], or a mask or cache with an axis of rows",
+    found: p.found,
+    fix: "leave out `batch`: tokens that stand in one line are of any number of rows",
+  })),
+  BATCH_FIXED: error((p: { rows: number; fixed: number; found: string }) => ({
+    what: "the graph takes another number of rows",
+    wanted:
+      p.rows === 1 ? "inputs of one row, or of any number" : `inputs of ${p.rows} rows, or of any number`,
+    found: p.found,
+    fix: `leave out \`batch\`, give ${p.fixed}, or export the model with a batch of any size`,
+  })),
+  BATCH_SYMBOL: error((p: { symbol: string; found: string }) => ({
+    what: "a name that counts rows counts something else as well",
+    wanted: "a name of its own for the number of rows",
+    found: `"${p.symbol}" on another axis of ${p.found}`,
+    fix: "leave out `batch`, or export the model with a name for each axis that may have any size",
+  })),
   ALREADY_LOWERED: error((p: { provider: string }) => ({
     what: "the model has been lowered by tfc already",
     wanted: "a model as its exporter wrote it",

@@ -13,7 +13,8 @@ const switches = [
 /** Words of a query that take a value. */
 const valued = [
   ...["adapter", "sites", "adapters", "members", "load", "seed", "weights", "for", "dtype", "io-dtype"],
-  ...["quantize", "block", "kv", "max-length", "emit", "memory", "train-base", "dropout", "config", "target"],
+  ...["quantize", "block", "batch", "kv", "max-length", "emit", "memory", "train-base", "dropout", "config"],
+  "target",
 ] as const;
 
 /** A word that may be a switch or take a value. */

@@ -9,7 +9,9 @@ import { asTensor, tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { LOGITS_DIM, LOGITS_KEY, logitsInputs } from "../../compiler/ops/logits.ts";
 import { rankOf } from "../../compiler/ops/rank.ts";
+import { roleOf } from "../../compiler/ops/ports/roles.ts";
 import type { Place, StepEnds } from "../../compiler/sites/places.ts";
+import { portOf } from "../_ports.ts";
 
 /** The graph input that chooses a bank's member for each row or token. */
 const MEMBER_IDS = "adapter_ids";
@@ -62,7 +64,7 @@ export class MemberIds {
    * end, and the one behind the last member is that of the zeros.
    */
   #checked(x: Value, usual: string): Value {
-    const size = asTensor(x.type)?.shape?.[0] ?? usual;
+    const size = this.#fixedRows() ?? asTensor(x.type)?.shape?.[0] ?? usual;
     const rows = size === LOGITS_DIM ? usual : size;
     const ids = this.#rw.value(this.#loc, MEMBER_IDS, tensorType("int64", [rows]));
     this.#rw.addInput(this.#model.graph, ids);
@@ -73,6 +75,13 @@ export class MemberIds {
     const isAbove = b.op("Greater", [ids, b.vectorOf([this.#members - 1], "last")], "is_above");
     const isWrong = b.op("Or", [isBelow, isAbove], "is_wrong");
     return b.op("Where", [isWrong, b.vectorOf([this.#members + 1], "beyond"), ids], "checked");
+  }
+
+  /** How many rows the graph takes, where its token ids fix that. */
+  #fixedRows(): number | null {
+    const tokens = this.#model.graph.inputs.map(portOf).find((port) => roleOf(port) === "tokens");
+    const [rows, ...others] = tokens?.dims ?? [];
+    return typeof rows === "number" && others.length > 0 ? rows : null;
   }
 
   /** The input that says which tokens have logits, where the graph was made to have one. */

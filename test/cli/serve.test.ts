@@ -37,7 +37,7 @@ class Served {
   readonly #child: ChildProcessWithoutNullStreams;
   #stdout = "";
   stderr = "";
-  info = { url: "", models: [] as string[], provider: "" };
+  info = { url: "", models: [] as string[], provider: "", isSingle: true };
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     const all = [script, "serve", ...args, "--port", "0", "--json", "--device", "cpu", "--threads", "1"];
@@ -98,7 +98,12 @@ const tokenizer = ["--tokenizer", sample];
 describe("tfc serve", () => {
   it("serves a model and the adapters of a folder that fit it", async () => {
     const server = await served([withInputs, "--adapters", adapters, ...tokenizer, "--name", "austen"]);
-    expect(server.info).toEqual({ url: server.info.url, models: ["austen", "plain"], provider: "cpu" });
+    expect(server.info).toEqual({
+      url: server.info.url,
+      models: ["austen", "plain"],
+      provider: "cpu",
+      isSingle: false,
+    });
     expect(server.info.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(server.stderr).toMatch(
       /notes\.txt: warning SERVE_ADAPTER_UNFIT: .*\n {2}found ADAPTER_FORMAT_UNKNOWN/,
@@ -120,6 +125,17 @@ describe("tfc serve", () => {
     expect(await server.ended()).toBe(0);
     expect(server.stderr).toMatch(/^\S+Z 127\.0\.0\.1 POST \/v1\/completions 200 \d+ms "plain" 14\+24$/m);
     expect(server.stderr).toMatch(/POST \/v1\/completions 404 \d+ms$/m);
+  }, 60_000);
+
+  it("says that a graph takes one row, and answers requests that come at once in turn", async () => {
+    const one = path.join(folder, "one-row/model.onnx");
+    await compile({ input: graphOf("dynamo"), output: one, adapters: false, batch: 1 });
+    const server = await served([one, ...tokenizer, "--name", "austen"]);
+    expect(server.info.isSingle).toBe(true);
+    const { prompt, text } = oracle("austen-llama");
+    const ask = (): Promise<Response> => server.post({ model: "austen", prompt, max_tokens: 24 });
+    const answers = await Promise.all([ask(), ask(), ask()]);
+    for (const answer of answers) expect(((await answer.json()) as Answer).choices[0]?.text).toBe(text);
   }, 60_000);
 
   it("finishes what runs when it is told to end", async () => {

@@ -31,6 +31,8 @@ const compileFlags: readonly (readonly [flag: string, value: string, code: strin
   ["--quantize", "int2", "OPTION_UNKNOWN_VALUE", "wanted one of int4, int8"],
   ["--weights", "move", "OPTION_UNKNOWN_VALUE", "wanted one of link, copy, inline"],
   ["--kv", "paged", "OPTION_UNKNOWN_VALUE", "wanted one of concat, shared"],
+  ["--batch", "0", "OPTION_OUT_OF_RANGE", "wanted an integer from 1 to 2147483647, found 0"],
+  ["--batch", "-1", "OPTION_OUT_OF_RANGE", "found -1"],
   ["--max-length", "0", "OPTION_OUT_OF_RANGE", "wanted an integer from 1 to 2147483647, found 0"],
   ["--dump-after", "outline", "OPTION_UNKNOWN_VALUE", '--dump-after does not know "outline"'],
 ];

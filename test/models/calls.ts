@@ -10,6 +10,8 @@ export interface Call {
   readonly past: number;
   readonly step: number;
   readonly padding: "none" | "left" | "right";
+  /** How many positions the first row is padded by; each other one by one more than the row before. Default 0. */
+  readonly padded?: number;
 }
 
 /** What callers ask of a decoder: prompts and steps, alone and in batches, padded in front and behind. */
@@ -58,9 +60,9 @@ function isPadding({ dims }: HostTensor, place: number, call: Call): boolean {
   return dims.length === 4 && dims[2] === positions && isHidden(row, at, call);
 }
 
-function isHidden(row: number, position: number, { past, step, padding }: Call): boolean {
-  if (padding === "left") return position < row;
-  return padding === "right" && position >= past + step - row;
+function isHidden(row: number, position: number, { past, step, padding, padded = 0 }: Call): boolean {
+  if (padding === "left") return position < row + padded;
+  return padding === "right" && position >= past + step - row - padded;
 }
 
 /** Made-up inputs of a call for a decoder with concatenated caches. */

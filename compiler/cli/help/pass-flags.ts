@@ -1,6 +1,7 @@
 /** The flags of `tfc compile` that set a pass's options; an option that is not here follows from the model and what is loaded. */
 export const passFlags: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "remove-lora": { given: "--load" },
+  "fix-batch": { batch: "--batch" },
   "override-weights": { overrides: "--load" },
   "convert-dtype": { dtype: "--dtype", ioDtype: "--io-dtype", provider: "--for" },
   "pack-projections": { except: "--replace" },

@@ -53,6 +53,7 @@ export const graphs: Readonly<Record<string, Make>> = {
   "caches that grow, under a mask": sample("austen-llama/dynamo"),
   "caches that grow, attention as one op": compiled(base, { for: "cpu" }),
   "shared caches": compiled(base, { for: "cpu", kv: "shared", maxLength: ROOM }),
+  "shared caches of one row": compiled(base, { for: "cpu", kv: "shared", maxLength: ROOM, batch: 1 }),
   "the last positions' logits": compiled(base, { lastLogits: "count" }),
   "the logits of listed positions": compiled(base, { lastLogits: "rows" }),
   pages: compiled(path.join(samples, "austen-llama/vllm/paged.onnx"), { lowerPagedAttention: true }),
@@ -63,6 +64,10 @@ export const graphs: Readonly<Record<string, Make>> = {
   "lengths in half precision": sample("families/llama2-genai-fp16"),
   "a cache of a window": windowed,
   "caches written by indices": sample("families/llama2-mobius-static"),
+  "one row of caches written by indices": compiled(
+    path.join(samples, "families/llama2-mobius-static/model.onnx"),
+    { batch: 1 },
+  ),
   "a sliding window": sample("families/gemma2-dynamo"),
   "state of convolutions": sample("new-families/lfm2-transformers"),
   "a mixture of experts": sample("new-families/mixtral-dynamo"),
