@@ -7,7 +7,7 @@ import { fixBatch } from "./prepare/fix-batch.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
 import { inlineFunctions } from "./prepare/inline-functions.ts";
-import { groupExperts } from "./train/group-experts.ts";
+import { groupExperts } from "./lower/group-experts.ts";
 import { hoistShapes } from "./lower/hoist-shapes.ts";
 import { lastLogits } from "./lower/last-logits.ts";
 import { lowerAttention } from "./lower/lower-attention.ts";
@@ -39,6 +39,7 @@ export const passes: readonly Pass[] = [
   fixBatch,
   overrideWeights,
   convertDtype,
+  groupExperts,
   packProjections,
   quantizeWeights,
   lowerRotary,
@@ -47,7 +48,6 @@ export const passes: readonly Pass[] = [
   lowerSkipNorms,
   hoistShapes,
   lastLogits,
-  groupExperts,
   trainBase,
   outlineAttention,
   outlineMlp,
@@ -100,6 +100,7 @@ export const preparation: readonly Pass[] = [inlineFunctions, foldConditions];
 
 export { headFollowsMerged, mergedWeights } from "./adapt/_merged.ts";
 export type { ConvertOptions } from "./lower/convert-dtype.ts";
+export { groupsExperts, rowProductOf } from "./lower/_expert-products.ts";
 export type { QuantizeOptions } from "./lower/quantize-weights.ts";
 export { residences, type Residence } from "./adapt/_adapter-values.ts";
 export type { TrainBaseOptions } from "./train/train-base.ts";

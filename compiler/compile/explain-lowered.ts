@@ -1,10 +1,11 @@
-import { sharedAttention } from "../../passes/index.ts";
+import { groupsExperts, rowProductOf, sharedAttention } from "../../passes/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Provider } from "../ops/providers.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
 import type { AttentionProver } from "../recognize/attention/exact.ts";
 import { OPEN, type Visibility } from "../recognize/attention/visibility.ts";
 import type { DecoderView } from "../recognize/decoder.ts";
+import type { Moe } from "../recognize/moe/moe.ts";
 import { knownShapes } from "../recognize/known-shapes.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
 
@@ -33,5 +34,21 @@ export function sharedTexts(
       form.hasMask ? "and is given the mask" : "and needs no mask",
       ...(isOpen ? ["Attention for several rows of several tokens behind a past"] : []),
     ].join(", ");
+  };
+}
+
+/** Says how the experts of a mixture are multiplied for one provider; null where the graph has them apart, or in one op. */
+export type ExpertsText = (block: Moe) => string | null;
+
+export function expertsTexts(view: DecoderView, provider: Provider): ExpertsText {
+  const { shapes } = new Elements(knownShapes(view));
+  return ({ form, products }) => {
+    if (form !== "batched") return null;
+    const copying = products.filter((node) => rowProductOf(node, shapes) !== null);
+    if (copying.length === 0) return "as they are: no row takes a copy of its expert's weights";
+    if (!groupsExperts(provider))
+      return `as they are, with a copy of an expert's weights for each row: only the CPU knows how many rows each has`;
+    const rest = products.length - copying.length;
+    return `the rows of each at once${rest === 0 ? "" : `, but for ${rest} of ${products.length} products`}`;
   };
 }

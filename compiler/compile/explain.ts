@@ -20,7 +20,7 @@ import { knownShapes } from "../recognize/known-shapes.ts";
 import { visibilitiesOf } from "../recognize/visibilities.ts";
 import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
-import { sharedTexts, type SharedText } from "./explain-lowered.ts";
+import { expertsTexts, sharedTexts, type ExpertsText, type SharedText } from "./explain-lowered.ts";
 import { countsText, LoweredOps, type Lowered } from "./lowered-ops.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -74,8 +74,9 @@ export interface Explanation {
 export function explanations({ view, model }: OpenedDecoder, provider: Provider | null): Explanation[] {
   const prover = new AttentionProver(knownShapes(view));
   const shared = provider === null ? null : sharedTexts(view, model.graph, provider, prover);
+  const experts = provider === null ? null : expertsTexts(view, provider);
   const written = model.meta.has(LOWERED_KEY) ? new LoweredOps(model) : null;
-  const proofs = { visibilities: visibilitiesOf(view), prover, shared, written };
+  const proofs = { visibilities: visibilitiesOf(view), prover, shared, experts, written };
   return view.seen.map(({ layer, block, at, answer }) => ({
     layer,
     block,
@@ -89,6 +90,7 @@ interface Proofs {
   readonly visibilities: ReturnType<typeof visibilitiesOf>;
   readonly prover: AttentionProver;
   readonly shared: SharedText | null;
+  readonly experts: ExpertsText | null;
   /** Null where the model was not lowered. */
   readonly written: LoweredOps | null;
 }
@@ -96,7 +98,7 @@ interface Proofs {
 function factsOf(at: Node, answer: Seen["answer"], proofs: Proofs): Readonly<Record<string, string>> {
   if (isMiss(answer)) return missFacts(at, answer);
   if (answer.kind === "site") return siteFacts(answer, proofs);
-  if (answer.kind === "moe") return moeFacts(answer);
+  if (answer.kind === "moe") return moeFacts(answer, proofs);
   return answer.kind === "attention" ? attentionFacts(answer, proofs) : mlpFacts(answer);
 }
 
@@ -215,8 +217,9 @@ function mlpFacts(block: Mlp): Readonly<Record<string, string>> {
   };
 }
 
-function moeFacts(block: Moe): Readonly<Record<string, string>> {
+function moeFacts(block: Moe, { experts }: Proofs): Readonly<Record<string, string>> {
   const { router, shared } = block;
+  const written = experts?.(block) ?? null;
   const beside = shared.map(({ mlp }, i) => [
     shared.length === 1 ? "shared" : `shared ${i}`,
     `${mlp.activation}, ${mlp.intermediateSize} wide, down ${linearText(mlp.down)}`,
@@ -226,6 +229,7 @@ function moeFacts(block: Moe): Readonly<Record<string, string>> {
     ...cutFacts(block),
     moe: moeText(block),
     router: linearText(router.linear),
+    ...(written === null ? {} : { "experts are multiplied": written }),
     ...(Object.fromEntries(beside) as Record<string, string>),
   };
 }

@@ -1,4 +1,4 @@
-import { passes } from "../../passes/index.ts";
+import { groupsExperts, passes } from "../../passes/index.ts";
 import { step, type Step } from "../pass/runner.ts";
 import type { WeightTensor } from "../weights/weight.ts";
 import { hasAdapters, type Plan } from "./plan.ts";
@@ -67,6 +67,13 @@ const rows: Readonly<Record<string, Row>> = {
       provider: provider ?? (train !== null && dtype === "bfloat16" ? "cuda" : null),
     }),
   },
+  "group-experts": {
+    part: "behind",
+    when: ({ provider, quantize, train }) =>
+      train !== null || ((provider ?? quantize) !== null && groupsExperts(provider)),
+    needs: "`for: cpu`, `quantize` or `train`",
+    options: ({ quantize }) => ({ divides: quantize !== null }),
+  },
   "pack-projections": {
     part: "behind",
     when: ({ pack }) => pack,
@@ -111,7 +118,6 @@ const rows: Readonly<Record<string, Row>> = {
     options: ({ lastLogits, decodeLoop }) =>
       decodeLoop ? { by: "last" } : lastLogits === null ? {} : { by: lastLogits },
   },
-  "group-experts": { part: "behind", ...training },
   "train-base": {
     part: "behind",
     when: ({ train }) => (train?.base ?? null) !== null,

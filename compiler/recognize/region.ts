@@ -47,9 +47,17 @@ export function regionBetween(input: Value, output: Value, index: GraphIndex): R
   return { input, output, nodes: [...all].sort((a, b) => index.position(a) - index.position(b)) };
 }
 
-/** A result that is what it is because of its inputs' layout alone; a private one moves with its reader. */
-function isMovable(node: Node): boolean {
-  return has(node, "view") || has(node, "choose") || has(node, "shape");
+/**
+ * A result that is what it is because of its inputs' layout alone; a private one moves with its reader. The size of what
+ * nothing inside reads, as of a mask that tells how many rows there are, is computed outside: it would come with it.
+ */
+function isMovable(node: Node, members: ReadonlySet<Node>): boolean {
+  if (has(node, "shape")) return readsOf(node).every((value) => isReadIn(members, value));
+  return has(node, "view") || has(node, "choose");
+}
+
+function isReadIn(members: ReadonlySet<Node>, value: Value): boolean {
+  return [...value.users].some((node) => members.has(node));
 }
 
 /** Adds nodes outside whose every reader is inside, if they compute from constants or only rearrange. */
@@ -63,7 +71,7 @@ function withPrivateNodes(members: Set<Node>, input: Value, index: GraphIndex): 
       const isPrivate = node.outputs.every((output) =>
         [...output.uses].every((use) => use.kind === "input" && members.has(use.node)),
       );
-      if (isPrivate && (isMovable(node) || isConstant(node, constants))) {
+      if (isPrivate && (isMovable(node, members) || isConstant(node, constants))) {
         members.add(node);
         pending.push(node);
       }

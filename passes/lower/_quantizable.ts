@@ -1,4 +1,5 @@
 import { isFloat, type DType } from "../../compiler/ir/dtype.ts";
+import type { Node } from "../../compiler/ir/node.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { constantOf, integersOf } from "../../compiler/ops/constant.ts";
 import { kernelsFor, kernelsOf, takes } from "../../compiler/ops/kernels/kernels.ts";
@@ -11,12 +12,15 @@ import type { FloatMatrix } from "../../compiler/weights/nbits/matrix.ts";
 /** The op that multiplies with quantized weights. */
 export const NBITS = "com.microsoft::MatMulNBits";
 
-/** A linear whose weight can be quantized. */
+/** A product whose weight can be quantized. */
 export interface Quantizable {
-  readonly linear: Linear;
+  /** What multiplies. */
+  readonly node: Node;
   readonly matrix: FloatMatrix;
   /** Where the float weight is stored. */
   readonly root: Value;
+  /** Which matrix of a stack it is; null where it is all that is stored there. */
+  readonly place: number | null;
   /** A bias that the node adds itself. */
   readonly bias: Value | null;
 }
@@ -46,9 +50,10 @@ export function quantizable(linear: Linear, provider: Provider | null): Quantiza
     return { why: "a caller may give another weight: it is an input of the graph", isQuantized: false };
   const isReadInFirst = node.int("transB") !== 1;
   return {
-    linear,
+    node,
     matrix: { inFeatures, outFeatures, isInFirst: isReadInFirst !== weight.transposed, tensor, dtype },
     root,
+    place: null,
     bias: node.op === "Gemm" ? node.input(2) : null,
   };
 }
@@ -75,7 +80,8 @@ function scalingOf({ node }: Linear): string | null {
   return batch === undefined ? null : `its operands are turned (${batch})`;
 }
 
-function typeObstacle(dtype: DType, provider: Provider | null): string | null {
+/** Why there is no kernel for a type of activations; null where there is one. @param provider null for any */
+export function typeObstacle(dtype: DType, provider: Provider | null): string | null {
   const op = kernelsOf(NBITS);
   const asked = provider === null ? providers : [provider];
   const types = new Map([["T1", dtype]]);

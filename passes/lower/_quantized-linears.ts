@@ -43,7 +43,7 @@ export class QuantizedLinears {
   }
 
   write(one: Quantizable): void {
-    const { node } = one.linear;
+    const { node } = one;
     const rw = this.#rw;
     const b = new Builder(rw, before(node));
     const product = rw.node({
@@ -79,22 +79,23 @@ export class QuantizedLinears {
 
   /** The tensors of a weight, which all that read it alike share. */
   #tensors(one: Quantizable): readonly Value[] {
-    const { root, matrix } = one;
+    const { root, matrix, place } = one;
     const number = this.#numbers.get(root) ?? this.#numbers.size;
     this.#numbers.set(root, number);
-    const key = `${number} ${String(matrix.isInFirst)} ${matrix.dtype}`;
+    const key = `${number} ${place ?? ""} ${String(matrix.isInFirst)} ${matrix.dtype}`;
     const known = this.#known.get(key) ?? this.#make(one);
     this.#known.set(key, known);
     return known;
   }
 
   /** Scales first: they are the widest elements, and so all tensors lie aligned one behind another. */
-  #make({ root, matrix }: Quantizable): readonly Value[] {
+  #make({ root, matrix, place }: Quantizable): readonly Value[] {
     const { bits, symmetric } = this.#settings;
     const { outFeatures, dtype } = matrix;
     const sizes = rowSizes(matrix.inFeatures, this.#settings);
-    const name = this.#unique(root.name ?? "weight");
-    const bytes = this.#quantizing.bytesOf({ ...matrix, file: this.#model.loc.file, name: root.name ?? "" });
+    const own = root.name ?? "weight";
+    const name = this.#unique(place === null ? own : `${own}.${place}`);
+    const bytes = this.#quantizing.bytesOf({ ...matrix, file: this.#model.loc.file, name: own });
     const scales = this.#tensor(`${name}_scales`, dtype, [outFeatures, sizes.blocks], bytes.scales, root);
     const shape = [outFeatures, sizes.blocks, sizes.blob];
     const packed = this.#tensor(`${name}_Q${bits}`, "uint8", shape, bytes.packed, root);

@@ -30,7 +30,7 @@ export class RoundedLinears {
     this.#quantizing = new Quantizing(settings);
   }
 
-  write({ linear: { node }, matrix, root }: Quantizable): void {
+  write({ node, matrix, root }: Quantizable): void {
     const rw = this.#rw;
     const name = root.name ?? "weight";
     const named = { ...matrix, file: this.#model.loc.file, name };

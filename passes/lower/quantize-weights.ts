@@ -10,11 +10,18 @@ import { given } from "../../compiler/pass/options.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { computedFrom } from "../../compiler/recognize/activations.ts";
 import { blocks, type BlockVisitor } from "../../compiler/recognize/blocks.ts";
+import { viewDecoder } from "../../compiler/recognize/decoder.ts";
 import { GraphIndex } from "../../compiler/recognize/graph-index.ts";
+import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
 import type { Moe } from "../../compiler/recognize/moe/moe.ts";
+import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
+import type { Shapes } from "../../compiler/recognize/symbolic/shapes.ts";
 import type { BlockSettings } from "../../compiler/weights/nbits/settings.ts";
+import { groupsExperts, rowProductOf, stackProductOf, type StackProduct } from "./_expert-products.ts";
+import { QuantizableExperts } from "./_quantizable-experts.ts";
 import { quantizable, type Quantizable } from "./_quantizable.ts";
 import { RoundedLinears } from "./_rounded-linears.ts";
+import { RoundedStacks } from "./_rounded-stacks.ts";
 import { QuantizedLinears } from "./_quantized-linears.ts";
 
 export interface QuantizeOptions {
@@ -31,8 +38,10 @@ export interface QuantizeOptions {
  * After: `q = MatMulNBits <K, N, bits, block_size> (x, W_Q4, W_scales, W_zero_points)`.
  *
  * The numbers are made when the output is written, bit for bit those of onnxruntime's own quantizer (round to nearest).
+ * Products with one matrix of a stack, as experts are multiplied one by one, are quantized alike, each to tensors of its own.
+ *
  * Leaves alone embeddings, norms, the routers of mixtures of experts and the gates of shared experts; and, with a
- * warning that says why, weights of all experts in one tensor, and what has no kernel or is computed on.
+ * warning that says why, products with all experts' weights at once, and what has no kernel or is computed on.
  */
 export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
   name: "quantize-weights",
@@ -51,7 +60,8 @@ export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
   stats: ["quantized", "kept"],
   requires: [],
   walk: blocks,
-  visitor: ({ model, options, rewriter, sink, count }) => {
+  visitor: ({ model, options, rewriter, sink, count, analysis }) => {
+    const view = analysis(viewDecoder);
     const stream: Value[] = [];
     const moes: Moe[] = [];
     return {
@@ -73,8 +83,9 @@ export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
       },
       model: {
         exit: () => {
-          const found = plan(model, stream, moes, options.provider);
-          const kept = [...found.kept, ...stackedIn(moes)];
+          const isReached = computedFrom(model.graph, stream);
+          const found = plan(model, isReached, moes, options.provider);
+          const kept = [...found.kept, ...stackedIn(moes, found.linears)];
           if (found.linears.length === 0) throw nothing(model, kept, found.already);
           const writer = new (options.keepsFloats ? RoundedLinears : QuantizedLinears)(
             model,
@@ -82,6 +93,11 @@ export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
             options,
           );
           for (const one of found.linears) writer.write(one);
+          if (options.keepsFloats && groupsExperts(options.provider)) {
+            const stacks = new RoundedStacks(model, rewriter, options.settings);
+            const { shapes } = new Elements(knownShapes(view));
+            for (const { stack, side } of stacksIn(model, isReached, shapes)) stacks.write(stack, side);
+          }
           count("quantized", found.linears.length);
           count("kept", kept.length);
           reportKept(kept, sink);
@@ -107,16 +123,21 @@ interface Found {
 /** The linears that the residual stream goes through: not those that make tables of positions. */
 function plan(
   model: Model,
-  stream: readonly Value[],
+  isReached: ReadonlySet<Value>,
   moes: readonly Moe[],
   provider: Provider | null,
 ): Found {
-  const isReached = computedFrom(model.graph, stream);
   const deciding = new Set(moes.flatMap(decidersOf));
   const linears: Quantizable[] = [];
   const kept: Kept[] = [];
   let already = 0;
+  const experts = new QuantizableExperts(provider);
   for (const graph of graphsDeep(model.graph)) {
+    for (const node of graph.nodes) {
+      const [input] = node.inputs;
+      const expert = input != null && isReached.has(input) ? experts.of(node) : null;
+      if (expert !== null) linears.push(expert);
+    }
     for (const linear of new GraphIndex(model, graph).linears) {
       if (deciding.has(linear.node) || !isReached.has(linear.input)) continue;
       const found = quantizable(linear, provider);
@@ -128,14 +149,32 @@ function plan(
   return { linears, kept, already };
 }
 
+/** Stacks of weights that rows of experts are multiplied with. */
+function stacksIn(
+  { graph }: Model,
+  isReached: ReadonlySet<Value>,
+  shapes: Shapes,
+): readonly Pick<StackProduct, "stack" | "side">[] {
+  return [...graph.nodes].flatMap((node) => {
+    const product = rowProductOf(node, shapes) ?? stackProductOf(node, shapes);
+    return product !== null && isReached.has(product.rows) ? [product] : [];
+  });
+}
+
 /** What decides where a token goes, and how much of it: a few numbers, on which everything else depends. */
 function decidersOf({ router, shared }: Moe): readonly Node[] {
   return [router.linear.node, ...shared.flatMap(({ gate }) => (gate === null ? [] : [gate.node]))];
 }
 
-function stackedIn(moes: readonly Moe[]): readonly Kept[] {
+/** Mixtures that multiply with all experts' weights at once, or with copies of them. */
+function stackedIn(moes: readonly Moe[], quantizables: readonly Quantizable[]): readonly Kept[] {
+  const quantized = new Set(quantizables.map(({ node }) => node));
   return moes
-    .filter(({ form, anchor }) => form === "batched" || (form === "op" && anchor.opType === "MoE"))
+    .filter(
+      ({ form, anchor, products }) =>
+        (form === "batched" && products.some((node) => !quantized.has(node))) ||
+        (form === "op" && anchor.opType === "MoE"),
+    )
     .map(({ anchor }) => ({ node: anchor, why: "the weights of its experts are in one tensor" }));
 }
 

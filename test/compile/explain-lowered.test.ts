@@ -39,6 +39,17 @@ it.each([
   expect(found.some((one) => text.test(one))).toBe(true);
 });
 
+it.each([
+  ["new-families/qwen3-moe-dynamo", "cpu", /^the rows of each at once$/],
+  ["new-families/qwen3-moe-dynamo", "cuda", /^as they are, with a copy of an expert's weights for each row/],
+  ["new-families/mixtral-transformers", "cpu", /^as they are: no row takes a copy/],
+] as const)("says of the experts of %s for %s how they are multiplied", (name, provider, text) => {
+  const { blocks } = explain(`samples/models/${name}/model.onnx`, { for: provider });
+  const found = blocks.flatMap(({ facts }) => facts["experts are multiplied"] ?? []);
+  expect(found.length).toBeGreaterThan(0);
+  for (const one of found) expect(one).toMatch(text);
+});
+
 it("says nothing of it unasked", () => {
   const { blocks } = explain("samples/models/families/llama2-dynamo/model.onnx");
   expect(blocks.some(({ facts }) => "with a shared cache" in facts)).toBe(false);

@@ -51,7 +51,14 @@ export function expertsIn(
   const mlps = mlpsIn(region, router, index);
   const shared = mlps.filter((mlp) => !isRouted(mlp, routed));
   const separate = mlps.filter((mlp) => isRouted(mlp, routed));
-  const products = region.nodes.filter((node) => isProduct(node) && index.linearOf(node) === null);
+  const gates = shared.map((mlp) => gateOfShared(mlp, region, index));
+  const others = new Set([router.linear, ...gates, ...mlps.flatMap(({ inputs, down }) => [...inputs, down])]);
+  // Experts whose rows go through one activation together are linears, and no MLPs.
+  const isOfOther = (node: Node): boolean => {
+    const linear = index.linearOf(node);
+    return linear !== null && (others.has(linear) || linear.node !== node || !routed.has(node));
+  };
+  const products = region.nodes.filter((node) => isProduct(node) && !isOfOther(node));
   const inner = region.nodes.filter((node) => routed.has(node)).flatMap((node) => productsHeldBy(node));
   const isFused = scoresOfExperts(router.choice) !== null;
   const [first] = products;
@@ -63,7 +70,7 @@ export function expertsIn(
       (isFused ? activationOf(router.choice) : activationBetween(products, region)),
     separate,
     products,
-    shared: shared.map((mlp) => ({ mlp, gate: gateOfShared(mlp, region, index) })),
+    shared: shared.map((mlp, i) => ({ mlp, gate: gates[i] ?? null })),
     dtype:
       separate[0]?.dtype ??
       typeOfWeights([...products, ...inner]) ??

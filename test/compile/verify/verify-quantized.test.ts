@@ -47,6 +47,12 @@ describe("a quantized graph computes what the base does with the numbers that it
     ["families/gemma2-dynamo", { quantize: "int4", for: "cpu" }],
     ["new-families/deepseek-v2-mobius", { quantize: "int4" }],
     ["new-families/qwen2-moe-dynamo", { quantize: "int4", for: "cpu" }],
+    // Experts in stacks: copied for each row, cut up, multiplied all at once; and where a device copies them.
+    ["new-families/qwen3-moe-dynamo", { quantize: "int4", dtype: "fp16", for: "cpu" }],
+    ["new-families/mixtral-transformers", { quantize: "int8" }],
+    ["new-families/gpt-oss-dynamo", { quantize: "int4", symmetric: true }],
+    ["new-families/gpt-oss-torchscript", { quantize: "int4", for: "cpu" }],
+    ["new-families/olmoe-dynamo", { quantize: "int4", for: "cuda" }],
     ["new-families/mixtral-mobius", { quantize: "int4" }],
     ["new-families/lfm2-transformers", { quantize: "int4" }],
   ])("%s %j", async (sample, options) => {

@@ -3,19 +3,7 @@ import { before, Builder } from "../../compiler/ir/builder.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-
-/** A product of rows, each with the weights of an expert. */
-export interface RowProduct {
-  /** `[experts, out, in]` on the left, `[experts, in, out]` on the right. */
-  readonly stack: Value;
-  readonly experts: number;
-  /** The expert of each row, `[N]` or `[N, 1]`. */
-  readonly chosen: Value;
-  /** On which side of the product the weights are. */
-  readonly side: "left" | "right";
-  /** `[N, in, 1]` where the weights are on the left, `[N, 1, in]` on the right. */
-  readonly rows: Value;
-}
+import type { RowProduct, StackProduct } from "./_expert-products.ts";
 
 /** Rows in the order of their experts. */
 interface Order {
@@ -46,9 +34,9 @@ export class ExpertGroups {
     const flat = b.op("Squeeze", [rows, axes], `${base}_rows`); // [N, in]
     const sorted = b.gather(flat, order, `${base}_rows_by_expert`);
     const parts = split(b, sorted, counts, experts, `${base}_rows_of`);
-    const matrices = split(b, stack, b.ints(Array<number>(experts).fill(1)), experts, `${base}_weights_of`);
+    const matrices = matricesOf(b, stack, experts, base);
     const results = parts.map((part, i) => {
-      const matrix = b.op("Squeeze", [matrices[i] ?? null, b.ints([0])], `${base}_weight_of_${i}`);
+      const matrix = matrices[i] ?? stack;
       const turned =
         side === "left" ? b.transpose(matrix, [1, 0], `${base}_weight_of_${i}_transposed`) : matrix;
       return b.op("MatMul", [part, turned], `${base}_of_${i}`);
@@ -86,6 +74,31 @@ function orderOf(b: Builder, chosen: Value, experts: number): Order {
     keepdims: attribute.int(0),
   });
   return { order, places, counts };
+}
+
+/** A product with the weights of all experts as one for each, written in front of it. */
+export function divided(rw: Rewriter, product: Node, { stack, experts, rows, side }: StackProduct): Value {
+  const b = new Builder(rw, before(product), { namesNodes: false });
+  const base = product.output(0)?.name ?? "product";
+  const own = side === "right" ? rows : b.transpose(rows, [0, 2, 1], `${base}_rows`);
+  const parts = split(b, own, b.ints(Array<number>(experts).fill(1)), experts, `${base}_rows_of`); // [1, rows, in]
+  const matrices = matricesOf(b, stack, experts, base);
+  const results = parts.map((part, i) => {
+    const matrix = matrices[i] ?? stack;
+    const turned =
+      side === "left" ? b.transpose(matrix, [1, 0], `${base}_weight_of_${i}_transposed`) : matrix;
+    return b.op("MatMul", [part, turned], `${base}_of_${i}`);
+  });
+  const together = b.concat(results, 0, `${base}_of_all`); // [experts, rows, out]
+  return side === "right" ? together : b.transpose(together, [0, 2, 1], `${base}_divided`);
+}
+
+/** The matrices of a stack, each by itself. */
+function matricesOf(b: Builder, stack: Value, experts: number, base: string): readonly Value[] {
+  const ones = b.ints(Array<number>(experts).fill(1));
+  return split(b, stack, ones, experts, `${base}_weights_of`).map((matrix, i) =>
+    b.op("Squeeze", [matrix, b.ints([0])], `${base}_weight_of_${i}`),
+  );
 }
 
 function split(b: Builder, value: Value, sizes: Value, count: number, name: string): readonly Value[] {
