@@ -10,7 +10,13 @@ import { has, opOf } from "./table.ts";
 const FURTHEST = 64;
 
 /** Ops whose result has the type of their first operand, beside those whose traits say so. */
-const likeFirst: ReadonlySet<string> = new Set(["Gemm", "Softmax", "TensorScatter", "Range"]);
+const likeFirst: ReadonlySet<string> = new Set([
+  "Gemm",
+  "Softmax",
+  "TensorScatter",
+  "Range",
+  "com.microsoft::MatMulNBits",
+]);
 
 /** Ops whose result says what is true. */
 const truths: ReadonlySet<string> = new Set([
@@ -50,6 +56,8 @@ function likeOperand(node: Node, result: Value): number | null {
   if (norm !== null) return result.index === 0 ? (norm.weight ?? 0) : result.index === norm.sum ? 0 : null;
   if (rotary !== null) return 0;
   if (likeFirst.has(node.op)) return 0;
+  // Its scales have the type that it gives.
+  if (node.op === "DequantizeLinear") return node.int("output_dtype") === undefined ? 1 : null;
   if (has(node, "shape") || has(node, "quantize") || has(node, "dequantize") || has(node, "filled"))
     return null;
   const keeps = (["view", "elementwise", "reduce", "product", "choose", "cut"] as const).some((trait) =>

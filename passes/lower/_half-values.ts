@@ -40,6 +40,8 @@ export class HalfValues {
   readonly #clamped = new Map<Value, Value>();
   /** Copies that stand in for others, which may be read no more. */
   readonly #copies: { readonly of: Value; readonly copy: Value }[] = [];
+  /** Casts to float32 whose readers read what is cast. */
+  readonly #passedBy: Value[] = [];
   converted = 0;
   casts = 0;
 
@@ -115,10 +117,7 @@ export class HalfValues {
 
   /** Removes what nothing reads any more; copies take over the names. */
   finish(): void {
-    dropIfUnread(
-      this.#rw,
-      this.#copies.map(({ of }) => of),
-    );
+    dropIfUnread(this.#rw, [...this.#passedBy, ...this.#copies.map(({ of }) => of)]);
     for (const { of, copy } of this.#copies) {
       const isThere = of.producer === null ? of.graph !== null : of.producer.graph !== null;
       if (isThere || (copy.producer !== null && copy.producer.graph === null)) continue;
@@ -146,7 +145,10 @@ export class HalfValues {
     if (want !== "half") return this.cast(value, "float");
     // What was cast to float32 by the graph itself was the model's type before.
     const source = node?.op === "Cast" ? node.input(0) : null;
-    if (source !== null && this.kindOf(source) === "half") return source;
+    if (source !== null && this.kindOf(source) === "half") {
+      this.#passedBy.push(value);
+      return source;
+    }
     // Tables of cosines are cast once, and laid out for each layer.
     const data = node === null || !isView(node) ? null : node.input(0);
     if (node !== null && this.kindOf(data) === "float") return this.#copy(value, node, "half");
