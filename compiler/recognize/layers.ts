@@ -1,4 +1,5 @@
 import type { Graph } from "../ir/graph.ts";
+import { isReadable } from "../sites/names.ts";
 import type { Site } from "../sites/site.ts";
 import type { Attention } from "./attention/attention.ts";
 import { latentLinears } from "./attention/latent.ts";
@@ -60,7 +61,10 @@ function isAttentionSite(answer: Block | Site): answer is Site {
   return answer.kind === "site" && answer.site === "attn";
 }
 
-/** Layers take the exporter's prefix where all agree on one, and on the numbers. */
+/**
+ * Layers take the exporter's prefix where all agree on one, and on the numbers. A prefix that readers of adapter files
+ * would take for another part of a model, as of a wrapper that a script has made for its export, is no name.
+ */
 function nameLayers(groups: readonly Group[]): Layer[] {
   const prefixes = new Set<string>();
   for (const { index, attention, mlp } of groups) {
@@ -70,7 +74,7 @@ function nameLayers(groups: readonly Group[]): Layer[] {
     }
   }
   const [only] = prefixes;
-  const prefix = prefixes.size === 1 && only !== undefined && only !== "" ? only : "model.layers";
+  const prefix = prefixes.size === 1 && only !== undefined && isReadable(only) ? only : "model.layers";
   return groups.map((group) => ({ ...group, name: `${prefix}.${group.index}` }));
 }
 

@@ -77,6 +77,28 @@ const sites: ReadonlyMap<string, SiteKind> = new Map([
   ...Object.entries(otherModules),
 ]);
 
+/**
+ * What the model may lie in: PEFT's (`base_model.model.`), ScalarLM's and PyTorch's own wrappers, and the first part
+ * of a model's own names (TokenFormer's is `transformer.`). Other names before the layers belong to other parts of a
+ * model, such as a vision tower.
+ */
+export const wrappers: ReadonlySet<string> = new Set([
+  "base_model",
+  "model",
+  "module",
+  "_orig_mod",
+  "_fsdp_wrapped_module",
+  "language_model",
+  "transformer",
+]);
+
+/** Whether a layer list is one that names in files may lead to: `model.layers`, and not `vision_tower.layers`. */
+export function isReadable(layers: string): boolean {
+  const before = layers.split(".");
+  const list = before.pop() ?? "";
+  return /^(?:layers|blocks|h)$/.test(list) && before.every((name) => wrappers.has(name));
+}
+
 /** Whether a site lies inside a block. */
 export function isProjection(site: SiteKind): site is (typeof projectionKinds)[number] {
   return (projectionKinds as readonly string[]).includes(site);

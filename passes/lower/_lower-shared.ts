@@ -67,8 +67,9 @@ export class SharedLowering {
     if (below === null) takeOver(this.#rw, exact.context, inHeads(b, output, form));
     else takeOver(this.#rw, below, output);
     dropIfUnread(this.#rw, [exact.context, below]);
-    for (const { past, present, join, given, returned } of [key, value]) {
-      refuseReaders(past, [join, output.producer]);
+    for (const { past, present, join, copies, given, returned } of [key, value]) {
+      const readers = [join, ...copies.map(({ producer }) => producer)];
+      for (const one of [past, ...copies]) refuseReaders(one, [...readers, output.producer]);
       refuseReaders(present, [present === returned ? null : returned.producer]);
       if (given !== past) refuseReaders(given, [past.producer]);
     }

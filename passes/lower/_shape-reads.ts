@@ -20,7 +20,7 @@ export interface ShapeRead {
 export function shapeReads(attentions: readonly SharedAttention[], shapes: Shapes): readonly ShapeRead[] {
   const values = new Set<Value>(
     attentions.flatMap(({ key, value, nodes }) => [
-      ...[key, value].flatMap(({ past, present }) => [past, present]),
+      ...[key, value].flatMap(({ past, present, copies }) => [past, present, ...copies]),
       ...[...nodes].flatMap(({ outputs }) => outputs),
     ]),
   );

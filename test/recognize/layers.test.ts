@@ -82,6 +82,11 @@ describe("layers are named", () => {
     ],
     ["without a wrapper's repeated name", [["model.model.layers.0.", ""]], ["model.layers.0"]],
     [
+      "without a wrapper's name that files of adapters cannot have",
+      [["w.m.model.layers.0.", ""]],
+      ["model.layers.0"],
+    ],
+    [
       "by their place where names say nothing",
       [
         ["a", ""],

@@ -2,7 +2,7 @@ import { derived, MAGNITUDE } from "../../adapters/dora.ts";
 import { kindOfLeaf } from "../../adapters/index.ts";
 import type { AdapterKind } from "../../adapters/kind.ts";
 import type { SiteRef } from "../../sites/site.ts";
-import { parseSiteName } from "../../sites/names.ts";
+import { parseSiteName, wrappers } from "../../sites/names.ts";
 
 /** What a parameter of a checkpoint is, by its name. */
 export type Parameter =
@@ -22,21 +22,6 @@ export type Parameter =
   | { readonly is: "derived" }
   /** Something that cannot be applied. `what` is a noun phrase. */
   | { readonly is: "unknown"; readonly what: string };
-
-/**
- * What the model may lie in: PEFT's (`base_model.model.`), ScalarLM's and PyTorch's own wrappers, and the first part
- * of a model's own names (TokenFormer's is `transformer.`). Other names before the layers belong to other parts of a
- * model, such as a vision tower.
- */
-const wrappers: ReadonlySet<string> = new Set([
-  "base_model",
-  "model",
-  "module",
-  "_orig_mod",
-  "_fsdp_wrapped_module",
-  "language_model",
-  "transformer",
-]);
 
 /**
  * Modules that stand around another one and have its name: PEFT's (`q_proj.base_layer.weight`), ScalarLM's
