@@ -1,6 +1,5 @@
-import { isFloat } from "../../ir/dtype.ts";
+import { dtypeOf, isFloat } from "../../ir/dtype.ts";
 import { numbers } from "../../ir/scalar.ts";
-import { asTensor } from "../../ir/type.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
@@ -215,13 +214,11 @@ export class Elements {
   }
 
   #cast(node: Node, of: Expression): Expression {
-    const BOOL = 9;
-    const type = asTensor(node.output(0)?.type)?.dtype;
-    const isTruth = node.op === "Cast" ? node.int("to") === BOOL : type === "bool";
-    if (isTruth) return conditionOf(of);
+    const type = node.op === "Cast" ? dtypeOf(node.int("to") ?? 0) : elementTypeOf(node.output(0));
+    if (type === "bool") return conditionOf(of);
     if (of.kind !== "number" || isFloat(type ?? "float")) return of;
     return Number.isFinite(of.value)
-      ? numberOf(Math.trunc(of.value), "float")
+      ? numberOf(Math.trunc(of.value), type ?? "int64")
       : unknown("an infinite number as an integer");
   }
 
