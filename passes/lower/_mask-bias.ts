@@ -3,7 +3,10 @@ import type { DType } from "../../compiler/ir/dtype.ts";
 import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import type { Node } from "../../compiler/ir/node.ts";
+import { scalarOf } from "../../compiler/ops/constant.ts";
 import { elementTypeOf } from "../../compiler/ops/element-type.ts";
+import { has } from "../../compiler/ops/table.ts";
 import type { ExactMask } from "../../compiler/recognize/attention/exact.ts";
 
 /** Hides a score: finite, so that a row that sees nothing gives no NaN. */
@@ -49,11 +52,12 @@ export class MaskBiases {
     let bias = value;
     if (kind === "show") bias = b.op("Where", [value, none(), hidden()], `${name}_bias`);
     if (kind === "hide") bias = b.op("Where", [value, hidden(), none()], `${name}_bias`);
-    const own = kind === "add" ? elementTypeOf(value) : dtype;
-    if (own !== null && own !== dtype) {
-      const least = b.constant(own, [], [low], `${name}_least`);
-      bias = b.cast(b.op("Max", [value, least], `${name}_kept`), dtype, `${name}_bias`);
-    }
+    const own = (kind === "add" ? elementTypeOf(value) : null) ?? dtype;
+    const least = (): Value => b.constant(own, [], [low], `${name}_least`);
+    if (own !== dtype) bias = b.cast(b.op("Max", [value, least()], `${name}_kept`), dtype, `${name}_bias`);
+    // In half precision the op gives NaN, and in float 0, where all scores of a row are infinitely low.
+    else if (kind === "add" && HIDDEN[dtype] !== undefined && canBeInfinite(value))
+      bias = b.op("Max", [value, least()], `${name}_bias`);
     return sizes === null
       ? bias
       : b.op("Expand", [bias, b.vector([1, 1, ...sizes], `${name}_sizes`)], `${name}_wide`);
@@ -66,3 +70,18 @@ export class MaskBiases {
     return before(first);
   }
 }
+
+/** Whether a mask that is added may hold -∞: not where it chooses between two finite numbers, laid out in any way. */
+function canBeInfinite(value: Value): boolean {
+  let at: Value | null = value;
+  for (let steps = 0; at !== null && steps < MOST_VIEWS; steps++) {
+    const node: Node | null = at.producer;
+    if (node?.op === "Where") return [1, 2].some((i) => !Number.isFinite(scalarOf(node.input(i)) ?? NaN));
+    if (node === null || !(has(node, "view") || ["Expand", "Slice"].includes(node.op))) return true;
+    at = node.input(0);
+  }
+  return true;
+}
+
+/** No exporter lays a mask out in more steps. */
+const MOST_VIEWS = 16;
