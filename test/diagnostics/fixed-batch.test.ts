@@ -2,8 +2,12 @@ import { writeFileSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import proto from "onnx-proto";
+import { Sink } from "../../compiler/diagnostics/sink.ts";
+import { asTensor } from "../../compiler/ir/type.ts";
+import { openModel } from "../../compiler/onnx/open.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
+import { tfcHere } from "../support/tfc.ts";
 import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
 const folder = temporaryFolder();
@@ -50,6 +54,29 @@ describe("a number of rows", () => {
     expect(message).toContain(
       'found "batch_size" on another axis of "input_ids" int64[batch_size,batch_size]',
     );
+  });
+
+  it("is one at least, in configurations too", async () => {
+    const config = path.join(folder, "none.json");
+    writeFileSync(config, JSON.stringify({ batch: 0 }));
+    const message = await fixing(austen, "--config", config);
+    expect(message).toContain("error OPTION_OUT_OF_RANGE: batch in");
+    expect(message).toContain("wanted a whole number, 1 or more, found 0");
+  });
+
+  it("comes from a configuration, and from a flag before it", async () => {
+    const config = path.join(folder, "two.json");
+    writeFileSync(config, JSON.stringify({ batch: 2 }));
+    const output = path.join(folder, "of-config.onnx");
+    for (const [flags, rows] of [
+      [[], 2],
+      [["--batch", "3"], 3],
+    ] as const) {
+      await tfcHere("compile", austen, "-o", output, "--no-adapters", "--config", config, ...flags);
+      const { graph } = openModel(output, new Sink()).model;
+      const sizes = new Set(graph.inputs.map(({ type }) => asTensor(type)?.shape?.[0]));
+      expect(sizes).toEqual(new Set([rows]));
+    }
   });
 
   it("is no option of what trains", async () => {
