@@ -20,13 +20,16 @@ const decode = (past, rounds, rows = 1) => ({
   rounds,
 });
 
-const prefill = (rounds) => ({ name: "prefill 512", rows: 1, past: 0, tokens: 512, rounds });
+const prefill = (rounds, tokens = 512) => ({ name: `prefill ${tokens}`, rows: 1, past: 0, tokens, rounds });
 
 /** @type {readonly Column[]} of the large model */
 export const LARGE = [decode(128, 24), decode(1024, 16), decode(4096, 10), decode(1024, 8, 4), prefill(3)];
 
 /** @type {readonly Column[]} of the small one, whose steps take a millisecond */
 export const SMALL = [decode(128, 400), decode(1024, 200), prefill(20)];
+
+/** @type {readonly Column[]} of the mixture of experts; of a longer prompt its export copies more than there is memory for */
+export const MIXTURE = [decode(128, 40), decode(1024, 20), prefill(3, 128)];
 
 /** Rounds multiplied by a factor, three at least. */
 export function scaled(columns, factor) {

@@ -1,7 +1,7 @@
 """Makes the models of `npm run bench -- lower`: python lower-models.py WHAT ARGUMENTS
 
-base DIR SHAPE         a Llama with random weights, SHAPE as JSON: DIR/hf (the Hugging Face folder) and DIR/model.onnx
-                       (torch.onnx.export(dynamo=True), cache included)
+base DIR SHAPE         a Llama with random weights, or Qwen3's mixture of experts where SHAPE, as JSON, has some: DIR/hf
+                       (the Hugging Face folder) and DIR/model.onnx (torch.onnx.export(dynamo=True), cache included)
 optimize_for_ort MODEL OUT   onnxscript's rewrites of an export
 ort-optimizer MODEL OUT      onnxruntime's transformer optimizer
 genai HF OUT PRECISION       onnxruntime-genai's model builder, for the CPU: fp32 or int4
@@ -24,15 +24,19 @@ SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 def base(folder: str, shape: str) -> dict:
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
     sys.path.insert(0, str(SAMPLES / "export"))
     from export_dynamo import export
 
     torch.manual_seed(0)
-    config = LlamaConfig(**json.loads(shape), tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
+    given = json.loads(shape)
+    kinds = (Qwen3MoeConfig, Qwen3MoeForCausalLM) if "num_experts" in given else (LlamaConfig, LlamaForCausalLM)
+    config = kinds[0](**given, tie_word_embeddings=False, bos_token_id=0, eos_token_id=1)
     config._attn_implementation = "sdpa"
-    model = LlamaForCausalLM(config).eval()
+    model = kinds[1](config).eval()
+    if "num_experts" in given:
+        model.set_experts_implementation("batched_mm")
     hf = Path(folder) / "hf"
     model.save_pretrained(hf)
     # genai's builder copies a tokenizer, whatever it holds.

@@ -22,7 +22,7 @@ export function speed(cell: { readonly base: readonly number[]; readonly times: 
 };
 export function speedTable(columns: readonly string[], results: readonly Result[]): string;
 export function targetTable(
-  size: "large" | "small",
+  size: "large" | "small" | "mixture",
   columns: readonly string[],
   results: readonly Result[],
 ): string;

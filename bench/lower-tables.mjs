@@ -54,6 +54,7 @@ const OVER_EXPORT = {
     "prefill 512": 1.08,
   },
   small: { "decode, past 128": 1.7, "decode, past 1,024": 2.3, "prefill 512": 1.25 },
+  mixture: {},
 };
 
 /** Columns of which a step of one token is the whole. */
@@ -62,7 +63,7 @@ const isDecode = (column) => column.startsWith("decode");
 /**
  * What was to be reached, and what was.
  *
- * @param {"large" | "small"} size
+ * @param {"large" | "small" | "mixture"} size
  */
 export function targetTable(size, columns, results) {
   const measured = results.filter(({ missing }) => missing === undefined);

@@ -16,6 +16,7 @@ import { lengthOf } from "./lower-columns.mjs";
  * @property {readonly string[]} make arguments of lower-models.py, or of `tfc compile`
  * @property {string | readonly string[]} [needs] a Python module, or flags of `tfc compile`
  * @property {number} [rows] those that it takes, no other number of them
+ * @property {boolean} [packs] whether q, k and v, and gate and up, are one product each
  * @property {string} [twin] the variant that it is without its adapters
  */
 
@@ -69,6 +70,7 @@ function compiled(length) {
     const form = flags.includes("shared") ? "shared" : "concat";
     const needs = flags.filter((flag) => flag.startsWith("--"));
     const rows = flags.includes("--batch") ? { rows: 1 } : {};
+    const packs = flags.includes("--pack");
     const plain = {
       name: `tfc, ${name}`,
       file: `tfc-${file}.onnx`,
@@ -76,6 +78,7 @@ function compiled(length) {
       by: "tfc",
       precision,
       needs,
+      packs,
       ...rows,
     };
     const adapted = {
@@ -160,7 +163,7 @@ export function makeVariants(python, folder, variants) {
         else run(python, [here("lower-models.py"), ...make]);
         return variant;
       } catch (error) {
-        return { ...variant, missing: `failed: ${lastLine(error.message)}` };
+        return { ...variant, missing: `failed: ${lastLine(error.message.replaceAll(`${folder}/`, ""))}` };
       }
     });
 }

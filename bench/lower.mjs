@@ -3,7 +3,7 @@ import { cpus, release, type } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { LARGE, lengthOf, scaled, SMALL } from "./lower-columns.mjs";
+import { LARGE, lengthOf, MIXTURE, scaled, SMALL } from "./lower-columns.mjs";
 import { speedTable, targetTable } from "./lower-tables.mjs";
 import { makeExport, makeVariants, run as output, variantsOf } from "./lower-variants.mjs";
 import { withFolder } from "./workplace.mjs";
@@ -12,7 +12,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 const options = {
-  only: { type: "string", default: "large,small" },
+  only: { type: "string", default: "large,small,mixture" },
   hidden: { type: "string", default: "2048" },
   layers: { type: "string", default: "4" },
   vocabulary: { type: "string", default: "8000" },
@@ -28,7 +28,7 @@ const options = {
 /**
  * What lowering gains in onnxruntime on the CPU, beside what other tools make of the same weights.
  *
- * `--only large,small` which models; `--hidden`, `--layers`, `--vocabulary` of the large one; `--variants REGEX` some of
+ * `--only large,small,mixture` which models; `--hidden`, `--layers`, `--vocabulary` of the large one; `--variants REGEX` some of
  * the graphs; `--rounds X` a factor of the rounds; `--threads N` of onnxruntime; `--cpu` one thread, and processor time
  * in place of wall time; `--keep DIR` leaves the models there for the next run; `--real DIR` measures a real model
  * instead; `--write` puts the tables into docs/benchmarks.md.
@@ -48,6 +48,7 @@ export async function run(args) {
     const only = new Set(values.only.split(","));
     if (only.has("large")) parts.push(measureLarge(join(folder, "large"), settings));
     if (only.has("small")) parts.push(measureSmall(join(folder, "small"), settings));
+    if (only.has("mixture")) parts.push(measureMixture(join(folder, "mixture"), settings));
     return [machine(settings), ...parts].join("\n\n");
   });
   console.log(text);
@@ -111,9 +112,23 @@ function measureSmall(folder, settings) {
   );
 }
 
+/** A mixture of experts as transformers exports it with `batched_mm`: with a copy of an expert's weights for each row. */
+function measureMixture(folder, settings) {
+  const shape = {
+    ...{ hidden_size: 1024, num_hidden_layers: 2, vocab_size: 8000, max_position_embeddings: 2048 },
+    ...{ num_attention_heads: 16, num_key_value_heads: 4, head_dim: 64, mlp_only_layers: [] },
+    ...{ num_experts: 32, num_experts_per_tok: 4, moe_intermediate_size: 512, intermediate_size: 512 },
+  };
+  console.error("making the export of a mixture");
+  makeExport(settings.python, folder, shape);
+  const words = "a mixture of 32 experts, 4 for each token, 2 layers, hidden 1024, experts 512 wide, float32";
+  return measured("mixture", words, folder, scaled(MIXTURE, Number(settings.rounds)), settings);
+}
+
 function measured(size, words, folder, columns, settings) {
   const wanted = new RegExp(settings.variants ?? "");
-  const all = variantsOf(folder, columns).filter(({ name }) => wanted.test(name));
+  const isKept = ({ by, packs }) => size !== "mixture" || (by !== "floor" && packs !== true);
+  const all = variantsOf(folder, columns).filter((one) => wanted.test(one.name) && isKept(one));
   console.error(`making graphs of ${words}`);
   const variants = makeVariants(settings.python, folder, all);
   console.error("measuring");
