@@ -1,10 +1,15 @@
 import { groupsExperts, rowProductOf, sharedAttention } from "../../passes/index.ts";
-import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../ir/model.ts";
 import type { Provider } from "../ops/providers.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
-import type { AttentionProver } from "../recognize/attention/exact.ts";
+import type { AttentionProver, Inexact } from "../recognize/attention/exact.ts";
+import type { CountedRotary } from "../recognize/attention/rotary-inside.ts";
+import { RotaryProver } from "../recognize/attention/rotary-exact.ts";
+import { LastRotaries } from "../recognize/attention/rotary-last.ts";
+import { HeadRows } from "../recognize/attention/rows.ts";
 import { OPEN, type Visibility } from "../recognize/attention/visibility.ts";
 import type { DecoderView } from "../recognize/decoder.ts";
+import { GraphIndex } from "../recognize/graph-index.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { knownShapes } from "../recognize/known-shapes.ts";
 import { Elements } from "../recognize/symbolic/elements.ts";
@@ -12,26 +17,32 @@ import { Elements } from "../recognize/symbolic/elements.ts";
 /** Says what `kv: shared` makes of attention for one provider. */
 export type SharedText = (block: Attention, seen: Visibility | undefined) => string;
 
-/** @param graph the model's main graph */
 export function sharedTexts(
   view: DecoderView,
-  graph: Graph,
+  model: Model,
   provider: Provider,
   prover: AttentionProver,
 ): SharedText {
-  const known = { graph, shapes: new Elements(knownShapes(view)).shapes, provider };
+  const like = knownShapes(view);
+  const elements = new Elements(like);
+  const rotary = new RotaryProver(new GraphIndex(model, model.graph), like);
+  const known = {
+    ...{ graph: model.graph, shapes: elements.shapes, provider },
+    ...{ rotaries: new LastRotaries(elements, new HeadRows(like), rotary), length: null },
+  };
   return (block, seen) => {
     const { anchor } = block;
     if (anchor.kind === "op") return `no: it is ${anchor.node.op} already, whose cache is what callers feed`;
     const exact = prover.prove(anchor);
     const shared = "why" in exact ? exact : sharedAttention(block, exact, seen ?? OPEN, known);
     if ("why" in shared) return `no: ${shared.why}`;
-    const { form, isOpen } = shared;
+    const { form, isOpen, rotary } = shared;
     return [
       "GroupQueryAttention",
       form.isCausal ? "which hides later positions" : "which hides nothing: not proved to be causal",
       ...(form.window === null ? [] : [`and those further back than ${form.window}`]),
       form.hasMask ? "and is given the mask" : "and needs no mask",
+      ...(rotary === null ? [] : [rotaryText(rotary)]),
       ...(isOpen ? ["Attention for several rows of several tokens behind a past"] : []),
     ].join(", ");
   };
@@ -51,4 +62,11 @@ export function expertsTexts(view: DecoderView, provider: Provider): ExpertsText
     const rest = products.length - copying.length;
     return `the rows of each at once${rest === 0 ? "" : `, but for ${rest} of ${products.length} products`}`;
   };
+}
+
+/** Who turns queries and keys. */
+function rotaryText(rotary: CountedRotary | Inexact): string {
+  return "why" in rotary
+    ? `its rotary embedding stays outside: ${rotary.why}`
+    : "its rotary embedding inside: positions are counted from the past";
 }

@@ -73,7 +73,7 @@ export interface Explanation {
 /** What is said of each block that was seen, in the order of `view.seen`. */
 export function explanations({ view, model }: OpenedDecoder, provider: Provider | null): Explanation[] {
   const prover = new AttentionProver(knownShapes(view));
-  const shared = provider === null ? null : sharedTexts(view, model.graph, provider, prover);
+  const shared = provider === null ? null : sharedTexts(view, model, provider, prover);
   const experts = provider === null ? null : expertsTexts(view, provider);
   const written = model.meta.has(LOWERED_KEY) ? new LoweredOps(model) : null;
   const proofs = { visibilities: visibilitiesOf(view), prover, shared, experts, written };

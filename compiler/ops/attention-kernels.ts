@@ -26,21 +26,30 @@ export interface AttentionKernel {
   readonly sharesBuffer: boolean;
   /** Whether several rows may each have several new tokens behind a past. */
   readonly batchedChunks: boolean;
-  /**
-   * Which positions a rotary embedding inside turns by: none, or those that are given, but for a prompt only the first
-   * row's first. A prompt padded on the left has others in each row.
-   */
-  readonly positions: "none" | "first of prompt";
+  /** What it turns queries and keys by itself; null where it turns nothing. */
+  readonly rotary: InnerRotary | null;
+}
+
+/**
+ * What a rotary embedding inside takes. Positions are those of places in the cache; where others are given, a prompt is
+ * turned by the first row's first alone, and counted on from there in all rows. Tables are of the queries' type, with a
+ * row for each position.
+ */
+export interface InnerRotary {
+  /** What the width of a head must be a multiple of then. */
+  readonly widthMultiple: number;
+  /** What the number of turned features must be a multiple of. */
+  readonly turnedMultiple: number;
 }
 
 const attention: Omit<AttentionKernel, "provider" | "widest"> = {
   ...{ op: "Attention", type: "T1", widthMultiple: 1, ownValueWidth: true },
-  ...{ sinks: "no", sharesBuffer: false, batchedChunks: true, positions: "none" },
+  ...{ sinks: "no", sharesBuffer: false, batchedChunks: true, rotary: null },
 };
 
 const groupQuery: Omit<AttentionKernel, "provider" | "widest" | "sinks"> = {
   ...{ op: "com.microsoft::GroupQueryAttention", type: "T", widthMultiple: 8, ownValueWidth: false },
-  ...{ sharesBuffer: true, batchedChunks: false, positions: "first of prompt" },
+  ...{ sharesBuffer: true, batchedChunks: false, rotary: { widthMultiple: 16, turnedMultiple: 16 } },
 };
 
 /** In the order in which they are chosen. */
@@ -74,6 +83,22 @@ export interface AttentionNeeds {
   readonly valueWidth: number | null;
   readonly hasMask: boolean;
   readonly hasSinks: boolean;
+}
+
+/** Why a kernel does not turn heads of a width by itself, of which so many features are turned; null where it does. */
+export function rotaryObstacleIn(
+  { op, rotary }: AttentionKernel,
+  width: number,
+  turned: number,
+): string | null {
+  const name = op.replace("com.microsoft::", "");
+  if (rotary === null) return `${name} turns nothing`;
+  const { widthMultiple, turnedMultiple } = rotary;
+  if (width % widthMultiple !== 0)
+    return `${name} turns heads whose width is a multiple of ${widthMultiple}: they are ${width} wide`;
+  if (turned % turnedMultiple !== 0)
+    return `${name} turns a multiple of ${turnedMultiple} features: they are ${turned}`;
+  return null;
 }
 
 /** Why a kernel does not take an attention; null where it does. */

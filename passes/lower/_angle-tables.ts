@@ -5,13 +5,14 @@ import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
+import { angleNumbers } from "../../compiler/recognize/attention/angle-numbers.ts";
 import { recognizeAngles, type RotaryAngles } from "../../compiler/recognize/attention/rotary-angles.ts";
 import type { RotaryTable } from "../../compiler/recognize/attention/rotary-table.ts";
 import type { Elements } from "../../compiler/recognize/symbolic/elements.ts";
 import { encodeNumbers } from "../../compiler/weights/convert.ts";
 
 /** Bytes that one table may have at most: for a context that asks for more, angles are computed as before. */
-const LARGEST = 64 << 20;
+export const LARGEST_TABLE = 64 << 20;
 
 /**
  * Cosines and sines of all positions as constants, of which a run takes rows. For providers that have no kernel of `Cos`
@@ -35,7 +36,7 @@ export class AngleTables {
 
   /** The first `count` of a table's features, without an axis for one head; null where they are of no constants. */
   rows(b: Builder, table: RotaryTable, count: number): Value | null {
-    if (this.#positions * count * 4 > LARGEST) return null;
+    if (this.#positions * count * 4 > LARGEST_TABLE) return null;
     const angles = recognizeAngles(table, count, this.#elements);
     if (angles === null) return null;
     return b.gather(this.#table(angles), this.#place(b, angles), `${table.value.name ?? "rotary"}_rows`);
@@ -46,7 +47,7 @@ export class AngleTables {
     const known = this.#tables.get(key);
     if (known !== undefined) return known;
     const shape = [this.#positions, frequencies.length];
-    const bytes = encodeNumbers(tableOf({ of, scale, frequencies }, this.#positions), dtype);
+    const bytes = encodeNumbers(angleNumbers({ of, scale, frequencies }, this.#positions), dtype);
     const value = this.#rw.value(
       madeBy("lower-rotary", []),
       `rotary_${of.toLowerCase()}`,
@@ -75,19 +76,4 @@ export class AngleTables {
     this.#places.set(positions, made);
     return made;
   }
-}
-
-/** Rounded to float where graphs round: the angle, what is made of it, and the product. */
-function tableOf(
-  { of, scale, frequencies }: Pick<RotaryAngles, "of" | "scale" | "frequencies">,
-  positions: number,
-): Float32Array {
-  const table = new Float32Array(positions * frequencies.length);
-  const make = of === "Cos" ? Math.cos : Math.sin;
-  table.forEach((_, at) => {
-    const position = Math.floor(at / frequencies.length);
-    const angle = Math.fround(position * Math.fround(frequencies[at % frequencies.length] ?? 0));
-    table[at] = Math.fround(make(angle)) * scale;
-  });
-  return table;
 }

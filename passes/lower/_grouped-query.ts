@@ -26,7 +26,18 @@ export interface GroupedQueryForm {
   /** Whether the mask says more than that and the window. */
   readonly hasMask: boolean;
   readonly hasSinks: boolean;
+  /** How queries and keys are turned by tables of all positions; null where they are turned outside, or not at all. */
+  readonly rotary: InnerTurn | null;
+  /** Whether keys and values stand behind the queries of each token, in one operand. */
+  readonly isPacked: boolean;
   readonly dtype: DType;
+}
+
+/** A rotary embedding inside the op. */
+export interface InnerTurn {
+  /** How many of each head's first features are turned. */
+  readonly width: number;
+  readonly interleaved: boolean;
 }
 
 /** The operands, in the order in which `com.microsoft::GroupQueryAttention` has them. */
@@ -40,6 +51,8 @@ const opOperands = [
  * int32 `[1]` as their number in all is. No layer computes what is the same for all, nor copies it from the CPU.
  */
 export const groupedQueryOperands = [...opOperands, "fits", "past_tokens"] as const;
+
+export type GroupedQueryOperand = (typeof groupedQueryOperands)[number];
 
 type Operands = ReadonlyMap<string, Value>;
 
@@ -71,13 +84,16 @@ function attributesOf(form: GroupedQueryForm): Readonly<Record<string, Attribute
     ...(form.softcap === null ? {} : { softcap: attribute.float(form.softcap) }),
     ...(form.window === null ? {} : { local_window_size: attribute.int(form.window) }),
     ...(form.isCausal ? {} : { causal: attribute.int(0) }),
+    ...(form.rotary === null ? {} : { do_rotary: attribute.int(1) }),
+    ...(form.rotary?.interleaved === true ? { rotary_interleaved: attribute.int(1) } : {}),
   };
 }
 
 /**
  * `GroupQueryAttention` for all that callers may ask of it, as a function that takes the op's operands in its order,
- * with what is the same for all layers behind them, and gives its three results. The op refuses several rows of several new tokens behind a past: those are written into the
- * cache by plain ops and attended to by `Attention`.
+ * with what is the same for all layers behind them, and gives its three results. The op refuses several rows of several
+ * new tokens behind a past: those are turned by `RotaryEmbedding`, written into the cache by plain ops and attended to by
+ * `Attention`.
  *
  * Shapes: H heads and KV key-value heads of width d, B rows of S new tokens, T tokens in all, L places in the cache.
  */
@@ -97,36 +113,78 @@ export function groupedQuery(b: FunctionBuilder, name: string, form: GroupedQuer
   return func;
 }
 
-/** Positions and tables are for a rotary embedding inside, which stays outside. */
-function isUsed(operand: string, form: GroupedQueryForm): boolean {
-  if (operand === "head_sink") return form.hasSinks;
-  return !["cos_cache", "sin_cache", "position_ids"].includes(operand);
+/** Positions are for those that are not counted from the past, whose rotary embedding stays outside. */
+function isUsed(operand: string, { hasSinks, rotary, isPacked }: GroupedQueryForm): boolean {
+  if (operand === "head_sink") return hasSinks;
+  if (operand === "key" || operand === "value") return !isPacked;
+  if (operand === "cos_cache" || operand === "sin_cache") return rotary !== null;
+  return operand !== "position_ids";
 }
 
 function inParts(b: Builder, form: GroupedQueryForm, operands: Operands): readonly Value[] {
-  const { heads, kvHeads, width } = form;
+  const { heads, width } = form;
   const [past, total] = [valueOf(operands, "past_tokens"), valueOf(operands, "total_sequence_length")];
   const [none, end, axis] = [0, END, 2].map((n, i) => b.constant("int32", [1], [n], `bound_${i}`));
   const cut = (x: Value, from: Value | undefined, to: Value | undefined, name: string): Value =>
     b.op("Slice", [x, from ?? null, to ?? null, axis ?? null], name);
+  const rowsOf = (table: Value, name: string): Value =>
+    b.op("Slice", [table, past, total, none ?? null], name);
+  const fresh = freshHeads(b, form, operands, rowsOf);
   const written = (of: "key" | "value"): { readonly present: Value; readonly seen: Value } => {
     const cache = valueOf(operands, `past_${of}`); // [B, KV, L, d]
-    const fresh = inHeads(b, valueOf(operands, of), kvHeads, width, of); // [B, KV, S, d]
-    const parts = [cut(cache, none, past, `${of}_past`), fresh];
+    const parts = [cut(cache, none, past, `${of}_past`), fresh[of]];
     const rest = cut(cache, total, end, `${of}_rest`);
     const present = b.concat([...parts, rest], 2, `${of}_present`); // [B, KV, L, d]
     return { present, seen: cut(present, none, total, `${of}_seen`) }; // [B, KV, T, d]
   };
   const [keys, values] = [written("key"), written("value")];
-  const query = inHeads(b, valueOf(operands, "query"), heads, width, "query"); // [B, H, S, d]
   const sunk = withSinks(b, form, operands, { keys: keys.seen, values: values.seen });
   const attributes = {
     scale: attribute.float(form.scale),
     ...(form.softcap === null ? {} : { softcap: attribute.float(form.softcap) }),
   };
-  const context = b.op("Attention", [query, sunk.keys, sunk.values, sunk.mask], "context", attributes);
+  const context = b.op("Attention", [fresh.query, sunk.keys, sunk.values, sunk.mask], "context", attributes);
   const rows = b.transpose(context, [0, 2, 1, 3], "context_rows");
   return [b.reshape(rows, [0, 0, heads * width], "attended"), keys.present, values.present];
+}
+
+/**
+ * Queries `[B, H, S, d]`, keys and values `[B, KV, S, d]` of the new tokens, turned.
+ *
+ * @param rows takes those of the new tokens of a table
+ */
+function freshHeads(
+  b: Builder,
+  { heads, kvHeads, width, rotary, isPacked }: GroupedQueryForm,
+  operands: Operands,
+  rows: (table: Value, name: string) => Value,
+): Readonly<Record<"query" | "key" | "value", Value>> {
+  const counts = { query: heads, key: kvHeads, value: kvHeads };
+  const names = ["query", "key", "value"] as const;
+  const packed = valueOf(operands, "query");
+  const parts = isPacked
+    ? b.split(
+        packed,
+        names.map((name) => counts[name] * width),
+        names.map((name) => `${name}_part`),
+      )
+    : names.map((name) => valueOf(operands, name));
+  const [query, key, value] = names.map((name, i) =>
+    inHeads(b, parts[i] ?? packed, counts[name], width, name),
+  );
+  if (query === undefined || key === undefined || value === undefined) throw new Error("a Split of two");
+  if (rotary === null) return { query, key, value };
+  const sizes = b.vector([b.dims(packed, 0, 1, "rows_turned"), 1, 1], "angle_sizes");
+  const [cos, sin] = (["cos", "sin"] as const).map((name) =>
+    b.op("Expand", [rows(valueOf(operands, `${name}_cache`), name), sizes], `${name}_rows`),
+  ); // [B, S, r / 2]
+  const attributes = {
+    ...(rotary.interleaved ? { interleaved: attribute.int(1) } : {}),
+    ...(rotary.width < width ? { rotary_embedding_dim: attribute.int(rotary.width) } : {}),
+  };
+  const turned = (x: Value, name: string): Value =>
+    b.op("RotaryEmbedding", [x, cos ?? null, sin ?? null], name, attributes);
+  return { query: turned(query, "query_turned"), key: turned(key, "key_turned"), value };
 }
 
 /** A head's sink is the score of one more position: its key is zero, its value is zero, and the mask adds the sink. */
@@ -157,7 +215,7 @@ function inHeads(b: Builder, x: Value, heads: number, width: number, name: strin
   return b.transpose(b.reshape(x, [0, 0, heads, width], `${name}_split`), [0, 2, 1, 3], `${name}_heads`);
 }
 
-function valueOf(operands: Operands, name: (typeof groupedQueryOperands)[number]): Value {
+function valueOf(operands: Operands, name: GroupedQueryOperand): Value {
   const value = operands.get(name);
   if (value === undefined) throw new Error(`no operand ${name}`);
   return value;

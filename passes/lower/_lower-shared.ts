@@ -8,7 +8,8 @@ import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, takeOver } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import type { HeadRows } from "../../compiler/recognize/attention/rows.ts";
+import { HeadRows } from "../../compiler/recognize/attention/rows.ts";
+import type { ShapesLike } from "../../compiler/recognize/symbolic/shapes.ts";
 import { TFC_DOMAIN } from "../../compiler/sites/site.ts";
 import { freeName } from "../../compiler/sites/free-name.ts";
 import { admitFunctions } from "../_module.ts";
@@ -18,41 +19,59 @@ import {
   groupedQueryOperands,
   withoutTail,
   type GroupedQueryForm,
+  type GroupedQueryOperand,
 } from "./_grouped-query.ts";
-import { inRows } from "./_in-rows.ts";
 import { MaskBiases } from "./_mask-bias.ts";
+import type { PositionConstants } from "./_position-tables.ts";
 import type { SharedCaches } from "./_shared-caches.ts";
+import { freshOperands } from "./_shared-operands.ts";
 import type { SharedAttention } from "./_sharing.ts";
+
+/** What attention is written for: what is known of shapes, and what all attention of a model reads. */
+export interface LoweringFor {
+  readonly like: ShapesLike;
+  readonly caches: SharedCaches;
+  readonly tables: PositionConstants;
+}
 
 /** Writes attention whose caches are buffers of a fixed length, all of a model's alike. */
 export class SharedLowering {
   readonly #model: Model;
   readonly #rw: Rewriter;
+  readonly #like: ShapesLike;
   readonly #rows: HeadRows;
   readonly #biases: MaskBiases;
   readonly #functions = new Map<string, Func>();
   readonly #caches: SharedCaches;
+  readonly #tables: PositionConstants;
 
-  constructor(model: Model, rw: Rewriter, rows: HeadRows, caches: SharedCaches) {
+  constructor(model: Model, rw: Rewriter, { like, caches, tables }: LoweringFor) {
     this.#model = model;
     this.#rw = rw;
-    this.#rows = rows;
+    this.#like = like;
+    this.#rows = new HeadRows(like);
     this.#caches = caches;
+    this.#tables = tables;
     this.#biases = new MaskBiases(rw, model.graph);
   }
 
   /** @throws TfcError KV_SHARED_REFUSED where something else reads a cache */
   lower(attention: SharedAttention): void {
-    const { exact, form, key, value } = attention;
+    const { exact, key, value } = attention;
     const product = exact.context.producer;
     if (product === null) return;
     const caches = this.#caches;
     const b = new Builder(this.#rw, before(product));
     const below = this.#rows.below(exact.context);
-    const operands = new Map<string, Value>([
-      ["query", inRows(b, this.#rows, exact.query, { heads: form.heads, width: form.width })],
-      ["key", inRows(b, this.#rows, key.fresh, { heads: form.kvHeads, width: form.width })],
-      ["value", inRows(b, this.#rows, value.fresh, { heads: form.kvHeads, width: form.width })],
+    const fresh = freshOperands(b, { rows: this.#rows, like: this.#like }, attention);
+    const form = { ...attention.form, isPacked: fresh.key === null };
+    const given: readonly (readonly [GroupedQueryOperand, Value | null])[] = [
+      ...([
+        ["query", fresh.query],
+        ["key", fresh.key],
+        ["value", fresh.value],
+      ] as const),
+      ...this.#tablesOf(attention),
       ["past_key", key.past],
       ["past_value", value.past],
       ["seqlens_k", caches.last],
@@ -60,9 +79,10 @@ export class SharedLowering {
       ["attention_bias", this.#biasOf(attention, caches)],
       ["fits", caches.fits],
       ["past_tokens", caches.past],
-      ...(exact.sinks === null ? [] : [["head_sink", this.#sinksOf(b, exact.sinks, form.heads)] as const]),
-    ]);
-    const [output, keys, values] = this.#attend(b, attention, operands);
+      ["head_sink", exact.sinks === null ? null : this.#sinksOf(b, exact.sinks, form.heads)],
+    ];
+    const operands = new Map(given.flatMap(([name, one]) => (one === null ? [] : [[name, one] as const])));
+    const [output, keys, values] = this.#attend(b, { ...attention, form }, operands);
     if (output === undefined || keys === undefined || values === undefined) return;
     if (below === null) takeOver(this.#rw, exact.context, inHeads(b, output, form));
     else takeOver(this.#rw, below, output);
@@ -75,6 +95,15 @@ export class SharedLowering {
     }
     caches.bind(key, keys, attention.dtype);
     caches.bind(value, values, attention.dtype);
+  }
+
+  #tablesOf({ rotary }: SharedAttention): readonly (readonly [GroupedQueryOperand, Value])[] {
+    if (rotary === null || "why" in rotary) return [];
+    const { cos, sin } = rotary.query;
+    return [
+      ["cos_cache", this.#tables.of(cos, "cos")],
+      ["sin_cache", this.#tables.of(sin, "sin")],
+    ];
   }
 
   #biasOf({ mask, dtype, isMaskWide }: SharedAttention, { counts }: SharedCaches): Value {

@@ -8,6 +8,7 @@ import { OPEN } from "../../compiler/recognize/attention/visibility.ts";
 import type { Context } from "../../compiler/pass/pass.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
 import { AttentionProver } from "../../compiler/recognize/attention/exact.ts";
+import { LastRotaries } from "../../compiler/recognize/attention/rotary-last.ts";
 import { HeadRows } from "../../compiler/recognize/attention/rows.ts";
 import type { BlockVisitor } from "../../compiler/recognize/blocks.ts";
 import { viewDecoder } from "../../compiler/recognize/decoder.ts";
@@ -19,6 +20,7 @@ import { ATTENTION_OPSET } from "./_growing.ts";
 import type { LoweringOptions } from "./_lowering-options.ts";
 import { SharedLowering } from "./_lower-shared.ts";
 import { raiseOpset, redefined } from "./_opset.ts";
+import { PositionConstants } from "./_position-tables.ts";
 import { shapeReads } from "./_shape-reads.ts";
 import { SharedCaches } from "./_shared-caches.ts";
 import { sharedAttention, type SharedAttention } from "./_sharing.ts";
@@ -34,7 +36,11 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
   const like = knownShapes(view);
   const prover = new AttentionProver(like);
   const seen = visibilitiesOf(view);
-  const known = { graph: model.graph, shapes: new Elements(like).shapes, provider: options.provider };
+  const elements = new Elements(like);
+  const known = {
+    ...{ graph: model.graph, shapes: elements.shapes, provider: options.provider },
+    ...{ rotaries: new LastRotaries(elements, new HeadRows(like), null), length: options.maxLength },
+  };
   const found: SharedAttention[] = [];
   return {
     attention: (block) => {
@@ -59,7 +65,8 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
         if (why !== null) throw refused(first.key.join, why);
         const reads = shapeReads(found, known.shapes);
         const caches = new SharedCaches(rewriter, model.graph, first.inputs, options.maxLength);
-        const lowering = new SharedLowering(model, rewriter, new HeadRows(like), caches);
+        const tables = new PositionConstants(rewriter, model.graph, options.maxLength);
+        const lowering = new SharedLowering(model, rewriter, { like, caches, tables });
         for (const read of reads) caches.answer(read);
         for (const attention of found) lowering.lower(attention);
         caches.dropUnread();

@@ -50,6 +50,9 @@ export const attentionRows: readonly Row[] = [
   }),
   // The same operands, and behind them whether the op takes these sizes, as lower-attention writes it.
   attention("tfc::GroupQueryAttention", {
+    packs: true,
+    packsFeatures: true,
+    rotary: { attribute: null, cos: 7, sin: 8 },
     cache: cached,
     mask: { operand: 10, causal: null, lengths: null, window: null },
     sinks: 11,
