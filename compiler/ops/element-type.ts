@@ -15,6 +15,8 @@ const likeFirst: ReadonlySet<string> = new Set([
   "Softmax",
   "TensorScatter",
   "Range",
+  "Cos",
+  "Sin",
   "com.microsoft::MatMulNBits",
 ]);
 

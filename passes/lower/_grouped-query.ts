@@ -174,7 +174,12 @@ function freshHeads(
   );
   if (query === undefined || key === undefined || value === undefined) throw new Error("a Split of two");
   if (rotary === null) return { query, key, value };
-  const sizes = b.vector([b.dims(packed, 0, 1, "rows_turned"), 1, 1], "angle_sizes");
+  // The sizes of a value that is there are no arithmetic of the CPU's.
+  const sizes = b.op(
+    "Shape",
+    [b.unsqueeze(valueOf(operands, "seqlens_k"), [1, 2], "rows_turned")],
+    "angle_sizes",
+  ); // B, 1, 1
   const [cos, sin] = (["cos", "sin"] as const).map((name) =>
     b.op("Expand", [rows(valueOf(operands, `${name}_cache`), name), sizes], `${name}_rows`),
   ); // [B, S, r / 2]

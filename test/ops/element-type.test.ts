@@ -20,6 +20,7 @@ types (float16[B,S,8] x, bool[B,S,8] mask) => (float16[B,S,8] y)
   quantized = com.microsoft.MatMulNBits <K = 8, N = 8, bits = 4, block_size = 32> (moved, packed, scales)
   behind_quantized = Add (quantized, quantized)
   dequantized = DequantizeLinear (bytes, by)
+  cosine = Cos (wide)
   strange = other.Op (x)
   behind = Neg (strange)
   y = Identity (x)
@@ -39,6 +40,7 @@ it.each([
   ["quantized", "float16"],
   ["behind_quantized", "float16"],
   ["dequantized", "float16"],
+  ["cosine", "float"],
   ["strange", null],
   ["behind", null],
 ])("%s is of %s", (name, type) => {
