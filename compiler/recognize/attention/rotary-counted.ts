@@ -219,8 +219,11 @@ class Reading {
     if (input === null) return null;
     if (has(node, "retype")) {
       const from = elementTypeOf(input);
-      if (from === null) return null;
-      if (!isFloat(from)) return { ...NOTHING, position: this.#elements.at(input, index) };
+      if (from === null || !isFloat(from)) {
+        const position = this.#elements.at(input, index);
+        // Of what may be fewer digits it is not known whether they are the position's.
+        return from === null && position.kind === "integer" ? null : { ...NOTHING, position };
+      }
       return from === "float" || constantOf(input) !== null ? this.#product(input, index, depth + 1) : null;
     }
     const factors = this.#factors(node, index);
