@@ -2,25 +2,19 @@ import type { Graph } from "../../compiler/ir/graph.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { asTensor } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
-import {
-  attentionKernels,
-  obstacleIn,
-  rotaryObstacleIn,
-  whyUnshared,
-  type AttentionKernel,
-} from "../../compiler/ops/attention-kernels.ts";
+import { attentionKernels, obstacleIn, whyUnshared } from "../../compiler/ops/attention-kernels.ts";
 import { elementTypeOf } from "../../compiler/ops/element-type.ts";
 import type { Provider } from "../../compiler/ops/providers.ts";
 import type { Attention } from "../../compiler/recognize/attention/attention.ts";
 import type { ExactAttention, ExactMask, Inexact } from "../../compiler/recognize/attention/exact.ts";
 import { grownCache, type GrownCache } from "../../compiler/recognize/attention/grown.ts";
 import type { Visibility } from "../../compiler/recognize/attention/visibility.ts";
-import { countedRotary, type CountedRotary } from "../../compiler/recognize/attention/rotary-inside.ts";
+import type { CountedRotary } from "../../compiler/recognize/attention/rotary-inside.ts";
 import type { LastRotaries } from "../../compiler/recognize/attention/rotary-last.ts";
 import type { Shapes, Sizes } from "../../compiler/recognize/symbolic/shapes.ts";
 import type { DType } from "../../compiler/ir/dtype.ts";
 import type { GroupedQueryForm } from "./_grouped-query.ts";
-import { tableObstacle } from "./_position-tables.ts";
+import { innerRotary, turnOf } from "./_inner-rotary.ts";
 import type { CountedInputs } from "./_shared-caches.ts";
 
 /** An attention whose cache can be one buffer, and how it is written then. */
@@ -86,7 +80,7 @@ export function sharedAttention(
   if ("why" in inputs) return inputs;
   if (elementTypeOf(mask.value) !== dtype && mask.kind === "add" && seen.unproved !== null)
     return { why: `its mask is of another type, and not proved to hide or show alone: ${seen.unproved}` };
-  const rotary = innerRotary({ exact, key, inputs, dtype, width }, kernel, known);
+  const rotary = innerRotary({ block, exact, key, inputs, dtype, width }, kernel, known);
   return {
     ...{ exact, mask, dtype, key, value, inputs, rotary },
     nodes: new Set(block.region.nodes),
@@ -97,10 +91,7 @@ export function sharedAttention(
         isCausal: seen.causal,
         hasMask,
         hasSinks: exact.sinks !== null,
-        rotary:
-          rotary === null || "why" in rotary
-            ? null
-            : { width: rotary.query.rotaryDim, interleaved: rotary.query.interleaved },
+        rotary: turnOf(rotary),
         isPacked: false,
         dtype,
       },
@@ -108,41 +99,6 @@ export function sharedAttention(
     isMaskWide: isWide(shapes.of(mask.value), sizes.query, sizes.key),
     isOpen: [0, 2].every((axis) => sizes.query?.[axis]?.constant !== 1),
   };
-}
-
-/** The rotary embedding that the op does by itself; why it does not, where there is one. */
-function innerRotary(
-  {
-    exact,
-    key,
-    inputs,
-    dtype,
-    width,
-  }: Pick<SharedAttention, "exact" | "key" | "inputs" | "dtype"> & { readonly width: number },
-  kernel: AttentionKernel,
-  { shapes, rotaries, length }: Known,
-): CountedRotary | Inexact | null {
-  const [query, turned] = [rotaries.of(exact.query), rotaries.of(key.fresh)];
-  if (query === null && turned === null) return null;
-  if (query === null || turned === null) return { why: "of queries and keys only one is turned last" };
-  if ("why" in query) return query;
-  if ("why" in turned) return turned;
-  const steps = shapes.of(exact.query)?.[2];
-  const past = shapes.of(key.past)?.[2];
-  const total = shapes.of(inputs.mask)?.[1];
-  const behind = steps === undefined ? undefined : total?.minus(steps);
-  const counted = countedRotary(
-    query,
-    turned,
-    [past, behind].filter((one) => one !== undefined),
-  );
-  if ("why" in counted) return counted;
-  const { cos, sin, rotaryDim } = query;
-  if (cos.dtype !== dtype || sin.dtype !== dtype) return { why: `it is turned in ${cos.dtype}` };
-  const why =
-    rotaryObstacleIn(kernel, width, rotaryDim) ??
-    (length === null ? null : (tableObstacle(cos, length) ?? tableObstacle(sin, length)));
-  return why === null ? counted : { why };
 }
 
 function isWide(mask: Sizes | null, query: Sizes | null, key: Sizes | null): boolean {

@@ -141,6 +141,15 @@ describe("gradients of a base that was compiled before are PyTorch's", () => {
     expect(farther(got.gradients, want, 1e-4)).toEqual([]);
   });
 
+  it.each([{}, { pack: true }])("of one whose op turns queries and keys by itself, %j", async (form) => {
+    const want = stepOf(families, "gemma3");
+    const shared = { for: "cpu", kv: "shared", maxLength: 64, ...form } as const;
+    const got = await gradientsOf("gemma3-torchscript", shared, want, batch);
+    expect([...got.gradients.keys()].sort()).toEqual(Object.keys(want.gradients).sort());
+    expect(Math.abs(got.loss - want.loss)).toBeLessThan(1e-4 * want.loss);
+    expect(farther(got.gradients, want, 1e-4)).toEqual([]);
+  });
+
   it.each([[{ dtype: "fp16" }], [{ dtype: "fp16", for: "cuda" }]] as const)(
     "of half precision, %j",
     async (form) => {
