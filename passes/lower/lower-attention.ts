@@ -15,8 +15,9 @@ import { sharing } from "./_shared.ts";
  * with shared caches `output, present, present = tfc.GroupQueryAttention (queries, keys, values, past, past, …)`.
  *
  * Leaves alone what is one op already, and, with a note that says why, what is not proved to be attention: sinks beside
- * the scores, masks that are not added last. With shared caches that is refused. Rotary embeddings stay as they are. The
- * mask is handed on as it is; a row that sees nothing gives what the op makes of it.
+ * the scores, masks that are not added last. With shared caches that is refused. Rotary embeddings stay as they are, but
+ * for those of shared caches whose positions are counted from the past, which the op does by itself. The mask is handed on
+ * as it is; a row that sees nothing gives what the op makes of it.
  */
 export const lowerAttention: Pass<LoweringOptions, BlockVisitor> = {
   name: "lower-attention",
