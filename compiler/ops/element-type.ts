@@ -54,6 +54,7 @@ function likeOperand(node: Node, result: Value): number | null {
   const { norm, rotary } = opOf(node);
   if (node.op === "CastLike") return 1;
   if (node.op === "Where") return 1;
+  if (node.op === "OneHot") return 2;
   // The statistics of a norm have a type of their own; its results have that of the weight, where this is its own.
   if (norm !== null) return result.index === 0 ? (norm.weight ?? 0) : result.index === norm.sum ? 0 : null;
   if (rotary !== null) return 0;

@@ -29,9 +29,12 @@ export class SizeValues {
   readonly #elements: Elements;
   readonly #inputs = new Map<string, { readonly value: Value; readonly axis: number }>();
   readonly #known = new Map<string, Value>();
+  readonly #models: ReadonlySet<Value>;
 
-  constructor(rw: Rewriter, graph: Graph, elements: Elements) {
+  /** @param models values that are there before all that reads sizes, whose whole shapes may be read as they are */
+  constructor(rw: Rewriter, graph: Graph, elements: Elements, models: ReadonlySet<Value>) {
     this.#rw = rw;
+    this.#models = models;
     this.#graph = graph;
     this.#elements = elements;
     // Inputs that hold no data of layers first: they are on the CPU already.
@@ -91,7 +94,7 @@ export class SizeValues {
     const numbers = size.sizes.map(({ constant }) => constant).filter((one) => one !== null);
     const [only, ...more] = size.sizes;
     if (numbers.length === size.sizes.length) return this.#constant(size, numbers);
-    if (this.#isRead(value)) {
+    if (this.#isRead(value) || (more.length > 0 && this.#isOfModel(value))) {
       this.#known.set(keyOf(size), value);
       return value;
     }
@@ -140,6 +143,11 @@ export class SizeValues {
     if (node.op === "Shape") return from.isInput && from.graph === this.#graph;
     const takes = opsetOf(this.#graph) < OPSET_OF_PARTS ? ["Squeeze", "Gather"] : ["Squeeze"];
     return takes.includes(node.op) && from.producer?.op === "Shape" && this.#isRead(from);
+  }
+
+  #isOfModel({ producer }: Value): boolean {
+    const from = producer?.op === "Shape" ? producer.input(0) : null;
+    return from !== null && this.#models.has(from);
   }
 
   /** A vector put together of others; null where one of its sizes is no value. */

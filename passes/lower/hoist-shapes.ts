@@ -10,14 +10,16 @@ import { elementTypeOf } from "../../compiler/ops/element-type.ts";
 import { has } from "../../compiler/ops/table.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
-import { viewDecoder } from "../../compiler/recognize/decoder.ts";
+import { viewDecoder, type DecoderView } from "../../compiler/recognize/decoder.ts";
 import { knownShapes } from "../../compiler/recognize/known-shapes.ts";
+import type { Region } from "../../compiler/recognize/region.ts";
 import { Elements } from "../../compiler/recognize/symbolic/elements.ts";
 import type { Shapes, ShapesLike } from "../../compiler/recognize/symbolic/shapes.ts";
 import { constantTarget } from "./_constant-shapes.ts";
 import { shareRepeated } from "./_repeated.ts";
 import { shiftedRange } from "./_shifted-ranges.ts";
 import { SizeValues } from "./_size-values.ts";
+import { modelsIn, readShapesOfValues } from "./_value-shapes.ts";
 import { wholeGather, type WholeGather } from "./_whole-gathers.ts";
 
 /**
@@ -31,13 +33,15 @@ export const hoistShapes: Pass<object, NodeVisitor> = {
   name: "hoist-shapes",
   summary: "compute sizes once for all layers",
   options: {},
-  stats: ["constant", "shared", "idle"],
+  stats: ["constant", "shared", "idle", "read"],
   requires: [],
   walk: nodesIn("main"),
   visitor: ({ model, rewriter, analysis, count }) => ({
     model: {
       exit: () => {
-        const hoisting = new Hoisting(model, rewriter, knownShapes(analysis(viewDecoder)));
+        const view = analysis(viewDecoder);
+        const blocks = regionsOf(view);
+        const hoisting = new Hoisting(model, rewriter, knownShapes(view), blocks);
         const once = hoisting.shareSizes();
         count("idle", hoisting.viewGathers() + hoisting.dropIdle());
         count("constant", hoisting.writeTargets());
@@ -47,10 +51,17 @@ export const hoistShapes: Pass<object, NodeVisitor> = {
         count("shared", once + again + shareRepeated(model.graph, rewriter));
         // Sizes of one layer may be those that another one before it reads.
         sortNodes(rewriter, model.graph);
+        count("read", hoisting.readShapes(blocks));
       },
     },
   }),
 };
+
+/** The blocks that are understood, in the order of the layers. */
+function regionsOf({ layers }: DecoderView): readonly Region[] {
+  const blocks = layers.flatMap(({ attention, mlp }) => [attention, mlp]);
+  return blocks.flatMap((block) => (block === null || block.kind === "site" ? [] : [block.region]));
+}
 
 /** The first of some values of which something is found. */
 function first<T>(
@@ -75,13 +86,13 @@ class Hoisting {
   readonly #shapes: Shapes;
   readonly #sizes: SizeValues;
 
-  constructor(model: Model, rw: Rewriter, like: ShapesLike) {
+  constructor(model: Model, rw: Rewriter, like: ShapesLike, blocks: readonly Region[]) {
     this.#model = model;
     this.#rw = rw;
     this.#like = like;
     this.#elements = new Elements(like);
     this.#shapes = this.#elements.shapes;
-    this.#sizes = new SizeValues(rw, model.graph, this.#elements);
+    this.#sizes = new SizeValues(rw, model.graph, this.#elements, new Set(modelsIn(model.graph, blocks)));
   }
 
   /** Makes a Gather of all there is a view of it. */
@@ -123,6 +134,11 @@ class Hoisting {
       takeOver(this.#rw, old, made);
       dropIfUnread(this.#rw, [old]);
     }
+  }
+
+  /** Has shapes that are still put together read off values that have them. */
+  readShapes(blocks: readonly Region[]): number {
+    return readShapesOfValues(this.#model.graph, this.#rw, this.#shapes, this.#sizes, blocks);
   }
 
   /** Removes what hands its operand on as it is. */

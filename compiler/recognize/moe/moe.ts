@@ -133,8 +133,9 @@ function regionTo(output: Value, { linear }: Router, flow: RoutedFlow, index: Gr
   const closed: Region[] = [];
   let problem: Miss | null = null;
   for (const input of viewChain(linear.input)) {
-    const region = regionBetween(input, output, index);
-    if (isMiss(region)) return region;
+    const between = regionBetween(input, output, index);
+    if (isMiss(between)) return between;
+    const region = withoutOtherShapes(between);
     const outside = readOutside(region, flow, index);
     if (outside === null) closed.push(region);
     else
@@ -153,6 +154,17 @@ function regionTo(output: Value, { linear }: Router, flow: RoutedFlow, index: Gr
     problem ??
     miss("MOE_INPUTS_DIFFER", linear.node, "router and experts that read one value", "none")
   );
+}
+
+/** A region without what reads the shape of a value outside of it: sizes that are the same everywhere are given to it. */
+function withoutOtherShapes(region: Region): Region {
+  const { nodes, input } = region;
+  const inside = new Set(nodes);
+  const isOther = ({ op, domain, inputs: [from] }: Node): boolean => {
+    if (op !== "Shape" || domain !== "" || from == null || from === input) return false;
+    return from.producer === null || !inside.has(from.producer);
+  };
+  return nodes.some(isOther) ? { ...region, nodes: nodes.filter((node) => !isOther(node)) } : region;
 }
 
 /** An activation that a region reads besides its input. */

@@ -17,6 +17,7 @@ import {
 } from "./expression.ts";
 import { alignedTo, placeIn, type Extents } from "./indices.ts";
 import { Moves } from "./moves.ts";
+import { oneHotElement } from "./one-hot.ts";
 import { Polynomial } from "./polynomial.ts";
 import { product, shapeBounds, Shapes, type ShapesLike, type Sizes } from "./shapes.ts";
 
@@ -186,6 +187,7 @@ export class Elements {
   #placed(node: Node, input: Value, value: Value, index: Index): Expression {
     if (node.op === "ScatterND") return this.#scattered(node, index);
     if (node.op === "Trilu") return this.#triangle(node, input, index);
+    if (node.op === "OneHot") return oneHotElement(node, index, (of, at) => this.at(of, at));
     const place = this.#moves.before(node, value, index);
     return place === null ? this.#strange(node) : this.at(place.value, place.index);
   }

@@ -6,6 +6,7 @@ import { opOf } from "../../ops/table.ts";
 import type { Expression } from "./expression.ts";
 import { attentionShape } from "./attention-shape.ts";
 import { sizeOfCut, type Cut } from "./cuts.ts";
+import { oneHotShape } from "./one-hot.ts";
 import { Polynomial } from "./polynomial.ts";
 import { productShape } from "./product-shape.ts";
 
@@ -112,6 +113,8 @@ export class Shapes {
         return this.#convolved(node);
       case "TopK":
         return this.#best(node);
+      case "OneHot":
+        return oneHotShape(node, this.of(node.input(0)));
       case "ScatterND":
         return this.of(node.input(0));
       default:
