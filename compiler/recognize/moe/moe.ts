@@ -9,7 +9,7 @@ import type { GraphIndex } from "../graph-index.ts";
 import { isMiss, miss, type Miss } from "../miss.ts";
 import { regionBetween, type Region } from "../region.ts";
 import { expertsIn, isExpert, type Experts } from "./experts.ts";
-import { behindNorm, RoutedFlow, type Routed } from "./output.ts";
+import { beforeRows, behindNorm, RoutedFlow, type Routed } from "./output.ts";
 import { isChoice, routersOf, type Router } from "./router.ts";
 
 /** A mixture of experts between its cut values: a router, the experts it chooses of, those all tokens go to, and their sum. */
@@ -92,7 +92,7 @@ function understood(router: Router, { flow, routed }: Seeing, index: GraphIndex)
       got,
     );
   }
-  const output = behindNorm(end, (node) => routed.nodes.has(node));
+  const output = behindNorm(beforeRows(end), (node) => routed.nodes.has(node));
   const region = regionTo(output, router, flow, index);
   if (isMiss(region)) return region;
   const experts = expertsIn(region, router, routed.nodes, index);

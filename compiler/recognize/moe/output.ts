@@ -1,7 +1,7 @@
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { scalarOf } from "../../ops/constant.ts";
-import { opOf } from "../../ops/table.ts";
+import { has, opOf } from "../../ops/table.ts";
 import { ancestorIn, holderOf, readsOf } from "../../ir/walk.ts";
 import { viewChain } from "../flow.ts";
 import type { GraphIndex } from "../graph-index.ts";
@@ -118,8 +118,9 @@ export class RoutedFlow {
     const other = a === routed ? b : b === routed ? a : null;
     if (other === null || !this.#index.activations.has(other)) return false;
     // With norms behind the blocks the input is the residual stream itself.
-    const isInput = viewChain(other).some((value) => this.#inputs.includes(value));
-    return isInput || !this.isFromInput(other);
+    const whole = wholeOf(other, routed);
+    const isInput = viewChain(whole).some((value) => this.#inputs.includes(value));
+    return isInput || !this.isFromInput(whole);
   }
 }
 
@@ -134,6 +135,29 @@ export function behindNorm(added: Value, isInside: (node: Node) => boolean): Val
     if (!next?.producer || !isInside(next.producer)) return at;
     at = next;
   }
+}
+
+/** What was added to the residual stream before rows were chosen of both: for logits of some positions only. */
+export function beforeRows(added: Value): Value {
+  const additions = [...added.users].filter(isAddition);
+  const others = additions.flatMap((node) => [node.input(0), node.input(1)]);
+  return others.map((other) => wholeOf(added, other)).find((whole) => whole !== added) ?? added;
+}
+
+/** What rows were chosen of, where the same rows were chosen of another value; else the value itself. */
+function wholeOf(value: Value, other: Value | null): Value {
+  const [own, twin] = [value.producer, other?.producer ?? null];
+  if (own === null || twin === null || own === twin || !has(own, "rows")) return value;
+  return choosesAlike(own, twin) ? (own.input(0) ?? value) : value;
+}
+
+function choosesAlike(one: Node, other: Node): boolean {
+  return (
+    one.op === other.op &&
+    one.inputs.length === other.inputs.length &&
+    one.inputs.every((value, i) => i === 0 || value === other.input(i)) &&
+    ["axis", "batch_dims"].every((name) => one.int(name) === other.int(name))
+  );
 }
 
 function unscaled(value: Value): Value | null {
