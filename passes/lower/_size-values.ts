@@ -99,7 +99,11 @@ export class SizeValues {
       return value;
     }
     const read =
-      more.length > 0 ? this.#joined(size, value) : only !== undefined ? this.#ofInput(size, only) : null;
+      more.length > 0
+        ? this.#joined(size, value)
+        : only !== undefined
+          ? (this.#ofInput(size, only) ?? this.#multiplied(size, value))
+          : null;
     this.#known.set(keyOf(size), read ?? value);
     return read ?? value;
   }
@@ -162,6 +166,36 @@ export class SizeValues {
       known.every((part, i) => part === node.input(i));
     if (known.length < parts.length || isThere) return null;
     return new Builder(this.#rw, before(node)).concat(known, 0, `${value.name ?? "sizes"}_joined`);
+  }
+
+  /**
+   * A size that is read of what a layer computes, as a product of those of inputs: what one layer reads of its own values
+   * would tie the others to it. Null for any other value.
+   */
+  #multiplied({ isVector, sizes: [size] }: SizeValue, { producer }: Value): Value | null {
+    const product = size?.product ?? null;
+    if (!isVector || product === null || producer?.op !== "Shape" || producer.graph !== this.#graph)
+      return null;
+    const { factor, symbols } = product;
+    const parts = symbols.map((symbol) => this.#ofSymbol(symbol));
+    const known = parts.filter((part) => part !== null);
+    const [first, ...rest] = factor === 1 ? known : [...known, this.constant([factor])];
+    if (first === undefined || known.length < parts.length) return null;
+    const b = new Builder(this.#rw, before(producer));
+    const name = [...(factor === 1 ? [] : [factor]), ...symbols, "size"].join("_");
+    return rest.reduce(
+      (made, part, i) => b.op("Mul", [made, part], i < rest.length - 1 ? `${name}_part` : name),
+      first,
+    );
+  }
+
+  /** A symbol as a vector of one, if an input has it. */
+  #ofSymbol(symbol: string): Value | null {
+    const size = Polynomial.symbol(symbol);
+    const wanted: SizeValue = { isVector: true, sizes: [size] };
+    const known = this.#get(wanted) ?? this.#ofInput(wanted, size);
+    if (known !== null) this.#known.set(keyOf(wanted), known);
+    return known;
   }
 
   /** A symbol as a graph input has it; null where none does. */

@@ -116,6 +116,14 @@ export class Polynomial {
     return found;
   }
 
+  /** The number and the symbols that it is the product of, a symbol as often as it is one; null for a sum and for zero. */
+  get product(): { readonly factor: number; readonly symbols: readonly string[] } | null {
+    const [term, ...more] = this.#terms;
+    if (term === undefined || more.length > 0) return null;
+    const [monomial, factor] = term;
+    return { factor, symbols: symbolsOf(monomial) };
+  }
+
   /** Whether it is one symbol, once. */
   get isSymbol(): boolean {
     const [only, ...more] = this.#terms;

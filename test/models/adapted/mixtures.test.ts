@@ -1,5 +1,6 @@
 import path from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { compile } from "../../../compiler/compile/compile.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { loraOf, scalarlmOf, weight, writeWeights } from "../../support/adapters.ts";
 import { refused } from "../../support/refused.ts";
@@ -50,6 +51,18 @@ describe("LoRA of PEFT beside the projections of latent attention", () => {
     expect(run.report).toMatchObject({ kinds: { lora: 8 }, overrides: 0 });
     expect(run.apart).toBeLessThan(1e-4);
   });
+});
+
+describe("mixtures that are lowered", () => {
+  it.each(["qwen3-moe", "mixtral", "glm4-moe", "gpt-oss"])(
+    "of %s are found whole: each can be replaced",
+    async (family) => {
+      const output = path.join(folder, `${family}-replaced.onnx`);
+      const input = exportOf(family, "dynamo");
+      const report = await compile({ input, output, for: "cpu", replace: [{ sites: "mlp" }] });
+      expect(report).toMatchObject({ mlp: { matched: 2, seen: 2 }, replaced: 2 });
+    },
+  );
 });
 
 describe("weights of single experts", () => {
