@@ -4,7 +4,11 @@ import type { Model } from "../../compiler/ir/model.ts";
 import type { Node } from "../../compiler/ir/node.ts";
 import { dropIfUnread, replaceBy } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { contribOperation, opaqueOperation, type PagedOperation } from "../lower/_paged-operation.ts";
+import {
+  contribOperation,
+  opaqueOperation,
+  type PagedOperation,
+} from "../lower/attention/_paged-operation.ts";
 import type { Padding } from "./_padding.ts";
 import { refused } from "./_refused.ts";
 

@@ -5,7 +5,7 @@ import { replaceByGraph } from "../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../compiler/ir/rewriter.ts";
 import { nodesDeep } from "../../compiler/ir/walk.ts";
 import { opOf, ops } from "../../compiler/ops/table.ts";
-import { GROUP_QUERY_FUNCTION, GROUP_QUERY_OP } from "../lower/_grouped-query.ts";
+import { GROUP_QUERY_FUNCTION, GROUP_QUERY_OP } from "../lower/attention/_grouped-query.ts";
 
 /**
  * Makes attention that tfc wrote for caches in buffers of a fixed length the op that is in it: whole sequences are the

@@ -19,7 +19,7 @@ import { EmptyCaches, zerosOf } from "./_empty-caches.ts";
 import { attendInRows } from "./_flat-tokens.ts";
 import { hiders, Padding } from "./_padding.ts";
 import { raiseOpset } from "../lower/_opset.ts";
-import { PAGED_FUNCTION } from "../lower/lower-paged-attention.ts";
+import { PAGED_FUNCTION } from "../lower/attention/lower-paged-attention.ts";
 import { takeOpOfShared } from "./_shared-buffers.ts";
 import { refused } from "./_refused.ts";
 import { sequencePorts, type Counted, type SequencePorts } from "./_sequence-ports.ts";
