@@ -1,5 +1,5 @@
 import path from "node:path";
-import { CommanderError, type Command } from "commander";
+import { CommanderError, type Command, type Option } from "commander";
 import { closest } from "../diagnostics/closest.ts";
 import { inputError, internalError, TfcError } from "../diagnostics/error.ts";
 import { programFor } from "./commands.ts";
@@ -82,6 +82,8 @@ function usage(error: CommanderError, program: Command, args: readonly string[])
     // Commander tells first what is missing, also where it is there, misspelt.
     if (unknown !== null) return unknown;
   }
+  const swallowed = flagAsValue(program, args);
+  if (swallowed !== null) return swallowed;
   // It suggests in a line of its own, in parentheses.
   const [, meant] = /^\(Did you mean (.*)\?\)$/.exec(suggestion) ?? [];
   return inputError(
@@ -103,6 +105,24 @@ function unknownFlag(program: Command, args: readonly string[]): TfcError | null
     const meant = closest(flag, flags);
     if (meant !== null)
       return inputError("USAGE", {}, { what: `unknown option '${flag}'`, command: path, meant });
+  }
+  return null;
+}
+
+/** An error about a flag without its value, which took the flag behind it for that; null where none has. */
+function flagAsValue(program: Command, args: readonly string[]): TfcError | null {
+  const { options } = commandAt(program, args);
+  const named = (word: string): Option | undefined =>
+    options.find(({ long, short }) => word === long || word === short);
+  const end = args.indexOf("--");
+  const words = end < 0 ? args : args.slice(0, end);
+  for (let i = 0; i < words.length; i++) {
+    const option = named(words[i] ?? "");
+    if (option?.required !== true) continue;
+    const [value = ""] = (words[++i] ?? "").split("=");
+    if (named(value) === undefined) continue;
+    const what = `option '${option.flags}' argument missing: '${value}' behind it is an option of its own`;
+    return inputError("USAGE", {}, { what, command: pathOf(program, args) });
   }
   return null;
 }

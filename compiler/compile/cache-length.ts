@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { inputError } from "../diagnostics/error.ts";
+import { isSystemError } from "../diagnostics/system-error.ts";
 import type { Model } from "../ir/model.ts";
 import type { Value } from "../ir/value.ts";
 import { constantOf } from "../ops/constant.ts";
@@ -25,7 +26,7 @@ export function lengthsOf(
   view: DecoderView,
 ): Pick<Plan, "maxLength" | "positions"> {
   const { file } = model.loc;
-  const configured = contextOfFiles(dirname(file));
+  const { context: configured, unread } = contextOfFiles(dirname(file));
   if (kv !== "shared") return { maxLength: null, positions: configured?.length ?? null };
   const context = contextOfTables(view) ?? configured;
   if (maxLength !== null && context !== null && maxLength > context.length)
@@ -35,7 +36,7 @@ export function lengthsOf(
       { length: maxLength, context: context.length, source: context.source },
     );
   const length = maxLength ?? context?.length;
-  if (length === undefined) throw inputError("KV_LENGTH_UNKNOWN", { file }, {});
+  if (length === undefined) throw inputError("KV_LENGTH_UNKNOWN", { file }, { unread });
   return { maxLength: length, positions: length };
 }
 
@@ -71,17 +72,48 @@ function tableAbove(value: Value | null): ContextLength | null {
 /** A configuration of more bytes than this is not read. */
 const LARGEST = 1 << 20;
 
+/** As many as a length can be in int32, in which ops count. */
+const MOST = 2 ** 31 - 1;
+
+/** What configurations beside a model say of its context, and why some say nothing. */
+interface Configured {
+  readonly context: ContextLength | null;
+  /** `config.json, which is no JSON`; those that are not there are no part. */
+  readonly unread: readonly string[];
+}
+
 /** What Hugging Face's or onnxruntime-genai's configuration beside a model says. */
-function contextOfFiles(folder: string): ContextLength | null {
-  const config = readJson(join(folder, "config.json"));
-  const text = objectIn(config, "text_config") ?? config;
-  const found = [
-    [text?.["max_position_embeddings"] ?? text?.["n_positions"], "config.json"],
-    [objectIn(readJson(join(folder, "genai_config.json")), "model")?.["context_length"], "genai_config.json"],
-  ] as const;
-  for (const [length, source] of found)
-    if (typeof length === "number" && Number.isSafeInteger(length) && length >= 1) return { length, source };
-  return null;
+function contextOfFiles(folder: string): Configured {
+  const unread: string[] = [];
+  for (const [name, lengthIn] of configurations) {
+    const json = readJson(join(folder, name));
+    if (json === null) continue;
+    const found = typeof json === "string" ? { why: json } : lengthIn(json);
+    if ("length" in found) return { context: { length: found.length, source: name }, unread };
+    unread.push(`${name}, ${found.why}`);
+  }
+  return { context: null, unread };
+}
+
+type Said = { readonly length: number } | { readonly why: string };
+
+const configurations: readonly (readonly [file: string, lengthIn: (config: Json) => Said])[] = [
+  [
+    "config.json",
+    (config) =>
+      lengthOf(objectIn(config, "text_config") ?? config, ["max_position_embeddings", "n_positions"]),
+  ],
+  ["genai_config.json", (config) => lengthOf(objectIn(config, "model") ?? {}, ["context_length"])],
+];
+
+/** @param keys those that may say it; the first that is there does */
+function lengthOf(json: Json, keys: readonly string[]): Said {
+  const key = keys.find((one) => json[one] !== undefined && json[one] !== null);
+  if (key === undefined) return { why: `which has no ${keys.join(" or ")}` };
+  const length = json[key];
+  if (typeof length === "number" && Number.isSafeInteger(length) && length >= 1 && length <= MOST)
+    return { length };
+  return { why: `whose ${key} is ${JSON.stringify(length)}, and no whole number from 1 to ${MOST}` };
 }
 
 type Json = Readonly<Record<string, unknown>>;
@@ -91,12 +123,15 @@ function objectIn(json: Json | null, key: string): Json | null {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
 }
 
-/** Null for what is not there or no object: only a hint is looked for. */
-function readJson(file: string): Json | null {
+/** Null for what is not there, and why else there is no object: only a hint is looked for. */
+function readJson(file: string): Json | string | null {
   try {
-    if (statSync(file).size > LARGEST) return null;
-    return objectIn({ content: JSON.parse(readFileSync(file, "utf8")) as unknown }, "content");
-  } catch {
-    return null;
+    if (statSync(file).size > LARGEST) return `which has more than ${LARGEST} bytes`;
+    const content = JSON.parse(readFileSync(file, "utf8")) as unknown;
+    return objectIn({ content }, "content") ?? "which holds no object";
+  } catch (error) {
+    if (error instanceof SyntaxError) return "which is no JSON";
+    if (!isSystemError(error)) throw error;
+    return error.code === "ENOENT" ? null : `which cannot be read (${error.code ?? error.message})`;
   }
 }

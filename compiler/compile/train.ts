@@ -66,7 +66,8 @@ export function trainPlanOf(options: CompileOptions): TrainPlan | null {
 function* conflicts(options: CompileOptions): Generator<string, void, void> {
   const { decodeLoop, lastLogits = false, kv, residence = "inputs", members, load = [] } = options;
   if (decodeLoop === true) yield "`decodeLoop`, which makes a graph that generates";
-  if (lastLogits !== false) yield "`lastLogits`: the loss is of all positions";
+  if (lastLogits !== false)
+    yield `\`${lastLogits === "rows" ? "lastLogits: rows" : "lastLogits"}\`: the loss is of all positions`;
   if (kv === "shared") yield "`kv: shared`: whole sequences have no cache";
   if (options.batch !== undefined)
     yield "`batch`: a run decides how many sequences a step takes, and the last step may have fewer";

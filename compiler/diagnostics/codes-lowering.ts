@@ -1,27 +1,60 @@
 import { error, note, warning } from "./row.ts";
 
+/** The largest finite number of each type, to as many digits as tell it from those beyond. */
+const largest: Readonly<Record<string, string>> = {
+  float16: "65504",
+  bfloat16: "3.3895e38",
+  float: "3.4028e38",
+};
+
+function rangeOf(type: string): string {
+  const most = largest[type];
+  return most === undefined ? "finite numbers" : `finite numbers from -${most} to ${most}`;
+}
+
+/** Of what stands in for a number in a list of all messages, too. */
+function isBounded(value: number): boolean {
+  return Math.abs(value) < Infinity;
+}
+
 /** Messages about how the base's own ops and weights are written anew. */
 export const loweringCodes = {
   DTYPE_SAME: note((p: { dtype: string }) => ({
     what: `the model is ${p.dtype} already: nothing is converted`,
   })),
-  DTYPE_UNSUPPORTED: error((p: { to: string; why: string }) => ({
+  DTYPE_UNSUPPORTED: error((p: { to: string; why: string; inWay: "model" | "ports" }) => ({
     what: `the model cannot be converted to ${p.to}`,
     wanted: "weights of float32, and ops whose types are known",
     found: p.why,
-    fix: "give the export in float32, or compile without `dtype`",
+    fix:
+      p.inWay === "ports"
+        ? "leave out `ioDtype`, or give the export in float32"
+        : "give the export in float32, or compile without `dtype`",
   })),
   WEIGHT_OUT_OF_RANGE: error((p: { to: string; at: readonly number[]; value: number }) => ({
-    what: `a weight is beyond what ${p.to} holds; nothing was written`,
-    wanted: p.to === "float16" ? "finite numbers from -65504 to 65504" : "finite numbers",
+    what: `a weight is ${isBounded(p.value) ? `beyond what ${p.to} holds` : "not finite"}; nothing was written`,
+    wanted: rangeOf(p.to),
     found: `${p.value} at [${p.at.join(", ")}]`,
-    fix: p.to === "float16" ? "take `dtype: bf16`, whose range is that of float32" : "mend the weight",
+    fix: !isBounded(p.value)
+      ? "export the model again, from weights that are all finite: no `dtype` helps"
+      : p.to === "float16"
+        ? "take `dtype: bf16`, whose range is that of float32"
+        : `leave out \`dtype\`: float32 holds it, and ${p.to} does not`,
   })),
-  LAST_LOGITS_REFUSED: error((p: { why: string }) => ({
+  ADAPTER_OUT_OF_RANGE: error((p: { to: string; index: number; value: number }) => ({
+    what: `a weight of the adapter is beyond what ${p.to} holds, the type that the graph has there; nothing was written`,
+    wanted: rangeOf(p.to),
+    found: `${p.value} at index ${p.index}`,
+    fix:
+      p.to === "float16"
+        ? "compile an export in float32, without `dtype` or with `dtype: bf16`, whose range is that of float32"
+        : "train again with a smaller learning rate, or take an earlier checkpoint",
+  })),
+  LAST_LOGITS_REFUSED: error((p: { option: string; why: string }) => ({
     what: "positions cannot be dropped in front of the head",
     wanted: "a head that makes each position's logits of that position alone, and of all positions",
     found: p.why,
-    fix: "leave out `lastLogits`",
+    fix: `leave out \`${p.option}\``,
   })),
   ATTENTION_KEPT: warning((p: { why: string }) => ({
     what: "this attention stays in plain ops",
@@ -29,22 +62,27 @@ export const loweringCodes = {
     found: p.why,
     fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
   })),
-  KV_SHARED_REFUSED: error((p: { why: string }) => ({
+  KV_SHARED_REFUSED: error((p: { why: string; cause?: "op" | "type"; dtypes?: string }) => ({
     what: "the cache of this attention cannot be one buffer for past and present",
     wanted:
       "attention as one op that writes into its cache, and a graph that reads nothing else of the cache",
     found: p.why,
-    fix: "leave out `kv`: caches are concatenated then",
+    fix:
+      p.cause === "op"
+        ? "leave out `kv`: the op and its cache stay as they are then"
+        : p.cause === "type"
+          ? `give ${p.dtypes ?? "another `dtype`"}, or leave out \`kv\`: caches are concatenated then`
+          : "leave out `kv`: caches are concatenated then",
   })),
   KV_SHARED_CONVERTED: note((p: { outside: string; inside: string }) => ({
     what: `caches are ${p.outside} outside and ${p.inside} inside: each run converts the whole buffers, both ways`,
     fix: "leave out `ioDtype`: callers keep caches as the op has them then, and nothing of them is copied",
   })),
-  KV_LENGTH_UNKNOWN: error(() => ({
+  KV_LENGTH_UNKNOWN: error((p: { unread: readonly string[] }) => ({
     what: "how many positions a shared cache is to hold is not known",
     wanted:
       "`maxLength`, or the model's context length: in tables of its rotary embedding, or in a config.json or genai_config.json beside it",
-    found: "none",
+    found: p.unread.length === 0 ? "none" : p.unread.join("; "),
     fix: "give `maxLength`",
   })),
   KV_LENGTH_BEYOND: error((p: { length: number; context: number; source: string }) => ({
@@ -99,13 +137,17 @@ export const loweringCodes = {
     found: p.found,
     fix: "leave out `quantize`, or give a model in floating point",
   })),
-  QUANTIZE_NOT_FINITE: error((p: { symmetric: boolean }) => ({
+  QUANTIZE_NOT_FINITE: error((p: { value: number; at: readonly number[]; dtype: string }) => ({
     what: "a weight cannot be quantized",
-    wanted: p.symmetric
-      ? "finite numbers"
-      : "finite numbers, and in each block a range from the least to the most that is one, too",
-    found: p.symmetric ? "NaN or infinity" : "NaN, infinity, or numbers so large that their range is",
+    wanted: "finite numbers",
+    found: `${p.value} at [${p.at.join(", ")}], as ${p.dtype}`,
     fix: "export the model again, from weights that are all finite",
+  })),
+  QUANTIZE_RANGE: error((p: { least: number; most: number; at: readonly number[] }) => ({
+    what: "the weights of a block lie too far apart to be quantized",
+    wanted: "in each block, a range from the least to the most that is finite in float32",
+    found: `${p.least} and ${p.most} in the block that begins at [${p.at.join(", ")}]`,
+    fix: "give `symmetric`, which takes no range, or mend the weights",
   })),
   PAGED_ATTENTION_UNSUPPORTED: error((p: { op: string; wanted: string; found: string }) => ({
     what: `${p.op} cannot be written with standard ops`,

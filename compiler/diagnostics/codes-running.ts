@@ -117,12 +117,19 @@ export const runningCodes = {
     found: p.why,
     fix: "load the model again; where memory ran out, with a smaller `maxBatch`",
   })),
-  GENERATE_UNSUPPORTED: error((p: { what: string; wanted: string; found: string }) => ({
-    what: `this graph cannot generate text: ${p.what}`,
-    wanted: p.wanted,
-    found: p.found,
-    fix: "give a decoder's graph exported with its KV cache, and a value for each input that is not a decoder's",
-  })),
+  GENERATE_UNSUPPORTED: error(
+    (p: { what: string; wanted: string; found: string; fixed?: "batch" | "tokens" }) => ({
+      what: `this graph cannot generate text: ${p.what}`,
+      wanted: p.wanted,
+      found: p.found,
+      fix:
+        p.fixed === "batch"
+          ? "give a graph of one row or of any number: compile its base with `batch: 1` or without `batch`, or export it with a batch of any size"
+          : p.fixed === "tokens"
+            ? "export the model with any number of new tokens beside its cache"
+            : "give a decoder's graph exported with its KV cache, and a value for each input that is not a decoder's",
+    }),
+  ),
   VERIFY_INTERFACE: error((p: { what: string; wanted: string; found: string }) => ({
     what: `the two graphs have different ${p.what}`,
     wanted: p.wanted,

@@ -13,7 +13,7 @@ import { Tensor } from "../../compiler/ir/tensor.ts";
 import { tensorType, type Dim } from "../../compiler/ir/type.ts";
 import type { Value } from "../../compiler/ir/value.ts";
 import { convert, encodeNumbers, numbersOf } from "../../compiler/weights/convert.ts";
-import { checkFinite } from "../../compiler/weights/finite.ts";
+import { checkFinite, checkRange } from "../../compiler/weights/finite.ts";
 import { sizeOf as elementsOf, type WeightTensor } from "../../compiler/weights/weight.ts";
 import type { Member } from "./_assign.ts";
 import type { BaseWeight } from "./_base-weight.ts";
@@ -269,7 +269,7 @@ function leafPieces(
   const bytes = tensor.bytes();
   checkFinite({ file: given.file, name }, tensor.dtype, bytes);
   const converted = convert(bytes, tensor.dtype, dtype);
-  if (tensor.dtype !== dtype) checkFinite({ file: given.file, name }, dtype, converted);
+  checkRange({ file: given.file, name }, tensor.dtype, bytes, dtype, converted);
   return converted;
 }
 

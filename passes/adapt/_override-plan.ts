@@ -8,7 +8,7 @@ import {
   type ParameterPlace,
 } from "../../compiler/recognize/model/parameters.ts";
 import { convert } from "../../compiler/weights/convert.ts";
-import { checkFinite } from "../../compiler/weights/finite.ts";
+import { checkFinite, checkRange } from "../../compiler/weights/finite.ts";
 import { sizeOf, type WeightTensor } from "../../compiler/weights/weight.ts";
 import type { Overriding } from "./_overridden.ts";
 import { isTiedCopy } from "./_tied.ts";
@@ -149,6 +149,6 @@ function typedBytes(
   checkFinite({ file, name }, tensor.dtype, bytes);
   const typed =
     offset === 0 ? convert(bytes, tensor.dtype, dtype) : shifted(bytes, tensor.dtype, dtype, offset);
-  if (tensor.dtype !== dtype) checkFinite({ file, name }, dtype, typed);
+  checkRange({ file, name }, tensor.dtype, bytes, dtype, typed);
   return typed;
 }

@@ -58,10 +58,10 @@ export const lastLogits: Pass<LastLogitsOptions, BlockVisitor> = {
         const { shapes } = new Elements(knownShapes(view));
         const cut = logitsCut(model, view, shapes);
         if (options.by === "last" && ("why" in cut || cut.isFlat)) return;
-        if ("why" in cut) throw refused(model, cut.why);
+        if ("why" in cut) throw refused(model, options.by, cut.why);
         const by = cut.isFlat ? "rows" : options.by;
         if (by === "count" && model.irVersion < FIRST_WITH_DEFAULTS)
-          throw refused(model, `IR version ${model.irVersion} has no inputs with defaults`);
+          throw refused(model, by, `IR version ${model.irVersion} has no inputs with defaults`);
         choose(model, cut, by, rewriter);
         count("outputs", cut.outputs.length);
       },
@@ -69,8 +69,9 @@ export const lastLogits: Pass<LastLogitsOptions, BlockVisitor> = {
   }),
 };
 
-function refused(model: Model, why: string): Error {
-  return inputError("LAST_LOGITS_REFUSED", { file: model.loc.file, pass: "last-logits" }, { why });
+function refused(model: Model, by: Form, why: string): Error {
+  const option = by === "rows" ? "lastLogits: rows" : "lastLogits";
+  return inputError("LAST_LOGITS_REFUSED", { file: model.loc.file, pass: "last-logits" }, { option, why });
 }
 
 function choose(model: Model, cut: LogitsCut, by: Form, rw: Rewriter): void {

@@ -129,9 +129,16 @@ export function portOf(inputs: DecoderGraph["inputs"], role: Role): Port | undef
   return inputs.find((input) => input.role === role)?.port;
 }
 
-/** GENERATE_UNSUPPORTED */
-export function unsupported(what: string, wanted: string, found: string, name?: string): Error {
-  return inputError("GENERATE_UNSUPPORTED", name === undefined ? {} : { name }, { what, wanted, found });
+/** GENERATE_UNSUPPORTED. @param fixed what has one size where it should have any */
+export function unsupported(
+  what: string,
+  wanted: string,
+  found: string,
+  name?: string,
+  fixed?: "batch" | "tokens",
+): Error {
+  const said = { what, wanted, found, ...(fixed === undefined ? {} : { fixed }) };
+  return inputError("GENERATE_UNSUPPORTED", name === undefined ? {} : { name }, said);
 }
 
 /** Places of caches that are written in place: as the metadata say, or as the inputs of a graph that writes by indices. */
@@ -162,7 +169,13 @@ function fixedSequenceOf(tokens: Port, caches: readonly Cache[]): number | null 
   if (typeof fixed !== "number") return null;
   if (fixed === 1 || caches.length === 0) return fixed;
   const found = `${tokens.name} [${tokens.dims.join(", ")}]`;
-  throw unsupported("it takes a fixed number of tokens", "any number of them, or one", found, tokens.name);
+  throw unsupported(
+    "it takes a fixed number of tokens",
+    "any number of them, or one",
+    found,
+    tokens.name,
+    "tokens",
+  );
 }
 
 function checkInput(port: Port, role: Role): void {
@@ -193,7 +206,13 @@ export function fixedBatch(port: Port): number | null {
   if (typeof size !== "number") return null;
   if (size === 1) return size;
   const found = `${port.name} [${port.dims.join(", ")}]`;
-  throw unsupported(`its batch is fixed at ${size}`, "a batch of any size, or of 1", found, port.name);
+  throw unsupported(
+    `its batch is fixed at ${size}`,
+    "a batch of any size, or of 1",
+    found,
+    port.name,
+    "batch",
+  );
 }
 
 function logitsOf(outputs: readonly Port[], caches: readonly Cache[]): string {

@@ -112,16 +112,21 @@ describe("together with", () => {
 });
 
 describe("what is said", () => {
+  const mend = "fix: export the model again, from weights that are all finite";
   it.each([
-    [70000, "70000 at [3, 1]"],
-    [-65505, "-65505 at [3, 1]"],
-    [NaN, "NaN at [3, 1]"],
-    [Infinity, "Infinity at [3, 1]"],
-  ])("of a weight of %p", async (value, found) => {
+    [70000, "fp16", "70000 at [3, 1]", "fix: take --dtype bf16"],
+    [-65505, "fp16", "-65505 at [3, 1]", "fix: take --dtype bf16"],
+    [NaN, "fp16", "NaN at [3, 1]", mend],
+    [Infinity, "fp16", "Infinity at [3, 1]", mend],
+    [NaN, "bf16", "NaN at [3, 1]", mend],
+    [3.4e38, "bf16", "3.3999999521443642e+38 at [3, 1]", "fix: leave out --dtype: float32 holds it"],
+  ])("of a weight of %p in %s", async (value, dtype, found, fix) => {
     const base = withWeight("model.model.embed_tokens.weight", 97, value);
     const output = join(folder, "never", "model.onnx");
-    const message = await refused(folder, "compile", base, "-o", output, "--dtype", "fp16");
+    const message = await refused(folder, "compile", base, "-o", output, "--dtype", dtype);
     expect(message).toContain("WEIGHT_OUT_OF_RANGE");
+    expect(message).toContain(fix);
+    expect(message).toContain(`wanted finite numbers from -${dtype === "fp16" ? "65504" : "3.3895e38"}`);
     expect(message).toContain('"model.model.embed_tokens.weight"');
     expect(message).toContain(`found ${found}`);
   });
@@ -166,7 +171,12 @@ describe("what is said", () => {
   it("of a model in another half type, and of ports that one in the type has already", async () => {
     const args = ["compile", sample("llama2-dynamo-fp16"), "-o", nextFile(), "--dtype"];
     expect(await refused(folder, ...args, "bf16")).toContain("DTYPE_UNSUPPORTED");
-    expect(await refused(folder, ...args, "fp16", "--io-dtype", "fp32")).toContain("DTYPE_UNSUPPORTED");
+    const ports = await refused(folder, ...args, "fp16", "--io-dtype", "fp32");
+    expect(ports).toContain("DTYPE_UNSUPPORTED");
+    expect(ports).toContain(
+      "its weights are float16 already, and inputs and outputs of float32 are made only",
+    );
+    expect(ports).toContain("fix: leave out --io-dtype, or give the export in float32");
   });
 
   it("of a model that has the type", async () => {

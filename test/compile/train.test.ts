@@ -149,7 +149,8 @@ it("says what it is where it is looked at", async () => {
 describe("conflicts", () => {
   it.each<[Partial<CompileOptions>, string]>([
     [{ decodeLoop: true }, "decodeLoop"],
-    [{ lastLogits: true }, "lastLogits"],
+    [{ lastLogits: true }, "`lastLogits`: the loss"],
+    [{ lastLogits: "rows" }, "`lastLogits: rows`: the loss"],
     [{ for: "cpu", kv: "shared" }, "kv: shared"],
     [{ residence: "baked" }, "residence: baked"],
     [{ residence: "bank", members: 2 }, "residence: bank"],

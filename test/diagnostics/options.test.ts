@@ -169,6 +169,18 @@ describe("a command line that is not understood", () => {
     [["compile", model, "--head", "2"], "unknown option '--head'"],
     [["compile", model, "more"], "too many arguments"],
     [["compile", model, "-o"], "argument missing"],
+    [["compile", model, "--for", "-o", "x"], "option '--for <provider>' argument missing: '-o' behind it"],
+    [["compile", model, "--batch", "-o", "x"], "option '--batch <n>' argument missing: '-o' behind it"],
+    [
+      ["compile", model, "-o", "x", "--quantize", "--kv=concat", "y"],
+      "<type>' argument missing: '--kv' behind",
+    ],
+    // A value that looks like a flag, where it is one.
+    [
+      ["compile", model, "-o", "--for", "more"],
+      "option '-o, --output <file>' argument missing: '--for' behind it",
+    ],
+    [["compile", model, "-o", "-x", "more"], "too many arguments"],
     [["compile", model, "--heads"], "argument missing"],
     [["inspect", model, "--rank", "2"], "unknown option '--rank'"],
   ])("%j", async (args, text) => {

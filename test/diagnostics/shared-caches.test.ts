@@ -59,6 +59,41 @@ describe("a shared cache", () => {
     const message = await refused(folder, "compile", ...shared(folder), "--max-length", "16");
     expect(message).toContain("error KV_SHARED_REFUSED");
     expect(message).toContain("it is com.microsoft::GroupQueryAttention already");
+    expect(message).toContain("fix: leave out --kv: the op and its cache stay as they are then");
+  });
+
+  it("of float32 on CUDA is to be converted, to what the op has kernels for", async () => {
+    const folder = withModel("austen-llama/dynamo");
+    const files = [path.join(folder, "model.onnx"), "-o", path.join(folder, "out.onnx")];
+    const args = [...files, "--for", "cuda", "--kv", "shared", "--max-length", "16"];
+    const message = await refused(folder, "compile", ...args, "--no-adapters");
+    expect(message).toContain("has no kernel for float on cuda, only for bfloat16 and float16");
+    expect(message).toContain(
+      "fix: give --dtype fp16 or --dtype bf16, or leave out --kv: caches are concatenated then",
+    );
+    const converted = ["compile", ...args, "--no-adapters", "--dtype", "fp16"];
+    expect(tfc(converted, folder).status).toBe(0);
+  });
+
+  it.each([
+    ["broken", "{", "found config.json, which is no JSON"],
+    ["a text", '"abc"', "found config.json, which holds no object"],
+    ["without a length", "{}", "found config.json, which has no max_position_embeddings or n_positions"],
+    [
+      "with a length that none is",
+      '{"max_position_embeddings": 99999999999}',
+      "found config.json, whose max_position_embeddings is 99999999999, and no whole number from 1 to 2147483647",
+    ],
+  ])("says of a configuration that is %s why it tells no length", async (_, text, found) => {
+    const folder = withModel("families/llama2-dynamo");
+    writeFileSync(path.join(folder, "config.json"), text);
+    const message = await refused(folder, "compile", ...shared(folder));
+    expect(message).toContain("error KV_LENGTH_UNKNOWN");
+    expect(message).toContain(found);
+    expect(message).toContain("fix: give --max-length");
+    // It is a hint, which other graphs need not.
+    const concat = ["compile", "model.onnx", "-o", "out.onnx", "--for", "cpu", "--no-adapters"];
+    expect(tfc(concat, folder)).toMatchObject({ status: 0, stderr: "" });
   });
 });
 

@@ -208,8 +208,13 @@ describe("logits of listed positions", () => {
 
   it("are refused where a graph chooses already", async () => {
     const own = await compiled(austen, "twice", { lastLogits: true });
-    await expect(compiled(own, "again", { lastLogits: true })).rejects.toMatchObject({
-      code: "LAST_LOGITS_REFUSED",
-    });
+    for (const [lastLogits, fix] of [
+      [true, "leave out `lastLogits`"],
+      ["rows", "leave out `lastLogits: rows`"],
+    ] as const)
+      await expect(compiled(own, "again", { lastLogits })).rejects.toMatchObject({
+        code: "LAST_LOGITS_REFUSED",
+        diagnostics: [{ fix }],
+      });
   });
 });

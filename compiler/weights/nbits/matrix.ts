@@ -3,7 +3,13 @@ import { PieceReader } from "../../ir/pieces.ts";
 import { fromHalf, toHalf } from "../../ir/scalar.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { convert, floatsOf } from "../convert.ts";
-import { emptyMatrix, RowQuantizer, type QuantizedMatrix, type RoundScale } from "./row-quantizer.ts";
+import {
+  emptyMatrix,
+  RowQuantizer,
+  type QuantizedMatrix,
+  type RoundScale,
+  type Unquantizable,
+} from "./row-quantizer.ts";
 import type { BlockSettings } from "./settings.ts";
 
 /** A matrix of floats as it is stored, and as its reader has it. */
@@ -26,9 +32,12 @@ const COLUMNS = 16;
 /**
  * Quantizes a matrix of floats. A slab of it is in memory at a time, beside what it becomes.
  *
- * @returns null where an element, or the scale of a block, is no finite number
+ * @returns what is in the way where an element, or the scale of a block, is no finite number
  */
-export function quantizeMatrix(matrix: FloatMatrix, settings: BlockSettings): QuantizedMatrix | null {
+export function quantizeMatrix(
+  matrix: FloatMatrix,
+  settings: BlockSettings,
+): QuantizedMatrix | Unquantizable {
   const { inFeatures, outFeatures, isInFirst } = matrix;
   const result = emptyMatrix(outFeatures, inFeatures, settings);
   const quantizer = new RowQuantizer(result, inFeatures, settings, roundingOf(matrix.dtype));
@@ -38,12 +47,12 @@ export function quantizeMatrix(matrix: FloatMatrix, settings: BlockSettings): Qu
   const rowBytes = width * (byteSize(matrix.tensor.dtype, 1) ?? 1);
   const step = unit * Math.max(1, Math.floor(SLAB / (rowBytes * unit)));
   const read = rowReader(matrix, rowBytes);
-  for (let first = 0; first < rows && quantizer.isFinite; first += step) {
+  for (let first = 0; first < rows && quantizer.unfit === null; first += step) {
     const numbers = read(first, Math.min(step, rows - first));
     if (isInFirst) addInputs(quantizer, numbers, first, outFeatures, unit);
     else addOutputs(quantizer, numbers, first, inFeatures);
   }
-  return quantizer.isFinite ? result : null;
+  return quantizer.unfit ?? result;
 }
 
 /** Scales of half precision are rounded before they are used; others are not, whatever type they are stored in. */

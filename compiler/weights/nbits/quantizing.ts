@@ -1,7 +1,7 @@
-import { inputError } from "../../diagnostics/error.ts";
+import { inputError, type TfcError } from "../../diagnostics/error.ts";
 import { encodeNumbers } from "../convert.ts";
 import { quantizeMatrix, type FloatMatrix } from "./matrix.ts";
-import type { QuantizedMatrix } from "./row-quantizer.ts";
+import type { QuantizedMatrix, Unquantizable } from "./row-quantizer.ts";
 import type { BlockSettings } from "./settings.ts";
 
 /** A matrix of a model's weights, by the name that messages give it. */
@@ -38,16 +38,23 @@ export class Quantizing {
     };
   }
 
-  /** @throws TfcError QUANTIZE_NOT_FINITE */
+  /** @throws TfcError QUANTIZE_NOT_FINITE, QUANTIZE_RANGE */
   of(matrix: NamedMatrix): QuantizedMatrix {
     if (this.#last?.matrix === matrix) return this.#last.made;
     this.#last = null;
     const made = quantizeMatrix(matrix, this.#settings);
-    if (made === null) {
-      const { file, name } = matrix;
-      throw inputError("QUANTIZE_NOT_FINITE", { file, name }, { symmetric: this.#settings.symmetric });
-    }
+    if ("output" in made) throw refused(matrix, made);
     this.#last = { matrix, made };
     return made;
   }
+}
+
+/** Says where it is in the matrix as it is stored. */
+function refused({ file, name, isInFirst, dtype }: NamedMatrix, unfit: Unquantizable): TfcError {
+  const { output, input } = unfit;
+  const at = isInFirst ? [input, output] : [output, input];
+  if ("value" in unfit)
+    return inputError("QUANTIZE_NOT_FINITE", { file, name }, { value: unfit.value, at, dtype });
+  const { least, most } = unfit;
+  return inputError("QUANTIZE_RANGE", { file, name }, { least, most, at });
 }

@@ -27,6 +27,13 @@ export function emptyMatrix(
 /** What a scale is in the element type that numbers are quantized with. */
 export type RoundScale = (scale: number) => number;
 
+/** A number that cannot be quantized, or the least and the most of a block whose range is infinite in float32. */
+export type Unquantizable = {
+  readonly output: number;
+  /** Of the number, or the first of the block. */
+  readonly input: number;
+} & ({ readonly value: number } | { readonly least: number; readonly most: number });
+
 /** Some inputs of one output, in a row. */
 export interface Run {
   readonly output: number;
@@ -61,7 +68,7 @@ export class RowQuantizer {
   /** The least and the most of a block, by bits and as numbers. */
   readonly #range = new Int32Array(2);
   readonly #ends = new Float32Array(this.#range.buffer);
-  #isFinite = true;
+  #unfit: Unquantizable | null = null;
 
   constructor(matrix: QuantizedMatrix, inFeatures: number, settings: BlockSettings, round: RoundScale) {
     this.#matrix = matrix;
@@ -70,9 +77,9 @@ export class RowQuantizer {
     this.#round = round;
   }
 
-  /** Whether all numbers and their scales have been finite; if not, what was made of them means nothing. */
-  get isFinite(): boolean {
-    return this.#isFinite;
+  /** What first could not be quantized: what was made of all means nothing then. Null where all could. */
+  get unfit(): Unquantizable | null {
+    return this.#unfit;
   }
 
   add(run: Run): void {
@@ -82,10 +89,10 @@ export class RowQuantizer {
     const { scales, zeroPoints } = this.#matrix;
     for (let at = start, index = first / block; at < end; at += block, index++) {
       const stop = Math.min(at + block, end);
-      this.#measure(run.bits, at, stop);
+      const areNumbers = this.#measure(run.bits, at, stop);
       const exact = zeroPoints === null ? this.#symmetricScale(run.numbers[at] ?? 0) : this.#scale();
       const scale = this.#round(exact);
-      if (!Number.isFinite(scale)) this.#isFinite = false;
+      if (!areNumbers || !Number.isFinite(scale)) this.#unfit ??= this.#unfitIn(run, at, stop);
       scales[output * this.#sizes.blocks + index] = scale;
       const zero = zeroPoints === null ? 1 << (bits - 1) : this.#zeroPoint(exact);
       if (zeroPoints !== null) this.#putZero(zeroPoints, output, index, zero);
@@ -95,8 +102,16 @@ export class RowQuantizer {
     }
   }
 
-  /** Finds the least and the most. */
-  #measure(bits: Int32Array, at: number, stop: number): void {
+  /** What is wrong with a block of a run. */
+  #unfitIn({ output, first, start, numbers }: Run, at: number, stop: number): Unquantizable {
+    const input = first + at - start;
+    const odd = numbers.subarray(at, stop).findIndex((number) => !Number.isFinite(number));
+    if (odd >= 0) return { output, input: input + odd, value: numbers[at + odd] ?? 0 };
+    return { output, input, least: this.#ends[0] ?? 0, most: this.#ends[1] ?? 0 };
+  }
+
+  /** Finds the least and the most. @returns whether all are finite numbers */
+  #measure(bits: Int32Array, at: number, stop: number): boolean {
     let least = 0x7fffffff;
     let most = -0x80000000;
     for (let i = at; i < stop; i++) {
@@ -105,9 +120,9 @@ export class RowQuantizer {
       if (ordered < least) least = ordered;
       if (ordered > most) most = ordered;
     }
-    if (most >= INFINITE || least <= MINUS_INFINITE) this.#isFinite = false;
     this.#range[0] = least ^ ((least >> 31) & 0x7fffffff);
     this.#range[1] = most ^ ((most >> 31) & 0x7fffffff);
+    return most < INFINITE && least > MINUS_INFINITE;
   }
 
   #symmetricScale(first: number): number {

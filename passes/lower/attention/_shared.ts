@@ -23,7 +23,7 @@ import { raiseOpset, redefined } from "../_opset.ts";
 import { PositionConstants } from "./_position-tables.ts";
 import { shapeReads } from "./_shape-reads.ts";
 import { SharedCaches } from "./_shared-caches.ts";
-import { sharedAttention, type SharedAttention } from "./_sharing.ts";
+import { sharedAttention, type SharedAttention, type Unshared } from "./_sharing.ts";
 
 /**
  * Writes attention with caches that are buffers of a fixed length: all of a model's, since callers feed them alike.
@@ -46,23 +46,23 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
     attention: (block) => {
       const { anchor } = block;
       if (isShared(block, options.maxLength)) return;
-      if (anchor.kind === "op")
-        throw refused(anchor.node, `it is ${anchor.node.op} already, whose cache is what callers feed`);
+      if (anchor.kind === "op") throw refused(anchor.node, chosen(anchor.node));
       const exact = prover.prove(anchor);
-      if ("why" in exact) throw refused(anchor.node, exact.why);
+      if ("why" in exact) throw refused(anchor.node, exact);
       const shared = sharedAttention(block, exact, seen.get(block) ?? OPEN, known);
-      if ("why" in shared) throw refused(anchor.node, shared.why);
+      if ("why" in shared) throw refused(anchor.node, shared);
       found.push(shared);
     },
     miss: ({ at, want, got }, { block }) => {
-      if (block === "attention") throw refused(at, `it is not understood: wanted ${want}, found ${got}`);
+      const why = `it is not understood: wanted ${want}, found ${got}`;
+      if (block === "attention") throw refused(at, { why });
     },
     model: {
       exit: () => {
         const [first] = found;
         if (first === undefined) return;
         const why = redefined(model, ["Attention"]) ?? raiseOpset(model, rewriter, ATTENTION_OPSET);
-        if (why !== null) throw refused(first.key.join, why);
+        if (why !== null) throw refused(first.key.join, { why });
         const reads = shapeReads(found, known.shapes);
         const caches = new SharedCaches(rewriter, model.graph, first.inputs, options.maxLength);
         const tables = new PositionConstants(rewriter, model.graph, options.maxLength);
@@ -80,8 +80,13 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
   };
 }
 
-function refused(at: Node | Value, why: string): Error {
-  return passError("KV_SHARED_REFUSED", placeOf(at), { why });
+/** What the exporter wrote is not written anew. */
+function chosen({ op }: Node): Unshared {
+  return { why: `it is ${op} already, whose cache is what callers feed`, cause: "op" };
+}
+
+function refused(at: Node | Value, unshared: Unshared): Error {
+  return passError("KV_SHARED_REFUSED", placeOf(at), unshared);
 }
 
 /** Whether attention has a cache that is one buffer of this length already. */

@@ -2,7 +2,13 @@ import type { Graph } from "../../../compiler/ir/graph.ts";
 import type { Node } from "../../../compiler/ir/node.ts";
 import { asTensor } from "../../../compiler/ir/type.ts";
 import type { Value } from "../../../compiler/ir/value.ts";
-import { attentionKernels, obstacleIn, whyUnshared } from "../../../compiler/ops/attention-kernels.ts";
+import {
+  attentionKernels,
+  obstacleIn,
+  whyUnshared,
+  type AttentionKernel,
+  type AttentionNeeds,
+} from "../../../compiler/ops/attention-kernels.ts";
 import { elementTypeOf } from "../../../compiler/ops/element-type.ts";
 import type { Provider } from "../../../compiler/ops/providers.ts";
 import type { Attention } from "../../../compiler/recognize/attention/attention.ts";
@@ -49,13 +55,21 @@ export interface Known {
 const LATENT =
   "its cache holds what keys and values are projected from, anew for all positions in each step (a latent), and no attention op writes into such a cache";
 
+/** Why an attention cannot be written so. */
+export interface Unshared extends Inexact {
+  /** Where it is an op that the exporter chose, or where only its type is in the way. */
+  readonly cause?: "op" | "type";
+  /** The conversions that help, as options. */
+  readonly dtypes?: string;
+}
+
 /** How an attention can be written with a cache that is one buffer; or why it cannot. */
 export function sharedAttention(
   block: Attention,
   exact: ExactAttention,
   seen: Visibility,
   known: Known,
-): SharedAttention | Inexact {
+): SharedAttention | Unshared {
   const { graph, shapes, provider } = known;
   if (block.anchor.node.graph !== graph) return { why: "it is in a graph inside another one" };
   if (block.latent?.isCached === true) return { why: LATENT };
@@ -73,7 +87,7 @@ export function sharedAttention(
   const hasMask = seen.padding !== null || seen.unproved !== null || !seen.causal;
   const needs = { dtype, width, valueWidth, hasMask, hasSinks: exact.sinks !== null };
   const obstacle = obstacleIn(kernel, needs);
-  if (obstacle !== null) return { why: obstacle };
+  if (obstacle !== null) return { why: obstacle, ...conversionFor(kernel, needs) };
   if (heads === null || kvHeads === null || width === null || dtype === null)
     return { why: "how many heads it has, how wide and of which type is not known" };
   const inputs = countedInputs(graph, shapes, sizes.query, seen);
@@ -105,6 +119,20 @@ function isWide(mask: Sizes | null, query: Sizes | null, key: Sizes | null): boo
   const [steps, total] = [query?.[2], key?.[2]];
   if (mask?.length !== 4 || steps === undefined || total === undefined) return false;
   return mask[2]?.equals(steps) === true && mask[3]?.equals(total) === true;
+}
+
+/** The types that float32 can be converted to, by what the option calls them. */
+const conversions = [
+  ["fp16", "float16"],
+  ["bf16", "bfloat16"],
+] as const;
+
+/** The conversion with which a kernel takes an attention that it does not take in float32. */
+function conversionFor(kernel: AttentionKernel, needs: AttentionNeeds): Omit<Unshared, "why"> {
+  if (needs.dtype !== "float") return {};
+  const fitting = conversions.filter(([, dtype]) => obstacleIn(kernel, { ...needs, dtype }) === null);
+  if (fitting.length === 0) return {};
+  return { cause: "type", dtypes: fitting.map(([name]) => `\`dtype: ${name}\``).join(" or ") };
 }
 
 /** The inputs whose shapes tell how many tokens are new and how many there are. */

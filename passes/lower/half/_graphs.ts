@@ -211,7 +211,11 @@ export class HalfGraphs {
     else if (node.op === "Scan") this.#body(node, { state: 0, inside: 0, results: 0 });
     else {
       const place = { ...placeOf(node), pass: "convert-dtype" };
-      throw inputError("DTYPE_UNSUPPORTED", place, { to: this.#to, why: `${node.op} holds a graph` });
+      throw inputError("DTYPE_UNSUPPORTED", place, {
+        to: this.#to,
+        why: `${node.op} holds a graph`,
+        inWay: "model",
+      });
     }
   }
 

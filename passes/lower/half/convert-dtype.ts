@@ -50,13 +50,19 @@ export const convertDtype: Pass<ConvertOptions, NodeVisitor> = {
         const { dtype, provider } = options;
         const ioDtype = options.ioDtype ?? dtype;
         const state = floatTypeOf(model);
-        const refuse = (why: string): never => {
-          throw inputError("DTYPE_UNSUPPORTED", { file: model.loc.file, pass: NAME }, { to: dtype, why });
+        const refuse = (why: string, inWay: "model" | "ports" = "model"): never => {
+          const place = { file: model.loc.file, pass: NAME };
+          throw inputError("DTYPE_UNSUPPORTED", place, { to: dtype, why, inWay });
         };
         if (state === dtype && ioDtype === dtype) {
           sink.report("DTYPE_SAME", { file: model.loc.file }, { dtype });
           return "skip";
         }
+        if (state === dtype)
+          return refuse(
+            `its weights are ${state} already, and inputs and outputs of ${ioDtype === "float" ? "float32" : ioDtype} are made only where weights are converted`,
+            "ports",
+          );
         if (state === null) return refuse("it has no weights of float32");
         if (state !== "float") return refuse(`its weights are ${state}, and are converted from float32 only`);
         if (dtype === "bfloat16" && model.opset < OLDEST_WITH_BFLOAT16)

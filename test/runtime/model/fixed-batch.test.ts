@@ -100,6 +100,9 @@ describe("a graph of four rows, no fewer", () => {
     await expect(loadModel(file, { device: "cpu" })).rejects.toMatchObject({
       code: "GENERATE_UNSUPPORTED",
       message: expect.stringContaining("its batch is fixed at 4") as unknown,
+      diagnostics: [
+        { fix: expect.stringContaining("its base with `batch: 1` or without `batch`") as unknown },
+      ],
     });
   });
 });
