@@ -32,6 +32,7 @@ import { bindingsPath } from "./bindings.ts";
 import { afterPassOf } from "./dump-after.ts";
 import { lengthsOf } from "./cache-length.ts";
 import { checkCompileOptions, type CompileOptions } from "./options.ts";
+import { warnOfTypes } from "./loadable.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { pipelineOf } from "./pipeline.ts";
 import { planOf, type Plan } from "./plan.ts";
@@ -111,7 +112,7 @@ async function compileWith(
   if (options.adapters !== false || options.train !== undefined)
     new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
   describeCompiled(model, plan, passes);
-  if (options.strict === true) refuseWarnings(sink);
+  checkWarnings(model, plan, options, sink);
   const files = await writeOutputs(model, sink, paths, {
     base: input,
     stamps: new Map([...stamps, ...imported.stamps]),
@@ -123,6 +124,12 @@ async function compileWith(
     diagnostics: sink.diagnostics,
     time: performance.now() - start,
   });
+}
+
+/** @throws TfcError STRICT */
+function checkWarnings(model: Model, { provider }: Plan, { strict }: CompileOptions, sink: Sink): void {
+  if (provider !== null) warnOfTypes(model, provider, sink);
+  if (strict === true) refuseWarnings(sink);
 }
 
 /** Says of adapters what is said only when all their names and shapes have found their places. */

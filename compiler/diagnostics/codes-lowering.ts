@@ -31,6 +31,12 @@ export const loweringCodes = {
         ? "leave out `ioDtype`, or give the export in float32"
         : "give the export in float32, or compile without `dtype`",
   })),
+  DTYPE_NO_KERNEL: warning((p: { provider: string; count: number; types: string; ops: string }) => ({
+    what: `onnxruntime cannot load this graph on ${p.provider}`,
+    wanted: `kernels for ${p.types}${p.provider === "cpu" ? "" : ", there or on the CPU"}`,
+    found: `none for ${p.count === 1 ? "one node" : `${p.count} nodes`}: ${p.ops}`,
+    fix: "take another `dtype`, or compile `for` a provider that has them; `strict` makes this an error",
+  })),
   WEIGHT_OUT_OF_RANGE: error((p: { to: string; at: readonly number[]; value: number }) => ({
     what: `a weight is ${isBounded(p.value) ? `beyond what ${p.to} holds` : "not finite"}; nothing was written`,
     wanted: rangeOf(p.to),

@@ -1,4 +1,5 @@
 import { siteOf } from "../sites/site.ts";
+import type { Node } from "../ir/node.ts";
 import { asTensor } from "../ir/type.ts";
 import type { Value } from "../ir/value.ts";
 import { constantOf } from "./constant.ts";
@@ -43,8 +44,10 @@ class Search {
     if (rank === "first" || isBlock(value)) return of(0);
     if (rank === "most") return most(node.inputs.map((_, i) => of(i)));
     if (traits.has("shape")) return node.op === "Size" ? 0 : 1;
-    if (traits.has("reduce")) return (node.int("keepdims") ?? 1) === 1 ? of(0) : null;
+    if (traits.has("reduce")) return (node.int("keepdims") ?? 1) === 1 ? of(0) : less(of(0), axesOf(node));
     switch (node.op) {
+      case "Unsqueeze":
+        return sum([of(0), axesOf(node)]);
       case "Gather": {
         // The gathered axis gives way to those of the indices.
         const [data, indices] = [of(0), of(1)];
@@ -76,7 +79,7 @@ class Search {
     if (has(node, "retype") || node.op === "Identity" || node.op === "Abs") return of(0);
     switch (node.op) {
       case "Shape":
-        return node.attributes.size === 0 ? this.rank(node.input(0), depth + 1) : null;
+        return cutLength(node, this.rank(node.input(0), depth + 1));
       case "Unsqueeze":
         return this.rank(node.input(0), depth + 1) === 0 ? 1 : null;
       case "Concat":
@@ -87,6 +90,23 @@ class Search {
         return null;
     }
   }
+}
+
+/** How many axes a node names, as an attribute or an operand; null where it names none, or an operand is computed. */
+function axesOf(node: Node): number | null {
+  return node.ints("axes")?.length ?? constantOf(node.input(1))?.size ?? null;
+}
+
+/** How many dimensions a Shape gives of so many: those from `start` on, as far as `end`, both counted from the end below 0. */
+function cutLength(node: Node, rank: number | null): number | null {
+  if (rank === null) return null;
+  const at = (index: number): number => Math.min(Math.max(index < 0 ? index + rank : index, 0), rank);
+  return Math.max(at(node.int("end") ?? rank) - at(node.int("start") ?? 0), 0);
+}
+
+/** What is left of a rank without some axes; null of what names none, which may mean all. */
+function less(rank: number | null, axes: number | null): number | null {
+  return rank === null || axes === null || axes === 0 ? null : rank - axes;
 }
 
 function sum(lengths: readonly (number | null)[]): number | null {

@@ -1,5 +1,6 @@
 import { after, before, Builder } from "../../../compiler/ir/builder.ts";
 import type { Graph } from "../../../compiler/ir/graph.ts";
+import type { Node } from "../../../compiler/ir/node.ts";
 import type { Rewriter } from "../../../compiler/ir/rewriter.ts";
 import { tensorOf } from "../../../compiler/ir/scalar.ts";
 import { opsetOf } from "../../../compiler/ir/walk.ts";
@@ -154,11 +155,14 @@ export class SizeValues {
     return from !== null && this.#models.has(from);
   }
 
-  /** A vector put together of others; null where one of its sizes is no value. */
+  /**
+   * A vector put together of others; null where one of its sizes is no value. The shape of what a layer computes may be
+   * made of products, too: see {@link #multiplied}.
+   */
   #joined({ sizes }: SizeValue, value: Value): Value | null {
     const node = value.producer;
     if (node?.graph !== this.#graph) return null;
-    const parts = sizes.map((size) => this.vector(size));
+    const parts = sizes.map((size) => this.vector(size) ?? this.#product(size, node));
     const known = parts.filter((part) => part !== null);
     const isThere =
       node.op === "Concat" &&
@@ -173,20 +177,28 @@ export class SizeValues {
    * would tie the others to it. Null for any other value.
    */
   #multiplied({ isVector, sizes: [size] }: SizeValue, { producer }: Value): Value | null {
-    const product = size?.product ?? null;
-    if (!isVector || product === null || producer?.op !== "Shape" || producer.graph !== this.#graph)
-      return null;
+    if (!isVector || size === undefined || producer?.graph !== this.#graph) return null;
+    return this.#product(size, producer);
+  }
+
+  /** A product of symbols as a vector of one, for the node that reads it of a value; null for any other node. */
+  #product(size: Polynomial, reader: Node): Value | null {
+    const { product } = size;
+    if (product === null || reader.op !== "Shape") return null;
+    const wanted: SizeValue = { isVector: true, sizes: [size] };
     const { factor, symbols } = product;
     const parts = symbols.map((symbol) => this.#ofSymbol(symbol));
     const known = parts.filter((part) => part !== null);
     const [first, ...rest] = factor === 1 ? known : [...known, this.constant([factor])];
     if (first === undefined || known.length < parts.length) return null;
-    const b = new Builder(this.#rw, before(producer));
+    const b = new Builder(this.#rw, before(reader));
     const name = [...(factor === 1 ? [] : [factor]), ...symbols, "size"].join("_");
-    return rest.reduce(
-      (made, part, i) => b.op("Mul", [made, part], i < rest.length - 1 ? `${name}_part` : name),
+    const made = rest.reduce(
+      (at, part, i) => b.op("Mul", [at, part], i < rest.length - 1 ? `${name}_part` : name),
       first,
     );
+    this.#known.set(keyOf(wanted), made);
+    return made;
   }
 
   /** A symbol as a vector of one, if an input has it. */

@@ -54,13 +54,28 @@ describe("LoRA of PEFT beside the projections of latent attention", () => {
 });
 
 describe("mixtures that are lowered", () => {
-  it.each(["qwen3-moe", "mixtral", "glm4-moe", "gpt-oss"])(
-    "of %s are found whole: each can be replaced",
+  it.each([
+    ["qwen3-moe", "dynamo"],
+    ["qwen3-moe", "torchscript"],
+    ["mixtral", "dynamo"],
+    ["glm4-moe", "dynamo"],
+    ["gpt-oss", "dynamo"],
+    ["gpt-oss", "torchscript"],
+  ])("of %s by %s are found whole: each can be replaced", async (family, exporter) => {
+    const output = path.join(folder, `${family}-${exporter}-replaced.onnx`);
+    const input = exportOf(family, exporter);
+    const report = await compile({ input, output, for: "cpu", replace: [{ sites: "mlp" }] });
+    expect(report).toMatchObject({ mlp: { matched: 2, seen: 2 }, replaced: 2 });
+  });
+
+  it.each(["mixtral", "qwen2-moe", "gpt-oss"])(
+    "of %s are found where logits of listed positions alone are made",
     async (family) => {
-      const output = path.join(folder, `${family}-replaced.onnx`);
-      const input = exportOf(family, "dynamo");
-      const report = await compile({ input, output, for: "cpu", replace: [{ sites: "mlp" }] });
-      expect(report).toMatchObject({ mlp: { matched: 2, seen: 2 }, replaced: 2 });
+      const output = path.join(folder, `${family}-rows.onnx`);
+      const options = { for: "cpu", lastLogits: "rows" } as const;
+      const report = await compile({ input: exportOf(family, "dynamo"), output, ...options });
+      expect(report).toMatchObject({ mlp: { matched: 2, seen: 2 }, kinds: { scalarlm: 4 } });
+      expect(report.diagnostics.filter(({ code }) => code === "MOE_UNMATCHED")).toEqual([]);
     },
   );
 });

@@ -40,8 +40,8 @@ const LEFT: Readonly<Record<string, Left>> = {
     layers: ["Concat", "Mul", "Reshape"],
     copies: ["ToHost squeeze"],
   },
-  "new-families-mixtral-transformers": { layers: ["Mul", "Reshape"], copies: ["ToHost squeeze"] },
-  "new-families-deepseek-v3-torchscript": { layers: ["Gather"], copies: ["FromHost gather"] },
+  "new-families-mixtral-transformers": { layers: ["Concat", "Mul", "Reshape"], copies: ["ToHost squeeze"] },
+  "new-families-deepseek-v3-torchscript": { layers: ["Concat", "Gather"], copies: ["FromHost gather"] },
   "new-families-qwen2-moe-torchscript": { layers: ["Concat", "Mul", "Unsqueeze"], copies: [] },
   "new-families-qwen3-moe-torchscript": { layers: ["Concat", "Mul", "Unsqueeze"], copies: [] },
   // Attention in plain ops, for its sinks.
