@@ -11,7 +11,7 @@ import { stampsOf } from "../onnx/stamp.ts";
 import { DTYPE_KEY } from "../ir/dtype.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { PACKED_KEY } from "../ops/packed.ts";
-import { LOWERED_KEY } from "../ops/providers.ts";
+import { LOWERED_KEY, loweredFor } from "../ops/providers.ts";
 import { Analyses } from "../pass/analyses.ts";
 import { runPasses, type PassResult } from "../pass/runner.ts";
 import { viewDecoder } from "../recognize/decoder.ts";
@@ -103,7 +103,7 @@ async function compileWith(
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
-  const plan = { ...asked, ...lengthsOf(asked, model, view) };
+  const plan = { ...asked, target: targetOf(asked, model), ...lengthsOf(asked, model, view) };
   const fingerprint = baseFingerprint(input, model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
@@ -130,6 +130,11 @@ async function compileWith(
 function checkWarnings(model: Model, { provider }: Plan, { strict }: CompileOptions, sink: Sink): void {
   if (provider !== null) warnOfTypes(model, provider, sink);
   if (strict === true) refuseWarnings(sink);
+}
+
+/** Whose kernels run what is compiled. What trains is made of whole sequences, whatever its base was lowered for. */
+function targetOf({ target, train }: Plan, { meta }: Model): Plan["target"] {
+  return target ?? (train === null ? loweredFor(meta) : null);
 }
 
 /** Says of adapters what is said only when all their names and shapes have found their places. */

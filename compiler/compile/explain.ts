@@ -1,3 +1,5 @@
+import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
+import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Site } from "../sites/site.ts";
 import { typeText } from "../ir/type.ts";
@@ -34,7 +36,10 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
  */
 export function explain(file: string, options: ExplainOptions = {}): ExplainReport {
   checkGiven(options, checks, "explain", []);
-  const decoder = openDecoder(file);
+  // What `for` is to make of a base that was outlined, it makes of what is inside its blocks.
+  const isBase = ({ meta }: Model): boolean =>
+    options.for !== undefined && ![LOWERED_KEY, ADAPTER_KEY, REPLACED_KEY].some((key) => meta.has(key));
+  const decoder = openDecoder(file, undefined, isBase);
   const refusal = refusalOf(decoder.model, decoder.view);
   const blocks = explanations(decoder, options.for ?? null);
   const lowered = new LoweredOps(decoder.model).ofModel();

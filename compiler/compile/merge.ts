@@ -1,5 +1,5 @@
 import { basename, resolve } from "node:path";
-import { headFollowsMerged, mergedWeights, overrideWeights, preparation } from "../../passes/index.ts";
+import { headFollowsMerged, mergedWeights, overrideWeights } from "../../passes/index.ts";
 import { MERGED_KEY } from "../adapters/kind.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sink } from "../diagnostics/sink.ts";
@@ -17,6 +17,7 @@ import type { Hints } from "../weights/read-adapter.ts";
 import { checkBase, checkOutputs, noDecoder, requireWeights } from "./checks.ts";
 import { checkGiven, holds, oneOf, type Checks } from "./check-given.ts";
 import { reportOutputPath } from "./output-path.ts";
+import { outliningAgain, preparingBlocks } from "./preparation.ts";
 import { reporting } from "./reporting.ts";
 import { outputPaths, writeOutputs } from "./outputs.ts";
 import { weightModes, type WeightMode } from "./place-weights.ts";
@@ -90,20 +91,15 @@ async function mergeWith(options: MergeOptions, sink: Sink): Promise<MergeReport
   checkOutputs([input, ...imported.stamps.keys(), ...sources], paths, input);
   checkBase(model);
   const analyses = new Analyses(model);
-  runPasses(
-    model,
-    preparation.map((pass) => step(pass)),
-    sink,
-    undefined,
-    analyses,
-  );
+  const outlining = outliningAgain(model);
+  runPasses(model, preparingBlocks, sink, undefined, analyses);
   const view = analyses.get(viewDecoder);
   const refusal = refusalOf(model, view);
   if (refusal !== null) throw noDecoder(input, view, refusal);
   if (options.force !== true) checkFingerprint(adapter, fingerprintOf(model, view));
   const merged = mergedWeights(model, view, adapter);
   const overrides = { file: load, weights: merged, headFollows: headFollowsMerged(adapter) };
-  runPasses(model, [step(overrideWeights, { overrides })], sink, undefined, analyses);
+  runPasses(model, [step(overrideWeights, { overrides }), ...outlining], sink, undefined, analyses);
   new Rewriter().setMeta(model, MERGED_KEY, basename(resolve(load)));
   if (adapter.isCheckpoint === true) sink.report("ADAPTER_CHECKPOINT", { file: load }, {});
   if (adapter.base === null) sink.report("BASE_UNKNOWN", { file: load }, {});

@@ -1,12 +1,12 @@
-import { preparation } from "../../passes/index.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { Sink } from "../diagnostics/sink.ts";
 import type { Model } from "../ir/model.ts";
 import { absentData } from "../onnx/absent.ts";
 import { openModel } from "../onnx/open.ts";
-import { runPasses, step } from "../pass/runner.ts";
+import { runPasses } from "../pass/runner.ts";
 import { viewDecoder, type DecoderView } from "../recognize/decoder.ts";
 import { exporterOf, styleOf, type Style } from "../recognize/model/style.ts";
+import { preparing, preparingBlocks } from "./preparation.ts";
 
 /** A model as the commands that look at one see it. */
 export interface OpenedDecoder {
@@ -21,8 +21,13 @@ export interface OpenedDecoder {
  * Opens a model, makes its graph plain as `compile` does, and looks for a decoder.
  *
  * @param look is shown the model as it is in the file
+ * @param looksInside whether blocks that `compile` has outlined are to be recognized anew
  */
-export function openDecoder(file: string, look: (model: Model) => void = () => undefined): OpenedDecoder {
+export function openDecoder(
+  file: string,
+  look: (model: Model) => void = () => undefined,
+  looksInside: (model: Model) => boolean = () => false,
+): OpenedDecoder {
   const sink = new Sink();
   const { model, missing } = openModel(file, sink);
   const absent = absentData(file, missing);
@@ -30,10 +35,6 @@ export function openDecoder(file: string, look: (model: Model) => void = () => u
   look(model);
   // The style is that of the file: preparation takes its marks away.
   const [style, exporter] = [styleOf(model), exporterOf(model)];
-  runPasses(
-    model,
-    preparation.map((pass) => step(pass)),
-    sink,
-  );
+  runPasses(model, looksInside(model) ? preparingBlocks : preparing, sink);
   return { model, view: viewDecoder(model), style, exporter, diagnostics: sink.diagnostics };
 }

@@ -23,10 +23,17 @@ function sitesOf(entries: Plan["replace"]): Plan["replace"][number]["sites"] {
   return entries.flatMap(({ sites }) => sites);
 }
 
+/** Whether a plan asks for more than what adapters need: they stand beside calls, and inside the functions of these. */
+function rewritesBlocks(plan: Plan): boolean {
+  const { provider, dtype, quantize, batch, lastLogits, override, train } = plan;
+  const asked = [provider, dtype, quantize, batch, lastLogits, override, train];
+  return plan.pack || plan.decodeLoop || plan.lowerPagedAttention || asked.some((one) => one !== null);
+}
+
 /** The pipeline of `compile`: a row for each pass of the registry, whose order is the order in which they run. */
 const rows: Readonly<Record<string, Row>> = {
-  // What trains is made of the base, also of one that was compiled for something else.
-  "inline-functions": { part: "before", options: ({ train }) => ({ made: train !== null }) },
+  // A base that was compiled before, without adapters, has its blocks in functions: what rewrites blocks wants them plain.
+  "inline-functions": { part: "before", options: (plan) => ({ made: rewritesBlocks(plan) }) },
   "fold-conditions": { part: "before" },
   "whole-sequences": { part: "before", ...training },
   "lower-paged-attention": {
@@ -61,16 +68,16 @@ const rows: Readonly<Record<string, Row>> = {
     part: "behind",
     when: ({ dtype }) => dtype !== null,
     needs: "`dtype`",
-    options: ({ dtype, ioDtype, provider, train }) => ({
+    options: ({ dtype, ioDtype, target, train }) => ({
       ...{ dtype: dtype ?? "float16", ioDtype },
       // What trains in bfloat16 runs on CUDA alone.
-      provider: provider ?? (train !== null && dtype === "bfloat16" ? "cuda" : null),
+      provider: target ?? (train !== null && dtype === "bfloat16" ? "cuda" : null),
     }),
   },
   "group-experts": {
     part: "behind",
-    when: ({ provider, quantize, train }) =>
-      train !== null || ((provider ?? quantize) !== null && groupsExperts(provider)),
+    when: ({ provider, target, quantize, train }) =>
+      train !== null || ((provider ?? quantize) !== null && groupsExperts(target)),
     needs: "`for: cpu`, `quantize` or `train`",
     options: ({ quantize }) => ({ divides: quantize !== null }),
   },
@@ -84,7 +91,10 @@ const rows: Readonly<Record<string, Row>> = {
     part: "behind",
     when: ({ quantize }) => quantize !== null,
     needs: "`quantize`",
-    options: ({ quantize, provider }) => ({ ...(quantize === null ? {} : { settings: quantize }), provider }),
+    options: ({ quantize, target }) => ({
+      ...(quantize === null ? {} : { settings: quantize }),
+      provider: target,
+    }),
   },
   "lower-rotary": {
     part: "behind",

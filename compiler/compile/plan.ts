@@ -31,7 +31,10 @@ export interface Plan {
   readonly residence: Residence;
   readonly members: number;
   readonly seed: number;
+  /** The execution provider to lower for; null where nothing is lowered. */
   readonly provider: Provider | null;
+  /** Whose kernels run the graph: that provider, or the one that the base was lowered for before; null where it is open. */
+  readonly target: Provider | null;
   /** The type that the model is converted to; null for none. */
   readonly dtype: HalfType | null;
   /** The type of its inputs and outputs; null for the model's. */
@@ -90,6 +93,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     members: options.members ?? 1,
     seed: options.seed ?? injectAdapters.options.seed.default,
     provider: options.for ?? null,
+    target: options.for ?? null,
     dtype: options.dtype === undefined ? null : halfTypes[options.dtype],
     ioDtype: options.ioDtype === undefined ? null : portTypes[options.ioDtype],
     quantize,

@@ -6,3 +6,8 @@ export const LOWERED_KEY = "tfc.for";
 
 /** An execution provider. */
 export type Provider = (typeof providers)[number];
+
+/** The provider that a model's metadata say it was lowered for; null of one that was not. */
+export function loweredFor(meta: ReadonlyMap<string, string>): Provider | null {
+  return providers.find((provider) => provider === meta.get(LOWERED_KEY)) ?? null;
+}

@@ -113,15 +113,30 @@ function isInlinable(model: Model, func: Func): boolean {
 /** Puts copies of the body's nodes in place of the call. The walk goes on with them, so calls inside are inlined too. */
 function inlineCall(rw: Rewriter, call: Node, func: Func): void {
   const map: ValueMap = new Map(func.body.inputs.map((formal, i) => [formal, call.input(i)]));
+  const isMade = func.domain === TFC_DOMAIN;
+  const outer = isMade ? placeName(call) : call.name;
   replaceByGraph(rw, call, func.body, map, {
     loc: madeBy(inlineFunctions.name, [call.loc]),
     copied: (copy, node, index) => {
       bindAttributes(rw, copy, call, func);
-      rw.setName(copy, copyName(call.name, node.name, index, func.body.size));
+      rw.setName(copy, copyName(outer, node.name, index, func.body.size));
+      if (isMade) nameApart(rw, copy, outer);
       // What the exporter said of the call: module paths are read from it later.
       for (const [key, value] of [...call.meta, ...node.meta]) if (!isMark(key)) rw.setMeta(copy, key, value);
     },
   });
+}
+
+/** A call by its name, else by that of what it makes. */
+function placeName({ name = "", outputs: [first] }: Node): string | undefined {
+  return name === "" ? first?.name : name;
+}
+
+/** All layers share the names in a body of tfc's, and what passes write into their copies is named after them. */
+function nameApart(rw: Rewriter, copy: Node, outer: string | undefined): void {
+  if (outer === undefined) return;
+  for (const value of copy.outputs)
+    if (value.name !== undefined && value.name !== "") rw.setName(value, `${outer}/${value.name}`);
 }
 
 /** Whether metadata say what a node is to tfc in the function that it is taken out of. */

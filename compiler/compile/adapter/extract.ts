@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { preparation, removeLora } from "../../../passes/index.ts";
+import { removeLora } from "../../../passes/index.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { inputError } from "../../diagnostics/error.ts";
 import type { Sink } from "../../diagnostics/sink.ts";
@@ -21,6 +21,7 @@ import { checkGiven, holds, oneOf, type Checks } from "../check-given.ts";
 import { checkBase, checkOutputs, noDecoder, requireWeights } from "../checks.ts";
 import { reportOutputPath } from "../output-path.ts";
 import { outputPaths, writeOutputs } from "../outputs.ts";
+import { outliningAgain, preparingBlocks } from "../preparation.ts";
 import { sameFile, weightModes, type WeightMode } from "../place-weights.ts";
 import { reporting } from "../reporting.ts";
 import { partsOf } from "./graph-lora.ts";
@@ -100,8 +101,8 @@ async function extract(options: ExtractOptions, sink: Sink): Promise<ExtractRepo
   requireWeights(input, imported);
   checkBase(model);
   const analyses = new Analyses(model);
-  const prepare = preparation.map((pass) => step(pass));
-  runPasses(model, prepare, sink, undefined, analyses);
+  const outlining = outliningAgain(model);
+  runPasses(model, preparingBlocks, sink, undefined, analyses);
   const places = placesIn(input, model, analyses.get(viewDecoder));
   const taken = places.filter(({ isStored, obstacle }) => isStored && obstacle === null);
   // Where callers give all LoRA there is no adapter to keep, and the base is what the graph is without one.
@@ -115,6 +116,7 @@ async function extract(options: ExtractOptions, sink: Sink): Promise<ExtractRepo
     target === null
       ? null
       : { file: input, format: target.format, parts, overrides: new Map(), headFollows: false, base: of };
+  runPasses(model, outlining, sink, undefined, analyses);
   const files = await writeAll(imported, adapter && target && { adapter, target }, options, sink);
   const { removed = 0, left = 0 } = result?.stats ?? {};
   const listing = adapter && listingOf(adapter);

@@ -7,8 +7,9 @@ import { asTensor } from "../../ir/type.ts";
 import { Rewriter } from "../../ir/rewriter.ts";
 import { nodesDeep } from "../../ir/walk.ts";
 import { openModel } from "../../onnx/open.ts";
-import { LOWERED_KEY, providers } from "../../ops/providers.ts";
+import { loweredFor } from "../../ops/providers.ts";
 import { parseSettings, QUANTIZED_KEY } from "../../weights/nbits/settings.ts";
+import { readModelMetadata } from "../../weights/model-metadata.ts";
 import { outputPaths, writeOutputs } from "../outputs.ts";
 import type { TemporaryModels } from "./temporary.ts";
 
@@ -17,22 +18,28 @@ export interface QuantizedForm {
   readonly quantize: QuantizeOptions;
   /** How its floats were made shorter before; null where they were not. */
   readonly convert: ConvertOptions | null;
+  /** Whether the base that it is held against was quantized before: its weights are what they are. */
+  readonly isGiven: boolean;
   /** Whether what is bfloat16 is computed in float32, as where nothing computes in bfloat16. */
   readonly isWidened: boolean;
 }
 
-/** How a compiled graph was quantized, as its metadata say; null where it was not. */
-export function quantizationOf(
-  compiled: string,
-  metadata: ReadonlyMap<string, string>,
-): QuantizedForm | null {
+/** How a compiled graph was quantized, and its base was not, as their metadata say; null where it was not. */
+export function quantizationOf(base: string, compiled: string): QuantizedForm | null {
+  const [before, metadata] = [readModelMetadata(base), readModelMetadata(compiled)];
   const text = metadata.get(QUANTIZED_KEY);
   const settings = text === undefined ? null : parseSettings(text);
   if (settings === null) return null;
-  const provider = providers.find((one) => one === metadata.get(LOWERED_KEY)) ?? null;
+  const provider = loweredFor(metadata);
   const dtype = (["float16", "bfloat16"] as const).find((one) => one === metadata.get(DTYPE_KEY));
-  const convert = dtype === undefined ? null : { dtype, ioDtype: portTypeOf(compiled), provider };
-  return { quantize: { settings, provider, keepsFloats: true }, convert, isWidened: false };
+  const convert =
+    dtype === undefined || before.has(DTYPE_KEY) ? null : { dtype, ioDtype: portTypeOf(compiled), provider };
+  return {
+    quantize: { settings, provider, keepsFloats: true },
+    convert,
+    isGiven: before.has(QUANTIZED_KEY),
+    isWidened: false,
+  };
 }
 
 /** The type of a graph's float outputs. */

@@ -85,7 +85,7 @@ export async function verifyCompiled(
     );
   if (load !== undefined) return verifyLoaded(base, compiled, { ...options, load, symbols });
   const metadata = readModelMetadata(compiled);
-  const quantize = quantizationOf(compiled, metadata);
+  const quantize = quantizationOf(base, compiled);
   const isRewritten = metadata.has(LOWERED_KEY) || metadata.has(PACKED_KEY);
   if (isRewritten || quantize !== null) {
     const report = await verifyLowered(base, compiled, quantize, { ...options, symbols });
@@ -119,7 +119,7 @@ async function verifyConverted(
     const how = { type, provider: options.provider ?? "cpu", models };
     const { file, isWidened } = await writeComparable(base, compiled, how);
     if (isWidened) notice?.(diagnostic("VERIFY_WIDENED", { file: compiled }, {}));
-    const form = quantizationOf(file, readModelMetadata(compiled));
+    const form = quantizationOf(base, file);
     const quantize = form === null ? null : { ...form, isWidened };
     const rounding = roundingOf(type, quantize !== null);
     if (load !== undefined)
@@ -137,8 +137,8 @@ export function checkStandard(base: string, compiled: string): void {
   if (found.length > 0 && checkModelFile(base).length === 0) throw new TfcError("input", found);
 }
 
-function wantedOf(compiled: string): string {
-  return quantizationOf(compiled, readModelMetadata(compiled)) === null
+function wantedOf(base: string, compiled: string): string {
+  return quantizationOf(base, compiled) === null
     ? "the base model's values"
     : "what the base computes with the numbers that its quantized weights stand for";
 }
@@ -151,13 +151,13 @@ function differenceOf({ base, compiled, levels }: Report, type: HalfType | null 
     { file: compiled },
     {
       output: worst?.output ?? "",
-      wanted: `${wantedOf(compiled)}, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
+      wanted: `${wantedOf(base, compiled)}, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
       found: worst?.detail ?? "",
       fix: fixOf(
         type,
         relationOf(base, compiled),
         level?.noise.some(({ isExcuse }) => isExcuse) === true,
-        quantizationOf(compiled, readModelMetadata(compiled)) !== null,
+        quantizationOf(base, compiled) !== null,
       ),
     },
   );

@@ -60,7 +60,7 @@ export async function verifyLoaded(
   const models = new TemporaryModels(base, compiled);
   try {
     options.progress?.("computing base and adapter apart");
-    const quantize = quantizationOf(compiled, metadata);
+    const quantize = quantizationOf(base, compiled);
     // What is no compiled graph may be a merged one: then LoRA is written out.
     const how = { merges: described !== null, force: options.force === true, quantize };
     const write: Write = (more = {}) =>
@@ -78,7 +78,7 @@ export async function verifyLoaded(
       controlFor: "roundings",
       draws: { input: DRAW_INPUT, values: DRAWS },
     });
-    const float = quantize === null ? null : await write({ keepsWeights: true });
+    const float = quantize === null || quantize.isGiven ? null : await write({ keepsWeights: true });
     const own = {
       ...{ ...report, base, compiled, load, member, apart: made.apart },
       ...(quantize === null || float === null

@@ -68,7 +68,9 @@ export async function verifyLowered(
         ? base
         : (await models.make((output) => writeReference(base, NONE, output, floats))).file;
     const quantized =
-      quantize === null ? {} : { quantized: await distanceOf(float, compiled, quantize, options) };
+      quantize === null || quantize.isGiven
+        ? {}
+        : { quantized: await distanceOf(float, compiled, quantize, options) };
     return { ...report, base, compiled, ...quantized };
   } finally {
     models.remove();

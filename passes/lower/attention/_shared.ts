@@ -53,10 +53,7 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
       if ("why" in shared) throw refused(anchor.node, shared);
       found.push(shared);
     },
-    miss: ({ at, want, got }, { block }) => {
-      const why = `it is not understood: wanted ${want}, found ${got}`;
-      if (block === "attention") throw refused(at, { why });
-    },
+    ...refusing,
     model: {
       exit: () => {
         const [first] = found;
@@ -79,6 +76,18 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
     },
   };
 }
+
+/** Attention that cannot be looked into: callers feed all caches alike, so that none may stay as it is. */
+const refusing: BlockVisitor = {
+  site: ({ site, node, name }) => {
+    const why = `it is a call of ${node.op}, ${name}, which was not inlined`;
+    if (site === "attn") throw refused(node, { why });
+  },
+  miss: ({ at, want, got }, { block }) => {
+    const why = `it is not understood: wanted ${want}, found ${got}`;
+    if (block === "attention") throw refused(at, { why });
+  },
+};
 
 /** What the exporter wrote is not written anew. */
 function chosen({ op }: Node): Unshared {

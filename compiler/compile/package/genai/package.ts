@@ -6,7 +6,7 @@ import type { Sink } from "../../../diagnostics/sink.ts";
 import { OutputFiles, type Progress } from "../../../onnx/output.ts";
 import { checkUnchanged, stampsOf } from "../../../onnx/stamp.ts";
 import type { DecoderView } from "../../../recognize/decoder.ts";
-import { LOWERED_KEY, providers, type Provider } from "../../../ops/providers.ts";
+import { loweredFor, providers, type Provider } from "../../../ops/providers.ts";
 import { contextOfTables } from "../../cache-length.ts";
 import { checkGiven, holds, oneOf, type Checks } from "../../check-given.ts";
 import { openDecoder } from "../../open-decoder.ts";
@@ -88,7 +88,7 @@ async function packageWith(options: PackageGenaiOptions, sink: Sink): Promise<Pa
   const fixed = fixLogits(packaged, decoder);
   const config = genaiConfig(decoder, patterns, {
     ...{ settings, sizes: sizesIn(view), contextLength, filename: "model.onnx" },
-    provider: options.device ?? loweredFor(packaged) ?? "cpu",
+    provider: options.device ?? loweredFor(packaged.model.meta) ?? "cpu",
   });
   tell(packaged, decoder, settings, { renamed, fixed }, sink);
   const changed = renamed || fixed;
@@ -137,11 +137,6 @@ function sizesIn({ layers, hiddenSize }: DecoderView): Sizes {
   const [first] = layers.flatMap(({ attention }) => (attention?.kind === "attention" ? [attention] : []));
   const { heads = null, kvHeads = null, headDim = null } = first?.heads ?? {};
   return { heads, kvHeads, headSize: headDim, hiddenSize };
-}
-
-function loweredFor({ model }: PackagedModel): Provider | null {
-  const lowered = model.meta.get(LOWERED_KEY);
-  return providers.find((provider) => provider === lowered) ?? null;
 }
 
 /** Files that make a tokenizer, or that tfc reads beside it. */

@@ -1,10 +1,4 @@
-import {
-  convertDtype,
-  mergedWeights,
-  overrideWeights,
-  preparation,
-  quantizeWeights,
-} from "../../../../passes/index.ts";
+import { convertDtype, mergedWeights, overrideWeights, quantizeWeights } from "../../../../passes/index.ts";
 import { inputError, TfcError } from "../../../diagnostics/error.ts";
 import { Sink } from "../../../diagnostics/sink.ts";
 import type { HalfType } from "../../../ir/dtype.ts";
@@ -22,6 +16,7 @@ import { checkBase } from "../../../weights/fingerprint.ts";
 import { unpackedParts } from "../../../weights/packed.ts";
 import type { WeightTensor } from "../../../weights/weight.ts";
 import { outputPaths, writeOutputs } from "../../outputs.ts";
+import { preparingBlocks } from "../../preparation.ts";
 import { widenBfloat16 } from "../converted/widen.ts";
 import { takeFloatProducts, type QuantizedForm } from "../quantized.ts";
 import { writeBeside, type Stand } from "./beside.ts";
@@ -84,8 +79,7 @@ export async function writeReference(
   const sink = new Sink();
   const { model } = openModel(base, sink);
   const analyses = new Analyses(model);
-  const steps = preparation.map((pass) => step(pass));
-  runPasses(model, steps, sink, undefined, analyses);
+  runPasses(model, preparingBlocks, sink, undefined, analyses);
   const view = analyses.get(viewDecoder);
   if (!force) checkBase(adapter, fingerprintOf(model, view));
   const override = (weights: AdapterFile["overrides"]): void => {
@@ -96,7 +90,7 @@ export async function writeReference(
     // What an adapter's file brings is quantized like the base's own; LoRA is added to what that stands for.
     override(adapter.overrides);
     const shorter = quantize.convert === null ? [] : [step(convertDtype, quantize.convert)];
-    const rounded = keepsWeights ? [] : [step(quantizeWeights, quantize.quantize)];
+    const rounded = keepsWeights || quantize.isGiven ? [] : [step(quantizeWeights, quantize.quantize)];
     const steps = [...shorter, ...rounded];
     runPasses(model, steps, sink, undefined, analyses);
     const rw = new Rewriter("verify");
