@@ -87,7 +87,7 @@ export function eventsOf(text: string): Json[] {
 }
 
 /** Waits until something holds. */
-export async function until(holds: () => boolean, milliseconds = 5000): Promise<void> {
+export async function until(holds: () => boolean, milliseconds = 30_000): Promise<void> {
   const end = performance.now() + milliseconds;
   while (!holds()) {
     if (performance.now() > end) throw new Error("it did not come about in time");
