@@ -34,14 +34,7 @@ export class ExpertGroups {
     const flat = b.op("Squeeze", [rows, axes], `${base}_rows`); // [N, in]
     const sorted = b.gather(flat, order, `${base}_rows_by_expert`);
     const parts = split(b, sorted, counts, experts, `${base}_rows_of`);
-    const matrices = matricesOf(b, stack, experts, base);
-    const results = parts.map((part, i) => {
-      const matrix = matrices[i] ?? stack;
-      const turned =
-        side === "left" ? b.transpose(matrix, [1, 0], `${base}_weight_of_${i}_transposed`) : matrix;
-      return b.op("MatMul", [part, turned], `${base}_of_${i}`);
-    });
-    const together = b.concat(results, 0, `${base}_by_expert`);
+    const together = b.concat(products(b, parts, { stack, side }, base), 0, `${base}_by_expert`);
     const own = b.gather(together, places, `${base}_of_rows`); // [N, out]
     return b.op("Unsqueeze", [own, axes], `${base}_grouped`);
   }
@@ -82,23 +75,27 @@ export function divided(rw: Rewriter, product: Node, { stack, experts, rows, sid
   const base = product.output(0)?.name ?? "product";
   const own = side === "right" ? rows : b.transpose(rows, [0, 2, 1], `${base}_rows`);
   const parts = split(b, own, b.ints(Array<number>(experts).fill(1)), experts, `${base}_rows_of`); // [1, rows, in]
-  const matrices = matricesOf(b, stack, experts, base);
-  const results = parts.map((part, i) => {
+  const together = b.concat(products(b, parts, { stack, side }, base), 0, `${base}_of_all`); // [experts, rows, out]
+  return side === "right" ? together : b.transpose(together, [0, 2, 1], `${base}_divided`);
+}
+
+/** Products of each expert's rows with its matrix of the stack. */
+function products(
+  b: Builder,
+  parts: readonly Value[],
+  { stack, side }: Pick<StackProduct, "stack" | "side">,
+  base: string,
+): readonly Value[] {
+  const ones = b.ints(Array<number>(parts.length).fill(1));
+  const matrices = split(b, stack, ones, parts.length, `${base}_weights_of`).map((matrix, i) =>
+    b.op("Squeeze", [matrix, b.ints([0])], `${base}_weight_of_${i}`),
+  );
+  return parts.map((part, i) => {
     const matrix = matrices[i] ?? stack;
     const turned =
       side === "left" ? b.transpose(matrix, [1, 0], `${base}_weight_of_${i}_transposed`) : matrix;
     return b.op("MatMul", [part, turned], `${base}_of_${i}`);
   });
-  const together = b.concat(results, 0, `${base}_of_all`); // [experts, rows, out]
-  return side === "right" ? together : b.transpose(together, [0, 2, 1], `${base}_divided`);
-}
-
-/** The matrices of a stack, each by itself. */
-function matricesOf(b: Builder, stack: Value, experts: number, base: string): readonly Value[] {
-  const ones = b.ints(Array<number>(experts).fill(1));
-  return split(b, stack, ones, experts, `${base}_weights_of`).map((matrix, i) =>
-    b.op("Squeeze", [matrix, b.ints([0])], `${base}_weight_of_${i}`),
-  );
 }
 
 function split(b: Builder, value: Value, sizes: Value, count: number, name: string): readonly Value[] {
