@@ -1,6 +1,7 @@
 export default {
   testEnvironment: "./test/support/environment.js",
   globalSetup: "./test/support/build.js",
+  testSequencer: "./test/support/sequencer.js",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
   transform: {
