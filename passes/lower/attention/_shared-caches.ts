@@ -28,7 +28,7 @@ export class SharedCaches {
   readonly #length: number;
   /** int64 `[1]` each */
   readonly counts: Readonly<Record<Exclude<Counted, number>, Value>>;
-  /** For the attention op: the place of the last token in each row, int32 `[rows]`. */
+  /** For the attention op: the place of the last token in each row, int32 `[rows]`; no run has it beyond the caches. */
   readonly last: Value;
   /** And how many tokens there are, int32 `[1]`. */
   readonly total: Value;
@@ -55,7 +55,8 @@ export class SharedCaches {
     // Counted where the mask is, and not made of its shape: the op wants lengths on the device, and the total is not.
     const ones = b.cast(b.op("Equal", [mask, mask], "kv_all"), "int32", "kv_ones");
     const counts = b.sum(ones, [1], "kv_counts");
-    this.last = b.op("Sub", [counts, b.constant("int32", [], [1], "kv_one")], "kv_last");
+    const last = b.op("Sub", [counts, b.constant("int32", [], [1], "kv_one")], "kv_last");
+    this.last = within(b, last, total, length);
   }
 
   /** Takes away what no attention has asked for. */
@@ -92,4 +93,15 @@ export class SharedCaches {
     for (const value of [past, written]) this.#rw.setType(value, tensorType(dtype, shape));
     for (const value of [given, outside]) this.#rw.setType(value, tensorType(type, shape));
   }
+}
+
+/**
+ * Places, int32 `[rows]`, as they are if the caches have room for all tokens; otherwise onnxruntime stops at this Reshape,
+ * whose name says why: no dimension is -2. The op itself would take a cache that is full for one that grows, and give a
+ * present that is not of its type. Places lie on the device, where the number of tokens would have to be copied to.
+ */
+function within(b: Builder, places: Value, total: Value, length: number): Value {
+  const isBeyond = b.op("Greater", [total, b.ints([length])], "kv_is_beyond");
+  const same = b.op("Where", [isBeyond, b.ints([-2]), b.ints([0])], "kv_same_rows");
+  return b.op("Reshape", [places, same], `kv_at_most_${length}_tokens`);
 }
