@@ -7,6 +7,7 @@ import { Func, type Model } from "../../../compiler/ir/model.ts";
 import type { Node } from "../../../compiler/ir/node.ts";
 import { dropIfUnread, takeOver } from "../../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../../compiler/ir/rewriter.ts";
+import { asTensor, tensorType, type ValueType } from "../../../compiler/ir/type.ts";
 import type { Value } from "../../../compiler/ir/value.ts";
 import { HeadRows } from "../../../compiler/recognize/attention/rows.ts";
 import type { ShapesLike } from "../../../compiler/recognize/symbolic/shapes.ts";
@@ -84,6 +85,7 @@ export class SharedLowering {
     const operands = new Map(given.flatMap(([name, one]) => (one === null ? [] : [[name, one] as const])));
     const [output, keys, values] = this.#attend(b, { ...attention, form }, operands);
     if (output === undefined || keys === undefined || values === undefined) return;
+    this.#rw.setType(output, rowsType(attention));
     if (below === null) takeOver(this.#rw, exact.context, inHeads(b, output, form));
     else takeOver(this.#rw, below, output);
     dropIfUnread(this.#rw, [exact.context, below]);
@@ -151,6 +153,12 @@ function refuseReaders(cache: Value, allowed: readonly (Node | null)[]): void {
   if (node === undefined) return;
   const why = `${node.op} "${node.name ?? ""}" reads the cache "${cache.name ?? ""}", too`;
   throw passError("KV_SHARED_REFUSED", placeOf(node), { why });
+}
+
+/** `[rows, tokens, heads · width]` */
+function rowsType({ exact, form: { heads, width }, dtype }: SharedAttention): ValueType {
+  const [rows = null, , tokens = null] = asTensor(exact.query.type)?.shape ?? [];
+  return tensorType(dtype, [rows, tokens, heads * width]);
 }
 
 function inHeads(b: Builder, rows: Value, { heads, width }: GroupedQueryForm): Value {
