@@ -3,15 +3,30 @@ import type { Attention } from "./attention/attention.ts";
 import { MaskReader, type Visibility } from "./attention/visibility.ts";
 import type { DecoderView } from "./decoder.ts";
 import { knownShapes } from "./known-shapes.ts";
+import { Elements } from "./symbolic/elements.ts";
+import type { Shapes } from "./symbolic/shapes.ts";
 
 /** What each attention block of a decoder sees, as far as the masks' own graphs prove it. */
 export function visibilitiesOf(view: DecoderView): ReadonlyMap<Attention, Visibility> {
   const blocks = view.layers.flatMap(({ attention }) => (attention?.kind === "attention" ? [attention] : []));
-  const reader = new MaskReader(knownShapes(view));
+  const like = knownShapes(view);
+  const reader = new MaskReader(like);
+  const { shapes } = new Elements(like);
   const pasts = blocks.flatMap(pastOf);
   return new Map(
-    blocks.map((block) => [block, reader.read(block.mask, block.cache === null ? [] : pasts)] as const),
+    blocks.map((block) => {
+      const before = block.cache === null ? [] : pasts;
+      return [block, reader.read(block.mask, before, isSingle(block, shapes))] as const;
+    }),
   );
+}
+
+/** Whether queries and keys are made of one token a row, no more: `[rows, 1, features]`. */
+function isSingle({ q, k }: Attention, shapes: Shapes): boolean {
+  return [q, k].every(({ output }) => {
+    const sizes = shapes.of(output);
+    return sizes?.length === 3 && sizes[1]?.constant === 1;
+  });
 }
 
 function pastOf({ cache }: Attention): Value[] {

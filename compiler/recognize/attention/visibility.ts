@@ -35,6 +35,13 @@ const KEY = "key";
 const BATCH = "batch";
 const HEAD = "head";
 
+/** What conditions on positions are read by. */
+interface Band {
+  /** How many tokens came before, in each way that a graph writes it. */
+  readonly offsets: readonly Polynomial[];
+  readonly isSingle: boolean;
+}
+
 /** A mask that hides nothing. */
 export const OPEN: Visibility = { causal: false, window: null, padding: null, unproved: null };
 
@@ -56,21 +63,22 @@ export class MaskReader {
    *
    * @param pasts the caches, along whose last axis but one the earlier tokens lie, as many in all; none for a block
    *   without one
+   * @param isSingle whether it takes one new token a row, no more: that is the last position, and no other is later
    */
-  read(mask: Mask, pasts: readonly Value[]): Visibility {
+  read(mask: Mask, pasts: readonly Value[], isSingle: boolean): Visibility {
     const { kind, source, hides, causal, window } = mask;
-    const own: Visibility = { ...OPEN, causal, window };
+    const own: Visibility = { ...OPEN, causal: causal || isSingle, window };
     if (kind === "none" || kind === "causal" || source === null) return own;
-    const offsets = this.#offsets(pasts);
-    const key = [kind, hides, ...offsets.map((offset) => offset.key)].join(" ");
+    const band: Band = { offsets: this.#offsets(pasts), isSingle };
+    const key = [kind, hides, isSingle, ...band.offsets.map((offset) => offset.key)].join(" ");
     let all = this.#known.get(source);
     if (all === undefined) this.#known.set(source, (all = new Map<string, Visibility>()));
     let seen = all.get(key);
-    if (seen === undefined) all.set(key, (seen = this.#find(source, hides, offsets)));
+    if (seen === undefined) all.set(key, (seen = this.#find(source, hides, band)));
     return both(own, seen);
   }
 
-  #find(source: Value, hides: boolean, offsets: readonly Polynomial[]): Visibility {
+  #find(source: Value, hides: boolean, band: Band): Visibility {
     const sizes = this.#elements.shapes.of(source);
     if (sizes === null || sizes.length < 2 || sizes.length > 4)
       return { ...OPEN, unproved: `${nameOf(source)}, whose shape is not understood` };
@@ -79,7 +87,7 @@ export class MaskReader {
       size.constant === 1 ? Polynomial.ZERO : Polynomial.symbol(axes[axis] ?? ""),
     );
     const seen = seenWhere(this.#elements.at(source, index));
-    return visibilityOf(hides ? not(seen) : seen, offsets);
+    return visibilityOf(hides ? not(seen) : seen, band);
   }
 
   #offsets(pasts: readonly Value[]): readonly Polynomial[] {
@@ -125,18 +133,18 @@ function seenWhere(element: Expression): Condition {
 }
 
 /** What a condition says, part by part. */
-function visibilityOf(seen: Condition, offsets: readonly Polynomial[]): Visibility {
+function visibilityOf(seen: Condition, band: Band): Visibility {
   return (seen.kind === "and" ? seen.of : [seen]).reduce<Visibility>(
-    (all, one) => ({ ...all, ...meaningOf(one, offsets, all) }),
+    (all, one) => ({ ...all, ...meaningOf(one, band, all) }),
     OPEN,
   );
 }
 
 /** What one condition that must hold says. */
-function meaningOf(one: Condition, offsets: readonly Polynomial[], known: Visibility): Partial<Visibility> {
+function meaningOf(one: Condition, from: Band, known: Visibility): Partial<Visibility> {
   if (one.kind === "truth" && one.value) return {};
   if (one.kind === "atMost") {
-    const band = bandOf(one.value, offsets);
+    const band = bandOf(one.value, from);
     if (band === "causal") return { causal: true };
     if (band !== null) return { window: Math.min(band, known.window ?? band) };
   }
@@ -153,12 +161,13 @@ function meaningOf(one: Condition, offsets: readonly Polynomial[], known: Visibi
  * What `p ≤ 0` says of a query and a position: `position - query - past` that later ones are hidden, and
  * `query + past - position - (w - 1)` that no more than w are seen. Null for anything else.
  */
-function bandOf(p: Polynomial, offsets: readonly Polynomial[]): "causal" | number | null {
+function bandOf(p: Polynomial, { offsets, isSingle }: Band): "causal" | number | null {
   const [query, key] = [p.coefficient(QUERY), p.coefficient(KEY)];
   const rest = p.without(QUERY).without(KEY);
-  if (key === 1 && query === -1)
-    return offsets.some((past) => rest.plus(past).constant === 0) ? "causal" : null;
-  if (key !== -1 || query !== 1) return null;
+  // Of one query the index is 0, and cannot be read off.
+  if (query !== (isSingle ? 0 : -key)) return null;
+  if (key === 1) return offsets.some((past) => rest.plus(past).constant === 0) ? "causal" : null;
+  if (key !== -1) return null;
   const beyond = offsets.map((past) => rest.minus(past).constant).find((constant) => constant !== null);
   return beyond !== undefined && beyond <= 0 ? 1 - beyond : null;
 }
