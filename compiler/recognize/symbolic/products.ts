@@ -6,6 +6,7 @@ import { has } from "../../ops/table.ts";
 import { alignedTo, type Extents } from "./indices.ts";
 import { Moves } from "./moves.ts";
 import { Polynomial } from "./polynomial.ts";
+import { firstAlike } from "./repeated.ts";
 import type { ReadElement, Shapes } from "./shapes.ts";
 
 type Index = readonly Polynomial[];
@@ -31,6 +32,7 @@ export interface ProductOptions {
 export class Products {
   readonly #shapes: Shapes;
   readonly #given: ReadonlySet<Value>;
+  readonly #extents: Extents;
   readonly #moves: Moves;
   readonly #symbols = new Map<string, string>();
   readonly #ids = new Map<Value, number>();
@@ -41,6 +43,7 @@ export class Products {
   constructor(shapes: Shapes, element: ReadElement, { given, extents }: ProductOptions) {
     this.#shapes = shapes;
     this.#given = given;
+    this.#extents = extents;
     this.#moves = new Moves(shapes, element, extents);
   }
 
@@ -66,7 +69,7 @@ export class Products {
     const number = scalarOf(value);
     if (number !== null) return Polynomial.of(number);
     const node = value.producer;
-    if (node === null || constantOf(value) !== null) return this.#asSymbol(key);
+    if (node === null || constantOf(value) !== null) return this.#first(value, index);
     const sum = this.#arithmetic(node, index);
     if (sum !== undefined) return sum === null || sum.terms <= MOST_TERMS ? sum : this.#asSymbol(key);
     const input = node.input(0);
@@ -78,7 +81,13 @@ export class Products {
         : inner;
     }
     const place = this.#moves.before(node, value, index);
-    return place === null ? this.#asSymbol(key) : this.at(place.value, place.index);
+    return place === null ? this.#first(value, index) : this.at(place.value, place.index);
+  }
+
+  /** An element that is looked no further than, by the first place where it is. */
+  #first(value: Value, index: Index): Polynomial {
+    const width = this.#shapes.of(value)?.at(-1)?.constant ?? 0;
+    return this.#asSymbol(this.#keyOf(value, firstAlike(value, width, index, this.#extents)));
   }
 
   /** Undefined for an op that is no arithmetic. */
