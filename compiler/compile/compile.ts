@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { describeModel } from "../bindings/describe.ts";
 import { writeBindings } from "../bindings/write.ts";
 import type { Sink } from "../diagnostics/sink.ts";
-import { convertDtype, packProjections } from "../../passes/index.ts";
+import { convertDtype, lowerPagedAttention, packProjections } from "../../passes/index.ts";
 import type { Model } from "../ir/model.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
@@ -108,6 +108,7 @@ async function compileWith(
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
   reportGiven(plan, sink);
+  reportIdle(plan, input, passes, sink);
   // What is trained of the base alone is of that base, too.
   if (options.adapters !== false || options.train !== undefined)
     new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
@@ -144,6 +145,13 @@ function reportGiven({ given, implied }: Plan, sink: Sink): void {
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   }
   for (const { file, sites } of implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
+}
+
+/** Says of options that were given, and changed nothing. */
+function reportIdle(plan: Plan, file: string, passes: readonly PassResult[], sink: Sink): void {
+  if (plan.decodeLoop && plan.lastLogits !== null) sink.report("LAST_LOGITS_OF_LOOP", { file }, {});
+  if (plan.lowerPagedAttention && statOf(passes, lowerPagedAttention.name, "calls") === 0)
+    sink.report("PAGED_ATTENTION_NONE", { file }, {});
 }
 
 function bindingsOf(model: Model, output: string): Promise<string> {

@@ -161,6 +161,14 @@ export const loweringCodes = {
     found: p.found,
     fix: "leave out `lowerPagedAttention` and run the model where onnxruntime has a kernel for the op",
   })),
+  LAST_LOGITS_OF_LOOP: note(() => ({
+    what: "`lastLogits` changes nothing beside `decodeLoop`: a loop computes the last position's logits only",
+    fix: "leave out `lastLogits`",
+  })),
+  PAGED_ATTENTION_NONE: note(() => ({
+    what: "there is no paged attention that would have to be written with standard ops",
+    fix: "leave out `lowerPagedAttention`: it changes nothing here",
+  })),
   BATCH_NO_ROWS: error((p: { found: string }) => ({
     what: "the graph has no rows whose number could be fixed",
     wanted: "token ids [rows, tokens], or a mask or cache with an axis of rows",

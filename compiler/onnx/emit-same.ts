@@ -27,10 +27,11 @@ export class Untouched {
     this.#names = names;
   }
 
-  /** Whether all that the IR models of a node, but for its metadata, is as `source` says. */
+  /** Whether all that the IR models of a node, but for its metadata, is as `source` says, under the name it is emitted with. */
   node(
-    { inputs, outputs, attributes, name = "", opType, domain, overload }: Node,
+    { inputs, outputs, attributes, opType, domain, overload }: Node,
     source: Uint8Array,
+    name = "",
   ): boolean {
     const [r, end] = this.#at(source);
     const given = attributes.values();

@@ -9,7 +9,7 @@ import { emitTensor } from "./emit-tensor.ts";
 import { emitType } from "./emit-type.ts";
 import { ATTRIBUTE, FUNCTION, GRAPH, MODEL, NODE, VALUE_INFO } from "./ids.ts";
 import { attributeTypes } from "./import-attribute.ts";
-import { nameValues } from "./names.ts";
+import { nameNodes, nameValues } from "./names.ts";
 import { expand, type Piece } from "./skeleton.ts";
 import { newWriter, type Writer } from "./wire.ts";
 
@@ -27,15 +27,21 @@ export function emitModel(model: Model): { readonly pieces: readonly Piece[]; re
 /** The names that values are emitted under, and what is as it was imported under these. */
 class Names {
   readonly #names: ReadonlyMap<Value, string>;
+  readonly #nodes: ReadonlyMap<Node, string>;
   readonly untouched: Untouched;
 
   constructor(graph: Graph) {
     this.#names = nameValues(graph);
+    this.#nodes = nameNodes(graph, this.#names);
     this.untouched = new Untouched(this.#names);
   }
 
   get(value: Value): string | undefined {
     return this.#names.get(value);
+  }
+
+  ofNode(node: Node): string | undefined {
+    return this.#nodes.get(node) ?? node.name;
   }
 }
 
@@ -130,7 +136,7 @@ class Emitter {
 
   #node(node: Node, names: Names): void {
     const { source, isMetaRead } = node;
-    if (source !== undefined && !isMetaRead && names.untouched.node(node, source)) {
+    if (source !== undefined && !isMetaRead && names.untouched.node(node, source, names.ofNode(node))) {
       this.#w.raw(source);
       return;
     }
@@ -138,7 +144,7 @@ class Emitter {
     message.write([
       message.texts(NODE.input, node.inputs, (value) => (value === null ? "" : (names.get(value) ?? ""))),
       message.texts(NODE.output, node.outputs, (value) => names.get(value) ?? ""),
-      message.text(NODE.name, node.name),
+      message.text(NODE.name, names.ofNode(node)),
       message.text(NODE.opType, node.opType),
       this.#attributes(message, NODE.attribute, node.attributes, names),
       message.text(NODE.domain, node.domain),

@@ -1,4 +1,5 @@
 import type { Graph } from "../ir/graph.ts";
+import type { Node } from "../ir/node.ts";
 import type { Value } from "../ir/value.ts";
 import { nodesDeep } from "../ir/walk.ts";
 
@@ -46,8 +47,29 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
   return names;
 }
 
+/**
+ * New names for nodes that a pass made and named like another one, which onnxruntime refuses: that of their result, which
+ * no other value has, where that is free. Nodes that were imported keep theirs.
+ */
+export function nameNodes(graph: Graph, values: ReadonlyMap<Value, string>): ReadonlyMap<Node, string> {
+  const taken = new Set<string>();
+  const renamed = new Map<Node, string>();
+  const nodes = [...nodesDeep(graph)].filter(({ name = "" }) => name !== "");
+  for (const { name = "" } of nodes.filter((node) => !isMade(node))) taken.add(name);
+  const counts = new Map<string, number>();
+  for (const node of nodes.filter(isMade)) {
+    const { name = "", outputs } = node;
+    const [first] = outputs;
+    const ofResult = first === undefined ? undefined : values.get(first);
+    const free = !taken.has(name) ? name : fresh(ofResult ?? name, taken, counts);
+    taken.add(free);
+    if (free !== name) renamed.set(node, free);
+  }
+  return renamed;
+}
+
 /** Whether a pass made it. */
-function isMade({ loc }: Value): boolean {
+function isMade({ loc }: Value | Node): boolean {
   return loc.pass !== undefined;
 }
 

@@ -135,8 +135,11 @@ function placeName({ name = "", outputs: [first] }: Node): string | undefined {
 /** All layers share the names in a body of tfc's, and what passes write into their copies is named after them. */
 function nameApart(rw: Rewriter, copy: Node, outer: string | undefined): void {
   if (outer === undefined) return;
-  for (const value of copy.outputs)
-    if (value.name !== undefined && value.name !== "") rw.setName(value, `${outer}/${value.name}`);
+  for (const value of copy.outputs) {
+    const own = value.name ?? "";
+    const name = own !== "" ? `${outer}/${own}` : copy.outputs.length === 1 ? copy.name : undefined;
+    if (name !== undefined) rw.setName(value, name);
+  }
 }
 
 /** Whether metadata say what a node is to tfc in the function that it is taken out of. */

@@ -2,7 +2,7 @@ import { expect, it } from "@jest/globals";
 import { attribute } from "../../compiler/ir/attribute.ts";
 import { madeBy } from "../../compiler/ir/entity.ts";
 import { Rewriter } from "../../compiler/ir/rewriter.ts";
-import { nameValues } from "../../compiler/onnx/names.ts";
+import { nameNodes, nameValues } from "../../compiler/onnx/names.ts";
 import { emptyModel, nodeOf } from "../ir/graphs.ts";
 
 it("20,000 values without names get one each, in linear time", () => {
@@ -35,4 +35,16 @@ it("a value that a pass made in the outer graph is not hidden by an imported one
   const names = nameValues(graph);
   expect(names.get(imported.result)).toBe("x");
   expect(names.get(made.result)).toBe("x_1");
+});
+
+it("nodes that passes made are named apart, like what they make, and imported ones keep their names", () => {
+  const rw = new Rewriter();
+  const { graph } = emptyModel(rw);
+  const named = (output: string, loc = madeBy("pass", [graph.loc])): ReturnType<Rewriter["node"]> =>
+    rw.append(graph, rw.node({ op: "Neg", name: "neg", inputs: [], outputs: [output], loc }));
+  const [first, second] = [named("x"), named("x")];
+  const [imported, alike] = [named("y", graph.loc), named("z", graph.loc)];
+  const names = nameNodes(graph, nameValues(graph));
+  expect([first, second].map((node) => names.get(node))).toEqual(["x", "x_1"]);
+  expect([imported, alike].map((node) => names.get(node) ?? node.name)).toEqual(["neg", "neg"]);
 });

@@ -101,3 +101,14 @@ it("tells of a graph whose quantized weights are not those of the base", async (
   expect(report.same).toBe(false);
   expect(report.difference?.wanted).toContain("the numbers that its quantized weights stand for");
 });
+
+it("holds a converted graph against a base that was quantized before", async () => {
+  const [base, compiled] = ["base", "half"].map((name) => path.join(folder, name, "model.onnx")) as [
+    string,
+    string,
+  ];
+  await compile({ input: austen, output: base, quantize: "int4", adapters: false });
+  await compile({ input: base, output: compiled, dtype: "fp16", adapters: false });
+  const report = await verifyCompiled(base, compiled, { cases, levels: ["all"] });
+  expect(report.same).toBe(true);
+});
