@@ -76,7 +76,7 @@ export async function writeOutputs(
   const rw = new Rewriter();
   try {
     for (const file of [paths.output, paths.adapters, ...texts.keys()]) files.prepare(file);
-    await placeWeights(model, rw, {
+    const advice = await placeWeights(model, rw, {
       base,
       output: paths.output,
       ...(weights === undefined ? {} : { mode: weights }),
@@ -94,6 +94,8 @@ export async function writeOutputs(
     await files.lock();
     const emit = async (temporary: string): Promise<void> => {
       const pieces = graphPieces(model, paths.output);
+      if (advice !== null) files.adviseOfSpace(advice);
+      files.prepare(paths.output, pieces.size);
       await files.write(temporary, pieces.pieces, (done) => progress?.(paths.output, done, pieces.size));
     };
     await inInterim(model, rw, files.interims(), paths.output, () => files.stageInterim(emit));

@@ -52,9 +52,10 @@ export interface Placement {
 /**
  * Gives every base weight its place for the emitted file, and stages the links or copies that this needs.
  *
+ * @returns what there is to say of links where the disk is too full for bytes of the base, beside the graph or in it
  * @throws TfcError OUTPUT_IS_INPUT, FILE_NOT_WRITABLE
  */
-export async function placeWeights(model: Model, rw: Rewriter, placement: Placement): Promise<void> {
+export async function placeWeights(model: Model, rw: Rewriter, placement: Placement): Promise<string | null> {
   const needed = new Map<string, string>();
   const baseFolder = dirname(resolve(placement.base));
   const outputFolder = dirname(resolve(placement.output));
@@ -83,6 +84,7 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
       return shared === null ? (asked.get(file) ?? null) : shared.packed;
     }),
   };
+  const written = firstLarge(model, (file) => knownMode(file) !== "link" || !isHere(file));
   for (const value of initializersDeep(model.graph)) {
     const tensor = value.constant;
     const range = tensor?.at;
@@ -91,9 +93,30 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
     if (placed !== null) rw.setConstant(value, placed);
   }
   for (const node of allNodes(model)) placeAttributes(node, rw, place);
+  const advice = written === undefined ? null : adviceOfLinks(written.file, placement.output, placement.mode);
+  if (advice !== null && needed.size > 0) placement.files.adviseOfSpace(advice);
   await stage(needed, asked, placement);
   for (const [from, path] of needed)
     placement.shared?.addFile(from, { path, packed: asked.get(from) ?? null });
+  return advice;
+}
+
+/** The first tensor that is worth a link and lies in such a file. */
+function firstLarge(model: Model, isSuch: (file: string) => boolean): ByteRange | undefined {
+  for (const { at } of tensorsOf(model))
+    if (at !== null && at.length >= WORTH_LINKING && isSuch(at.file)) return at;
+  return undefined;
+}
+
+/**
+ * What there is to say of links where the disk is too full for bytes of a base's file; null where links do not help.
+ *
+ * @param output the file that the bytes are to lie beside, or in; its folder is there
+ */
+export function adviceOfLinks(from: string, output: string, mode: WeightMode | undefined): string | null {
+  const hasLinks = statOf(from)?.dev === statOf(dirname(resolve(output)))?.dev;
+  if (!hasLinks) return "on the base's own disk `weights: link` copies no weights";
+  return mode === "link" ? null : "`weights: link` copies none of the base's weights here";
 }
 
 /** How the emitted graph gets the bytes of a file. */

@@ -1,4 +1,4 @@
-import { linkSync, existsSync, realpathSync, rmdirSync, rmSync, statfsSync, statSync } from "node:fs";
+import { linkSync, existsSync, realpathSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, resolve, sep } from "node:path";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { isSystemError } from "../diagnostics/system-error.ts";
@@ -15,6 +15,7 @@ import {
 import { makeFolder } from "./output/folders.ts";
 import { forget, remember } from "./output/interrupt.ts";
 import { OutputLock } from "./output/lock.ts";
+import { checkSpace, spaceFix, type SpaceFix } from "./output/space.ts";
 import { removeStale, temporaryFor } from "./output/temporary.ts";
 import type { Piece } from "./skeleton.ts";
 
@@ -34,6 +35,7 @@ export class OutputFiles {
   readonly #leader: string | null;
   #interim: Staged | null = null;
   #lock: OutputLock | null = null;
+  #space = spaceFix(null);
 
   /** @param leader the file that says what the others mean: a graph reads weights, a configuration explains them */
   constructor(leader?: string) {
@@ -44,6 +46,11 @@ export class OutputFiles {
   /** The files that will be there after {@link commit}. */
   get files(): readonly string[] {
     return this.#staged.map((s) => s.file);
+  }
+
+  /** Has the message about a full disk say what else helps, besides space or another disk. */
+  adviseOfSpace(also: string): void {
+    this.#space = spaceFix(also);
   }
 
   /**
@@ -57,11 +64,11 @@ export class OutputFiles {
   prepare(file: string, bytes = 0): void {
     checkFileName(file);
     const target = resolve(file);
-    naming(file, "", () => {
+    this.#naming(file, "", () => {
       makeFolder(dirname(target), (made) => this.#madeFolders.push(made));
       checkTarget(target);
       removeStale(target, this.#leader);
-      checkSpace(file, bytes);
+      checkSpace(file, bytes, this.#space);
     });
   }
 
@@ -73,7 +80,7 @@ export class OutputFiles {
   async lock(): Promise<void> {
     const leader = this.#leader;
     if (leader === null || this.#lock !== null) return;
-    await namingAsync(leader, "", async () => {
+    await this.#namingAsync(leader, "", async () => {
       this.#lock = await OutputLock.on(leader);
     });
   }
@@ -145,13 +152,13 @@ export class OutputFiles {
     const [first] = whole;
     if (first === undefined) return;
     const bytes = whole.reduce((sum, [from]) => sum + statSync(from).size, 0);
-    naming(first[1], "", () => {
-      checkSpace(first[1], bytes);
+    this.#naming(first[1], "", () => {
+      checkSpace(first[1], bytes, this.#space);
     });
     for (const [from, file] of whole) {
       const staged = this.#staged.find((one) => one.file === resolve(file));
       if (staged === undefined) continue;
-      await namingAsync(file, staged.temporary, async () => {
+      await this.#namingAsync(file, staged.temporary, async () => {
         const total = statSync(from).size;
         await inSteps(copySteps(from, staged.temporary), (done) => progress?.(file, done, total));
         await syncFile(staged.temporary);
@@ -170,7 +177,7 @@ export class OutputFiles {
     await Promise.all(this.#syncs);
     await this.lock();
     for (const { file } of this.#staged)
-      naming(file, "", () => {
+      this.#naming(file, "", () => {
         checkTarget(file);
       });
     check?.();
@@ -222,7 +229,7 @@ export class OutputFiles {
     const temporary = temporaryFor(target);
     // Known before it is there, so that an interruption takes it away.
     this.#temporaries.push(temporary);
-    await namingAsync(file, temporary, async () => {
+    await this.#namingAsync(file, temporary, async () => {
       await write(temporary);
     });
     if (isNew) this.#beginSync(file, temporary);
@@ -232,10 +239,27 @@ export class OutputFiles {
   /** Has the disk take a file while the next one is made. {@link commit} waits for it. */
   #beginSync(file: string, temporary: string): void {
     if (!existsSync(temporary)) return;
-    const sync = namingAsync(file, temporary, () => syncFile(temporary));
+    const sync = this.#namingAsync(file, temporary, () => syncFile(temporary));
     // Who commits learns of its failure; until then nobody does, which Node would take for a mistake.
     sync.catch(() => undefined);
     this.#syncs.push(sync);
+  }
+
+  /** Says of failures of the file system which file was to be written. */
+  #naming<T>(file: string, temporary: string, act: () => T): T {
+    try {
+      return act();
+    } catch (cause) {
+      throw named(cause, file, temporary, this.#space);
+    }
+  }
+
+  async #namingAsync<T>(file: string, temporary: string, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (cause) {
+      throw named(cause, file, temporary, this.#space);
+    }
   }
 }
 
@@ -266,46 +290,11 @@ function checkTarget(file: string): void {
   throw inputError("FILE_NOT_WRITABLE", { file }, { file, why });
 }
 
-const SPACE =
-  "free that much on the disk, or choose an `output` on another; on the base's own disk `weights: link` copies no weights";
-
-/** Bytes to four digits. */
-function sizeText(bytes: number): string {
-  const power = bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
-  return `${Number((bytes / 1000 ** power).toPrecision(4))} ${["kB", "MB", "GB"][power - 1] ?? ""}`;
-}
-
-function checkSpace(file: string, bytes: number): void {
-  if (bytes === 0) return;
-  const { bavail, bsize } = statfsSync(dirname(resolve(file)));
-  if (bytes <= bavail * bsize) return;
-  const free = bavail * bsize;
-  const why = `${sizeText(bytes)} to write and ${sizeText(free)} free on the disk`;
-  throw inputError("FILE_NOT_WRITABLE", { file }, { file, why, fix: SPACE });
-}
-
-/** Says of failures of the file system which file was to be written. */
-function naming<T>(file: string, temporary: string, act: () => T): T {
-  try {
-    return act();
-  } catch (cause) {
-    throw named(cause, file, temporary);
-  }
-}
-
-async function namingAsync<T>(file: string, temporary: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (cause) {
-    throw named(cause, file, temporary);
-  }
-}
-
-function named(cause: unknown, file: string, temporary: string): unknown {
+function named(cause: unknown, file: string, temporary: string, space: SpaceFix): unknown {
   const why = failureOf(cause, temporary);
   if (why === null) return cause;
   const [first] = cause instanceof TfcError ? cause.diagnostics : [];
-  const fix = first?.fix ?? (/^(ENOSPC|EDQUOT)/.test(why) ? SPACE : undefined);
+  const fix = first?.fix ?? (/^(ENOSPC|EDQUOT)/.test(why) ? space.unknown : undefined);
   return inputError(
     "FILE_NOT_WRITABLE",
     { file },

@@ -1,8 +1,9 @@
-import { linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "@jest/globals";
-import { compile } from "../../compiler/compile/compile.ts";
+import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
+import { adviceOfLinks } from "../../compiler/compile/place-weights.ts";
 import { OutputFiles } from "../../compiler/onnx/output.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { refused } from "../support/refused.ts";
@@ -152,6 +153,37 @@ describe("a disk that is full", () => {
     expect(filesIn(folder)).toEqual(before);
   });
 
+  const LINK = "`weights: link` copies none of the base's weights here";
+  it.each<[string, Partial<CompileOptions>, string | null]>([
+    ["out.onnx", { weights: "inline" }, LINK],
+    ["out.quantized.safetensors", { weights: "inline", quantize: "int4" }, null],
+    ["out.quantized.safetensors", { weights: "copy", quantize: "int4" }, LINK],
+    ["out.quantized.safetensors", { weights: "link", quantize: "int4" }, null],
+    ["out.weights.safetensors", { weights: "copy", dtype: "fp16" }, null],
+  ])("while %s is written with %j speaks of links only where they help", async (name, options, link) => {
+    const { at } = fresh();
+    for (const file of ["model.onnx", "model.onnx.data"])
+      copyFileSync(`samples/models/austen-llama/dynamo/${file}`, at(file));
+    const files = { input: at("model.onnx"), output: at("new/out.onnx") };
+    const progress = (written: string): void => {
+      if (path.basename(written) === name) throw full;
+    };
+    const fix = `free space on the disk, or choose an \`output\` on another${link === null ? "" : `; ${link}`}`;
+    await expect(compile({ ...files, progress, ...options })).rejects.toMatchObject({
+      diagnostics: [{ place: { file: at(`new/${name}`) }, fix }],
+    });
+  });
+
+  it.each<[string, "link" | "copy", string | null]>([
+    ["/proc", "copy", "on the base's own disk `weights: link` copies no weights"],
+    ["/proc", "link", "on the base's own disk `weights: link` copies no weights"],
+    [".", "copy", LINK],
+    [".", "link", null],
+  ])("speaks of links into %s with %s by what the disks can", (to, mode, advice) => {
+    const { file, folder } = fresh();
+    expect(adviceOfLinks(file, path.resolve(folder, to, "out.onnx"), mode)).toBe(advice);
+  });
+
   it("leaves the outputs of an earlier run as they were", async () => {
     const { folder, file, at } = fresh();
     await compile({ input: file, output: at("out.onnx") });
@@ -175,7 +207,9 @@ describe("OutputFiles", () => {
     const files = new OutputFiles();
     expect(() => {
       files.prepare(path.join(root, "large/file"), 2 ** 62);
-    }).toThrow(/[kMG]B to write and [\d.]+ [kMG]B free on the disk/);
+    }).toThrow(
+      /[kMG]B to write and [\d.]+ [kMG]B free on the disk\n {2}fix: free that much on the disk, or choose an `output` on another$/m,
+    );
     files.discard();
     expect(filesIn(root)).not.toContain("large");
   });

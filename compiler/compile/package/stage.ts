@@ -5,7 +5,7 @@ import type { Sink } from "../../diagnostics/sink.ts";
 import { Rewriter } from "../../ir/rewriter.ts";
 import { emitModel } from "../../onnx/emit.ts";
 import type { OutputFiles, Progress } from "../../onnx/output.ts";
-import { placeWeights } from "../place-weights.ts";
+import { adviceOfLinks, placeWeights } from "../place-weights.ts";
 import type { PackagedModel } from "./graph.ts";
 
 /** The words for {@link PackageWeights}. */
@@ -48,6 +48,8 @@ export async function stageModel(packaged: PackagedModel, staging: Staging): Pro
   const pairs = [[packaged.file, graph] as const, ...shared].filter(
     ([from, to]) => resolve(from) !== resolve(to),
   );
+  const advice = adviceOfLinks(packaged.file, graph, staging.weights);
+  if (advice !== null) files.adviseOfSpace(advice);
   if (staging.weights === "copy") await files.copy(pairs, staging.progress);
   else await link(pairs, staging);
 }
@@ -76,6 +78,7 @@ async function stageAnew({ file, model }: PackagedModel, staging: Staging): Prom
   const emitted = emitModel(model);
   if (emitted.size > 2 ** 31 - 1)
     throw inputError("OUTPUT_TOO_LARGE", { file: graph }, { bytes: emitted.size });
+  files.prepare(graph, emitted.size);
   await files.stage(graph, (temporary) =>
     files.write(temporary, emitted.pieces, (done) => progress?.(graph, done, emitted.size)),
   );
