@@ -107,8 +107,7 @@ async function compileWith(
   const fingerprint = baseFingerprint(input, model, view);
   if (options.force !== true) for (const file of plan.given) checkFingerprint(file, fingerprint);
   const passes = [...prepared, ...runPasses(model, pipelineOf(plan, "behind"), sink, afterPass, analyses)];
-  reportGiven(plan, sink);
-  reportIdle(plan, input, passes, sink);
+  reportAsked(plan, input, passes, sink);
   // What is trained of the base alone is of that base, too.
   if (options.adapters !== false || options.train !== undefined)
     new Rewriter().setMeta(model, BASE_KEY, fingerprintText(fingerprint));
@@ -138,20 +137,19 @@ function targetOf({ target, train }: Plan, { meta }: Model): Plan["target"] {
   return target ?? (train === null ? loweredFor(meta) : null);
 }
 
-/** Says of adapters what is said only when all their names and shapes have found their places. */
-function reportGiven({ given, implied }: Plan, sink: Sink): void {
-  for (const { base: known, file, isCheckpoint } of given) {
+/**
+ * Says of adapters what is said only when all their names and shapes have found their places, and of options that they
+ * change nothing.
+ */
+function reportAsked(plan: Plan, input: string, passes: readonly PassResult[], sink: Sink): void {
+  for (const { base: known, file, isCheckpoint } of plan.given) {
     if (isCheckpoint === true) sink.report("ADAPTER_CHECKPOINT", { file }, {});
     if (known === null) sink.report("BASE_UNKNOWN", { file }, {});
   }
-  for (const { file, sites } of implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
-}
-
-/** Says of options that were given, and changed nothing. */
-function reportIdle(plan: Plan, file: string, passes: readonly PassResult[], sink: Sink): void {
-  if (plan.decodeLoop && plan.lastLogits !== null) sink.report("LAST_LOGITS_OF_LOOP", { file }, {});
+  for (const { file, sites } of plan.implied) sink.report("REPLACE_IMPLIED", { file }, { sites });
+  if (plan.decodeLoop && plan.lastLogits !== null) sink.report("LAST_LOGITS_OF_LOOP", { file: input }, {});
   if (plan.lowerPagedAttention && statOf(passes, lowerPagedAttention.name, "calls") === 0)
-    sink.report("PAGED_ATTENTION_NONE", { file }, {});
+    sink.report("PAGED_ATTENTION_NONE", { file: input }, {});
 }
 
 function bindingsOf(model: Model, output: string): Promise<string> {

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { mergeDescriptions } from "../adapters/description.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
@@ -11,7 +11,7 @@ import type { Value } from "../ir/value.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { OutputFiles, type Progress } from "../onnx/output.ts";
 import { checkUnchanged, type Stamp } from "../onnx/stamp.ts";
-import { placeWeights, relocate, type WeightMode } from "./place-weights.ts";
+import { baseFolderOf, filesReadIn, placeWeights, relocate, type WeightMode } from "./place-weights.ts";
 import { TensorDigest, type SharedWeights } from "./shared-weights.ts";
 import { BASE_KEY } from "../weights/fingerprint.ts";
 import { checkLeafSize } from "../weights/leaf-size.ts";
@@ -104,7 +104,7 @@ export async function writeOutputs(
     await files.commit(() => {
       checkUnchanged(stamps);
     });
-    reportUnread(paths, written, sink);
+    reportUnread(model, paths, written, sink);
     return written;
   } catch (error) {
     files.discard();
@@ -135,11 +135,24 @@ interface Sharing {
   readonly shared?: SharedWeights | undefined;
 }
 
-/** Says of a companion of an earlier output that this one does not read it. Who knows what else does: it stays. */
-function reportUnread(paths: OutputPaths, written: readonly string[], sink: Sink): void {
-  for (const file of [paths.adapters, paths.overrides])
-    if (!written.includes(resolve(file)) && existsSync(file))
-      sink.report("COMPANION_UNREAD", { file: paths.output }, { file });
+/** Says of companions of an earlier output that this one does not read them. Who knows what else does: they stay. */
+function reportUnread(model: Model, paths: OutputPaths, written: readonly string[], sink: Sink): void {
+  const { output, adapters, overrides, weights, quantized } = paths;
+  const read = new Set([...written, ...filesReadIn(dirname(resolve(output)), model)]);
+  const companions = [adapters, overrides, weights, quantized].filter((file) => existsSync(file));
+  for (const file of [...companions, ...leftIn(baseFolderOf(output), read)])
+    if (!read.has(resolve(file))) sink.report("COMPANION_UNREAD", { file: output }, { file });
+}
+
+/** Files of a folder that are not read; the folder itself where none is. */
+function leftIn(folder: string, read: ReadonlySet<string>): readonly string[] {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return [];
+  const entries = readdirSync(folder, { withFileTypes: true, recursive: true });
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const left = files.filter((file) => !read.has(resolve(file)));
+  return left.length > 0 && left.length === files.length ? [folder] : left;
 }
 
 /** @throws TfcError OUTPUT_TOO_LARGE */

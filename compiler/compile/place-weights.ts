@@ -62,7 +62,7 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
   const isSameFolder = sameFile(outputFolder, baseFolder);
   const isHere = (file: string): boolean => isSameFolder && staysInside(outputFolder, file);
   const modeOf = (file: string): WeightMode => placement.mode ?? (isHere(file) ? "link" : "copy");
-  const side = `${basename(placement.output, ".onnx")}.base`;
+  const side = basename(baseFolderOf(placement.output));
   // A file holds many tensors, and to find its place asks the file system.
   const knownMode = remembered(modeOf);
   const asked = packedFiles(tensorsOf(model), (file) => knownMode(file) === "copy");
@@ -99,6 +99,19 @@ export async function placeWeights(model: Model, rw: Rewriter, placement: Placem
   for (const [from, path] of needed)
     placement.shared?.addFile(from, { path, packed: asked.get(from) ?? null });
   return advice;
+}
+
+/** The folder that a base's weights are linked or copied to: `out/model.onnx` → `out/model.base` */
+export function baseFolderOf(output: string): string {
+  return join(dirname(output), `${basename(output, ".onnx")}.base`);
+}
+
+/** The files of external data that a model refers to, as its file in this folder finds them. */
+export function filesReadIn(folder: string, model: Model): ReadonlySet<string> {
+  const locations = new Set<string>();
+  for (const { storage } of tensorsOf(model))
+    if (storage.kind === "external") locations.add(storage.location);
+  return new Set([...locations].map((location) => resolve(folder, location)));
 }
 
 /** The first tensor that is worth a link and lies in such a file. */

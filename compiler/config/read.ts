@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { injectAdapters, replaceLinears } from "../../passes/index.ts";
 import type { CompileOptions } from "../compile/compile.ts";
 import type { TfcConfig } from "./index.ts";
+import { closest } from "../diagnostics/closest.ts";
 import { inputError, TfcError } from "../diagnostics/error.ts";
 import { halfNames, portNames } from "../compile/dtypes.ts";
 import { weightModes } from "../compile/place-weights.ts";
@@ -37,6 +38,7 @@ export type ConfigOptions = Pick<
   | "kv"
   | "batch"
   | "maxLength"
+  | "lastLogits"
   | "decodeLoop"
   | "bindings"
   | "lowerPagedAttention"
@@ -78,6 +80,18 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     bindings: ["a path that ends in .ts", isText],
     lowerPagedAttention: ["true or false", isSwitch],
   };
+
+/** The keys of a configuration. */
+export const configKeys = Object.keys(keys);
+
+/** What flags and the library call otherwise. */
+const otherwiseCalled: ReadonlyMap<string, string> = new Map([
+  ["logitRows", 'lastLogits: "rows"'],
+  ["adapter", "adapters: [{ kind: … }]"],
+  ["sites", "adapters: [{ kind: …, sites: … }]"],
+  ["settings", "adapters: [{ kind: …, settings: … }]"],
+  ["entries", "adapters"],
+]);
 
 /**
  * Reads a configuration: JSON, or a module of TypeScript or JavaScript whose default export it is. A module is code of
@@ -138,8 +152,10 @@ function checkConfig(value: unknown, file: string): Checked {
   for (const [key, content] of Object.entries(value as Readonly<Record<string, unknown>>)) {
     const known = Object.hasOwn(keys, key) ? keys[key as keyof TfcConfig] : undefined;
     if (known === undefined) {
-      const wanted = `keys among ${Object.keys(keys).join(", ")}`;
-      throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: key });
+      const wanted = `keys among ${configKeys.join(", ")}`;
+      const meant = otherwiseCalled.get(key) ?? closest(key, configKeys);
+      const hint = meant === null ? {} : { meant };
+      throw inputError("CONFIG_INVALID", { file, name: key }, { wanted, found: key, ...hint });
     }
     const [wanted, check] = known;
     if (!check(content)) {

@@ -294,11 +294,11 @@ export const modelCodes = {
     found: "both",
     fix: p.fix ?? "leave one of them out",
   })),
-  CONFIG_INVALID: error((p: { wanted: string; found: string }) => ({
+  CONFIG_INVALID: error((p: { wanted: string; found: string; meant?: string }) => ({
     what: "the configuration is not valid",
     wanted: p.wanted,
     found: p.found,
-    fix: "correct the configuration; docs/guide.md shows one",
+    fix: `${p.meant === undefined ? "correct the configuration" : `write ${p.meant}, if that is meant`}; docs/guide.md shows one`,
   })),
   USAGE: error((p: { what: string; command?: string; meant?: string }) => ({
     what: p.what,

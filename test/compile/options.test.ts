@@ -1,6 +1,7 @@
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "@jest/globals";
-import { compile } from "../../compiler/compile/compile.ts";
+import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
 import { filesIn, temporaryFolder } from "../support/folder.ts";
 import { tinyDecoder, writeModel } from "../support/tiny-decoder.ts";
 
@@ -44,4 +45,29 @@ it("says of an earlier output's companion that nothing reads it, and leaves it",
   expect(codes).toEqual([[], [], ["COMPANION_UNREAD"]]);
   expect(without.diagnostics[0]?.what).toContain("earlier.adapters.safetensors is of an earlier output");
   expect(filesIn(folder)).toContain("earlier.adapters.safetensors");
+});
+
+it("says of an earlier output's weights of the base that nothing reads them", async () => {
+  const there = path.join(folder, "weights");
+  const files = {
+    input: "samples/models/austen-llama/dynamo/model.onnx",
+    output: path.join(there, "m.onnx"),
+  };
+  const left = async (options: Omit<CompileOptions, "input" | "output">): Promise<readonly string[]> => {
+    const { diagnostics } = await compile({ ...files, adapters: false, ...options });
+    const unread = diagnostics.filter(({ code }) => code === "COMPANION_UNREAD");
+    return unread.map(({ what }) => path.relative(there, what.split(" is of ")[0] ?? ""));
+  };
+  expect(await left({ weights: "copy" })).toEqual([]);
+  expect(await left({ weights: "copy" })).toEqual([]);
+  writeFileSync(path.join(there, "m.base", "other.bin"), "");
+  expect(await left({ weights: "copy" })).toEqual(["m.base/other.bin"]);
+  expect(await left({ dtype: "fp16" })).toEqual(["m.base"]);
+  expect(await left({ quantize: "int4" })).toEqual(["m.weights.safetensors", "m.base/other.bin"]);
+  expect(await left({ weights: "inline" })).toEqual([
+    "m.weights.safetensors",
+    "m.quantized.safetensors",
+    "m.base",
+  ]);
+  expect(filesIn(there)).toContain("m.quantized.safetensors");
 });
