@@ -68,7 +68,7 @@ export const loweringCodes = {
     found: p.why,
     fix: "nothing need be done: the graph computes the same; `strict` makes this an error",
   })),
-  KV_SHARED_REFUSED: error((p: { why: string; cause?: "op" | "type"; dtypes?: string }) => ({
+  KV_SHARED_REFUSED: error((p: { why: string; cause?: "op" | "type"; remedy?: string }) => ({
     what: "the cache of this attention cannot be one buffer for past and present",
     wanted:
       "attention as one op that writes into its cache, and a graph that reads nothing else of the cache",
@@ -77,7 +77,7 @@ export const loweringCodes = {
       p.cause === "op"
         ? "leave out `kv`: the op and its cache stay as they are then"
         : p.cause === "type"
-          ? `give ${p.dtypes ?? "another `dtype`"}, or leave out \`kv\`: caches are concatenated then`
+          ? `${p.remedy ?? "give another `dtype`"}, or leave out \`kv\`: caches are concatenated then`
           : "leave out `kv`: caches are concatenated then",
   })),
   KV_SHARED_CONVERTED: note((p: { outside: string; inside: string }) => ({

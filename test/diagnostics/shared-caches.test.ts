@@ -76,6 +76,30 @@ describe("a shared cache", () => {
   });
 
   it.each([
+    ["families/llama2-dynamo-bf16", []],
+    ["families/llama2-dynamo", ["--dtype", "bf16"]],
+  ])("of bfloat16 on the CPU, of %s %j, are for another type or another provider", async (sample, dtype) => {
+    const folder = withModel(sample);
+    const args = [
+      path.join(folder, "model.onnx"),
+      "-o",
+      path.join(folder, "out.onnx"),
+      "--kv",
+      "shared",
+      "--max-length",
+      "16",
+      "--no-adapters",
+      ...dtype,
+    ];
+    const message = await refused(folder, "compile", ...args, "--for", "cpu");
+    expect(message).toContain("has no kernel for bfloat16 on cpu, only for float and float16");
+    expect(message).toContain(
+      "fix: have it computed in float32 or float16, by another --dtype or another export, or compile --for cuda, or leave out --kv",
+    );
+    expect(tfc(["compile", ...args, "--for", "cuda"], folder).status).toBe(0);
+  });
+
+  it.each([
     ["broken", "{", "found config.json, which is no JSON"],
     ["a text", '"abc"', "found config.json, which holds no object"],
     ["without a length", "{}", "found config.json, which has no max_position_embeddings or n_positions"],

@@ -59,8 +59,8 @@ const LATENT =
 export interface Unshared extends Inexact {
   /** Where it is an op that the exporter chose, or where only its type is in the way. */
   readonly cause?: "op" | "type";
-  /** The conversions that help, as options. */
-  readonly dtypes?: string;
+  /** Where its type is, what to do that it is not: an instruction. */
+  readonly remedy?: string;
 }
 
 /** How an attention can be written with a cache that is one buffer; or why it cannot. */
@@ -127,12 +127,24 @@ const conversions = [
   ["bf16", "bfloat16"],
 ] as const;
 
-/** The conversion with which a kernel takes an attention that it does not take in float32. */
+/** What else a kernel takes an attention in whose type it does not take, and who does. */
 function conversionFor(kernel: AttentionKernel, needs: AttentionNeeds): Omit<Unshared, "why"> {
-  if (needs.dtype !== "float") return {};
-  const fitting = conversions.filter(([, dtype]) => obstacleIn(kernel, { ...needs, dtype }) === null);
-  if (fitting.length === 0) return {};
-  return { cause: "type", dtypes: fitting.map(([name]) => `\`dtype: ${name}\``).join(" or ") };
+  const fits = (dtype: DType): boolean => obstacleIn(kernel, { ...needs, dtype }) === null;
+  if (needs.dtype === "float") {
+    const fitting = conversions.filter(([, dtype]) => fits(dtype));
+    const dtypes = fitting.map(([name]) => `\`dtype: ${name}\``).join(" or ");
+    return fitting.length === 0 ? {} : { cause: "type", remedy: `give ${dtypes}` };
+  }
+  // Only float32 is converted: what is of another type already, or was made that, comes of another run or export.
+  const types = (["float", "float16", "bfloat16"] as const).filter(fits);
+  if (types.length === 0) return {};
+  const names = types.map((dtype) => (dtype === "float" ? "float32" : dtype)).join(" or ");
+  const others = attentionKernels.filter((one) => one.sharesBuffer && obstacleIn(one, needs) === null);
+  const elsewhere = others.map(({ provider }) => `, or compile \`for: ${provider}\``).join("");
+  return {
+    cause: "type",
+    remedy: `have it computed in ${names}, by another \`dtype\` or another export${elsewhere}`,
+  };
 }
 
 /** The inputs whose shapes tell how many tokens are new and how many there are. */
