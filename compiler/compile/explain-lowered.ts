@@ -1,6 +1,8 @@
 import { groupsExperts, rowProductOf, sharedAttention } from "../../passes/index.ts";
 import type { Model } from "../ir/model.ts";
-import type { Provider } from "../ops/providers.ts";
+import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
+import { KV_LENGTH_KEY } from "../ops/kv.ts";
+import { LOWERED_KEY, type Provider } from "../ops/providers.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
 import type { AttentionProver, Inexact } from "../recognize/attention/exact.ts";
 import type { CountedRotary } from "../recognize/attention/rotary-inside.ts";
@@ -46,6 +48,21 @@ export function sharedTexts(
       ...(isOpen ? ["Attention for several rows of several tokens behind a past"] : []),
     ].join(", ");
   };
+}
+
+/**
+ * Says of attention in a model that `for` does not take what is in the way, or what it has; null of a model that it takes.
+ */
+export function settledText({ meta }: Model): string | null {
+  const [lowered, length] = [meta.get(LOWERED_KEY), meta.get(KV_LENGTH_KEY)];
+  if (lowered !== undefined)
+    return length === undefined
+      ? `no: it is written for ${lowered} already, with concatenated caches; another run takes the base`
+      : `it has one already, of ${length} positions, for ${lowered}`;
+  const holds = [ADAPTER_KEY, REPLACED_KEY].some((key) => meta.has(key));
+  return holds
+    ? "no: it is compiled with adapters already; for takes the base, and the adapters by load"
+    : null;
 }
 
 /** Says how the experts of a mixture are multiplied for one provider; null where the graph has them apart, or in one op. */

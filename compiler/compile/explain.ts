@@ -1,4 +1,3 @@
-import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import type { Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import type { Site } from "../sites/site.ts";
@@ -22,7 +21,13 @@ import { knownShapes } from "../recognize/known-shapes.ts";
 import { visibilitiesOf } from "../recognize/visibilities.ts";
 import { LOWERED_KEY, providers, type Provider } from "../ops/providers.ts";
 import { checkGiven, oneOf, type Checks } from "./check-given.ts";
-import { expertsTexts, sharedTexts, type ExpertsText, type SharedText } from "./explain-lowered.ts";
+import {
+  expertsTexts,
+  settledText,
+  sharedTexts,
+  type ExpertsText,
+  type SharedText,
+} from "./explain-lowered.ts";
 import { countsText, LoweredOps, type Lowered } from "./lowered-ops.ts";
 import { openDecoder, type OpenedDecoder } from "./open-decoder.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -37,8 +42,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 export function explain(file: string, options: ExplainOptions = {}): ExplainReport {
   checkGiven(options, checks, "explain", []);
   // What `for` is to make of a base that was outlined, it makes of what is inside its blocks.
-  const isBase = ({ meta }: Model): boolean =>
-    options.for !== undefined && ![LOWERED_KEY, ADAPTER_KEY, REPLACED_KEY].some((key) => meta.has(key));
+  const isBase = (model: Model): boolean => options.for !== undefined && settledText(model) === null;
   const decoder = openDecoder(file, undefined, isBase);
   const refusal = refusalOf(decoder.model, decoder.view);
   const blocks = explanations(decoder, options.for ?? null);
@@ -81,7 +85,8 @@ export function explanations({ view, model }: OpenedDecoder, provider: Provider 
   const shared = provider === null ? null : sharedTexts(view, model, provider, prover);
   const experts = provider === null ? null : expertsTexts(view, provider);
   const written = model.meta.has(LOWERED_KEY) ? new LoweredOps(model) : null;
-  const proofs = { visibilities: visibilitiesOf(view), prover, shared, experts, written };
+  const settled = provider === null ? null : settledText(model);
+  const proofs = { visibilities: visibilitiesOf(view), prover, shared, settled, experts, written };
   return view.seen.map(({ layer, block, at, answer }) => ({
     layer,
     block,
@@ -95,6 +100,8 @@ interface Proofs {
   readonly visibilities: ReturnType<typeof visibilitiesOf>;
   readonly prover: AttentionProver;
   readonly shared: SharedText | null;
+  /** What there is to say of outlined attention, whose caches are what they are; null where nobody asks, or nothing is. */
+  readonly settled: string | null;
   readonly experts: ExpertsText | null;
   /** Null where the model was not lowered. */
   readonly written: LoweredOps | null;
@@ -117,11 +124,12 @@ function missFacts(at: Node, miss: Miss): Readonly<Record<string, string>> {
   };
 }
 
-function siteFacts(site: Site, { written }: Proofs): Readonly<Record<string, string>> {
+function siteFacts(site: Site, { written, settled }: Proofs): Readonly<Record<string, string>> {
   const counts = written?.ofNode(site.node) ?? {};
   return {
     outlined: `${site.name}, a call of ${site.node.op}`,
     ...(Object.keys(counts).length === 0 ? {} : { "lowered to": countsText(counts) }),
+    ...(settled === null || site.site !== "attn" ? {} : { "with a shared cache": settled }),
   };
 }
 

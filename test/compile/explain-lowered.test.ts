@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { explain } from "../../compiler/compile/explain.ts";
 import { inspect } from "../../compiler/compile/inspect.ts";
-import { compile } from "../../compiler/compile/compile.ts";
+import { compile, type CompileOptions } from "../../compiler/compile/compile.ts";
 import path from "node:path";
 import { temporaryFolder } from "../support/folder.ts";
 
@@ -48,6 +48,23 @@ it.each([
   const found = blocks.flatMap(({ facts }) => facts["experts are multiplied"] ?? []);
   expect(found.length).toBeGreaterThan(0);
   for (const one of found) expect(one).toMatch(text);
+});
+
+it.each<[Partial<CompileOptions>, RegExp]>([
+  [{}, /^no: it is compiled with adapters already/],
+  [{ for: "cpu", adapters: false }, /^no: it is written for cpu already, with concatenated caches/],
+  [{ for: "cpu", kv: "shared", maxLength: 24 }, /^it has one already, of 24 positions, for cpu$/],
+  [{ adapters: false }, /^GroupQueryAttention, which hides/],
+])("says of a model that was compiled with %j what it has already", async (options, text) => {
+  const files = {
+    input: "samples/models/families/llama2-dynamo/model.onnx",
+    output: path.join(folder, "already.onnx"),
+  };
+  await compile({ ...files, ...options });
+  const { blocks } = explain(files.output, { for: "cpu" });
+  const attention = blocks.filter(({ block }) => block === "attention");
+  expect(attention.length).toBeGreaterThan(0);
+  for (const { facts } of attention) expect(facts["with a shared cache"]).toMatch(text);
 });
 
 it("says nothing of it unasked", () => {
