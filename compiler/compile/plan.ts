@@ -71,10 +71,10 @@ type Asked = Pick<Plan, "entries" | "replace" | "residence">;
  * @throws TfcError OPTION_*, and what reading adapters throws
  */
 export async function planOf(options: CompileOptions): Promise<Plan> {
+  const train = trainPlanOf(options);
   refuseWithoutProvider(options);
   if (options.decodeLoop === true && options.lastLogits === "rows")
     throw conflict("lastLogits: rows", "`decodeLoop`, which looks at the last position");
-  const train = trainPlanOf(options);
   const asked = askedFor(options);
   if (train !== null) requireTrained(options, train, asked);
   const quantize = quantizeSettings(options);
@@ -204,9 +204,7 @@ function askedFor(options: CompileOptions): Asked {
   if (load.length > 0 && asksForFresh) throw conflict("load", "`adapter`, `sites` or `entries`");
   if (load.length > 1 && residence !== "bank")
     throw conflict("load", `\`residence: ${residence}\` where it has several`, SEVERAL);
-  if ((options.members ?? 1) > 1 && residence !== "bank")
-    throw conflict("members", `\`residence: ${residence}\``);
-  if ((options.members ?? 1) > 1 && load.length > 0) throw conflict("members", "`load`");
+  if ((options.members ?? 1) > 1) checkMembers(options);
   if (options.adapters === false && (load.length > 0 || asksForFresh))
     throw conflict("adapters: false", load.length > 0 ? "`load`" : "`adapter` or `sites`");
   const replace = entriesIn(replaceLinears.options.entries, options.replace ?? [], "replace");
@@ -222,6 +220,16 @@ function askedFor(options: CompileOptions): Asked {
     replace,
     residence,
   };
+}
+
+/** Of several members, which only a bank of fresh adapters has. @throws TfcError OPTION_UNUSED, OPTION_CONFLICT */
+function checkMembers({ adapters, residence, load = [] }: CompileOptions): void {
+  if (adapters === false) throw conflict("members", "`adapters: false`");
+  if (load.length > 0) throw conflict("members", "`load`: a bank holds what is loaded");
+  // Nobody has said `baked` who has said nothing.
+  if (residence === undefined)
+    throw inputError("OPTION_UNUSED", {}, { option: "members", needs: "`residence: bank`" });
+  if (residence !== "bank") throw conflict("members", `\`residence: ${residence}\``);
 }
 
 /** @param one what the other options make, where no entries are listed */

@@ -69,6 +69,7 @@ function* conflicts(options: CompileOptions): Generator<string, void, void> {
   if (lastLogits !== false)
     yield `\`${lastLogits === "rows" ? "lastLogits: rows" : "lastLogits"}\`: the loss is of all positions`;
   if (kv === "shared") yield "`kv: shared`: whole sequences have no cache";
+  if (options.maxLength !== undefined) yield "`maxLength`: whole sequences have no cache";
   if (options.batch !== undefined)
     yield "`batch`: a run decides how many sequences a step takes, and the last step may have fewer";
   if (options.lowerPagedAttention === true)

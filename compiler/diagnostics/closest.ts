@@ -61,3 +61,22 @@ export function meantText(written: string, known: readonly string[]): string {
   const meant = closest(/^[^@]*/.exec(written)?.[0] ?? "", known);
   return meant === null ? "" : `: did you mean ${meant}?`;
 }
+
+/** What values of options are called elsewhere. The nearest word by its letters would be another value. */
+const elsewhere: ReadonlyMap<string, string> = new Map([
+  ...["fp32", "float32", "float", "f32"].map((name) => [name, "fp32"] as const),
+  ...["fp16", "float16", "half", "f16"].map((name) => [name, "fp16"] as const),
+  ...["bf16", "bfloat16"].map((name) => [name, "bf16"] as const),
+  ...["4", "q4", "u4", "uint4", "4bit"].map((name) => [name, "int4"] as const),
+  ...["8", "q8", "u8", "uint8", "8bit"].map((name) => [name, "int8"] as const),
+  ...["gpu", "nvidia"].map((name) => [name, "cuda"] as const),
+]);
+
+/** As {@link meantText}, of the value of an option. */
+export function meantValueText(written: string, known: readonly string[]): string {
+  const isWritten = (name: string): boolean =>
+    name.localeCompare(written, "en", { sensitivity: "base" }) === 0;
+  const meant = [...elsewhere].find(([name]) => isWritten(name))?.[1];
+  if (meant === undefined) return meantText(written, known);
+  return known.includes(meant) ? `: did you mean ${meant}?` : "";
+}

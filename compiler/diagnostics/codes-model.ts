@@ -1,4 +1,4 @@
-import { meantText } from "./closest.ts";
+import { meantText, meantValueText } from "./closest.ts";
 import { error, note, warning } from "./row.ts";
 
 /** External data files that are missing, in one message. */
@@ -262,7 +262,7 @@ export const modelCodes = {
     what: `\`${p.option}\` does not know "${p.value}"`,
     wanted: `one of ${p.allowed.join(", ")}`,
     found: JSON.stringify(p.value),
-    fix: `correct \`${p.option}\`${meantText(p.value, p.allowed)}`,
+    fix: `correct \`${p.option}\`${meantValueText(p.value, p.allowed)}`,
   })),
   OPTION_UNKNOWN: error((p: { option: string; owner: string; allowed: readonly string[] }) => ({
     what: `${p.owner} has no option "${p.option}"`,

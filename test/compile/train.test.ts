@@ -152,6 +152,8 @@ describe("conflicts", () => {
     [{ lastLogits: true }, "`lastLogits`: the loss"],
     [{ lastLogits: "rows" }, "`lastLogits: rows`: the loss"],
     [{ for: "cpu", kv: "shared" }, "kv: shared"],
+    [{ kv: "shared" }, "kv: shared"],
+    [{ maxLength: 8 }, "maxLength"],
     [{ residence: "baked" }, "residence: baked"],
     [{ residence: "bank", members: 2 }, "residence: bank"],
     [{ lowerPagedAttention: true }, "lowerPagedAttention"],

@@ -28,8 +28,8 @@ describe("options that do not go together", () => {
     [["--adapter", "lora"], "--load", "--adapter, --sites or adapters of a configuration"],
     [["--sites", "mlp"], "--load", "--adapter, --sites or adapters of a configuration"],
     [["--no-adapters"], "--no-adapters", "--load"],
-    [["--members", "2"], "--members", "--adapters baked"],
-    [["--members", "2", "--adapters", "bank"], "--members", "--load"],
+    [["--members", "2"], "--members", "--load: a bank holds what is loaded"],
+    [["--members", "2", "--adapters", "bank"], "--members", "--load: a bank holds what is loaded"],
   ])("--load and %j", async (flags, option, other) => {
     const message = await refusedWith(file, ...flags);
     expect(message).toBe(
@@ -52,7 +52,7 @@ describe("options that do not go together", () => {
   });
 
   it.each([
-    [["--members", "2"], "--members does not go with --adapters baked"],
+    [["--members", "2", "--no-adapters"], "--members does not go with --no-adapters"],
     [["--members", "2", "--adapters", "inputs"], "--members does not go with --adapters inputs"],
     [["--no-adapters", "--adapter", "lora"], "--no-adapters does not go with --adapter or --sites"],
     [["--no-adapters", "--sites", "mlp"], "--no-adapters does not go with --adapter or --sites"],
@@ -62,6 +62,7 @@ describe("options that do not go together", () => {
 
   it.each<[readonly string[], string]>([
     [["--adapters", "nowhere"], 'OPTION_UNKNOWN_VALUE: --adapters does not know "nowhere"'],
+    [["--members", "2"], "OPTION_UNUSED: --members would have no effect\n  wanted --adapters bank beside it"],
     [["--members", "0", "--adapters", "bank"], "OPTION_OUT_OF_RANGE: --members is out of range"],
     [["--norm", "l1"], 'OPTION_UNKNOWN_VALUE: --norm does not know "l1"'],
     [["--tokens", "0"], "OPTION_OUT_OF_RANGE: --tokens is out of range"],
