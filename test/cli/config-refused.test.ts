@@ -106,8 +106,8 @@ describe("a configuration is refused", () => {
     [
       "a bank's members without a bank",
       { members: 2 },
-      "OPTION_CONFLICT",
-      "members in c.json does not go with",
+      "OPTION_UNUSED",
+      "members in c.json would have no effect",
     ],
     [
       "adapters and load at once",
