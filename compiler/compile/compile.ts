@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { describeModel } from "../bindings/describe.ts";
 import { writeBindings } from "../bindings/write.ts";
 import type { Sink } from "../diagnostics/sink.ts";
-import { convertDtype, lowerPagedAttention, packProjections } from "../../passes/index.ts";
+import { convertDtype, fixBatch, lowerPagedAttention, packProjections } from "../../passes/index.ts";
 import type { Model } from "../ir/model.ts";
 import { Rewriter } from "../ir/rewriter.ts";
 import { openModel } from "../onnx/open.ts";
@@ -150,6 +150,12 @@ function reportAsked(plan: Plan, input: string, passes: readonly PassResult[], s
   if (plan.decodeLoop && plan.lastLogits !== null) sink.report("LAST_LOGITS_OF_LOOP", { file: input }, {});
   if (plan.lowerPagedAttention && statOf(passes, lowerPagedAttention.name, "calls") === 0)
     sink.report("PAGED_ATTENTION_NONE", { file: input }, {});
+  if (plan.batch !== null && !hasChanged(passes, fixBatch.name))
+    sink.report("BATCH_SAME", { file: input }, { rows: plan.batch });
+}
+
+function hasChanged(passes: readonly PassResult[], name: string): boolean {
+  return passes.some(({ pass, changed }) => pass === name && changed);
 }
 
 function bindingsOf(model: Model, output: string): Promise<string> {
@@ -160,8 +166,7 @@ function bindingsOf(model: Model, output: string): Promise<string> {
 function describeCompiled(model: Model, plan: Plan, passes: readonly PassResult[]): void {
   const rw = new Rewriter();
   if (plan.provider !== null) rw.setMeta(model, LOWERED_KEY, plan.provider);
-  const isConverted = passes.some(({ pass, changed }) => pass === convertDtype.name && changed);
-  if (plan.dtype !== null && isConverted) rw.setMeta(model, DTYPE_KEY, plan.dtype);
+  if (plan.dtype !== null && hasChanged(passes, convertDtype.name)) rw.setMeta(model, DTYPE_KEY, plan.dtype);
   if (plan.quantize !== null) rw.setMeta(model, QUANTIZED_KEY, JSON.stringify(plan.quantize));
   const packed = statOf(passes, packProjections.name, "packed");
   if (packed > 0) rw.setMeta(model, PACKED_KEY, String(packed));

@@ -137,11 +137,14 @@ export const loweringCodes = {
     found: p.why,
     fix: "nothing need be done: the graph runs with both; `strict` makes this an error",
   })),
-  QUANTIZE_NOTHING: error((p: { found: string }) => ({
+  QUANTIZE_NOTHING: error((p: { found: string; remedy?: string }) => ({
     what: "there is nothing to quantize",
     wanted: "projections with constant matrices of floats, of which there are quantized kernels",
     found: p.found,
-    fix: "leave out `quantize`, or give a model in floating point",
+    fix:
+      p.remedy === undefined
+        ? "leave out `quantize`, or give a model in floating point"
+        : `${p.remedy}, or leave out \`quantize\``,
   })),
   QUANTIZE_NOT_FINITE: error((p: { value: number; at: readonly number[]; dtype: string }) => ({
     what: "a weight cannot be quantized",
@@ -181,6 +184,10 @@ export const loweringCodes = {
       p.rows === 1 ? "inputs of one row, or of any number" : `inputs of ${p.rows} rows, or of any number`,
     found: p.found,
     fix: `leave out \`batch\`, give ${p.fixed}, or export the model with a batch of any size`,
+  })),
+  BATCH_SAME: note((p: { rows: number }) => ({
+    what: `the graph takes ${p.rows === 1 ? "one row" : `${p.rows} rows`} already: nothing is changed`,
+    fix: "leave out `batch`",
   })),
   BATCH_SYMBOL: error((p: { symbol: string; found: string }) => ({
     what: "a name that counts rows counts something else as well",

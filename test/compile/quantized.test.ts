@@ -70,6 +70,21 @@ describe("compiling with quantized weights", () => {
   });
 });
 
+it("of bfloat16 on the CPU, which has no kernel for it, says which types and providers have one", async () => {
+  const bfloat = "samples/models/families/llama2-dynamo-bf16/model.onnx";
+  const options = { input: bfloat, output: path.join(folder, "bf.onnx"), adapters: false } as const;
+  await expect(compile({ ...options, quantize: "int4", for: "cpu" })).rejects.toMatchObject({
+    code: "QUANTIZE_NOTHING",
+    diagnostics: [
+      {
+        found: "cpu has no kernel of MatMulNBits for bfloat16",
+        fix: "have it computed in float32 or float16, by another `dtype` or another export, or compile `for: cuda`, or leave out `quantize`",
+      },
+    ],
+  });
+  expect((await compile({ ...options, quantize: "int4", for: "cuda" })).quantized).toBeGreaterThan(0);
+});
+
 describe("a copy of the base's weights", () => {
   const base = "samples/models/austen-llama/dynamo/model.onnx";
   const bytesOf = (output: string): number =>

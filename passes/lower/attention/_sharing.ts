@@ -20,6 +20,7 @@ import type { LastRotaries } from "../../../compiler/recognize/attention/rotary-
 import type { Shapes, Sizes } from "../../../compiler/recognize/symbolic/shapes.ts";
 import type { DType } from "../../../compiler/ir/dtype.ts";
 import type { GroupedQueryForm } from "./_grouped-query.ts";
+import { otherType } from "../_other-type.ts";
 import { innerRotary, turnOf } from "./_inner-rotary.ts";
 import type { CountedInputs } from "./_shared-caches.ts";
 
@@ -135,16 +136,12 @@ function conversionFor(kernel: AttentionKernel, needs: AttentionNeeds): Omit<Uns
     const dtypes = fitting.map(([name]) => `\`dtype: ${name}\``).join(" or ");
     return fitting.length === 0 ? {} : { cause: "type", remedy: `give ${dtypes}` };
   }
-  // Only float32 is converted: what is of another type already, or was made that, comes of another run or export.
-  const types = (["float", "float16", "bfloat16"] as const).filter(fits);
-  if (types.length === 0) return {};
-  const names = types.map((dtype) => (dtype === "float" ? "float32" : dtype)).join(" or ");
   const others = attentionKernels.filter((one) => one.sharesBuffer && obstacleIn(one, needs) === null);
-  const elsewhere = others.map(({ provider }) => `, or compile \`for: ${provider}\``).join("");
-  return {
-    cause: "type",
-    remedy: `have it computed in ${names}, by another \`dtype\` or another export${elsewhere}`,
-  };
+  const remedy = otherType(
+    fits,
+    others.map(({ provider }) => provider),
+  );
+  return remedy === null ? {} : { cause: "type", remedy };
 }
 
 /** The inputs whose shapes tell how many tokens are new and how many there are. */

@@ -1,11 +1,12 @@
 import { placeOf } from "../../../compiler/diagnostics/diagnostic.ts";
 import { passError } from "../../../compiler/diagnostics/error.ts";
 import type { Sink } from "../../../compiler/diagnostics/sink.ts";
+import { dtypes, type DType } from "../../../compiler/ir/dtype.ts";
 import type { Model } from "../../../compiler/ir/model.ts";
 import type { Node } from "../../../compiler/ir/node.ts";
 import type { Value } from "../../../compiler/ir/value.ts";
 import { graphsDeep } from "../../../compiler/ir/walk.ts";
-import type { Provider } from "../../../compiler/ops/providers.ts";
+import { providers, type Provider } from "../../../compiler/ops/providers.ts";
 import { given } from "../../../compiler/pass/options.ts";
 import type { Pass } from "../../../compiler/pass/pass.ts";
 import { computedFrom } from "../../../compiler/recognize/activations.ts";
@@ -17,9 +18,10 @@ import type { Moe } from "../../../compiler/recognize/moe/moe.ts";
 import { Elements } from "../../../compiler/recognize/symbolic/elements.ts";
 import type { Shapes } from "../../../compiler/recognize/symbolic/shapes.ts";
 import type { BlockSettings } from "../../../compiler/weights/nbits/settings.ts";
+import { otherType } from "../_other-type.ts";
 import { groupsExperts, rowProductOf, stackProductOf, type StackProduct } from "./_expert-products.ts";
 import { QuantizableExperts } from "./_quantizable-experts.ts";
-import { quantizable, type Quantizable } from "./_quantizable.ts";
+import { quantizable, typeObstacle, type Quantizable } from "./_quantizable.ts";
 import { RoundedLinears } from "./_rounded-linears.ts";
 import { RoundedStacks } from "./_rounded-stacks.ts";
 import { QuantizedLinears } from "./_quantized-linears.ts";
@@ -86,7 +88,7 @@ export const quantizeWeights: Pass<QuantizeOptions, BlockVisitor> = {
           const isReached = computedFrom(model.graph, stream);
           const found = plan(model, isReached, moes, options.provider);
           const kept = [...found.kept, ...stackedIn(moes, found.linears)];
-          if (found.linears.length === 0) throw nothing(model, kept, found.already);
+          if (found.linears.length === 0) throw nothing(model, { ...found, kept }, options.provider);
           const writer = new (options.keepsFloats ? RoundedLinears : QuantizedLinears)(
             model,
             rewriter,
@@ -188,11 +190,25 @@ function reportKept(kept: readonly Kept[], sink: Sink): void {
   }
 }
 
-function nothing(model: Model, kept: readonly Kept[], already: number): Error {
-  const reasons = [
-    ...(already === 0 ? [] : [`${already} whose weights are quantized already`]),
-    ...new Set(kept.map(({ why }) => why)),
-  ];
+function nothing(
+  model: Model,
+  { kept, already }: Pick<Found, "kept" | "already">,
+  provider: Provider | null,
+): Error {
+  const whys = new Set(kept.map(({ why }) => why));
+  const reasons = [...(already === 0 ? [] : [`${already} whose weights are quantized already`]), ...whys];
   const found = reasons.length === 0 ? "none that multiply with a weight" : reasons.join("; ");
-  return passError("QUANTIZE_NOTHING", { file: model.loc.file, pass: quantizeWeights.name }, { found });
+  const remedy = otherTypeFor(whys, provider);
+  const place = { file: model.loc.file, pass: quantizeWeights.name };
+  return passError("QUANTIZE_NOTHING", place, { found, ...(remedy === null ? {} : { remedy }) });
+}
+
+/** What to do where kernels lack the type of the activations; null where that is not in the way. */
+function otherTypeFor(whys: ReadonlySet<string>, provider: Provider | null): string | null {
+  const lacks = (dtype: DType, where: Provider | null): boolean => typeObstacle(dtype, where) !== null;
+  const lacking = dtypes.filter((dtype) => whys.has(typeObstacle(dtype, provider) ?? ""));
+  if (lacking.length === 0) return null;
+  const others =
+    provider === null ? [] : providers.filter((one) => !lacking.some((dtype) => lacks(dtype, one)));
+  return otherType((dtype) => !lacks(dtype, provider), others);
 }
