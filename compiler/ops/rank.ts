@@ -48,12 +48,15 @@ class Search {
     switch (node.op) {
       case "Unsqueeze":
         return sum([of(0), axesOf(node)]);
+      case "Squeeze":
+        return less(of(0), axesOf(node));
       case "Gather": {
         // The gathered axis gives way to those of the indices.
         const [data, indices] = [of(0), of(1)];
         return data === null || indices === null ? null : data + indices - 1;
       }
       case "Gemm":
+      case "NonZero":
         return 2;
       case "Reshape":
         return this.#length(node.input(1), depth);

@@ -1,10 +1,10 @@
-import { asTensor } from "../../ir/type.ts";
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
 import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
 import { opOf } from "../../ops/table.ts";
 import type { Expression } from "./expression.ts";
 import { attentionShape } from "./attention-shape.ts";
+import { declared, numbered } from "./declared-shapes.ts";
 import { sizeOfCut, type Cut } from "./cuts.ts";
 import { oneHotShape } from "./one-hot.ts";
 import { Polynomial } from "./polynomial.ts";
@@ -98,6 +98,7 @@ export class Shapes {
         return this.#sliced(node);
       case "Gather":
         return this.#gathered(node);
+      case "GatherElements":
       case "GatherND":
         return this.#gatheredAt(node);
       case "Where":
@@ -341,6 +342,7 @@ export class Shapes {
   }
 
   #gatheredAt(node: Node): Sizes | null {
+    if (node.op === "GatherElements") return this.of(node.input(1));
     const [data, indices] = [this.of(node.input(0)), this.of(node.input(1))];
     const length = indices?.at(-1)?.constant;
     if (data === null || !indices || length === null || length === undefined) return null;
@@ -378,22 +380,4 @@ function divide(all: Polynomial, by: Polynomial): Polynomial | null {
   const divided = all.divided(by);
   if (divided?.rest.constant === 0) return divided.quotient;
   return all.equals(by) ? Polynomial.ONE : null;
-}
-
-function declared(value: Value): Sizes | null {
-  const shape = asTensor(value.type)?.shape;
-  if (shape === undefined) return null;
-  return shape.map((dim, axis) => {
-    // Some exporters write a number as the name of a size.
-    const size = typeof dim === "string" && /^\d+$/.test(dim) ? Number(dim) : dim;
-    if (typeof size === "number") return Polynomial.of(size);
-    return Polynomial.symbol(size === null || size === "" ? `${value.name ?? "?"}.${axis}` : size);
-  });
-}
-
-/** The declared shape of a value that a node makes, where all its sizes are numbers: names there promise nothing. */
-function numbered(value: Value): Sizes | null {
-  const shape = asTensor(value.type)?.shape;
-  if (!shape?.every((dim) => typeof dim === "number")) return null;
-  return shape.map((dim) => Polynomial.of(dim));
 }

@@ -1,5 +1,6 @@
 import type { Node } from "../../../compiler/ir/node.ts";
 import type { Value } from "../../../compiler/ir/value.ts";
+import { rankOf } from "../../../compiler/ops/rank.ts";
 import { integersOf } from "../../../compiler/ops/constant.ts";
 import type { Polynomial } from "../../../compiler/recognize/symbolic/polynomial.ts";
 import type { Shapes, Sizes } from "../../../compiler/recognize/symbolic/shapes.ts";
@@ -20,7 +21,7 @@ export function constantTarget(
 ): readonly number[] | null {
   if (integersOf(node.input(1)) !== null) return null;
   const [from, to] = [shapes.of(of), shapes.of(node.output(0))];
-  if (from === null || to === null) return null;
+  if (from === null || to === null) return node.op === "Reshape" ? joinedTarget(node.input(1), shapes) : null;
   return node.op === "Expand" ? expandTarget(from, to) : reshapeTarget(from, to, firm);
 }
 
@@ -50,4 +51,25 @@ const [COPIED, LEFT] = [0, -1];
 function isPositive(size: Polynomial, firm: ReadonlySet<string>): boolean {
   if (size.constant !== null) return size.constant > 0;
   return [...size.symbols].every((symbol) => firm.has(symbol));
+}
+
+/**
+ * Sizes that are joined, of which all but one are numbers: whatever that one is, it is what the others leave. So it is
+ * with how many tokens an expert has, which only a run tells.
+ */
+function joinedTarget(joined: Value | null, shapes: Shapes): readonly number[] | null {
+  const node = joined?.producer;
+  if (node?.op !== "Concat") return null;
+  const parts = node.inputs.map((part) => integersOf(part) ?? (isOne(part, shapes) ? [LEFT] : null));
+  const target = parts.flatMap((part) => part ?? []);
+  const isWhole = parts.every((part) => part !== null) && target.every((size) => size > 0 || size === LEFT);
+  return isWhole && target.filter((size) => size === LEFT).length === 1 ? target : null;
+}
+
+/** Whether a value is a vector of one element. */
+function isOne(vector: Value | null, shapes: Shapes): boolean {
+  const length = shapes.of(vector)?.[0]?.constant ?? null;
+  if (length !== null || vector?.producer?.op !== "Shape") return length === 1;
+  const { producer: shape } = vector;
+  return !shape.attributes.has("start") && !shape.attributes.has("end") && rankOf(shape.input(0)) === 1;
 }

@@ -41,7 +41,7 @@ const LEFT: Readonly<Record<string, Left>> = {
     copies: ["ToHost squeeze"],
   },
   "new-families-mixtral-transformers": { layers: ["Concat", "Mul", "Reshape"], copies: ["ToHost squeeze"] },
-  "new-families-deepseek-v3-torchscript": { layers: ["Concat", "Gather"], copies: ["FromHost gather"] },
+  "new-families-deepseek-v3-torchscript": { layers: ["Concat"], copies: [] },
   "new-families-qwen2-moe-torchscript": { layers: ["Concat", "Mul", "Unsqueeze"], copies: [] },
   "new-families-qwen3-moe-torchscript": { layers: ["Concat", "Mul", "Unsqueeze"], copies: [] },
   // Attention in plain ops, for its sinks.
