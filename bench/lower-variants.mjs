@@ -62,7 +62,7 @@ function formText(form) {
 
 /**
  * tfc's graphs of an export: both caches, each with and without adapters, with the last logits, in 4 bits, of one row,
- * and with projections packed.
+ * without padding, and with projections packed.
  */
 function compiled(length) {
   const shared = ["--kv", "shared", "--max-length", String(length)];
@@ -94,6 +94,7 @@ function compiled(length) {
   };
   const int4 = ["--quantize", "int4"];
   const oneRow = ["--batch", "1", ...shared];
+  const unpadded = ["--unpadded", "--pack", ...oneRow];
   const alone = ([plain]) => [plain];
   return [
     ...one("fp32, joined caches", "joined", "fp32", []),
@@ -101,6 +102,7 @@ function compiled(length) {
     ...one("fp32, shared caches", "shared", "fp32", shared),
     ...alone(one("fp32, shared caches, last logits", "shared-last", "fp32", [...shared, "--last-logits"])),
     ...alone(one("fp32, shared caches, one row", "shared-row", "fp32", oneRow)),
+    ...alone(one("fp32, shared caches, one row, unpadded, packed", "unpadded-packed", "fp32", unpadded)),
     ...alone(one("int4, joined caches", "int4-joined", "int4", int4)),
     ...alone(one("int4, joined caches, packed", "int4-joined-packed", "int4", [...int4, "--pack"])),
     ...one("int4, shared caches", "int4", "int4", [...int4, ...shared]),
@@ -109,12 +111,25 @@ function compiled(length) {
       one("int4, shared caches, one row, packed", "int4-row-packed", "int4", [...int4, "--pack", ...oneRow]),
     ),
     ...alone(
+      one("int4, shared caches, one row, unpadded, packed", "int4-unpadded-packed", "int4", [
+        ...[...int4, ...unpadded],
+      ]),
+    ),
+    ...alone(
       one("int4 symmetric, shared caches", "int4-symmetric", "int4", [...int4, "--symmetric", ...shared]),
     ),
     ...alone(
       one("int4 symmetric, shared caches, one row", "int4-symmetric-row", "int4", [
         ...[...int4, "--symmetric", ...oneRow],
       ]),
+    ),
+    ...alone(
+      one(
+        "int4 symmetric, shared caches, one row, unpadded, packed",
+        "int4-symmetric-unpadded-packed",
+        "int4",
+        [...[...int4, "--symmetric", ...unpadded]],
+      ),
     ),
   ];
 }

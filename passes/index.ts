@@ -3,6 +3,7 @@ import { convertDtype } from "./lower/half/convert-dtype.ts";
 import { adamw } from "./train/adamw.ts";
 import { decodeLoop } from "./lower/loop/decode-loop.ts";
 import { differentiate } from "./train/differentiate.ts";
+import { dropPadding } from "./prepare/drop-padding.ts";
 import { fixBatch } from "./prepare/fix-batch.ts";
 import { foldConditions } from "./prepare/fold-conditions.ts";
 import { injectAdapters } from "./adapt/inject-adapters.ts";
@@ -37,6 +38,7 @@ export const passes: readonly Pass[] = [
   lowerPagedAttention,
   removeLora,
   fixBatch,
+  dropPadding,
   overrideWeights,
   convertDtype,
   groupExperts,
@@ -69,6 +71,7 @@ export {
   decodeLoop,
   differentiate,
   dropInputs,
+  dropPadding,
   fixBatch,
   foldConditions,
   groupExperts,

@@ -114,6 +114,10 @@ function addLowering(command: Command): void {
       `${fixBatch.options.batch.help}: what other numbers need is left out (default: any)`,
     )
     .option(
+      "--unpadded",
+      "with --batch 1: the row holds tokens only, so that no mask is read and positions are counted",
+    )
+    .option(
       "--kv <form>",
       `with --for, how caches are kept: ${kvForms.join(", ")}, one buffer for past and present (default: concat)`,
     )

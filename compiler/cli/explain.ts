@@ -53,9 +53,10 @@ export function explainCommand(): Command {
 
 function loweredText(lowered: Lowered | null): readonly string[] {
   if (lowered === null) return [];
-  const { for: provider, maxLength, ops } = lowered;
+  const { for: provider, maxLength, unpadded, ops } = lowered;
   const caches = maxLength === undefined ? "" : `, with shared caches of ${maxLength} positions`;
-  return [`lowered for ${provider} already${caches}: it has ${countsText(ops)}`];
+  const row = unpadded === true ? ", of a row without padding" : "";
+  return [`lowered for ${provider} already${caches}${row}: it has ${countsText(ops)}`];
 }
 
 function explanationText(blocks: readonly Explanation[], refusal: string | null): string {

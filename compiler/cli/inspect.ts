@@ -92,6 +92,9 @@ function inspectionText(report: InspectedModel, view: DecoderView, refusal: stri
     ...(report.maxLength === undefined
       ? []
       : [["caches", `shared by past and present, ${grouped(report.maxLength)} positions`] as const]),
+    ...(report.unpadded === true
+      ? [["row", "without padding: no mask is read, positions are counted from the past"] as const]
+      : []),
     ...(report.decodeLoop === true
       ? [["generates", "by itself: a loop holds the decoder, sampling and stop ids"] as const]
       : []),

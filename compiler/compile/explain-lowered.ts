@@ -3,6 +3,7 @@ import type { Model } from "../ir/model.ts";
 import { ADAPTER_KEY, REPLACED_KEY } from "../adapters/kind.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
 import { LOWERED_KEY, type Provider } from "../ops/providers.ts";
+import { openMaskOf } from "../ops/unpadded.ts";
 import type { Attention } from "../recognize/attention/attention.ts";
 import type { AttentionProver, Inexact } from "../recognize/attention/exact.ts";
 import type { CountedRotary } from "../recognize/attention/rotary-inside.ts";
@@ -31,6 +32,7 @@ export function sharedTexts(
   const known = {
     ...{ graph: model.graph, shapes: elements.shapes, provider },
     ...{ rotaries: new LastRotaries(elements, new HeadRows(like), rotary), length: null },
+    openMask: openMaskOf(model),
   };
   return (block, seen) => {
     const { anchor } = block;

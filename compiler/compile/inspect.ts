@@ -17,6 +17,7 @@ import type { Mlp } from "../recognize/mlp/mlp.ts";
 import type { Moe } from "../recognize/moe/moe.ts";
 import { placementOf, type Placement } from "../ops/placement/placement.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
+import { UNPADDED_KEY } from "../ops/unpadded.ts";
 import { PACKED_KEY } from "../ops/packed.ts";
 import { LOOP_KEY } from "../ops/decode-loop.ts";
 import { trainingIn } from "../ops/training.ts";
@@ -138,7 +139,15 @@ function contentsOf({
   loc: { file },
 }: Model): Pick<
   InspectedModel,
-  "adapters" | "replaced" | "base" | "loweredFor" | "maxLength" | "packed" | "decodeLoop" | "training"
+  | "adapters"
+  | "replaced"
+  | "base"
+  | "loweredFor"
+  | "maxLength"
+  | "unpadded"
+  | "packed"
+  | "decodeLoop"
+  | "training"
 > {
   const adapters = describedIn(meta, ADAPTER_KEY, file);
   const replaced = describedIn(meta, REPLACED_KEY, file);
@@ -152,6 +161,7 @@ function contentsOf({
     ...(base === undefined ? {} : { base }),
     ...(lowered === undefined ? {} : { loweredFor: lowered }),
     ...(length === undefined ? {} : { maxLength: Number(length) }),
+    ...(meta.has(UNPADDED_KEY) ? { unpadded: true } : {}),
     ...(meta.has(LOOP_KEY) ? { decodeLoop: true } : {}),
     ...(training === null ? {} : { training }),
     ...(packed === undefined ? {} : { packed: Number(packed) }),

@@ -45,6 +45,8 @@ export interface InspectedModel {
   readonly loweredFor?: string;
   /** Positions in each cache of a model that was compiled with `kv: shared`. */
   readonly maxLength?: number;
+  /** Whether the graph takes its row to hold tokens only, none of padding. */
+  readonly unpadded?: boolean;
   /** Whether the graph generates by itself, in a loop of decoder steps. */
   readonly decodeLoop?: boolean;
   /** What a training step gives, and of which parameters. */

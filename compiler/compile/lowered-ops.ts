@@ -3,6 +3,7 @@ import type { Func, Model } from "../ir/model.ts";
 import type { Node } from "../ir/node.ts";
 import { nodesDeep } from "../ir/walk.ts";
 import { KV_LENGTH_KEY } from "../ops/kv.ts";
+import { UNPADDED_KEY } from "../ops/unpadded.ts";
 import { LOWERED_KEY } from "../ops/providers.ts";
 import { opOf, ops } from "../ops/table.ts";
 
@@ -12,6 +13,8 @@ export interface Lowered {
   readonly for: string;
   /** Positions in its shared caches; missing where caches are concatenated. */
   readonly maxLength?: number;
+  /** Whether its row holds no padding; missing where it may. */
+  readonly unpadded?: boolean;
   /** How often it computes each op that `for` writes, by name: `{ Attention: 6, RMSNormalization: 13 }`. */
   readonly ops: Readonly<Record<string, number>>;
 }
@@ -39,7 +42,10 @@ export class LoweredOps {
     const { meta, graph } = this.#model;
     const [provider, length] = [meta.get(LOWERED_KEY), meta.get(KV_LENGTH_KEY)];
     if (provider === undefined) return null;
-    const counted = { for: provider, ops: inOrder(this.#in(graph)) };
+    const counted = {
+      ...{ for: provider, ops: inOrder(this.#in(graph)) },
+      ...(meta.has(UNPADDED_KEY) ? { unpadded: true } : {}),
+    };
     return length === undefined ? counted : { ...counted, maxLength: Number(length) };
   }
 

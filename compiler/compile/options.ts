@@ -68,6 +68,11 @@ export interface CompileOptions {
   /** How many rows the graph takes, 1 or more: what only other numbers need is left out. Default: as many as the base. */
   readonly batch?: number;
   /**
+   * With `batch: 1`: the row holds tokens only, none of padding. The mask is taken for ones, whatever is fed, and positions
+   * are counted from the past in place of being an input. Default false.
+   */
+  readonly unpadded?: boolean;
+  /**
    * With `for`, how keys and values are kept from step to step: `concat`, as exported; `shared`, in buffers of
    * `maxLength` positions, each of which is past and present in one. Default `concat`.
    */
@@ -144,6 +149,7 @@ const checks: Checks<CompileOptions> = {
   pack: holds.yesNo,
   kv: oneOf(kvForms),
   batch: aCount,
+  unpadded: holds.yesNo,
   maxLength: aCount,
   lastLogits: [
     `true, false, or one of ${logitsForms.join(", ")}`,

@@ -25,9 +25,11 @@ function sitesOf(entries: Plan["replace"]): Plan["replace"][number]["sites"] {
 
 /** Whether a plan asks for more than what adapters need: they stand beside calls, and inside the functions of these. */
 function rewritesBlocks(plan: Plan): boolean {
-  const { provider, dtype, quantize, batch, lastLogits, override, train } = plan;
+  const { provider, dtype, quantize, batch, lastLogits, override, train, unpadded } = plan;
   const asked = [provider, dtype, quantize, batch, lastLogits, override, train];
-  return plan.pack || plan.decodeLoop || plan.lowerPagedAttention || asked.some((one) => one !== null);
+  return (
+    plan.pack || unpadded || plan.decodeLoop || plan.lowerPagedAttention || asked.some((one) => one !== null)
+  );
 }
 
 /** The pipeline of `compile`: a row for each pass of the registry, whose order is the order in which they run. */
@@ -51,6 +53,12 @@ const rows: Readonly<Record<string, Row>> = {
     when: ({ batch }) => batch !== null,
     needs: "`batch`",
     options: ({ batch }) => (batch === null ? {} : { batch }),
+  },
+  "drop-padding": {
+    part: "behind",
+    when: ({ unpadded }) => unpadded,
+    needs: "`unpadded`",
+    options: ({ target }) => ({ provider: target }),
   },
   "override-weights": {
     part: "behind",

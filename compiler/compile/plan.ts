@@ -41,6 +41,8 @@ export interface Plan {
   readonly ioDtype: HalfType | "float" | null;
   /** How many rows the graph is to take; null for as many as it does. */
   readonly batch: number | null;
+  /** Whether its one row holds tokens only. */
+  readonly unpadded: boolean;
   readonly kv: KvForm;
   /** Positions in a shared cache; null where caches are concatenated, and until the model says its context. */
   readonly maxLength: number | null;
@@ -73,6 +75,7 @@ type Asked = Pick<Plan, "entries" | "replace" | "residence">;
 export async function planOf(options: CompileOptions): Promise<Plan> {
   const train = trainPlanOf(options);
   refuseWithoutProvider(options);
+  refusePadding(options);
   if (options.decodeLoop === true && options.lastLogits === "rows")
     throw conflict("lastLogits: rows", "`decodeLoop`, which looks at the last position");
   const asked = askedFor(options);
@@ -99,6 +102,7 @@ export async function planOf(options: CompileOptions): Promise<Plan> {
     quantize,
     pack: options.pack === true,
     batch: options.batch ?? null,
+    unpadded: options.unpadded === true,
     kv: options.kv ?? "concat",
     maxLength: options.maxLength ?? null,
     positions: null,
@@ -152,6 +156,13 @@ function refuseWithoutProvider({ input, for: provider, kv, maxLength }: CompileO
     throw inputError("OPTION_UNUSED", {}, { option: "maxLength", needs: "`kv: shared`" });
   if (kv === "shared" && provider !== undefined && !sharesCaches(provider))
     throw inputError("KV_SHARED_REFUSED", { file: input }, { why: whyUnshared(provider) });
+}
+
+/** Rows of one run end together, and padding makes them alike: only one row can do without. @throws TfcError OPTION_* */
+function refusePadding({ unpadded, batch }: CompileOptions): void {
+  if (unpadded !== true || batch === 1) return;
+  if (batch === undefined) throw inputError("OPTION_UNUSED", {}, { option: "unpadded", needs: "`batch: 1`" });
+  throw conflict("unpadded", `\`batch: ${batch}\`: several rows are made alike by padding`);
 }
 
 const inBank = {

@@ -72,6 +72,7 @@ function* conflicts(options: CompileOptions): Generator<string, void, void> {
   if (options.maxLength !== undefined) yield "`maxLength`: whole sequences have no cache";
   if (options.batch !== undefined)
     yield "`batch`: a run decides how many sequences a step takes, and the last step may have fewer";
+  if (options.unpadded === true) yield "`unpadded`: sequences of a step are padded to one length";
   if (options.lowerPagedAttention === true)
     yield "`lowerPagedAttention`: whole sequences have no cache, paged or other";
   if (residence !== "inputs") yield `\`residence: ${residence}\`: what trains is an input`;

@@ -23,6 +23,7 @@ export interface CompileFlags extends TrainFlags, Readonly<Record<string, unknow
   readonly ioDtype?: string;
   readonly symmetric?: boolean;
   readonly pack?: boolean;
+  readonly unpadded?: boolean;
   readonly maxLength?: string;
   readonly decodeLoop?: boolean;
   readonly lowerPagedAttention?: boolean;
@@ -107,8 +108,19 @@ export function optionsOf(input: string, flags: CompileFlags, config: ConfigOpti
 
 /** Flags that are options as they stand. */
 function plainOf(flags: CompileFlags): Partial<CompileOptions> {
-  const { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, bindings, strict } = flags;
-  const plain = { output, load, symmetric, pack, decodeLoop, lowerPagedAttention, bindings, strict };
+  const { output, load, symmetric, pack, unpadded, decodeLoop, lowerPagedAttention, bindings, strict } =
+    flags;
+  const plain = {
+    output,
+    load,
+    symmetric,
+    pack,
+    unpadded,
+    decodeLoop,
+    lowerPagedAttention,
+    bindings,
+    strict,
+  };
   return defined({ ...plain, lastLogits: lastLogitsIn(flags) });
 }
 

@@ -37,6 +37,8 @@ export interface TfcConfig {
   readonly pack?: boolean;
   /** How many rows the graph takes. */
   readonly batch?: number;
+  /** With `batch: 1`, whether the row holds tokens only, none of padding. */
+  readonly unpadded?: boolean;
   /** With `for`, how keys and values are kept from step to step. */
   readonly kv?: CompileOptions["kv"];
   /** Positions in a shared cache. */

@@ -37,6 +37,7 @@ export type ConfigOptions = Pick<
   | "pack"
   | "kv"
   | "batch"
+  | "unpadded"
   | "maxLength"
   | "lastLogits"
   | "decodeLoop"
@@ -71,6 +72,7 @@ const keys: Readonly<Record<keyof TfcConfig, readonly [holds: string, check: (va
     pack: ["true or false", isSwitch],
     kv: [kvForms.join(", "), (value) => kvForms.some((one) => one === value)],
     batch: ["a whole number", isCount],
+    unpadded: ["true or false", isSwitch],
     maxLength: ["a whole number", isCount],
     lastLogits: [
       `true, false, ${logitsForms.join(", ")}`,

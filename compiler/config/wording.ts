@@ -26,6 +26,7 @@ const named: ReadonlySet<string> = new Set([
     "for",
     "kv",
     "batch",
+    "unpadded",
   ],
   ...[
     "decodeLoop",

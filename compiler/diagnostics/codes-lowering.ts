@@ -195,6 +195,18 @@ export const loweringCodes = {
     found: `"${p.symbol}" on another axis of ${p.found}`,
     fix: "leave out `batch`, or export the model with a name for each axis that may have any size",
   })),
+  UNPADDED_REFUSED: error((p: { wanted: string; found: string }) => ({
+    what: "what this graph is told of padding cannot be left out",
+    wanted: p.wanted,
+    found: p.found,
+    fix: "leave out `unpadded`: with `batch: 1` the graph takes mask and positions as the base does",
+  })),
+  UNPADDED_NOTHING: error((p: { found: string }) => ({
+    what: "the graph is told nothing of padding that could be left out",
+    wanted: "an input of positions, or a mask [rows, tokens]",
+    found: p.found,
+    fix: "leave out `unpadded`: the graph does without mask and positions already",
+  })),
   ALREADY_LOWERED: error((p: { provider: string }) => ({
     what: "the model has been lowered by tfc already",
     wanted: "a model as its exporter wrote it",

@@ -6,7 +6,7 @@ import { targets, type Target } from "./options.ts";
 
 /** Words of a query that are switches. */
 const switches = [
-  ...["symmetric", "pack", "last-logits", "logit-rows", "decode-loop", "lower-paged-attention"],
+  ...["symmetric", "pack", "unpadded", "last-logits", "logit-rows", "decode-loop", "lower-paged-attention"],
   ...["no-adapters", "force", "strict", "train", "accumulate", "inline"],
 ] as const;
 

@@ -8,7 +8,7 @@ import type { Shapes } from "./symbolic/shapes.ts";
 
 /** What each attention block of a decoder sees, as far as the masks' own graphs prove it. */
 export function visibilitiesOf(view: DecoderView): ReadonlyMap<Attention, Visibility> {
-  const blocks = view.layers.flatMap(({ attention }) => (attention?.kind === "attention" ? [attention] : []));
+  const blocks = blocksOf(view);
   const like = knownShapes(view);
   const reader = new MaskReader(like);
   const { shapes } = new Elements(like);
@@ -27,6 +27,15 @@ function isSingle({ q, k }: Attention, shapes: Shapes): boolean {
     const sizes = shapes.of(output);
     return sizes?.length === 3 && sizes[1]?.constant === 1;
   });
+}
+
+/** What attention blocks have kept of the tokens before, keys of each layer. */
+export function pastsOf(view: DecoderView): readonly Value[] {
+  return blocksOf(view).flatMap(pastOf);
+}
+
+function blocksOf({ layers }: DecoderView): readonly Attention[] {
+  return layers.flatMap(({ attention }) => (attention?.kind === "attention" ? [attention] : []));
 }
 
 function pastOf({ cache }: Attention): Value[] {

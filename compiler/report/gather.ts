@@ -97,7 +97,8 @@ export function warningText({ code, what }: Diagnostic): string {
 
 /** What `tfc inspect` says beside the numbers. */
 function notesOf(inspected: InspectedModel): Summary["notes"] {
-  const { adapters, replaced, base, loweredFor, maxLength, packed, decodeLoop, training, lora } = inspected;
+  const { adapters, replaced, base, loweredFor, maxLength, packed, unpadded, decodeLoop, training, lora } =
+    inspected;
   const notes: readonly (readonly [string, string | undefined])[] = [
     ["adapters", adapters && countsText(adapters)],
     ["replaced", replaced && countsText(replaced)],
@@ -105,6 +106,7 @@ function notesOf(inspected: InspectedModel): Summary["notes"] {
     ["lowered for", loweredFor],
     ["packed", packed === undefined ? undefined : `${packed} products of several projections each`],
     ["caches", maxLength === undefined ? undefined : `shared by past and present, ${maxLength} positions`],
+    ["row", unpadded === true ? "without padding: positions are counted from the past" : undefined],
     ["generates", decodeLoop === true ? "by itself: a loop holds the decoder" : undefined],
     ["trains", training && `${training.parameters.length} parameters, memory ${training.memory}`],
     ["base", base === undefined ? undefined : fingerprintName(base)],

@@ -10,6 +10,7 @@ import { KV_LENGTH_KEY } from "../../compiler/ops/kv.ts";
 import { LOGITS_KEY } from "../../compiler/ops/logits.ts";
 import { opOf, ops } from "../../compiler/ops/table.ts";
 import { trainInputs } from "../../compiler/ops/training.ts";
+import { UNPADDED_KEY } from "../../compiler/ops/unpadded.ts";
 import { nodesIn, type NodeVisitor } from "../../compiler/pass/node-walker.ts";
 import type { Pass } from "../../compiler/pass/pass.ts";
 import { headSizesIn } from "../../compiler/recognize/model/head-sizes.ts";
@@ -71,7 +72,9 @@ export const wholeSequences: Pass<object, NodeVisitor> = {
   }),
 };
 
-function obstacle({ opset, graph }: Model): string | null {
+function obstacle({ opset, graph, meta }: Model): string | null {
+  if (meta.has(UNPADDED_KEY))
+    return "it was compiled with `unpadded`, for a row without padding: train its base";
   if (opset < OLDEST) return `it has opset ${opset}, older than ${OLDEST}`;
   const paged = [...graph.nodes].find((node) => opOf(node) === ops.get(PAGED_FUNCTION));
   return paged === undefined ? null : `${paged.op}, which \`lowerPagedAttention\` wrote: train its base`;

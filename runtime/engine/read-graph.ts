@@ -1,6 +1,6 @@
 import { adapterInterface } from "../adapters/ports.ts";
 import type { Session } from "../session/session.ts";
-import { sharedLength } from "../session/shared-length.ts";
+import { sharedLength } from "../session/file-facts.ts";
 import { graphOf, type DecoderGraph } from "./graph.ts";
 import { traitsOf } from "./traits.ts";
 

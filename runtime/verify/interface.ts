@@ -22,16 +22,23 @@ export function checkChoice(
     throw inputError("ADAPTER_IDS_NONE", { file }, {});
 }
 
+/** Inputs that one of two graphs has by design. */
+export interface OneSided {
+  /** That of the compiled graph alone that chooses positions; null where there is none. */
+  readonly chooses: Port | null;
+  /** Names of those of the base alone that the compiled graph computes. */
+  readonly counted: ReadonlySet<string>;
+}
+
 /**
- * @param chooses the input of the compiled graph alone that chooses positions, or null
  * @throws TfcError VERIFY_INTERFACE when inputs, but for those of adapters, or outputs differ in name or type
  */
 export function checkInterface(
   [base, compiled]: Pair<Session>,
   feeders: Pair<AdapterFeeder>,
-  chooses: Port | null,
+  { chooses, counted }: OneSided,
 ): void {
-  const inputs = feeders[0].ownInputs;
+  const inputs = feeders[0].ownInputs.filter(({ name }) => !counted.has(name));
   const others = feeders[1].ownInputs.filter((port) => port !== chooses);
   for (const what of ["inputs", "outputs"] as const) {
     const [a, b] = what === "inputs" ? [inputs, others] : [base.outputs, compiled.outputs];

@@ -5,6 +5,7 @@ import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.
 import { AdapterFeeder, type AdapterChoice } from "../adapters/feeder.ts";
 import { resolveDims, withSizes, type Case } from "../session/dims.ts";
 import { structure } from "../session/feeds.ts";
+import { countedInputs, isUnpadded } from "../session/file-facts.ts";
 import { roleOf } from "../session/roles.ts";
 import type { Session } from "../session/session.ts";
 import {
@@ -78,7 +79,8 @@ function split(session: Session, recorded: Tensors, file: string, options: Recor
     inputError("LOGITS_FILE", { file }, { what, wanted, found });
   const outputs = new Set(session.outputs.map(({ name }) => name));
   const known = new Set([...inputs.map(({ name }) => name), ...outputs]);
-  const stranger = [...recorded.keys()].find((name) => !known.has(name));
+  const counted = countedInputs(session.file);
+  const stranger = [...recorded.keys()].find((name) => !known.has(name) && !counted.has(name));
   if (stranger !== undefined) throw refuse("a tensor is no input or output", [...known].join(", "), stranger);
   const tokens = inputs.find((port) => roleOf(port) === "tokens");
   const ids = tokens === undefined ? undefined : recorded.get(tokens.name);
@@ -97,10 +99,34 @@ function split(session: Session, recorded: Tensors, file: string, options: Recor
     sequence: ids.dims[1] ?? 1,
     past: past === undefined ? 0 : (recorded.get(past.name)?.dims.at(-2) ?? 0),
   };
+  const padded = isUnpadded(session.file) ? paddingIn(recorded, inputs, counted, sizes.past) : null;
+  if (padded !== null)
+    throw refuse(
+      "the graph takes a row without padding",
+      "a mask of ones, and positions that follow the past's",
+      padded,
+    );
   const own = new Map(
     inputs.map((port) => [port.name, recorded.get(port.name) ?? missing(port, sizes, file)]),
   );
   return { feeds: feeder.complete(own, sizes), sizes, wanted };
+}
+
+/** What was recorded of a row with padding: a mask that hides something, or other positions; null where nothing was. */
+function paddingIn(
+  recorded: Tensors,
+  inputs: readonly Port[],
+  counted: ReadonlySet<string>,
+  past: number,
+): string | null {
+  const masks = new Set(inputs.filter((port) => roleOf(port) === "mask").map(({ name }) => name));
+  for (const [name, { data }] of recorded) {
+    const hidden = masks.has(name) ? [...data].findIndex((one) => Number(one) === 0) : -1;
+    if (hidden >= 0) return `0 at ${hidden} of ${name}`;
+    const other = counted.has(name) ? [...data].findIndex((one, i) => Number(one) !== past + i) : -1;
+    if (other >= 0) return `${String(data[other])} at ${other} of ${name}`;
+  }
+  return null;
 }
 
 /** An input that was not recorded: what the sizes alone determine, or a cache without a past. */

@@ -3,7 +3,7 @@ import { AdapterFeeder, type AdapterChoice } from "../adapters/feeder.ts";
 import { caseText, withSizes, type Case } from "../session/dims.ts";
 import { makeFeeds, type FeedOptions } from "../session/feeds.ts";
 import { inBuffers, ofBuffers } from "../session/shared-caches.ts";
-import { sharedLength } from "../session/shared-length.ts";
+import { countedInputs, sharedLength } from "../session/file-facts.ts";
 import type { Session } from "../session/session.ts";
 import type { Port, Tensors } from "../session/tensor.ts";
 import { defaultCases, fitCases, fixedRows, type Skipped } from "./cases.ts";
@@ -124,7 +124,8 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
   const feeders = [new AdapterFeeder(base, options), new AdapterFeeder(compiled, options)] as const;
   checkChoice(compiled.file, feeders, options);
   const chosen = new ChosenLogits(feeders[0].ownInputs, compiled);
-  checkInterface(pair, feeders, chosen.input);
+  const counted = countedInputs(compiled.file);
+  checkInterface(pair, feeders, { chooses: chosen.input, counted });
   checkSizes(base.file, base.inputs, options.symbols ?? new Map<string, number>());
   const asked = options.cases ?? defaultCases;
   const { cases, skipped: unfit } = fitCases(
@@ -153,7 +154,8 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
       continue;
     }
     for (const asked of chosen.asked(want)) {
-      const own = feeders[1].complete(new Map([...feeds, ...asked.feeds]), sizes);
+      const taken = [...feeds].filter(([name]) => !counted.has(name));
+      const own = feeders[1].complete(new Map([...taken, ...asked.feeds]), sizes);
       const got = await runCompiled(compiled, own, sizes, { level, room });
       const filled = (results: Tensors): Tensors => ofWindows(results, base, options.rooms, sizes);
       tally.add(sizes, filled(asked.want), filled(got), asked.isPart ? allowedOfPart : undefined);

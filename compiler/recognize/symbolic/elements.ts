@@ -26,6 +26,9 @@ type Index = readonly Polynomial[];
 /** An element that a longer chain of ops makes counts as unknown. */
 const FURTHEST = 400;
 
+/** The place along an axis of what is added up. */
+const SUMMED = Polynomial.symbol("@summed");
+
 /** Constants of more elements than this are not looked into. */
 const LARGEST = 1 << 16;
 
@@ -187,6 +190,7 @@ export class Elements {
   #placed(node: Node, input: Value, value: Value, index: Index): Expression {
     if (node.op === "ScatterND") return this.#scattered(node, index);
     if (node.op === "Trilu") return this.#triangle(node, input, index);
+    if (node.op === "CumSum") return this.#summed(node, input, index);
     if (node.op === "OneHot") return oneHotElement(node, index, (of, at) => this.at(of, at));
     const place = this.#moves.before(node, value, index);
     return place === null ? this.#strange(node) : this.at(place.value, place.index);
@@ -233,6 +237,19 @@ export class Elements {
     const [own, written] = [this.shapes.of(node.input(0)), this.shapes.of(node.input(1))?.slice(0, -1)];
     const coversAll = own?.every((size, axis) => written?.[axis]?.equals(size)) === true;
     return isInPlace && coversAll ? this.at(node.input(2), index) : this.#strange(node);
+  }
+
+  /** A sum of elements up to a place, where they are one number along the axis. */
+  #summed(node: Node, input: Value, index: Index): Expression {
+    const axes = integersOf(node.input(1));
+    const isPlain = (node.int("exclusive") ?? 0) === 0 && (node.int("reverse") ?? 0) === 0;
+    if (axes?.length !== 1 || !isPlain) return this.#strange(node);
+    const axis = ((axes[0] ?? 0) + index.length) % index.length;
+    const place = index[axis];
+    const each = this.at(input, index.with(axis, SUMMED));
+    if (place === undefined || each.kind !== "integer" || each.value.has(SUMMED.key))
+      return this.#strange(node);
+    return { kind: "integer", value: each.value.times(place.plus(Polynomial.ONE)) };
   }
 
   /** One of two triangles of the last two axes; the other is zero. */

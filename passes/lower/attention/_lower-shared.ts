@@ -77,7 +77,7 @@ export class SharedLowering {
       ["past_value", value.past],
       ["seqlens_k", caches.last],
       ["total_sequence_length", caches.total],
-      ["attention_bias", this.#biasOf(attention, caches)],
+      ["attention_bias", form.hasMask || attention.isOpen ? this.#biasOf(attention, caches) : null],
       ["fits", caches.fits],
       ["past_tokens", caches.past],
       ["head_sink", exact.sinks === null ? null : this.#sinksOf(b, exact.sinks, form.heads)],

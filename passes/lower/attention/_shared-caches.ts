@@ -1,10 +1,12 @@
 import { before, Builder } from "../../../compiler/ir/builder.ts";
 import type { DType } from "../../../compiler/ir/dtype.ts";
 import type { Graph } from "../../../compiler/ir/graph.ts";
+import { tensorOf } from "../../../compiler/ir/scalar.ts";
 import { dropIfUnread, takeOver } from "../../../compiler/ir/rewrite.ts";
 import type { Rewriter } from "../../../compiler/ir/rewriter.ts";
 import { asTensor, tensorType } from "../../../compiler/ir/type.ts";
 import type { Value } from "../../../compiler/ir/value.ts";
+import type { Provider } from "../../../compiler/ops/providers.ts";
 import type { GrownCache } from "../../../compiler/recognize/attention/grown.ts";
 import type { Counted, ShapeRead } from "./_shape-reads.ts";
 
@@ -37,7 +39,13 @@ export class SharedCaches {
   /** Whether the op takes so many rows and new tokens: a row, a token in each, or a prompt. */
   readonly fits: Value;
 
-  constructor(rw: Rewriter, graph: Graph, { tokens, mask }: CountedInputs, length: number) {
+  /** @param provider where the op runs, and wants the lengths */
+  constructor(
+    rw: Rewriter,
+    graph: Graph,
+    { tokens, mask }: CountedInputs,
+    { length, provider }: { readonly length: number; readonly provider: Provider },
+  ) {
     const [first] = graph.nodes;
     if (first === undefined) throw new Error("a graph without nodes");
     const b = new Builder(rw, before(first));
@@ -52,11 +60,9 @@ export class SharedCaches {
     const isOne = b.op("Equal", [b.op("Min", [rows, steps], "kv_fewest"), b.ints([1])], "kv_is_one");
     const isPrompt = b.op("Equal", [steps, total], "kv_is_prompt");
     this.fits = b.op("Squeeze", [b.op("Or", [isOne, isPrompt], "kv_fits_all")], "kv_fits");
-    // Counted where the mask is, and not made of its shape: the op wants lengths on the device, and the total is not.
-    const ones = b.cast(b.op("Equal", [mask, mask], "kv_all"), "int32", "kv_ones");
-    const counts = b.sum(ones, [1], "kv_counts");
-    const last = b.op("Sub", [counts, b.constant("int32", [], [1], "kv_one")], "kv_last");
-    this.last = within(b, last, total, length);
+    const isOneRow = asTensor(tokens.type)?.shape?.[0] === 1;
+    const isListed = isOneRow && provider === "cpu" && length <= MOST_LISTED;
+    this.last = isListed ? listed(b, graph, total, length) : within(b, placesOf(b, mask), total, length);
   }
 
   /** Takes away what no attention has asked for. */
@@ -95,6 +101,42 @@ export class SharedCaches {
   }
 }
 
+/** Lengths up to this one have their places written down: 256 KiB. */
+const MOST_LISTED = 1 << 16;
+
+/**
+ * The place of the last of so many tokens of one row, int32 `[1]`: taken from a list of the places that there are, where
+ * onnxruntime stops at a number beyond. On a device the list would be there, and the number of tokens not.
+ */
+function listed(b: Builder, graph: Graph, total: Value, length: number): Value {
+  const { rewriter: rw, loc } = b;
+  const shape = [length + 1];
+  const numbers = tensorOf(
+    "int32",
+    shape,
+    Array.from({ length: length + 1 }, (_, tokens) => tokens - 1),
+  );
+  const places = rw.addInitializer(graph, rw.value(loc, "kv_places", tensorType("int32", shape), numbers));
+  const last = b.gather(places, total, atMost(length));
+  b.rewriter.setType(last, tensorType("int32", [1]));
+  return last;
+}
+
+/** The name of the node that stops where there are more tokens. */
+function atMost(length: number): string {
+  return `kv_at_most_${length}_tokens`;
+}
+
+/**
+ * The place of the last token in each row, int32 `[rows]`. Counted where the mask is, and not made of its shape: a device
+ * wants them in its own memory, and the total is not there.
+ */
+function placesOf(b: Builder, mask: Value): Value {
+  const ones = b.cast(b.op("Equal", [mask, mask], "kv_all"), "int32", "kv_ones");
+  const counts = b.sum(ones, [1], "kv_counts");
+  return b.op("Sub", [counts, b.constant("int32", [], [1], "kv_one")], "kv_last");
+}
+
 /**
  * Places, int32 `[rows]`, as they are if the caches have room for all tokens; otherwise onnxruntime stops at this Reshape,
  * whose name says why: no dimension is -2. The op itself would take a cache that is full for one that grows, and give a
@@ -103,5 +145,5 @@ export class SharedCaches {
 function within(b: Builder, places: Value, total: Value, length: number): Value {
   const isBeyond = b.op("Greater", [total, b.ints([length])], "kv_is_beyond");
   const same = b.op("Where", [isBeyond, b.ints([-2]), b.ints([0])], "kv_same_rows");
-  return b.op("Reshape", [places, same], `kv_at_most_${length}_tokens`);
+  return b.op("Reshape", [places, same], atMost(length));
 }

@@ -1,6 +1,7 @@
 import { placeOf } from "../../../compiler/diagnostics/diagnostic.ts";
 import { passError } from "../../../compiler/diagnostics/error.ts";
 import { asTensor } from "../../../compiler/ir/type.ts";
+import { openMaskOf } from "../../../compiler/ops/unpadded.ts";
 import { opOf, ops } from "../../../compiler/ops/table.ts";
 import type { Node } from "../../../compiler/ir/node.ts";
 import type { Value } from "../../../compiler/ir/value.ts";
@@ -40,6 +41,7 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
   const known = {
     ...{ graph: model.graph, shapes: elements.shapes, provider: options.provider },
     ...{ rotaries: new LastRotaries(elements, new HeadRows(like), null), length: options.maxLength },
+    openMask: openMaskOf(model),
   };
   const found: SharedAttention[] = [];
   return {
@@ -61,7 +63,9 @@ export function sharing(context: Context<LoweringOptions>): BlockVisitor {
         const why = redefined(model, ["Attention"]) ?? raiseOpset(model, rewriter, ATTENTION_OPSET);
         if (why !== null) throw refused(first.key.join, { why });
         const reads = shapeReads(found, known.shapes);
-        const caches = new SharedCaches(rewriter, model.graph, first.inputs, options.maxLength);
+        const caches = new SharedCaches(rewriter, model.graph, first.inputs, {
+          ...{ length: options.maxLength, provider: options.provider },
+        });
         const tables = new PositionConstants(rewriter, model.graph, options.maxLength);
         const lowering = new SharedLowering(model, rewriter, { like, caches, tables });
         for (const read of reads) caches.answer(read);

@@ -51,6 +51,8 @@ export interface Known {
   readonly rotaries: LastRotaries;
   /** Positions in a cache; null where that is not decided. */
   readonly length: number | null;
+  /** The mask of a graph without padding, of which only the width is read; null of any other graph. */
+  readonly openMask: Value | null;
 }
 
 const LATENT =
@@ -71,8 +73,8 @@ export function sharedAttention(
   seen: Visibility,
   known: Known,
 ): SharedAttention | Unshared {
-  const { graph, shapes, provider } = known;
-  if (block.anchor.node.graph !== graph) return { why: "it is in a graph inside another one" };
+  const { shapes, provider } = known;
+  if (block.anchor.node.graph !== known.graph) return { why: "it is in a graph inside another one" };
   if (block.latent?.isCached === true) return { why: LATENT };
   const [key, value] = [grownCache(exact.key), grownCache(exact.value)];
   if ("why" in key) return key;
@@ -91,7 +93,7 @@ export function sharedAttention(
   if (obstacle !== null) return { why: obstacle, ...conversionFor(kernel, needs) };
   if (heads === null || kvHeads === null || width === null || dtype === null)
     return { why: "how many heads it has, how wide and of which type is not known" };
-  const inputs = countedInputs(graph, shapes, sizes.query, seen);
+  const inputs = countedInputs(known, sizes.query, seen);
   if ("why" in inputs) return inputs;
   if (elementTypeOf(mask.value) !== dtype && mask.kind === "add" && seen.unproved !== null)
     return { why: `its mask is of another type, and not proved to hide or show alone: ${seen.unproved}` };
@@ -146,8 +148,7 @@ function conversionFor(kernel: AttentionKernel, needs: AttentionNeeds): Omit<Uns
 
 /** The inputs whose shapes tell how many tokens are new and how many there are. */
 function countedInputs(
-  graph: Graph,
-  shapes: Shapes,
+  { graph, shapes, openMask }: Known,
   query: Sizes | null,
   { padding, unproved }: Visibility,
 ): CountedInputs | Inexact {
@@ -161,6 +162,7 @@ function countedInputs(
   const candidates = graph.inputs.filter((value) => value.constant === undefined && isTokens(value));
   const tokens = candidates.find(({ type }) => asTensor(type)?.shape?.length === 2) ?? candidates[0];
   if (tokens === undefined) return { why: "no input is of the size [rows, new tokens]" };
+  if (padding === null && openMask !== null) return { tokens, mask: openMask };
   if (padding?.isInput !== true) {
     const also = unproved === null ? "" : `: ${unproved}`;
     return { why: `no input is proved to be the mask [rows, tokens], which tells how many there are${also}` };

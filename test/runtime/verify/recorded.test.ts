@@ -2,6 +2,8 @@ import path from "node:path";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { compile } from "../../../compiler/compile/compile.ts";
 import { verifyRecorded } from "../../../runtime/verify/recorded.ts";
+import { makeFeeds } from "../../../runtime/session/feeds.ts";
+import { openSession } from "../../../runtime/session/session.ts";
 import type { HostTensor } from "../../../runtime/session/tensor.ts";
 import { recorded, samples } from "../../models/adapted/logits.ts";
 import { writeWeights } from "../../support/adapters.ts";
@@ -38,6 +40,47 @@ beforeAll(async () => {
   await compile({ input: base, output: trained, load: [peft("plain")] });
   inputs = path.join(folder, "inputs/model.onnx");
   await compile({ input: base, output: inputs, load: [peft("plain")], residence: "inputs" });
+});
+
+describe("a graph of a row without padding beside what was recorded", () => {
+  const ids = [5, 9, 12, 7].map(BigInt);
+  const whole = (values: readonly bigint[]): HostTensor => ({
+    dtype: "int64",
+    dims: [1, values.length],
+    data: BigInt64Array.from(values),
+  });
+  const inputsOf = (mask: readonly bigint[], first: bigint): Record<string, HostTensor> => ({
+    input_ids: whole(ids),
+    attention_mask: whole(mask),
+    position_ids: whole(ids.map((_, i) => first + BigInt(i))),
+  });
+  let unpadded: string;
+  let logits: HostTensor;
+  beforeAll(async () => {
+    unpadded = path.join(folder, "unpadded/model.onnx");
+    await compile({ input: base, output: unpadded, adapters: false, batch: 1, unpadded: true });
+    const session = await openSession(base);
+    const feeds = makeFeeds(session, { batch: 1, sequence: 4, past: 0 });
+    const results = await session.run(new Map([...feeds, ...Object.entries(inputsOf([1n, 1n, 1n, 1n], 0n))]));
+    await session.close();
+    logits = results.get("logits") ?? whole([]);
+  });
+
+  it("takes the mask and the positions of its base where they are of no padding", async () => {
+    const file = await fileOf("open.safetensors", { ...inputsOf([1n, 1n, 1n, 1n], 0n), logits });
+    expect((await verifyRecorded(unpadded, file)).map(({ same }) => same)).toEqual([true, true]);
+  });
+
+  it("refuses a mask that hides a token, and positions that begin elsewhere", async () => {
+    const hidden = await fileOf("hidden.safetensors", { ...inputsOf([0n, 1n, 1n, 1n], 0n), logits });
+    const moved = await fileOf("moved.safetensors", { ...inputsOf([1n, 1n, 1n, 1n], 3n), logits });
+    await expect(verifyRecorded(unpadded, hidden)).rejects.toThrow(
+      /LOGITS_FILE.*the graph takes a row without padding[^]*found 0 at 0 of attention_mask/,
+    );
+    await expect(verifyRecorded(unpadded, moved)).rejects.toThrow(
+      /LOGITS_FILE[^]*found 3 at 0 of position_ids/,
+    );
+  });
 });
 
 describe("a compiled graph beside what PyTorch recorded", () => {

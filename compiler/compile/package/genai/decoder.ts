@@ -1,7 +1,7 @@
 import { adapterInterface, MEMBER_IDS } from "../../../../runtime/adapters/ports.ts";
 import { pairCache, type CacheEntry } from "../../../../runtime/session/cache.ts";
 import { isSharedCache } from "../../../../runtime/session/shared-caches.ts";
-import { sharedLength } from "../../../../runtime/session/shared-length.ts";
+import { sharedLength } from "../../../../runtime/session/file-facts.ts";
 import { isFloating } from "../../../../runtime/session/tensor.ts";
 import { inputError } from "../../../diagnostics/error.ts";
 import { LOOP_KEY } from "../../../ops/decode-loop.ts";
