@@ -47,6 +47,7 @@ function makeGraphs(work, folder, { python, variants = "" }) {
     needs: make.filter((flag) => /^--/.test(flag)),
   });
   const oneRow = ["--batch", "1", ...shared];
+  const unpadded = ["--unpadded", "--pack", ...oneRow];
   const plain = "--no-adapters";
   const adapter = ["--adapter", "scalarlm", "--rank", "32"];
   const all = [
@@ -59,9 +60,15 @@ function makeGraphs(work, folder, { python, variants = "" }) {
     tfc("int4, shared caches", "int4", [...int4, ...shared, plain]),
     tfc("int4, shared caches, one row", "int4-row", [...int4, ...oneRow, plain]),
     tfc("int4, shared caches, one row, packed", "int4-row-packed", [...int4, "--pack", ...oneRow, plain]),
+    tfc("int4, shared caches, one row, unpadded, packed", "int4-unpadded-packed", [
+      ...[...int4, ...unpadded, plain],
+    ]),
     tfc("int4 symmetric, shared caches", "int4-symmetric", [...int4, "--symmetric", ...shared, plain]),
     tfc("int4 symmetric, shared caches, one row", "int4-symmetric-row", [
       ...[...int4, "--symmetric", ...oneRow, plain],
+    ]),
+    tfc("int4 symmetric, shared caches, one row, unpadded, packed", "int4-symmetric-unpadded-packed", [
+      ...[...int4, "--symmetric", ...unpadded, plain],
     ]),
     tfc("int4, joined caches, scalarlm", "int4-joined-adapted", [...int4, ...adapter]),
     tfc("int4, shared caches, scalarlm", "int4-adapted", [...int4, ...shared, ...adapter]),
