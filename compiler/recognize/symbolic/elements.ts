@@ -191,9 +191,22 @@ export class Elements {
     if (node.op === "ScatterND") return this.#scattered(node, index);
     if (node.op === "Trilu") return this.#triangle(node, input, index);
     if (node.op === "CumSum") return this.#summed(node, input, index);
+    if (node.op === "ReduceMax") return this.#largest(node, input);
     if (node.op === "OneHot") return oneHotElement(node, index, (of, at) => this.at(of, at));
     const place = this.#moves.before(node, value, index);
     return place === null ? this.#strange(node) : this.at(place.value, place.index);
+  }
+
+  /** The largest of integers that are all one number. */
+  #largest(node: Node, input: Value): Expression {
+    const sizes = this.shapes.of(input);
+    if (sizes?.every(({ constant }) => constant !== null && constant > 0) !== true)
+      return this.#strange(node);
+    const any = this.at(
+      input,
+      sizes.map((_, axis) => Polynomial.symbol(`@any${axis}`)),
+    );
+    return any.kind === "integer" && any.value.constant !== null ? any : this.#strange(node);
   }
 
   /** An operand's element where the result's is wanted: axes that broadcast have one element. */

@@ -1,10 +1,11 @@
 import type { Node } from "../../ir/node.ts";
 import type { Value } from "../../ir/value.ts";
+import { allPlaces } from "./all-places.ts";
 import { beginOf } from "./cuts.ts";
 import type { Expression } from "./expression.ts";
 import { alignedTo, indexBefore, type Extents } from "./indices.ts";
 import { Polynomial } from "./polynomial.ts";
-import { axisOf, type ReadElement, type Shapes } from "./shapes.ts";
+import { axisOf, product, type ReadElement, type Shapes } from "./shapes.ts";
 
 type Index = readonly Polynomial[];
 
@@ -132,6 +133,13 @@ export class Moves {
 
   #gatheredAt(node: Node, index: Index): Index | null {
     const indices = node.input(1);
+    const all = allPlaces(indices, (value) => this.#shapes.of(value), this.#element)?.map((size) =>
+      Polynomial.of(size),
+    );
+    if (all !== undefined) {
+      const own = indexBefore(all, [product(all)], index.slice(0, 1), this.#extents);
+      return own === null ? null : [...own, ...index.slice(1)];
+    }
     const sizes = this.#shapes.of(indices);
     const length = sizes?.at(-1)?.constant;
     if (indices === null || !sizes || length === null || length === undefined) return null;

@@ -4,6 +4,7 @@ import { constantOf, integersOf, scalarOf } from "../../ops/constant.ts";
 import { opOf } from "../../ops/table.ts";
 import type { Expression } from "./expression.ts";
 import { attentionShape } from "./attention-shape.ts";
+import { allPlaces } from "./all-places.ts";
 import { declared, numbered } from "./declared-shapes.ts";
 import { sizeOfCut, type Cut } from "./cuts.ts";
 import { oneHotShape } from "./one-hot.ts";
@@ -252,6 +253,7 @@ export class Shapes {
   }
 
   #transposed(node: Node): Sizes | null {
+    if (node.input(0)?.producer?.op === "NonZero") return this.#found(node);
     const from = this.of(node.input(0));
     if (from === null) return null;
     const order = node.ints("perm") ?? from.map((_, axis) => from.length - 1 - axis);
@@ -348,6 +350,13 @@ export class Shapes {
     if (data === null || !indices || length === null || length === undefined) return null;
     if ((node.int("batch_dims") ?? 0) !== 0) return null;
     return [...indices.slice(0, -1), ...data.slice(length)];
+  }
+
+  /** The shape of places where a condition holds: of them all where it does everywhere, else unknown. */
+  #found(node: Node): Sizes | null {
+    const all = allPlaces(node.output(0), (value) => this.of(value), this.#element);
+    if (all === null) return null;
+    return [Polynomial.of(all.reduce((count, size) => count * size, 1)), Polynomial.of(all.length)];
   }
 }
 
