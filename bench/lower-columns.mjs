@@ -26,7 +26,7 @@ const prefill = (rounds, tokens = 512) => ({ name: `prefill ${tokens}`, rows: 1,
 export const LARGE = [decode(128, 24), decode(1024, 16), decode(4096, 10), decode(1024, 8, 4), prefill(3)];
 
 /** @type {readonly Column[]} of the small one, whose steps take a millisecond */
-export const SMALL = [decode(128, 400), decode(1024, 200), prefill(20)];
+export const SMALL = [decode(128, 2000), decode(1024, 800), prefill(40)];
 
 /** @type {readonly Column[]} of the mixture of experts; of a longer prompt its export copies more than there is memory for */
 export const MIXTURE = [decode(128, 40), decode(1024, 20), prefill(3, 128)];

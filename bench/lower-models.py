@@ -7,6 +7,7 @@ ort-optimizer MODEL OUT      onnxruntime's transformer optimizer
 genai HF OUT PRECISION       onnxruntime-genai's model builder, for the CPU: fp32 or int4
 floor MODEL OUT              an export's products with weights alone, each fed with the product before it of its
                              width; OUT is in the export's folder
+floor-int4 FLOOR OUT         those products by onnxruntime's own quantizer, symmetric, in blocks of 32
 
 OUT is a file; weights go beside it. Prints one line of JSON: what there is to say of the model. Needs the packages of
 samples/export/requirements-torch.txt, and onnxruntime-genai for genai.
@@ -114,6 +115,26 @@ def floor(model: str, out: str) -> dict:
     return {"products": sum(node.op_type == "MatMul" for node in nodes)}
 
 
+def floor_int4(model: str, out: str) -> dict:
+    import numpy as np
+    import onnx
+    from onnx import numpy_helper
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    source = onnx.load(model)
+    weights = {tensor.name: tensor for tensor in source.graph.initializer}
+    # The quantizer wants constants.
+    for node in [node for node in source.graph.node if node.op_type == "Transpose"]:
+        turned = np.ascontiguousarray(numpy_helper.to_array(weights[node.input[0]]).T)
+        source.graph.initializer.append(numpy_helper.from_array(turned, node.output[0]))
+        source.graph.node.remove(node)
+    # Level 4 as in genai's graphs and tfc's.
+    quantizer = MatMulNBitsQuantizer(source, block_size=32, is_symmetric=True, accuracy_level=4)
+    quantizer.process()
+    quantizer.model.save_model_to_file(out, use_external_data_format=True)
+    return {"products": sum(node.op_type == "MatMulNBits" for node in quantizer.model.model.graph.node)}
+
+
 def main() -> None:
     what = {
         "base": base,
@@ -121,6 +142,7 @@ def main() -> None:
         "ort-optimizer": ort_optimizer,
         "genai": genai,
         "floor": floor,
+        "floor-int4": floor_int4,
     }[sys.argv[1]]
     answer = os.dup(1)
     # The tools print as they work: the answer has a channel of its own.

@@ -136,15 +136,22 @@ function compiled(length) {
 
 /** All that is measured of one model, in the order of the table. */
 export function variantsOf(folder, columns) {
-  const floor = {
-    name: "products with weights alone",
-    form: "products",
-    by: "floor",
-    precision: "fp32",
-    file: "floor.onnx",
-    make: ["floor", join(folder, "model.onnx"), join(folder, "floor.onnx")],
-  };
-  return [...peers(folder), ...compiled(lengthOf(columns)), floor];
+  const [model, floor, int4] = ["model.onnx", "floor.onnx", "floor-int4.onnx"].map((file) =>
+    join(folder, file),
+  );
+  const products = { form: "products", by: "floor" };
+  return [
+    ...peers(folder),
+    ...compiled(lengthOf(columns)),
+    {
+      ...{ name: "products with weights alone", file: "floor.onnx", precision: "fp32" },
+      ...{ ...products, make: ["floor", model, floor] },
+    },
+    {
+      ...{ name: "products with weights alone, int4", file: "floor-int4.onnx", precision: "int4" },
+      ...{ ...products, make: ["floor-int4", floor, int4] },
+    },
+  ];
 }
 
 /**
