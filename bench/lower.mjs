@@ -31,7 +31,7 @@ const options = {
  * `--only large,small,mixture` which models; `--hidden`, `--layers`, `--vocabulary` of the large one; `--variants REGEX` some of
  * the graphs; `--rounds X` a factor of the rounds; `--threads N` of onnxruntime; `--cpu` one thread, and processor time
  * in place of wall time; `--keep DIR` leaves the models there for the next run; `--real DIR` measures a real model
- * instead; `--write` puts the tables into docs/benchmarks.md.
+ * instead; `--write` puts the tables of the models that were measured into docs/benchmarks.md.
  */
 export async function run(args) {
   const { values } = parseArgs({ args, options });
@@ -43,17 +43,19 @@ export async function run(args) {
     const { runReal } = await import("./lower-real.mjs");
     return runReal(resolve(values.real), settings);
   }
-  const text = await inFolder(values.keep, async (folder) => {
-    const parts = [];
-    const only = new Set(values.only.split(","));
-    if (only.has("large")) parts.push(measureLarge(join(folder, "large"), settings));
-    if (only.has("small")) parts.push(measureSmall(join(folder, "small"), settings));
-    if (only.has("mixture")) parts.push(measureMixture(join(folder, "mixture"), settings));
-    return [machine(settings), ...parts].join("\n\n");
-  });
-  console.log(text);
-  if (values.write) await writeSection("lower", text);
+  const sizes = Object.keys(MEASURED).filter((size) => values.only.split(",").includes(size));
+  const parts = await inFolder(values.keep, async (folder) =>
+    sizes.map((size) => MEASURED[size](join(folder, size), settings)),
+  );
+  const where = machine(settings);
+  console.log([where, ...parts].join("\n\n"));
+  if (values.write)
+    for (const [i, size] of sizes.entries())
+      await writeSection(`lower-${size}`, [where, parts[i]].join("\n\n"));
 }
+
+/** The models that are made to be measured. */
+const MEASURED = { large: measureLarge, small: measureSmall, mixture: measureMixture };
 
 function lacks(what) {
   console.error(what);
@@ -140,25 +142,27 @@ function measured(size, words, folder, columns, settings) {
 /** Times variants in pairs with the export. */
 function timed(folder, variants, columns, { python, threads, cpu }) {
   const length = lengthOf(columns);
+  const ready = variants
+    .filter(({ missing }) => missing === undefined)
+    .map(({ name, file, form, rows = null }) => ({ name, file: join(folder, file), form, rows }));
   const plan = {
     base: join(folder, "model.onnx"),
-    variants: variants
-      .filter(({ missing }) => missing === undefined)
-      .map(({ name, file, form, rows = null }) => ({ name, file: join(folder, file), form, rows })),
     columns: columns.map((column) => ({ ...column, length })),
     threads,
     cpu,
   };
-  const lines = output(python, [here("lower-time.py")], {
-    input: JSON.stringify(plan),
-    stdio: ["pipe", "pipe", "inherit"],
-    env: { ...process.env, GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" },
-  });
-  const rows = lines
-    .trim()
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line));
+  // Each in a process of its own: what earlier ones leave in memory costs later ones some percent of a short step.
+  const rows = ready.flatMap((variant) =>
+    output(python, [here("lower-time.py")], {
+      input: JSON.stringify({ ...plan, variants: [variant] }),
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, GLIBC_TUNABLES: "glibc.malloc.hugetlb=1" },
+    })
+      .trim()
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line)),
+  );
   return variants.map((variant) => {
     const own = rows.filter((row) => row.variant === variant.name);
     const failed = own.find(({ column }) => column === null);
