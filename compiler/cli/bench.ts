@@ -49,8 +49,8 @@ function benchText(report: BenchReport): string {
   const { provider, threads, promptTokens, newTokens, runs, loading, memory } = report;
   const cells = report.rows.map(({ adapter, prefill, firstToken, decode }) => [
     adapter ?? "the model",
-    `${perSecond(prefill)} tokens/s`,
-    `${firstToken.toFixed(1)} ms`,
+    // A loop in the graph gives all tokens at once: nothing tells when the first was there.
+    ...(prefill === 0 ? ["–", "–"] : [`${perSecond(prefill)} tokens/s`, `${firstToken.toFixed(1)} ms`]),
     `${perSecond(decode)} tokens/s`,
   ]);
   const head = ["", `prompt of ${promptTokens}`, "first token", `${newTokens} new tokens`];

@@ -68,7 +68,10 @@ export function checkBase(model: Model, provider?: Provider): void {
     throw inputError(
       "ALREADY_COMPILED",
       { file: model.loc.file },
-      { what: found, ...(existsSync(adapters) ? { adapters } : {}) },
+      {
+        ...{ what: found, isBank: described.residence === "bank" },
+        ...(existsSync(adapters) ? { adapters } : {}),
+      },
     );
   }
   if (model.opset >= OLDEST_OPSET) return;

@@ -304,11 +304,11 @@ export const modelCodes = {
     what: p.what,
     fix: `${p.meant === undefined ? "" : `did you mean ${p.meant}? `}see tfc ${p.command === undefined ? "" : `${p.command} `}--help`,
   })),
-  ALREADY_COMPILED: error((p: { what: string; adapters?: string }) => ({
+  ALREADY_COMPILED: error((p: { what: string; adapters?: string; isBank?: boolean }) => ({
     what: "the model has been compiled by tfc already",
     wanted: "a base model",
     found: p.what,
-    fix: `take the base model, not the compiled one${p.adapters === undefined ? "" : `; with \`load: ${p.adapters}\` it has these adapters`}`,
+    fix: ["take the base model, not the compiled one", ...againWith(p)].join("; "),
   })),
 
   // ---- us
@@ -317,3 +317,11 @@ export const modelCodes = {
     fix: "please report this, with the command and, if you can, the model",
   })),
 } as const;
+
+/** How a base gets the adapters that a compiled model has. */
+function againWith({ adapters, isBank }: { adapters?: string; isBank?: boolean }): readonly string[] {
+  // The file of a bank holds its members in one, which none of them is loaded from.
+  if (isBank === true)
+    return ["with `load` of each member's own file, and `adapters: bank`, it has these adapters"];
+  return adapters === undefined ? [] : [`with \`load: ${adapters}\` it has these adapters`];
+}

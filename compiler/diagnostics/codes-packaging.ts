@@ -43,6 +43,10 @@ export const packagingCodes = {
   PACKAGE_RENAMED: note(() => ({
     what: "the names of caches follow no pattern that onnxruntime-genai can be told: in the package they have its own, such as past_key_values.0.key",
   })),
+  PACKAGE_ROWS: note((p: { rows: number }) => ({
+    what: `the packaged graph takes ${p.rows} rows, no fewer, and onnxruntime-genai begins with one`,
+    fix: `call params.set_search_options(batch_size=${p.rows}), and give it as many prompts`,
+  })),
   PACKAGE_LAST_LOGITS: warning(() => ({
     what: "the packaged graph computes logits of the last position only, which in a batch is a padding of the shorter prompts: onnxruntime-genai pads behind them",
     fix: "give it prompts one by one or of one length, or compile with `lastLogits: rows`, which finds each row's own last token",

@@ -175,10 +175,10 @@ export const runningCodes = {
     fix: "correct `size`; `tfc inspect` shows the inputs",
   })),
   VERIFY_NO_CASE: error((p: { why: string }) => ({
-    what: "the graphs were not compared: the base model ran on no input that was made up",
-    wanted: "at least one case that the base model accepts",
+    what: "the graphs were not compared: no case was run",
+    wanted: "at least one case that the base accepts and both graphs have room for",
     found: p.why,
-    fix: "give the sizes that the model takes, or compare these models by hand",
+    fix: "give `cases` of sizes that both graphs take, or compare these models by hand",
   })),
   OUTPUTS_DIFFER: error((p: { output: string; wanted: string; found: string; fix: string }) => ({
     what: `the output "${p.output}" differs`,

@@ -17,12 +17,15 @@ export const trainingCodes = {
     found: p.found,
     fix: "compile the base model again",
   })),
-  TRAIN_REFUSED: error((p: { why: string }) => ({
+  TRAIN_REFUSED: error((p: { why: string; isCompiled?: boolean }) => ({
     what: "this graph cannot be made one that trains",
     wanted:
       "a decoder of token ids with no other inputs than masks, positions, lengths and caches of keys and values",
     found: p.why,
-    fix: "export the model again as a decoder of [batch, tokens], such as `optimum-cli export onnx` writes it",
+    fix:
+      p.isCompiled === true
+        ? "train its base, the graph that it was compiled from"
+        : "export the model again as a decoder of [batch, tokens], such as `optimum-cli export onnx` writes it",
   })),
   TRAIN_NOTHING: error(() => ({
     what: "there is nothing to train",

@@ -22,7 +22,7 @@ import { hiders, Padding } from "./_padding.ts";
 import { raiseOpset } from "../lower/_opset.ts";
 import { PAGED_FUNCTION } from "../lower/attention/lower-paged-attention.ts";
 import { takeOpOfShared } from "./_shared-buffers.ts";
-import { refused } from "./_refused.ts";
+import { refused, type Obstacle } from "./_refused.ts";
 import { sequencePorts, type Counted, type SequencePorts } from "./_sequence-ports.ts";
 
 /** From here on, comparisons, Min and Max take the types that are used. */
@@ -58,7 +58,9 @@ export const wholeSequences: Pass<object, NodeVisitor> = {
   visitor: ({ model, rewriter, sink, count }) => ({
     model: {
       exit: () => {
-        const why = obstacle(model) ?? raiseOpset(model, rewriter, GRADIENTS_SINCE);
+        const found = obstacle(model);
+        if (found !== null) throw refused(model, found);
+        const why = raiseOpset(model, rewriter, GRADIENTS_SINCE);
         for (const key of OF_STEPS) rewriter.removeMeta(model, key);
         takeOpOfShared(model, rewriter);
         const ports = why === null ? sequencePorts(model, headSizesIn(model)) : { why };
@@ -72,12 +74,14 @@ export const wholeSequences: Pass<object, NodeVisitor> = {
   }),
 };
 
-function obstacle({ opset, graph, meta }: Model): string | null {
+function obstacle({ opset, graph, meta }: Model): Obstacle | null {
   if (meta.has(UNPADDED_KEY))
-    return "it was compiled with `unpadded`, for a row without padding: train its base";
-  if (opset < OLDEST) return `it has opset ${opset}, older than ${OLDEST}`;
+    return { why: "it was compiled with `unpadded`, for a row without padding", isCompiled: true };
+  if (opset < OLDEST) return { why: `it has opset ${opset}, older than ${OLDEST}` };
   const paged = [...graph.nodes].find((node) => opOf(node) === ops.get(PAGED_FUNCTION));
-  return paged === undefined ? null : `${paged.op}, which \`lowerPagedAttention\` wrote: train its base`;
+  return paged === undefined
+    ? null
+    : { why: `${paged.op}, which \`lowerPagedAttention\` wrote`, isCompiled: true };
 }
 
 function rewrite(

@@ -19,6 +19,15 @@ export function isSharedCache({ dims }: Port, length: number): boolean {
   return dims.length === 4 && dims[POSITIONS] === length;
 }
 
+/** Ports of a graph with shared caches as one with growing caches has them: a past of any length. */
+export function asGrowing(ports: readonly Port[], length: number | null): readonly Port[] {
+  return ports.map((port) =>
+    length !== null && roleOf(port) === "past" && isSharedCache(port, length)
+      ? { ...port, dims: port.dims.with(POSITIONS, "past_sequence_length") }
+      : port,
+  );
+}
+
 /** Feeds of a graph with growing caches as one with shared caches takes them: what lies behind the tokens is NaN. */
 export function inBuffers(feeds: Tensors, inputs: readonly Port[], length: number): Tensors {
   const caches = new Set(

@@ -2,7 +2,10 @@ import { TfcError } from "../../compiler/diagnostics/error.ts";
 import { AdapterFeeder } from "../adapters/feeder.ts";
 import { makeFeeds } from "../session/feeds.ts";
 import { tensorFrom, type Tensors } from "../session/tensor.ts";
+import { sharedLength } from "../session/file-facts.ts";
 import type { Session } from "../session/session.ts";
+import { asGrowing } from "../session/shared-caches.ts";
+import { runGrowing } from "./growing.ts";
 import { withSessions } from "./sessions.ts";
 import type { Level, Tally } from "./tally.ts";
 import type { VerifyOptions } from "./verify.ts";
@@ -25,17 +28,22 @@ export async function measureNoise(
     const [first, other] = sessions;
     if (first === undefined) return;
     const feeder = new AdapterFeeder(first, options);
+    // The control is made of the same nodes.
+    const room = sharedLength(base);
+    const ownInputs = asGrowing(feeder.ownInputs, room);
     for (const sizes of tally.failing) {
       options.progress?.(`optimizations ${level}: the base beside itself`);
-      const own = makeFeeds({ inputs: feeder.ownInputs, outputs: first.outputs }, sizes, options);
+      const own = makeFeeds({ inputs: ownInputs, outputs: first.outputs }, sizes, options);
       const feeds = feeder.complete(own, sizes);
-      const want = await runOrNothing(first, feeds);
+      const run = (session: Session, feeds: Tensors): Promise<Tensors> =>
+        runGrowing(session, feeds, sizes, room);
+      const want = await orNothing(run(first, feeds));
       if (want === null) continue;
-      tally.addNoise(sizes, "runs", want, await first.run(feeds));
+      tally.addNoise(sizes, "runs", want, await run(first, feeds));
       if (other === undefined) continue;
       for (const feed of controlFeeds(own, options)) {
         options.signal?.throwIfAborted();
-        const beside = await runOrNothing(other, feed);
+        const beside = await orNothing(run(other, feed));
         if (beside !== null) tally.addNoise(sizes, options.controlFor ?? "graphs", want, beside);
       }
     }
@@ -49,12 +57,9 @@ function controlFeeds(own: Tensors, { draws }: VerifyOptions): readonly Tensors[
 }
 
 /** A control that does not run says nothing. */
-async function runOrNothing(
-  session: Session,
-  feeds: Parameters<Session["run"]>[0],
-): Promise<Awaited<ReturnType<Session["run"]>> | null> {
+async function orNothing(running: Promise<Tensors>): Promise<Tensors | null> {
   try {
-    return await session.run(feeds);
+    return await running;
   } catch (error) {
     if (error instanceof TfcError) return null;
     throw error;

@@ -5,9 +5,10 @@ import { readSafetensors } from "../../compiler/weights/safetensors/safetensors.
 import { AdapterFeeder, type AdapterChoice } from "../adapters/feeder.ts";
 import { resolveDims, withSizes, type Case } from "../session/dims.ts";
 import { structure } from "../session/feeds.ts";
-import { countedInputs, isUnpadded } from "../session/file-facts.ts";
+import { countedInputs, isUnpadded, sharedLength } from "../session/file-facts.ts";
 import { roleOf } from "../session/roles.ts";
 import type { Session } from "../session/session.ts";
+import { asGrowing, ofBuffers } from "../session/shared-caches.ts";
 import {
   isElementType,
   tensorFrom,
@@ -17,6 +18,7 @@ import {
   type Tensors,
 } from "../session/tensor.ts";
 import { fixedRows } from "./cases.ts";
+import { runGrowing } from "./growing.ts";
 import { readNpz } from "./npz.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Level, type LevelReport } from "./tally.ts";
@@ -53,7 +55,7 @@ export async function verifyRecorded(
     await withSessions([graph], level, options, async ([session]) => {
       if (session === undefined) return;
       const { feeds, sizes, wanted } = split(session, recorded, file, options);
-      const results = await session.run(feeds, [...wanted.keys()]);
+      const results = await runGrowing(session, feeds, sizes, sharedLength(session.file), [...wanted.keys()]);
       const tally = new Tally({ tolerance: options.tolerance ?? RECORDED_TOLERANCE, halfUlps: 0 });
       const mask = [...recorded].find(([name]) => name.includes("mask"))?.[1];
       const got = new Map(
@@ -74,7 +76,8 @@ interface Split {
 
 function split(session: Session, recorded: Tensors, file: string, options: RecordedOptions): Split {
   const feeder = new AdapterFeeder(session, options);
-  const inputs = withSizes(feeder.ownInputs, options.symbols);
+  const room = sharedLength(session.file);
+  const inputs = withSizes(asGrowing(feeder.ownInputs, room), options.symbols);
   const refuse = (what: string, wanted: string, found: string): Error =>
     inputError("LOGITS_FILE", { file }, { what, wanted, found });
   const outputs = new Set(session.outputs.map(({ name }) => name));
@@ -99,6 +102,13 @@ function split(session: Session, recorded: Tensors, file: string, options: Recor
     sequence: ids.dims[1] ?? 1,
     past: past === undefined ? 0 : (recorded.get(past.name)?.dims.at(-2) ?? 0),
   };
+  const positions = sizes.past + sizes.sequence;
+  if (room !== null && positions > room)
+    throw refuse(
+      "it is longer than the graph's caches",
+      `${room} tokens, past and new ones`,
+      String(positions),
+    );
   const padded = isUnpadded(session.file) ? paddingIn(recorded, inputs, counted, sizes.past) : null;
   if (padded !== null)
     throw refuse(
@@ -109,7 +119,8 @@ function split(session: Session, recorded: Tensors, file: string, options: Recor
   const own = new Map(
     inputs.map((port) => [port.name, recorded.get(port.name) ?? missing(port, sizes, file)]),
   );
-  return { feeds: feeder.complete(own, sizes), sizes, wanted };
+  const kept = room === null ? wanted : ofBuffers(wanted, session.outputs, room, positions);
+  return { feeds: feeder.complete(own, sizes), sizes, wanted: kept };
 }
 
 /** What was recorded of a row with padding: a mask that hides something, or other positions; null where nothing was. */

@@ -14,6 +14,8 @@ export interface Worst {
   readonly maxRel: number | null;
   /** the element, as `[0,3,17]: 1.25 instead of 1.5`, or the dims */
   readonly detail: string;
+  /** Whether it is the shape that differs, or the type. */
+  readonly isOfShape: boolean;
 }
 
 /** How far an output of the base lies from itself: what onnxruntime does to it, whatever was compiled. */
@@ -191,7 +193,9 @@ function magnitude(maxAbs: number | null): number {
 }
 
 function worstOf(output: string, sizes: Case, { maxAbs, maxRel, detail }: Difference): Worst {
-  return { output, case: sizes, maxAbs, maxRel, detail: detail ?? "" };
+  const text = detail ?? "";
+  // An element begins with its place.
+  return { output, case: sizes, maxAbs, maxRel, detail: text, isOfShape: !text.startsWith("[") };
 }
 
 function largest(values: readonly (number | null)[]): number | null {

@@ -2,13 +2,14 @@ import { inputError, TfcError } from "../../compiler/diagnostics/error.ts";
 import { AdapterFeeder, type AdapterChoice } from "../adapters/feeder.ts";
 import { caseText, withSizes, type Case } from "../session/dims.ts";
 import { makeFeeds, type FeedOptions } from "../session/feeds.ts";
-import { inBuffers, ofBuffers } from "../session/shared-caches.ts";
+import { asGrowing } from "../session/shared-caches.ts";
 import { countedInputs, sharedLength } from "../session/file-facts.ts";
 import type { Session } from "../session/session.ts";
 import type { Port, Tensors } from "../session/tensor.ts";
 import { defaultCases, fitCases, fixedRows, type Skipped } from "./cases.ts";
 import { checkChoice, checkInterface, checkSizes, type Pair } from "./interface.ts";
 import { ChosenLogits } from "./logits.ts";
+import { runGrowing } from "./growing.ts";
 import { measureNoise } from "./noise.ts";
 import { withSessions, type Where } from "./sessions.ts";
 import { Tally, type Allowed, type Level, type LevelReport } from "./tally.ts";
@@ -128,8 +129,10 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
   checkInterface(pair, feeders, { chooses: chosen.input, counted });
   checkSizes(base.file, base.inputs, options.symbols ?? new Map<string, number>());
   const asked = options.cases ?? defaultCases;
+  const rooms = [sharedLength(base.file), sharedLength(compiled.file)] as const;
+  const ownInputs = asGrowing(feeders[0].ownInputs, rooms[0]);
   const { cases, skipped: unfit } = fitCases(
-    withSizes(base.inputs, options.symbols),
+    withSizes(asGrowing(base.inputs, rooms[0]), options.symbols),
     asked,
     fixedRows(compiled.inputs),
   );
@@ -139,16 +142,16 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
     share: Math.max(options.share ?? 0, PART_SHARE),
   });
   const skipped: Skipped[] = [];
-  const room = sharedLength(compiled.file);
   for (const [i, sizes] of cases.entries()) {
     options.signal?.throwIfAborted();
     options.progress?.(`optimizations ${level}: case ${i + 1} of ${cases.length} (${caseText(sizes)})`);
-    if (room !== null && sizes.past + sizes.sequence > room) {
-      skipped.push({ case: sizes, reason: `the compiled graph's caches have room for ${room} tokens` });
+    const tooLong = beyond(rooms, sizes);
+    if (tooLong !== null) {
+      skipped.push({ case: sizes, reason: tooLong });
       continue;
     }
-    const feeds = makeFeeds({ inputs: feeders[0].ownInputs, outputs: base.outputs }, sizes, options);
-    const want = await runBase(base, feeders[0].complete(feeds, sizes));
+    const feeds = makeFeeds({ inputs: ownInputs, outputs: base.outputs }, sizes, options);
+    const want = await runBase(base, feeders[0].complete(feeds, sizes), sizes, rooms[0]);
     if (want instanceof TfcError) {
       skipped.push({ case: sizes, reason: `the base model refuses it: ${want.diagnostics[0]?.found ?? ""}` });
       continue;
@@ -156,7 +159,7 @@ async function compareAt(level: Level, pair: Pair<Session>, options: VerifyOptio
     for (const asked of chosen.asked(want)) {
       const taken = [...feeds].filter(([name]) => !counted.has(name));
       const own = feeders[1].complete(new Map([...taken, ...asked.feeds]), sizes);
-      const got = await runCompiled(compiled, own, sizes, { level, room });
+      const got = await runCompiled(compiled, own, sizes, { level, room: rooms[1] });
       const filled = (results: Tensors): Tensors => ofWindows(results, base, options.rooms, sizes);
       tally.add(sizes, filled(asked.want), filled(got), asked.isPart ? allowedOfPart : undefined);
     }
@@ -177,8 +180,20 @@ function allowedAt(level: Level, base: Session, options: VerifyOptions): Allowed
   return { tolerance, halfUlps, share };
 }
 
-function runBase(base: Session, feeds: Tensors): Promise<Tensors | TfcError> {
-  return base.run(feeds).catch((cause: unknown) => {
+/** Why a case is left out that shared caches have no room for; null where both graphs have it. */
+function beyond([base, compiled]: Pair<number | null>, { past, sequence }: Case): string | null {
+  const isBeyond = (room: number | null): boolean => room !== null && past + sequence > room;
+  if (isBeyond(base)) return `the base's caches have room for ${String(base)} tokens`;
+  return isBeyond(compiled) ? `the compiled graph's caches have room for ${String(compiled)} tokens` : null;
+}
+
+function runBase(
+  base: Session,
+  feeds: Tensors,
+  sizes: Case,
+  room: number | null,
+): Promise<Tensors | TfcError> {
+  return runGrowing(base, feeds, sizes, room).catch((cause: unknown) => {
     if (!(cause instanceof TfcError) || cause.code !== "RUNTIME_FAILED") throw cause;
     return cause;
   });
@@ -191,11 +206,8 @@ async function runCompiled(
   sizes: Case,
   { level: optimizations, room }: { readonly level: Level; readonly room: number | null },
 ): Promise<Tensors> {
-  const { inputs, outputs } = compiled;
   try {
-    if (room === null) return await compiled.run(feeds);
-    const results = await compiled.run(inBuffers(feeds, inputs, room));
-    return ofBuffers(results, outputs, room, sizes.past + sizes.sequence);
+    return await runGrowing(compiled, feeds, sizes, room);
   } catch (cause) {
     if (!(cause instanceof TfcError) || cause.code !== "RUNTIME_FAILED") throw cause;
     const why = `${cause.diagnostics[0]?.found ?? ""} (in ${caseText(sizes)}, which the base model runs)`;

@@ -53,6 +53,16 @@ describe("what is no base model", () => {
     );
   });
 
+  it("so is one with a bank, whose file is loaded by no option", async () => {
+    const file = edited(() => undefined);
+    const output = path.join(folder, "bank.onnx");
+    const bank = ["--adapter", "lora", "--adapters", "bank", "--members", "2", "-o", output];
+    expect((await tfcHere("compile", file, ...bank)).status).toBe(0);
+    expect(await refused(folder, "compile", output)).toContain(
+      "fix: take the base model, not the compiled one; with --load of each member's own file, and --adapters bank, it has these adapters",
+    );
+  });
+
   it.each([
     [["--adapter", "lora", "--adapters", "inputs"], "one with adapters: 2 lora, as graph inputs"],
     [["--members", "3", "--adapters", "bank"], "one with adapters: 2 scalarlm, in a bank of 3"],

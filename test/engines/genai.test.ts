@@ -185,6 +185,25 @@ describe("logits of chosen positions", () => {
     await Promise.all([all.close(), last.close()]);
   });
 
+  it("need no warning where there is one row, and of several rows the package says how many", async () => {
+    const one = await compiled(graphOf("dynamo"), "--no-adapters", "--last-logits", "--batch", "1");
+    const first = await packaged(one, austen);
+    expect(first.stderr).not.toContain("PACKAGE_LAST_LOGITS");
+    expect(first.stderr).not.toContain("PACKAGE_ROWS");
+    const two = await packaged(await compiled(graphOf("dynamo"), "--no-adapters", "--batch", "2"), austen);
+    expect(two.stderr).toContain("note PACKAGE_ROWS");
+    expect(two.stderr).toContain("set_search_options(batch_size=2)");
+  });
+
+  it("are compared with as many of another graph, or said to be fewer", async () => {
+    const base = graphOf("dynamo");
+    const { folder } = await packaged(await compiled(base, "--no-adapters", "--logit-rows"), austen);
+    const { status, stderr } = await tfcHere("verify", base, path.join(folder, "model.onnx"));
+    expect(status).toBe(1);
+    expect(stderr).toContain("error OUTPUTS_DIFFER");
+    expect(stderr).toContain("fix: give two graphs that compute as much of each output");
+  });
+
   it("are the last position's where their number was an input, of which a warning tells", async () => {
     const model = await compiled(graphOf("dynamo"), "--no-adapters", "--last-logits");
     const { folder, stderr } = await packaged(model, austen);

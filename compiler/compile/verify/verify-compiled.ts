@@ -143,6 +143,9 @@ function wantedOf(base: string, compiled: string): string {
     : "what the base computes with the numbers that its quantized weights stand for";
 }
 
+const OTHER_SHAPE =
+  "give two graphs that compute as much of each output: no tolerance makes shapes equal; one that was packaged, or compiled with `--last-logits`, may compute the last positions alone";
+
 function differenceOf({ base, compiled, levels }: Report, type: HalfType | null = null): Diagnostic {
   const level = levels.find(({ same }) => !same);
   const worst = level?.worst;
@@ -153,12 +156,15 @@ function differenceOf({ base, compiled, levels }: Report, type: HalfType | null 
       output: worst?.output ?? "",
       wanted: `${wantedOf(base, compiled)}, within ${level?.tolerance ?? 0} (optimizations ${level?.optimizations ?? ""})`,
       found: worst?.detail ?? "",
-      fix: fixOf(
-        type,
-        relationOf(base, compiled),
-        level?.noise.some(({ isExcuse }) => isExcuse) === true,
-        quantizationOf(base, compiled) !== null,
-      ),
+      fix:
+        worst?.isOfShape === true
+          ? OTHER_SHAPE
+          : fixOf(
+              type,
+              relationOf(base, compiled),
+              level?.noise.some(({ isExcuse }) => isExcuse) === true,
+              quantizationOf(base, compiled) !== null,
+            ),
     },
   );
 }

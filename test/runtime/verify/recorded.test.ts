@@ -114,6 +114,33 @@ describe("a compiled graph beside what PyTorch recorded", () => {
     expect((await verifyRecorded(trained, file)).every(({ same }) => same)).toBe(true);
   });
 
+  it("runs a graph with shared caches as one with caches that grow", async () => {
+    const shared = path.join(folder, "shared/model.onnx");
+    const how = { input: base, load: [peft("plain")], for: "cpu", kv: "shared" } as const;
+    await compile({ ...how, output: shared, maxLength: 64 });
+    const whole = await fileOf("shared.safetensors", truth("plain"));
+    expect((await verifyRecorded(shared, whole)).map(({ same }) => same)).toEqual([true, true]);
+    const short = path.join(folder, "short/model.onnx");
+    await compile({ ...how, output: short, maxLength: 2 });
+    await expect(verifyRecorded(short, whole)).rejects.toThrow(
+      /LOGITS_FILE[^]*longer than the graph's caches/,
+    );
+  });
+
+  it("goes on from a recorded past in shared caches", async () => {
+    const shared = path.join(folder, "past/model.onnx");
+    await compile({
+      ...{ input: base, output: shared, adapters: false },
+      ...{ for: "cpu", kv: "shared", maxLength: 32 },
+    });
+    const session = await openSession(base);
+    const feeds = makeFeeds(session, { batch: 2, sequence: 3, past: 7 });
+    const results = await session.run(feeds);
+    await session.close();
+    const file = await fileOf("past.safetensors", Object.fromEntries([...feeds, ...results]));
+    expect((await verifyRecorded(shared, file)).map(({ same }) => same)).toEqual([true, true]);
+  });
+
   it("holds a graph of that many rows to it, and refuses one of another number", async () => {
     const logits = await fileOf("rows.safetensors", truth("plain"));
     const [two, three] = [2, 3].map((batch) => path.join(folder, `rows-${batch}/model.onnx`));

@@ -153,14 +153,17 @@ const COMPANIONS = [
 
 function tell(
   { file }: PackagedModel,
-  { choosesLogits, leaves, memberIds }: GenaiDecoder,
+  { tokens, choosesLogits, leaves, memberIds }: GenaiDecoder,
   { folder, eosIds }: ModelSettings,
   { renamed, fixed }: { readonly renamed: boolean; readonly fixed: boolean },
   sink: Sink,
 ): void {
   const place = { file };
   if (renamed) sink.report("PACKAGE_RENAMED", place, {});
-  if (fixed && choosesLogits?.role === "logitCount") sink.report("PACKAGE_LAST_LOGITS", place, {});
+  const [rows] = tokens.dims;
+  if (typeof rows === "number" && rows > 1) sink.report("PACKAGE_ROWS", place, { rows });
+  if (fixed && choosesLogits?.role === "logitCount" && rows !== 1)
+    sink.report("PACKAGE_LAST_LOGITS", place, {});
   if (leaves.length > 0) sink.report("PACKAGE_ADAPTER_INPUTS", place, { count: leaves.length });
   if (memberIds !== null) sink.report("PACKAGE_MEMBER_INPUT", place, { name: memberIds.name });
   if (!existsSync(join(folder, "tokenizer.json"))) sink.report("PACKAGE_NO_TOKENIZER", { file: folder }, {});
