@@ -59,11 +59,11 @@ export function settledText({ meta }: Model): string | null {
   const [lowered, length] = [meta.get(LOWERED_KEY), meta.get(KV_LENGTH_KEY)];
   if (lowered !== undefined)
     return length === undefined
-      ? `no: it is written for ${lowered} already, with concatenated caches; another run takes the base`
+      ? `no: it is written for ${lowered} already, with concatenated caches; for others compile its base`
       : `it has one already, of ${length} positions, for ${lowered}`;
   const holds = [ADAPTER_KEY, REPLACED_KEY].some((key) => meta.has(key));
   return holds
-    ? "no: it is compiled with adapters already; for takes the base, and the adapters by load"
+    ? "no: it is compiled with adapters already; compile its base, and give the adapters with it"
     : null;
 }
 
